@@ -1,0 +1,40 @@
+# Everything runs in .venv, which these targets make from hash-pinned locks.
+PYTHON ?= python3
+BIN := .venv/bin
+ARGS ?=
+.DEFAULT_GOAL := help
+.PHONY: help up test check lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
+
+.venv/.made: uv.requirements
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 …")'
+	@$(PYTHON) -m venv .venv || { echo "python3 -m venv failed: on Debian, apt-get install python3-venv" >&2; exit 1; }
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r uv.requirements
+	@touch $@
+
+.venv/.runtime: .venv/.made requirements.lock pyproject.toml
+	@$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/.dev: .venv/.runtime requirements-dev.lock
+	@$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements-dev.lock
+	@touch $@
+
+up: .venv/.runtime ## the whole system on this machine: make up ARGS="--port 8090"
+	@$(BIN)/library up $(ARGS)
+
+test: .venv/.dev ## every test that takes seconds
+	@$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+check: .venv/.dev ## style, types, and which room may import which
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache
+
+lock: .venv/.made ## write the hash locks anew (no registry addresses in them)
+	@$(BIN)/uv pip compile -q --universal -p 3.11 --generate-hashes --no-header --no-annotate --extra embedded --group build pyproject.toml -o requirements.lock
+	@$(BIN)/uv pip compile -q --universal -p 3.11 --generate-hashes --no-header --no-annotate --extra embedded --group build --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+clean: ## remove what this Makefile made; never data
+	@rm -rf .venv

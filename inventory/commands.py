@@ -1,0 +1,133 @@
+"""The commands: what somebody wants done. Checking one needs no state; deciding it does (``rules``)."""
+
+import hashlib
+from typing import Any, TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from inventory import isbn as identifiers
+from inventory.texts import Malformed, line
+
+TITLE_LENGTH = 1_000
+AUTHOR_LENGTH = 1_000
+USER_LENGTH = 200
+MOST_COPIES = 1_000_000
+REASONS = ("lost", "damaged", "sold", "miscount")
+
+
+class _Command(Struct, frozen=True, tag=True, tag_field="type", forbid_unknown_fields=True):
+    isbn: str
+
+
+class AddBook(_Command, frozen=True, tag=True):
+    """Bring a title into the inventory."""
+
+    title: str
+    author: str = ""
+    quantity: int = 1
+
+
+class BorrowBook(_Command, frozen=True, tag=True):
+    """Lend a copy."""
+
+    user_id: str
+
+
+class ReturnBook(_Command, frozen=True, tag=True):
+    """Take a copy back; without ``user_id`` the only open loan is meant."""
+
+    user_id: str | None = None
+
+
+class RemoveBook(_Command, frozen=True, tag=True):
+    """Take a title out of the inventory."""
+
+
+class AddCopies(_Command, frozen=True, tag=True):
+    """More copies of a title."""
+
+    quantity: int
+
+
+class WithdrawCopies(_Command, frozen=True, tag=True):
+    """Take copies off the shelf for a ``reason``; with ``user_id``, the copy that borrower lost."""
+
+    quantity: int
+    reason: str
+    user_id: str | None = None
+
+
+class RenewLoan(_Command, frozen=True, tag=True):
+    """Give a loan a new due date."""
+
+    user_id: str
+
+
+class CorrectDetails(_Command, frozen=True, tag=True):
+    """Correct title or author; what is None stays."""
+
+    title: str | None = None
+    author: str | None = None
+
+
+Command: TypeAlias = (
+    AddBook | BorrowBook | ReturnBook | RemoveBook | AddCopies | WithdrawCopies | RenewLoan | CorrectDetails
+)
+
+_JSON = msgspec.json.Decoder(Command)
+
+
+def from_json(body: bytes) -> Command:
+    """A checked command from ``{"type": "BorrowBook", …}``. Raises Malformed."""
+    try:
+        return checked(_JSON.decode(body))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Malformed("body", f"not a command: {error}") from error
+
+
+def checked(command: Command) -> Command:
+    """The command with its ISBN as EAN-13 and its texts trimmed. Raises Malformed."""
+    fields: dict[str, Any] = msgspec.structs.asdict(command)
+    for name, value in fields.items():
+        if value is not None:
+            fields[name] = _FIELDS[name](value)
+    if isinstance(command, CorrectDetails) and command.title is None and command.author is None:
+        raise Malformed("title", "nothing to correct: give a title, an author, or both")
+    if isinstance(command, WithdrawCopies) and command.user_id is not None:
+        if command.reason != "lost":
+            raise Malformed("user_id", "a borrower is named only for a lost copy: return others first")
+        if command.quantity != 1:
+            raise Malformed("quantity", "a borrower has one copy of a title: quantity must be 1")
+    return type(command)(**fields)
+
+
+def digest(command: Command) -> str:
+    """Fingerprint of a checked command, to tell a repeat from another use of its id."""
+    return hashlib.sha256(msgspec.json.encode(command)).hexdigest()[:32]
+
+
+def _quantity(value: int) -> int:
+    if not 1 <= value <= MOST_COPIES:
+        raise Malformed("quantity", f"the quantity is 1 to {MOST_COPIES}, not {_shortened(value)}")
+    return value
+
+
+def _shortened(value: int) -> str:
+    return str(value) if abs(value) < 10**18 else "a number of that size"
+
+
+def _reason(value: str) -> str:
+    if value not in REASONS:
+        raise Malformed("reason", f"the reason is one of {', '.join(REASONS)}, not {value[:40]!r}")
+    return value
+
+
+_FIELDS: dict[str, Any] = {
+    "isbn": identifiers.parse,
+    "title": lambda text: line("title", text, TITLE_LENGTH),
+    "author": lambda text: line("author", text, AUTHOR_LENGTH, empty=True),
+    "user_id": lambda text: line("user_id", text, USER_LENGTH),
+    "quantity": _quantity,
+    "reason": _reason,
+}

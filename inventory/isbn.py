@@ -1,0 +1,43 @@
+"""Identifiers of titles: EAN-13, which every ISBN-13 is."""
+
+import stdnum.exceptions
+from stdnum import ean, isbn
+
+from inventory.texts import Malformed
+
+_IN_HOUSE = range(200, 300)
+"""GS1 prefixes for numbers that are valid only inside one organisation."""
+
+
+def parse(text: str) -> str:
+    """The EAN-13, without hyphens, of an ISBN-10, ISBN-13 or other EAN-13. Raises Malformed."""
+    compact = text.replace("-", "").replace(" ", "").strip().upper()
+    shown = repr(text[:40])
+    if not compact:
+        raise Malformed("isbn", "the ISBN is empty")
+    if not compact.isascii() or len(compact) not in (10, 13):
+        raise Malformed("isbn", f"{shown} is no ISBN: 10 or 13 digits are needed, for example 978-1593275846")
+    try:
+        if len(compact) == 10:
+            return str(isbn.to_isbn13(isbn.validate(compact)))
+        return str(ean.validate(compact))
+    except stdnum.exceptions.InvalidChecksum as error:
+        raise Malformed("isbn", f"{shown} has a wrong check digit: look for a typing error") from error
+    except stdnum.exceptions.ValidationError as error:
+        raise Malformed(
+            "isbn", f"{shown} is no ISBN: only digits, hyphens and a final X belong in it"
+        ) from error
+
+
+def display(ean13: str) -> str:
+    """With hyphens where it is an ISBN, as people write it."""
+    return str(isbn.format(ean13)) if ean13.startswith(("978", "979")) else ean13
+
+
+def in_house(number: int) -> str:
+    """The EAN-13 number ``number`` (0 to 99,999,999,999) of the in-house range 200-299."""
+    prefix, rest = divmod(number, 10**9)
+    if prefix not in range(len(_IN_HOUSE)):
+        raise ValueError(f"in-house numbers go up to {len(_IN_HOUSE) * 10**9 - 1}")
+    digits = f"{_IN_HOUSE[prefix]}{rest:09d}"
+    return digits + str(ean.calc_check_digit(digits))

