@@ -15,7 +15,7 @@ from schemas.events import (
     Event,
     LoanRenewed,
 )
-from schemas.row import InventoryRow, Loan
+from schemas.row import Held, InventoryRow, Loan
 
 
 class Gap(Exception):
@@ -35,8 +35,8 @@ class Unfoldable(ValueError):
 def fold(row: InventoryRow | None, version: int, event: Event) -> InventoryRow:
     """The row after ``event``, which makes ``version`` of its title.
 
-    A version that the row has already gives the same row, as does any event while the row is held. Version 1
-    starts the row anew, so that a replay from the beginning recomputes it.
+    A version that the row has already gives the same row. Version 1 starts the row anew, so that a replay from
+    the beginning recomputes it. A held row stays as it is until the event it waits for can be applied.
 
     Raises Gap, and Unfoldable for an event that contradicts the row.
     """
@@ -44,7 +44,7 @@ def fold(row: InventoryRow | None, version: int, event: Event) -> InventoryRow:
         row = None
     elif row is None:
         raise Gap(event.isbn, 0, version)
-    elif version <= row.version or row.held is not None:
+    elif version <= row.version or (row.held is not None and row.held.version != version):
         return row
     elif version != row.version + 1:
         raise Gap(event.isbn, row.version, version)
@@ -59,6 +59,13 @@ def fold(row: InventoryRow | None, version: int, event: Event) -> InventoryRow:
     if after.available < 0:
         raise Unfoldable(f"{type(event).__name__} leaves {after.available} copies on the shelf")
     return after if after.held is None else replace(after, held=None)
+
+
+def hold(row: InventoryRow | None, isbn: str, held: Held) -> InventoryRow:
+    """The row, or a placeholder where there is none, waiting since ``held``; the first cause stays."""
+    if row is None:
+        row = InventoryRow(isbn, "", "", 0, 0, (), False, 0, 0)
+    return row if row.held is not None else replace(row, held=held)
 
 
 def _apply(row: InventoryRow, version: int, event: Event) -> InventoryRow:
