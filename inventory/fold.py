@@ -35,8 +35,8 @@ class Unfoldable(ValueError):
 def fold(row: InventoryRow | None, version: int, event: Event) -> InventoryRow:
     """The row after ``event``, which makes ``version`` of its title.
 
-    A version that the row has already gives the same row. Version 1 starts the row anew, so that a replay from
-    the beginning recomputes it. A held row stays as it is until the event it waits for can be applied.
+    A version that the row has already gives the same row. Version 1 starts the row anew, so that a replay
+    from the beginning recomputes it. A held row stays as it is until the event it waits for can be applied.
 
     Raises Gap, and Unfoldable for an event that contradicts the row.
     """

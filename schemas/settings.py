@@ -1,6 +1,7 @@
 """Settings: flag, environment, ``library.toml``, the system found running nearby, default; in this order."""
 
 import json
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -38,6 +39,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The embedded broker's port."""
     gateway_port: int = 0
     """The gateway's port; 0: the query API's + 1."""
+    name: str = "library"
+    """The system's name on its Kafka: its topics, groups and transactional ids begin with it."""
     partitions: int = 8
     """Partitions of the event store, fixed when it is created."""
     replication: int = 1
@@ -78,6 +81,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         for name in ("partitions", "replication", "loan_days", "workers"):
             if not 1 <= getattr(self, name) <= 10_000:
                 raise ValueError(f"{name} is 1 to 10000, not {getattr(self, name)}")
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,100}", self.name):
+            raise ValueError(f"name is made of letters, digits, - and _, not {self.name!r}")
         if self.deadline <= 0:
             raise ValueError(f"deadline is more than 0 seconds, not {self.deadline}")
         for name, allowed in _CHOICES.items():
@@ -179,7 +184,9 @@ def _system(run: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise BadSettings(f"{run} can't be read ({error}); `library down`, then `library up`") from error
     return {
-        name: said[name] for name in ("kafka", "api", "gateway", "data_dir", "partitions") if name in said
+        name: said[name]
+        for name in ("kafka", "api", "gateway", "data_dir", "name", "partitions")
+        if name in said
     }
 
 

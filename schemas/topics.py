@@ -8,20 +8,36 @@ from msgspec import Struct
 
 from schemas.settings import Settings
 
-EVENTS = "library.events"
-GROUP = "library-projector"
-"""The projector's consumer group, and Faust's app id."""
 TABLE = "inventory"
-CHANGELOG = f"{GROUP}-{TABLE}-changelog"
+"""Faust's name for the table; it names the changelog after its app and table."""
 POSITION_KEY = b"__position__"
 """The changelog key of a partition's TablePosition; no ISBN can be it."""
 
 WEEK_MS = 7 * 24 * 3600 * 1000
-CONFIGS: dict[str, dict[str, str]] = {
-    EVENTS: {"cleanup.policy": "compact", "min.compaction.lag.ms": str(WEEK_MS)},
-    # It can be rebuilt from the events, so it need not be flushed record by record
-    CHANGELOG: {"cleanup.policy": "compact", "flush.messages": str(2**63 - 1)},
-}
+
+
+def events_topic(settings: Settings) -> str:
+    """The event store."""
+    return f"{settings.name}.events"
+
+
+def projector_group(settings: Settings) -> str:
+    """The projector's consumer group, and Faust's app id."""
+    return f"{settings.name}-projector"
+
+
+def changelog_topic(settings: Settings) -> str:
+    """Every row of the table, as it changes."""
+    return f"{projector_group(settings)}-{TABLE}-changelog"
+
+
+def topic_configs(settings: Settings) -> dict[str, dict[str, str]]:
+    """Both topics with what sets them apart from the broker's defaults."""
+    return {
+        events_topic(settings): {"cleanup.policy": "compact", "min.compaction.lag.ms": str(WEEK_MS)},
+        # It can be rebuilt from the events, so it need not be flushed record by record
+        changelog_topic(settings): {"cleanup.policy": "compact", "flush.messages": str(2**63 - 1)},
+    }
 
 
 class WrongTopic(Exception):
@@ -48,7 +64,7 @@ def ensure_topics(admin: AdminClient, settings: Settings, timeout: float = 15.0)
     """
     new = [
         NewTopic(name, settings.partitions, settings.replication, config=config)
-        for name, config in CONFIGS.items()
+        for name, config in topic_configs(settings).items()
     ]
     futures = admin.create_topics(new, operation_timeout=timeout, request_timeout=timeout)
     for future in futures.values():
@@ -62,7 +78,7 @@ def ensure_topics(admin: AdminClient, settings: Settings, timeout: float = 15.0)
 
 def check_topics(admin: AdminClient, settings: Settings, timeout: float = 15.0) -> None:
     """Compare the topics with the settings. Raises as ``ensure_topics``, also for a missing topic."""
-    described = admin.describe_topics(TopicCollection(list(CONFIGS)), request_timeout=timeout)
+    described = admin.describe_topics(TopicCollection(list(topic_configs(settings))), request_timeout=timeout)
     for name, future in described.items():
         try:
             found = len(future.result().partitions)
@@ -76,23 +92,25 @@ def check_topics(admin: AdminClient, settings: Settings, timeout: float = 15.0) 
                 f"LIBRARY_PARTITIONS={found}; to change the number, `library backup` and `library restore` "
                 "into a new store"
             )
-    resource = ConfigResource(ResourceType.TOPIC, EVENTS)
+    store = events_topic(settings)
+    resource = ConfigResource(ResourceType.TOPIC, store)
     entries: Any = admin.describe_configs([resource], request_timeout=timeout)[resource].result()
     policy = entries["cleanup.policy"].value
     if policy != "compact":
         raise WrongTopic(
-            f"topic {EVENTS} has cleanup.policy={policy}, which loses events: set it to compact, for example "
-            f"`kafka-configs.sh --alter --entity-type topics --entity-name {EVENTS} --add-config "
+            f"topic {store} has cleanup.policy={policy}, which loses events: set it to compact, for example "
+            f"`kafka-configs.sh --alter --entity-type topics --entity-name {store} --add-config "
             "cleanup.policy=compact`"
         )
 
 
-def identify(admin: AdminClient, timeout: float = 15.0) -> Identity:
+def identify(admin: AdminClient, settings: Settings, timeout: float = 15.0) -> Identity:
     """Cluster and topic ids, as they are now. Raises KafkaException."""
-    described = admin.describe_topics(TopicCollection([EVENTS, CHANGELOG]), request_timeout=timeout)
+    events, changelog = events_topic(settings), changelog_topic(settings)
+    described = admin.describe_topics(TopicCollection([events, changelog]), request_timeout=timeout)
     cluster = admin.describe_cluster(request_timeout=timeout).result().cluster_id
     return Identity(
         str(cluster),
-        str(described[EVENTS].result().topic_id),
-        str(described[CHANGELOG].result().topic_id),
+        str(described[events].result().topic_id),
+        str(described[changelog].result().topic_id),
     )
