@@ -1,0 +1,119 @@
+"""Kafka's jars: named and hashed in ``jars.lock``, each fetched by itself once, checked at every start."""
+
+import tempfile
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from pathlib import Path
+
+from msgspec import Struct
+
+LOCK = Path(__file__).with_name("jars.lock")
+CACHE = "LIBRARY_JARS"
+REPOSITORY = "LIBRARY_MAVEN_REPOSITORY"
+
+
+class NoJars(Exception):
+    """Jars that are missing or not what the lock says; the message names them and what to do."""
+
+
+class Jar(Struct, frozen=True):
+    """One line of the lock."""
+
+    group: str
+    artifact: str
+    version: str
+    digest: str
+    """sha256, in hexadecimal."""
+    size: int
+    """Bytes."""
+
+    @property
+    def path(self) -> Path:
+        """Where a Maven repository keeps it, below its root."""
+        name = f"{self.artifact}-{self.version}.jar"
+        return Path(*self.group.split("."), self.artifact, self.version, name)
+
+
+def locked(lock: Path = LOCK) -> list[Jar]:
+    """The jars of the lock."""
+    jars = []
+    for line in lock.read_text("utf-8").splitlines():
+        coordinate, digest, size = line.split()
+        group, artifact, version = coordinate.split(":")
+        jars.append(Jar(group, artifact, version, digest.removeprefix("sha256:"), int(size)))
+    return jars
+
+
+def kafka_version(lock: Path = LOCK) -> str:
+    """The version of Kafka that the jars make."""
+    return next(jar.version for jar in locked(lock) if jar.artifact == "kafka-clients")
+
+
+def cache(environment: Mapping[str, str]) -> Path:
+    """Where the jars are kept for all checkouts of this user."""
+    if chosen := environment.get(CACHE):
+        return Path(chosen)
+    return Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "library-inventory" / "jars"
+
+
+def missing(root: Path, lock: Path = LOCK) -> list[Jar]:
+    """Jars that a start would have to fetch."""
+    return [jar for jar in locked(lock) if not _there(root / jar.path, jar)]
+
+
+def ready(environment: Mapping[str, str], lock: Path = LOCK) -> list[Path]:
+    """All jars, the missing ones fetched, the content of each compared with the lock.
+
+    Raises NoJars: a jar can't be fetched, or isn't the one that was locked.
+    """
+    root = cache(environment)
+    with ThreadPoolExecutor(8) as pool:
+        return list(pool.map(lambda jar: _one(root, jar, environment), locked(lock)))
+
+
+def _there(path: Path, jar: Jar) -> bool:
+    return path.is_file() and path.stat().st_size == jar.size
+
+
+def _one(root: Path, jar: Jar, environment: Mapping[str, str]) -> Path:
+    path = root / jar.path
+    if not _there(path, jar):
+        _fetch(root, jar, environment)
+    if (digest := sha256(path.read_bytes()).hexdigest()) != jar.digest:
+        path.unlink()
+        raise NoJars(
+            f"{path.name} is not the file that {LOCK.name} names (sha256 {digest}, expected {jar.digest}); "
+            f"it was deleted from {path.parent}: run again to fetch it anew, and if it differs again, the "
+            "repository or a proxy hands out another file: don't use it"
+        )
+    return path
+
+
+def _fetch(root: Path, jar: Jar, environment: Mapping[str, str]) -> None:
+    import requests
+    from jgo.maven import MavenContext
+
+    remote = {"central": chosen} if (chosen := environment.get(REPOSITORY)) else None
+    root.mkdir(parents=True, exist_ok=True)
+    # Fetched aside and moved, so that neither a torn download nor a second process is ever seen
+    with tempfile.TemporaryDirectory(dir=root, prefix=".fetch-") as aside:
+        context = MavenContext(repo_cache=Path(aside), local_repos=[], remote_repos=remote, timeout=60)
+        try:
+            component = context.project(jar.group, jar.artifact).at_version(jar.version)
+            found: Path = component.artifact().resolve()
+        except (requests.RequestException, RuntimeError, OSError) as error:
+            raise NoJars(
+                f"{jar.path.name} of Kafka is not in {root} and can't be fetched: {_short(error)}. The jars "
+                "are fetched once from Maven Central: connect to the network and run again, or copy that "
+                f"folder from a machine that has it, or name a mirror in {REPOSITORY}, or a broker that runs "
+                "elsewhere with --kafka HOST:PORT"
+            ) from error
+        target = root / jar.path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        found.replace(target)
+
+
+def _short(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text if len(text) <= 200 else text[:200] + "…"

@@ -1,0 +1,245 @@
+"""A real Apache Kafka on this machine: one KRaft node from its jars."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping
+from pathlib import Path
+from uuid import uuid4
+
+from msgspec import Struct
+
+from library import jars
+from library.java import find_java
+from library.ports import HOST, free_port, is_free, require_free
+
+FLAGS = [
+    "-Xms64m",
+    "-Xmx320m",
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-XX:+ExitOnOutOfMemoryError",
+    "-Xshare:auto",
+    "-Djava.awt.headless=true",
+]
+YEAR_MINUTES = 365 * 24 * 60
+
+
+class KafkaFailed(Exception):
+    """The broker can't start, with what it said and what to do."""
+
+
+class Node(Struct, frozen=True, kw_only=True):
+    """One embedded broker: where it keeps what, where it listens, how durable it is."""
+
+    home: Path
+    port: int
+    durability: str = "disk"
+    java: str = ""
+
+    @property
+    def bootstrap(self) -> str:
+        """Where its clients connect."""
+        return f"{HOST}:{self.port}"
+
+    @property
+    def data(self) -> Path:
+        """The log directory."""
+        return self.home / "data"
+
+
+def prepare(node: Node, environment: Mapping[str, str]) -> list[str]:
+    """The command that runs the broker; its directory is formatted and configured.
+
+    Raises NoJars, NoJava, PortInUse, KafkaFailed.
+    """
+    require_free(node.port, "Kafka", "--kafka-port")
+    node.home.mkdir(parents=True, exist_ok=True)
+    _refuse_newer(node)
+    paths = jars.ready(environment)
+    java = find_java(node.java, environment)
+    config = node.home / "server.properties"
+    config.write_text(_properties(node, _controller_port(node)), "utf-8")
+    log4j = Path(__file__).with_name("log4j2.xml")
+    base = [java, *FLAGS, f"-Dlog4j2.configurationFile={log4j}", "-cp", os.pathsep.join(map(str, paths))]
+    if not (node.data / "meta.properties").exists():
+        _format(node, base, config)
+    return [*base, "kafka.Kafka", str(config)]
+
+
+def cluster_id(node: Node) -> str:
+    """The id that the directory was formatted with."""
+    text = (node.data / "meta.properties").read_text("utf-8")
+    return next(line.partition("=")[2] for line in text.splitlines() if line.startswith("cluster.id="))
+
+
+def answers(node: Node, timeout: float = 1.0) -> bool:
+    """Whether this very broker (its cluster id says so) answers a metadata request within ``timeout`` s."""
+    from confluent_kafka import KafkaException
+    from confluent_kafka.admin import AdminClient
+
+    from schemas.kafka import client_config
+    from schemas.settings import Settings
+
+    config = client_config(Settings(kafka=node.bootstrap)) | {"reconnect.backoff.max.ms": 50}
+    try:
+        metadata = AdminClient(config).list_topics(timeout=timeout)
+    except KafkaException:
+        return False
+    return bool(metadata.brokers) and metadata.cluster_id == cluster_id(node)
+
+
+class Kafka:
+    """A running broker, for tests; `library up` runs the same command as a supervised child."""
+
+    def __init__(self, node: Node, environment: Mapping[str, str], timeout: float = 60.0) -> None:
+        """Start it and return when it answers.
+
+        Raises what ``prepare`` raises, and KafkaFailed when it ends or ``timeout`` seconds have passed.
+        """
+        command = prepare(node, environment)
+        self.node = node
+        self.log = node.home / "kafka.log"
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                dying_with_me(command),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        limit = time.monotonic() + timeout
+        while not answers(node):
+            if self.process.poll() is not None or time.monotonic() > limit:
+                self.kill()
+                raise KafkaFailed(f"Kafka did not start: {said(self.log)}")
+
+    @property
+    def bootstrap(self) -> str:
+        """Where its clients connect."""
+        return self.node.bootstrap
+
+    def stop(self, timeout: float = 30.0) -> None:
+        """Stop it cleanly; killed if that takes longer than ``timeout`` s."""
+        self.process.terminate()
+        try:
+            self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self) -> None:
+        """What a power cut or the out-of-memory killer does to it."""
+        self.process.kill()
+        self.process.wait()
+
+
+def dying_with_me(command: list[str]) -> list[str]:
+    """The command, started so that it does not outlive this process.
+
+    On Linux "this process" is the thread that starts it: start children from the main thread.
+    """
+    launcher = Path(__file__).with_name("launch.py")
+    return [sys.executable, "-ISE", str(launcher), str(os.getpid()), *command]
+
+
+def said(log: Path, lines: int = 3) -> str:
+    """The last ``lines`` messages of a log of JSON lines; a line of another kind as it stands."""
+    try:
+        text = log.read_text("utf-8", errors="replace")
+    except FileNotFoundError:
+        return "it said nothing"
+    messages = []
+    for line in [line for line in text.splitlines() if line.strip()][-lines:]:
+        try:
+            message = str(json.loads(line)["message"])
+        except (ValueError, KeyError, TypeError):
+            message = line
+        messages.append(message[:500])
+    return " / ".join(messages) or "it said nothing"
+
+
+def _refuse_newer(node: Node) -> None:
+    marker, ours = node.home / "format.json", jars.kafka_version()
+    if not marker.exists():
+        return
+    try:
+        formatted = str(json.loads(marker.read_text("utf-8"))["kafka"])
+        newer = _version(formatted) > _version(ours)
+    except (ValueError, KeyError, TypeError) as error:
+        raise KafkaFailed(
+            f"{marker} can't be read ({error}): restore it, or start with another --data-dir"
+        ) from error
+    if newer:
+        raise KafkaFailed(
+            f"{node.home} was formatted by Kafka {formatted}, newer than the {ours} of this program: "
+            "upgrade the program, or start with another --data-dir"
+        )
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split("."))
+
+
+def _controller_port(node: Node) -> int:
+    """The port that the controller had, or another free one: port + 1 is often taken."""
+    file = node.home / "controller.port"
+    if file.exists() and (known := file.read_text("utf-8").strip()).isdigit() and is_free(int(known)):
+        return int(known)
+    port = free_port()
+    file.write_text(f"{port}\n", "utf-8")
+    return port
+
+
+def _format(node: Node, base: list[str], config: Path) -> None:
+    (node.home / "format.json").write_text(json.dumps({"kafka": jars.kafka_version()}) + "\n", "utf-8")
+    command = [*base, "kafka.tools.StorageTool", "format", "--standalone"]
+    command += ["--cluster-id", _new_cluster_id(), "--config", str(config)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    if done.returncode:
+        raise KafkaFailed(
+            f"Kafka could not format {node.data}: {' '.join((done.stderr or done.stdout).split())[-500:]}"
+        )
+
+
+def _new_cluster_id() -> str:
+    # 16 bytes in URL-safe base64; a leading "-" would read as an option
+    return "L" + urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")[1:]
+
+
+def _properties(node: Node, controller: int) -> str:
+    settings: dict[str, object] = {
+        "process.roles": "broker,controller",
+        "node.id": 1,
+        "controller.listener.names": "CONTROLLER",
+        "listeners": f"PLAINTEXT://{HOST}:{node.port},CONTROLLER://{HOST}:{controller}",
+        "advertised.listeners": f"PLAINTEXT://{HOST}:{node.port}",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "controller.quorum.bootstrap.servers": f"{HOST}:{controller}",
+        "log.dirs": node.data.absolute(),
+        "auto.create.topics.enable": "false",
+        "offsets.topic.replication.factor": 1,
+        "offsets.topic.num.partitions": 4,
+        # With the default of a week a monthly consumer group would lose its place
+        "offsets.retention.minutes": YEAR_MINUTES,
+        "transaction.state.log.replication.factor": 1,
+        "transaction.state.log.min.isr": 1,
+        "transaction.state.log.num.partitions": 4,
+        "share.coordinator.state.topic.replication.factor": 1,
+        "share.coordinator.state.topic.min.isr": 1,
+        "group.initial.rebalance.delay.ms": 0,
+        # Else a killed reader keeps its partitions for 45 s
+        "group.consumer.min.session.timeout.ms": 6000,
+        "group.consumer.session.timeout.ms": 6000,
+        "group.consumer.min.heartbeat.interval.ms": 1000,
+        "group.consumer.heartbeat.interval.ms": 1000,
+        "num.network.threads": 2,
+        "num.io.threads": 4,
+        "log.cleaner.dedupe.buffer.size": 16 * 1024 * 1024,
+    }
+    if node.durability == "disk":
+        # One broker acknowledges from the page cache; so what was acknowledged would not survive a power cut
+        settings["log.flush.interval.messages"] = 1
+    return "".join(f"{name}={value}\n" for name, value in settings.items())

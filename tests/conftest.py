@@ -1,0 +1,57 @@
+"""Fixtures for all rooms: a real broker for the session, and a system of its own for each test."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from confluent_kafka.admin import AdminClient
+
+from schemas.kafka import client_config
+from schemas.settings import Settings
+from schemas.topics import ensure_topics
+from tests.brokers import embedded
+
+_log: list[Path] = []
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Bootstrap servers of a broker that all tests of the session share."""
+    with embedded(tmp_path_factory.mktemp("kafka")) as kafka:
+        _log.append(kafka.log)
+        yield kafka.bootstrap
+        _log.clear()
+
+
+@pytest.fixture
+def new_settings(broker: str, tmp_path: Path) -> Callable[..., Settings]:
+    """Make the settings of a fresh system, with what is given changed: ``new_settings(partitions=1)``.
+
+    It has a name and a data directory of its own, and its topics.
+    """
+
+    def make(**changes: object) -> Settings:
+        name = f"test-{uuid4().hex[:12]}"
+        settings = Settings(**{"kafka": broker, "name": name, "data_dir": str(tmp_path / name)} | changes)
+        ensure_topics(AdminClient(client_config(settings)), settings)
+        return settings
+
+    return make
+
+
+@pytest.fixture
+def settings(new_settings: Callable[..., Settings]) -> Settings:
+    """A fresh system with the default 8 partitions."""
+    return new_settings()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Show what the broker said when a test that uses it fails."""
+    report = yield
+    if report.failed and _log and "broker" in getattr(item, "fixturenames", ()):
+        report.sections.append(
+            ("broker", "".join(_log[0].read_text("utf-8").splitlines(keepends=True)[-20:]))
+        )
+    return report
