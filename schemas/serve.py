@@ -1,0 +1,77 @@
+"""The HTTP server of the long-lived processes: granian in this process, so that a kill leaves no orphan."""
+
+import asyncio
+import signal
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+CONNECTIONS = 4096
+"""Open at a time; granian leaves further ones in the kernel's queue."""
+_BACKLOG = 1024
+
+
+class PortTaken(Exception):
+    """Another program listens there; the message says what to do."""
+
+
+def serve(app: Any, host: str, port: int, *, drain: Callable[[], Awaitable[None]] | None = None) -> None:
+    """Serve the ASGI ``app`` until SIGTERM or SIGINT.
+
+    Then ``drain`` is awaited while the server still answers, open requests get their answers, and the app's
+    lifespan ends. A second signal does not hurry it: the caller's supervisor does that with SIGKILL.
+
+    Raises PortTaken.
+    """
+    import uvloop
+
+    claim(host, port)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(app, host, port, drain))
+
+
+def claim(host: str, port: int) -> None:
+    """Look that nobody listens on the port: granian would share it silently (SO_REUSEPORT).
+
+    Raises PortTaken.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise PortTaken(
+                f"can't listen on {host}:{port} ({error.strerror}): stop what listens there, or choose "
+                "another port"
+            ) from error
+
+
+async def _serve(app: Any, host: str, port: int, drain: Callable[[], Awaitable[None]] | None) -> None:
+    from granian.constants import HTTPModes, Interfaces
+    from granian.server.embed import Server
+
+    server = Server(
+        app,
+        address=host,
+        port=port,
+        interface=Interfaces.ASGI,
+        http=HTTPModes.http1,
+        websockets=False,
+        backlog=_BACKLOG,
+        backpressure=CONNECTIONS,
+        log_enabled=False,
+    )
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    serving = asyncio.ensure_future(server.serve())
+    stopping = asyncio.ensure_future(stop.wait())
+    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not serving.done():
+        if drain is not None:
+            await drain()
+        server.stop()  # type: ignore[no-untyped-call]
+    await serving
