@@ -21,13 +21,12 @@ class Callers:
 
     A page can make a browser send requests to 127.0.0.1, either from its own origin or under its own name
     (DNS rebinding). Accepted are ``localhost``, addresses, and the names in the settings: those are not
-    names that a stranger controls.
+    names that a stranger controls; and of pages only those that came from the same host and port.
     """
 
     def __init__(self, settings: Settings) -> None:
         named = (_name(urlsplit(url).netloc) for url in (settings.api, settings.gateway))
         self._names = {"localhost", settings.host.lower(), *named} - {""}
-        self._origins = {_origin(settings.api), _origin(settings.gateway)}
         self.knows = lru_cache(maxsize=256)(self._knows)
 
     def check(self, host: str | None, origin: str | None) -> None:
@@ -41,17 +40,13 @@ class Callers:
                 f"the Host header names {host[:100]!r}, which is not this service: use its address, "
                 "localhost, or the name in the settings `api` and `gateway`",
             )
-        if origin is not None and not self.trusts(origin, host):
+        if origin is not None and origin.partition("://")[2] != host:
             raise Problem(403, "foreign_origin", f"pages of {origin[:100]!r} may not use this service")
 
     def _knows(self, host: str) -> bool:
         """Whether ``host``, with or without a port, is a name of this service or any address."""
         name = _name(host)
         return name in self._names or _is_address(name)
-
-    def trusts(self, origin: str, host: str) -> bool:
-        """Whether a page of ``origin`` may send requests to ``host``: its own, or the other service's."""
-        return origin in self._origins or origin.partition("://")[2] == host
 
 
 def problem_response(request: "Request[Any, Any, Any]", error: Exception) -> "Response[bytes]":
@@ -113,8 +108,3 @@ def _is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}".lower()

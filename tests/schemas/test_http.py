@@ -1,0 +1,97 @@
+import json
+
+import pytest
+from litestar import Litestar, get
+from litestar.params import FromQuery
+from litestar.testing import TestClient
+
+from schemas.http import Callers, problem_response
+from schemas.problem import PROBLEM_JSON, Problem
+from schemas.settings import Settings
+
+CALLERS = Callers(Settings(api="http://books.example:8080", gateway="https://desk.example"))
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost",
+        "LOCALHOST:8081",
+        "127.0.0.1:8081",
+        "[::1]:8081",
+        "10.1.2.3",
+        "books.example",
+        "desk.example:1",
+    ],
+)
+def test_names_of_the_service_and_addresses_are_known(host: str) -> None:
+    CALLERS.check(host, None)
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "localhost.evil.example", "", "[::1", "a/localhost", "x@localhost", "l" * 300]
+)
+def test_a_name_that_a_stranger_may_control_is_not(host: str) -> None:
+    with pytest.raises(Problem) as refused:
+        CALLERS.check(host, None)
+    assert refused.value.status == 421
+
+
+def test_a_request_without_a_host_is_malformed() -> None:
+    with pytest.raises(Problem) as refused:
+        CALLERS.check(None, None)
+    assert refused.value.status == 400
+
+
+def test_only_pages_of_the_same_host_and_port_may_use_the_service() -> None:
+    CALLERS.check("localhost:8081", "http://localhost:8081")
+    for origin in ("http://localhost:3000", "http://evil.example", "null", ""):
+        with pytest.raises(Problem) as refused:
+            CALLERS.check("localhost:8081", origin)
+        assert refused.value.status == 403
+
+
+def test_a_problem_document_has_its_five_members_and_what_is_added() -> None:
+    document = json.loads(Problem(409, "on_loan", "return it first", borrowers=["ann"]).body())
+    assert document == {
+        "type": "about:blank",
+        "title": "Conflict",
+        "status": 409,
+        "detail": "return it first",
+        "code": "on_loan",
+        "borrowers": ["ann"],
+    }
+
+
+@get("/number")
+async def number(at: FromQuery[int]) -> int:
+    return at
+
+
+@get("/broken", sync_to_thread=False)
+def broken() -> int:
+    raise RuntimeError("the password is swordfish")
+
+
+APP = Litestar([number, broken], exception_handlers={Exception: problem_response})
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/nowhere", 404, "no_such_route"),
+        ("POST", "/number", 405, "method_not_allowed"),
+        ("GET", "/number?at=x", 400, "malformed"),
+        ("GET", "/broken", 500, "internal"),
+    ],
+)
+def test_every_error_of_the_framework_is_a_problem_document(
+    method: str, path: str, status: int, code: str
+) -> None:
+    with TestClient(APP, raise_server_exceptions=False) as client:
+        answer = client.request(method, path)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == PROBLEM_JSON
+    assert answer.json()["code"] == code
+    assert "swordfish" not in answer.text
+    assert ("allow" in answer.headers) == (status == 405)
