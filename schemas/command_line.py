@@ -5,11 +5,14 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any, NoReturn, TypeVar
+from typing import IO, TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
 from schemas import exits
+
+if TYPE_CHECKING:
+    from schemas.settings import Loaded
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -58,17 +61,19 @@ def with_settings(*names: str) -> Callable[[Function], Function]:
     def decorate(command: Function) -> Function:
         @functools.wraps(command)
         def with_loaded(*args: Any, **given: Any) -> Any:
-            # Late, so that `--help` does not pay for it
-            from schemas.settings import BadSettings, load
-
             flags = {name: given.pop(name) for name in names}
-            try:
-                settings = load(flags, os.environ, Path.cwd()).settings
-            except BadSettings as error:
-                raise Ending(exits.MALFORMED, str(error)) from error
-            return command(*args, settings=settings, **given)
+            return command(*args, settings=loaded(flags).settings, **given)
 
-        decorated: Any = with_loaded
+        return setting_flags(*names)(with_loaded)  # type: ignore[return-value]
+
+    return decorate
+
+
+def setting_flags(*names: str) -> Callable[[Function], Function]:
+    """Give a command a flag, and an argument of its name, for each setting in ``names``; None: not given."""
+
+    def decorate(command: Function) -> Function:
+        decorated: Any = command
         for name in reversed(names):
             flag, more = _FLAGS[name]
             decorated = click.option(flag, name, default=None, **more)(decorated)
@@ -76,6 +81,17 @@ def with_settings(*names: str) -> Callable[[Function], Function]:
         return result
 
     return decorate
+
+
+def loaded(flags: dict[str, Any], running: bool = True) -> "Loaded":
+    """Settings as ``schemas.settings.load`` finds them from here. Bad ones end the command with 2."""
+    # Late, so that `--help` does not pay for it
+    from schemas.settings import BadSettings, load
+
+    try:
+        return load(flags, os.environ, Path.cwd(), running)
+    except BadSettings as error:
+        raise Ending(exits.MALFORMED, str(error)) from error
 
 
 def run(program: click.Command, name: str) -> NoReturn:

@@ -115,8 +115,13 @@ class Loaded(Struct, frozen=True):
     sources: dict[str, str]
 
 
-def load(flags: Mapping[str, Any], environment: Mapping[str, str], folder: Path) -> Loaded:
-    """Settings for a command run in ``folder``; a flag that is None was not given. Raises BadSettings."""
+def load(
+    flags: Mapping[str, Any], environment: Mapping[str, str], folder: Path, running: bool = True
+) -> Loaded:
+    """Settings for a command run in ``folder``; a flag that is None was not given. Raises BadSettings.
+
+    Without ``running`` a system that runs nearby does not count: for one that is only to be started.
+    """
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
 
@@ -137,7 +142,7 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str], folder: Path)
     }
     from_file = _toml(file) if file else {}
     chosen_dir = {**from_file, **from_environment, **own}.get("data_dir")
-    if run := _running(folder, chosen_dir):
+    if running and (run := _running(folder, chosen_dir)):
         take(_system(run), str(run))
     take(from_file, str(file))
     take(from_environment, "environment")
