@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
@@ -14,18 +13,10 @@ from msgspec import Struct
 
 from library import jars
 from library.java import find_java
+from library.kafka_properties import JVM, properties
+from library.launch import dying_with_me
+from library.lines import said
 from library.ports import HOST, free_port, is_free, require_free
-
-FLAGS = [
-    "-Xms64m",
-    "-Xmx320m",
-    "-XX:+UseSerialGC",
-    "-XX:TieredStopAtLevel=1",
-    "-XX:+ExitOnOutOfMemoryError",
-    "-Xshare:auto",
-    "-Djava.awt.headless=true",
-]
-YEAR_MINUTES = 365 * 24 * 60
 
 
 class KafkaFailed(Exception):
@@ -62,9 +53,9 @@ def prepare(node: Node, environment: Mapping[str, str]) -> list[str]:
     paths = jars.ready(environment)
     java = find_java(node.java, environment)
     config = node.home / "server.properties"
-    config.write_text(_properties(node, _controller_port(node)), "utf-8")
+    config.write_text(properties(node.data, node.port, _controller_port(node), node.durability), "utf-8")
     log4j = Path(__file__).with_name("log4j2.xml")
-    base = [java, *FLAGS, f"-Dlog4j2.configurationFile={log4j}", "-cp", os.pathsep.join(map(str, paths))]
+    base = [java, *JVM, f"-Dlog4j2.configurationFile={log4j}", "-cp", os.pathsep.join(map(str, paths))]
     if not (node.data / "meta.properties").exists():
         _format(node, base, config)
     return [*base, "kafka.Kafka", str(config)]
@@ -136,31 +127,6 @@ class Kafka:
         self.process.wait()
 
 
-def dying_with_me(command: list[str]) -> list[str]:
-    """The command, started so that it does not outlive this process.
-
-    On Linux "this process" is the thread that starts it: start children from the main thread.
-    """
-    launcher = Path(__file__).with_name("launch.py")
-    return [sys.executable, "-ISE", str(launcher), str(os.getpid()), *command]
-
-
-def said(log: Path, lines: int = 3) -> str:
-    """The last ``lines`` messages of a log of JSON lines; a line of another kind as it stands."""
-    try:
-        text = log.read_text("utf-8", errors="replace")
-    except FileNotFoundError:
-        return "it said nothing"
-    messages = []
-    for line in [line for line in text.splitlines() if line.strip()][-lines:]:
-        try:
-            message = str(json.loads(line)["message"])
-        except (ValueError, KeyError, TypeError):
-            message = line
-        messages.append(message[:500])
-    return " / ".join(messages) or "it said nothing"
-
-
 def _refuse_newer(node: Node) -> None:
     marker, ours = node.home / "format.json", jars.kafka_version()
     if not marker.exists():
@@ -207,39 +173,3 @@ def _format(node: Node, base: list[str], config: Path) -> None:
 def _new_cluster_id() -> str:
     # 16 bytes in URL-safe base64; a leading "-" would read as an option
     return "L" + urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")[1:]
-
-
-def _properties(node: Node, controller: int) -> str:
-    settings: dict[str, object] = {
-        "process.roles": "broker,controller",
-        "node.id": 1,
-        "controller.listener.names": "CONTROLLER",
-        "listeners": f"PLAINTEXT://{HOST}:{node.port},CONTROLLER://{HOST}:{controller}",
-        "advertised.listeners": f"PLAINTEXT://{HOST}:{node.port}",
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-        "controller.quorum.bootstrap.servers": f"{HOST}:{controller}",
-        "log.dirs": node.data.absolute(),
-        "auto.create.topics.enable": "false",
-        "offsets.topic.replication.factor": 1,
-        "offsets.topic.num.partitions": 4,
-        # With the default of a week a monthly consumer group would lose its place
-        "offsets.retention.minutes": YEAR_MINUTES,
-        "transaction.state.log.replication.factor": 1,
-        "transaction.state.log.min.isr": 1,
-        "transaction.state.log.num.partitions": 4,
-        "share.coordinator.state.topic.replication.factor": 1,
-        "share.coordinator.state.topic.min.isr": 1,
-        "group.initial.rebalance.delay.ms": 0,
-        # Else a killed reader keeps its partitions for 45 s
-        "group.consumer.min.session.timeout.ms": 6000,
-        "group.consumer.session.timeout.ms": 6000,
-        "group.consumer.min.heartbeat.interval.ms": 1000,
-        "group.consumer.heartbeat.interval.ms": 1000,
-        "num.network.threads": 2,
-        "num.io.threads": 4,
-        "log.cleaner.dedupe.buffer.size": 16 * 1024 * 1024,
-    }
-    if node.durability == "disk":
-        # One broker acknowledges from the page cache; so what was acknowledged would not survive a power cut
-        settings["log.flush.interval.messages"] = 1
-    return "".join(f"{name}={value}\n" for name, value in settings.items())

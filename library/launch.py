@@ -4,7 +4,6 @@ A supervisor that is killed can't stop its children; on Linux the kernel does it
 it costs one small interpreter and no imports of ours; the program takes over its process id.
 """
 
-import ctypes
 import os
 import signal
 import sys
@@ -12,10 +11,20 @@ import sys
 _PR_SET_PDEATHSIG = 1
 
 
+def dying_with_me(command: list[str]) -> list[str]:
+    """The command, started so that it does not outlive this process.
+
+    On Linux "this process" is the thread that starts it: start children from the main thread.
+    """
+    return [sys.executable, "-IS", __file__, str(os.getpid()), *command]
+
+
 def main() -> None:
     """Become the program."""
     parent, program = int(sys.argv[1]), sys.argv[2:]
     if sys.platform == "linux":
+        import ctypes
+
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != parent:
             sys.exit("the parent is gone")

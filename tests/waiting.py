@@ -1,5 +1,6 @@
 """Waiting in tests: for a condition, never for a time."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -23,3 +24,12 @@ def eventually(condition: Callable[[], T], limit: float = 20.0, pause: float = 0
         if time.monotonic() > end:
             raise AssertionError(f"not within {limit} s; at last: {last!r}")
         time.sleep(pause)
+
+
+async def until(condition: Callable[[], T], limit: float = 20.0, pause: float = 0.02) -> T:
+    """``eventually`` for a condition that an event loop brings about."""
+    end = time.monotonic() + limit
+    while not (value := condition()):
+        assert time.monotonic() < end, f"not within {limit} s"
+        await asyncio.sleep(pause)
+    return value

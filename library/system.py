@@ -1,0 +1,141 @@
+"""``library up``, ``down`` and ``status``."""
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from schemas import exits
+from schemas.command_line import Ending, loaded, setting_flags, with_settings
+
+if TYPE_CHECKING:
+    from schemas.settings import Settings
+
+
+@click.command()
+@setting_flags(
+    "data_dir",
+    "port",
+    "kafka_port",
+    "gateway_port",
+    "host",
+    "kafka",
+    "name",
+    "partitions",
+    "workers",
+    "durability",
+    "log_level",
+)
+@click.option("--detach", "-d", is_flag=True, help="Return when the system is ready; it goes on behind.")
+@click.option("--tell", type=int, hidden=True)
+def up(detach: bool, tell: int | None, **flags: Any) -> None:
+    """Start the whole system on this machine: Kafka, projector, query API and gateway.
+
+    What it keeps is under --data-dir; started there again, everything is still there. With --kafka it uses
+    a Kafka that runs elsewhere instead of its own.
+    """
+    from library.children import located
+    from library.opening import Telling, open_behind, open_here
+    from library.welcome import welcome
+
+    begun = time.monotonic()
+    found = loaded(flags, running=False)
+    embedded = "kafka" not in found.sources
+    settings = located(found.settings, Path.cwd(), embedded)
+    if settings.durability == "os" and embedded and not tell:
+        _say("With --durability os a power cut loses the last changes, though they were acknowledged.")
+
+    def on_ready() -> None:
+        _say(f"ready after {time.monotonic() - begun:.1f} s\n")
+        click.echo(welcome(settings, Path.cwd(), detach))
+        sys.stdout.flush()
+
+    if tell is not None:
+        telling = Telling(tell)
+        try:
+            open_here(settings, embedded, telling.say, telling.ready)
+        except Ending as error:
+            telling.failed(error)
+            raise
+    elif detach:
+        open_behind(flags, settings, _say)
+        on_ready()
+    else:
+        open_here(settings, embedded, _say, on_ready)
+
+
+@click.command()
+@with_settings("data_dir")
+def down(settings: "Settings") -> None:
+    """Stop the system on this machine; what it keeps stays."""
+    import psutil
+
+    from library.control import NotRunning, connected
+
+    data_dir = Path(settings.data_dir)
+    try:
+        with connected(data_dir) as control:
+            supervisor = control.ask("stop")["pid"]
+    except NotRunning as error:
+        raise _no_system(data_dir) from error
+    try:
+        # Longer than the children's patience, one after the other
+        psutil.Process(supervisor).wait(timeout=90)
+    except psutil.NoSuchProcess:
+        return
+    except psutil.TimeoutExpired as error:
+        raise Ending(
+            exits.FAILED, f"the system (process {supervisor}) does not stop; see {data_dir / 'logs'}"
+        ) from error
+
+
+@click.command()
+@with_settings("data_dir")
+@click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
+def status(settings: "Settings", as_json: bool) -> int:
+    """Show the processes of the system on this machine, and how far the table is behind.
+
+    Ends with 1 when a process was given up, with 69 when no system runs.
+    """
+    from library.control import NotRunning, connected
+    from library.lag import table_lag
+
+    data_dir = Path(settings.data_dir)
+    try:
+        with connected(data_dir) as control:
+            answer = control.ask("status")
+    except NotRunning as error:
+        raise _no_system(data_dir) from error
+    lag = table_lag(settings) if answer["ready"] else None
+    if as_json:
+        click.echo(json.dumps({**answer, "lag": lag}))
+    else:
+        for process in answer["processes"]:
+            click.echo(_line(process))
+        click.echo(f"lag\t{'unknown' if lag is None else lag}".expandtabs(14))
+    failed = any(process["state"] == "failed" for process in answer["processes"])
+    return exits.FAILED if failed else exits.DONE
+
+
+def _line(process: dict[str, Any]) -> str:
+    parts = [process["name"], process["state"], str(process["pid"] or "-")]
+    if process["restarts"]:
+        parts.append(f"restarted {process['restarts']} times")
+    if process["last_error"]:
+        parts.append(process["last_error"])
+    line = "\t".join(parts)
+    return line.expandtabs(14) if sys.stdout.isatty() else line
+
+
+def _no_system(data_dir: Path) -> Ending:
+    return Ending(
+        exits.UNAVAILABLE,
+        f"no system runs in {data_dir.absolute()}: `library up` starts one, --data-dir names another place",
+    )
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)

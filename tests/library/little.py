@@ -1,0 +1,47 @@
+"""A system of tiny programs, to see what the supervisor does with them; also run as a program itself."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+from library.child import Program
+from library.children import Parts
+from library.runfile import owned
+from library.supervisor import Supervisor
+from schemas.settings import Settings
+
+LIVES = "import time; print('here', flush=True); time.sleep(600)"
+CRASHES = "import sys; print('Traceback …\\nValueError: the shelf is empty', file=sys.stderr); sys.exit(1)"
+BAD_DATA = 'import sys; print(\'{"level": "ERROR", "message": "version 3 is missing"}\'); sys.exit(65)'
+STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {LIVES}"
+
+
+def program(folder: Path, name: str, source: str = LIVES, patience: float = 20.0) -> Program:
+    """A Python program that counts as ready once it has said something."""
+    log = folder / "logs" / f"{name}.log"
+
+    def command() -> list[str]:
+        log.unlink(missing_ok=True)
+        return [sys.executable, "-ISc", source]
+
+    return Program(name, command, lambda: log.exists() and log.stat().st_size > 0, {}, log, patience)
+
+
+def little_system(data_dir: Path, **sources: str) -> Supervisor:
+    """A supervisor of tiny programs; ``sources`` names those that do more than live."""
+
+    def part(name: str) -> Program:
+        return program(data_dir, name, sources.get(name, LIVES))
+
+    parts = Parts(
+        kafka=part("kafka"),
+        topics=lambda: None,
+        projectors=[part("projector")],
+        servers=[part("api"), part("gateway")],
+    )
+    return Supervisor(Settings(data_dir=str(data_dir)), parts)
+
+
+if __name__ == "__main__":
+    with owned(Path(sys.argv[1])):
+        asyncio.run(little_system(Path(sys.argv[1])).run(lambda: None))
