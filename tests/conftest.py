@@ -10,18 +10,18 @@ from confluent_kafka.admin import AdminClient
 from schemas.kafka import client_config
 from schemas.settings import Settings
 from schemas.topics import ensure_topics
-from tests.brokers import embedded
+from tests.brokers import Broker, chosen
 
-_log: list[Path] = []
+_running: list[Broker] = []
 
 
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Bootstrap servers of a broker that all tests of the session share."""
-    with embedded(tmp_path_factory.mktemp("kafka")) as kafka:
-        _log.append(kafka.log)
-        yield kafka.bootstrap
-        _log.clear()
+    with chosen(tmp_path_factory.mktemp("kafka")) as found:
+        _running.append(found)
+        yield found.bootstrap
+        _running.clear()
 
 
 @pytest.fixture
@@ -50,8 +50,6 @@ def settings(new_settings: Callable[..., Settings]) -> Settings:
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """Show what the broker said when a test that uses it fails."""
     report = yield
-    if report.failed and _log and "broker" in getattr(item, "fixturenames", ()):
-        report.sections.append(
-            ("broker", "".join(_log[0].read_text("utf-8").splitlines(keepends=True)[-20:]))
-        )
+    if report.failed and _running and "broker" in getattr(item, "fixturenames", ()):
+        report.sections.append(("broker", "".join(_running[0].said().splitlines(keepends=True)[-20:])))
     return report

@@ -1,0 +1,22 @@
+"""Whatever broker the tests run on, it does what the system needs of one."""
+
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from schemas.kafka import client_config, reading_config
+from schemas.settings import Settings
+from schemas.topics import events_topic
+
+
+def test_a_transaction_is_written_and_read_back(settings: Settings) -> None:
+    topic = events_topic(settings)
+    producer = Producer(client_config(settings) | {"transactional.id": f"{settings.name}-0"})
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    producer.produce(topic, b"event", b"key", partition=0)
+    producer.commit_transaction(30)
+    reader = Consumer(reading_config(settings) | {"group.id": settings.name})
+    reader.assign([TopicPartition(topic, 0, 0)])
+    message = reader.poll(30)
+    reader.close()
+    assert message is not None
+    assert message.value() == b"event"
