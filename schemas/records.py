@@ -1,6 +1,6 @@
 """An event as it stands in the event store."""
 
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from msgspec import Struct
 
@@ -18,7 +18,7 @@ class Message(Protocol):
     def offset(self) -> int | None: ...  # noqa: D102
     def key(self) -> bytes | None: ...  # noqa: D102
     def value(self) -> bytes | None: ...  # noqa: D102
-    def headers(self) -> list[tuple[str, bytes]] | None: ...  # noqa: D102
+    def headers(self) -> Any: ...  # noqa: D102
 
 
 class Recorded(Struct, frozen=True):
