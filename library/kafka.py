@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from library import jars
 from library.java import find_java
-from library.kafka_properties import JVM, properties
+from library.kafka_properties import JVM, as_text, one_node
 from library.launch import dying_with_me
 from library.lines import said
 from library.ports import HOST, free_port, is_free, require_free
@@ -53,7 +53,9 @@ def prepare(node: Node, environment: Mapping[str, str]) -> list[str]:
     paths = jars.ready(environment)
     java = find_java(node.java, environment)
     config = node.home / "server.properties"
-    config.write_text(properties(node.data, node.port, _controller_port(node), node.durability), "utf-8")
+    config.write_text(
+        as_text(one_node(node.data, node.port, _controller_port(node), node.durability)), "utf-8"
+    )
     log4j = Path(__file__).with_name("log4j2.xml")
     base = [java, *JVM, f"-Dlog4j2.configurationFile={log4j}", "-cp", os.pathsep.join(map(str, paths))]
     if not (node.data / "meta.properties").exists():

@@ -1,5 +1,6 @@
 """What the embedded broker is configured with."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from library.ports import HOST
@@ -16,8 +17,8 @@ JVM = [
 YEAR_MINUTES = 365 * 24 * 60
 
 
-def properties(data: Path, port: int, controller: int, durability: str) -> str:
-    """The text of ``server.properties`` for one node that is broker and controller."""
+def one_node(data: Path, port: int, controller: int, durability: str) -> dict[str, object]:
+    """The properties of one node that is broker and controller."""
     settings: dict[str, object] = {
         "process.roles": "broker,controller",
         "node.id": 1,
@@ -50,4 +51,9 @@ def properties(data: Path, port: int, controller: int, durability: str) -> str:
     if durability == "disk":
         # One broker acknowledges from the page cache; so what was acknowledged would not survive a power cut
         settings["log.flush.interval.messages"] = 1
+    return settings
+
+
+def as_text(settings: Mapping[str, object]) -> str:
+    """The text of ``server.properties``."""
     return "".join(f"{name}={value}\n" for name, value in settings.items())

@@ -11,7 +11,7 @@ from typing import Self
 from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
 
-from library.kafka_properties import properties
+from library.kafka_properties import one_node
 
 IMAGE = os.environ.get("KAFKA_IMAGE", "apache/kafka:4.3.1")
 START = "until [ -f /tmp/advertised ]; do sleep 0.05; done; . /tmp/advertised; exec /etc/kafka/docker/run"
@@ -48,8 +48,7 @@ class BrokerContainer(DockerContainer):
 
 def _environment() -> dict[str, str]:
     """The embedded broker's properties as the image takes them."""
-    text = properties(Path("/var/lib/kafka/data"), 9092, 9093, "os")
-    named = dict(line.split("=", 1) for line in text.splitlines())
+    named = one_node(Path("/var/lib/kafka/data"), 9092, 9093, "os")
     del named["controller.quorum.bootstrap.servers"], named["advertised.listeners"]
     named |= {
         "controller.quorum.voters": "1@localhost:9093",
@@ -57,4 +56,4 @@ def _environment() -> dict[str, str]:
         "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,INSIDE:PLAINTEXT,CONTROLLER:PLAINTEXT",
         "inter.broker.listener.name": "INSIDE",
     }
-    return {f"KAFKA_{name.upper().replace('.', '_')}": value for name, value in named.items()}
+    return {f"KAFKA_{name.upper().replace('.', '_')}": str(value) for name, value in named.items()}
