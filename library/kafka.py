@@ -50,17 +50,21 @@ def prepare(node: Node, environment: Mapping[str, str]) -> list[str]:
     require_free(node.port, "Kafka", "--kafka-port")
     node.home.mkdir(parents=True, exist_ok=True)
     _refuse_newer(node)
-    paths = jars.ready(environment)
-    java = find_java(node.java, environment)
+    base = program(node.java, environment)
     config = node.home / "server.properties"
     config.write_text(
         as_text(one_node(node.data, node.port, _controller_port(node), node.durability)), "utf-8"
     )
-    log4j = Path(__file__).with_name("log4j2.xml")
-    base = [java, *JVM, f"-Dlog4j2.configurationFile={log4j}", "-cp", os.pathsep.join(map(str, paths))]
     if not (node.data / "meta.properties").exists():
         _format(node, base, config)
     return [*base, "kafka.Kafka", str(config)]
+
+
+def program(java: str, environment: Mapping[str, str]) -> list[str]:
+    """Java with Kafka's jars, ready for one of Kafka's main classes. Raises NoJars, NoJava."""
+    log4j = Path(__file__).with_name("log4j2.xml")
+    classes = os.pathsep.join(map(str, jars.ready(environment)))
+    return [find_java(java, environment), *JVM, f"-Dlog4j2.configurationFile={log4j}", "-cp", classes]
 
 
 def cluster_id(node: Node) -> str:

@@ -44,6 +44,9 @@ def one_node(data: Path, port: int, controller: int, durability: str) -> dict[st
         "group.consumer.session.timeout.ms": 6000,
         "group.consumer.min.heartbeat.interval.ms": 1000,
         "group.consumer.heartbeat.interval.ms": 1000,
+        # A broker that was killed waits this long for its own old session before it may register again
+        "broker.session.timeout.ms": 3000,
+        "broker.heartbeat.interval.ms": 500,
         "num.network.threads": 2,
         "num.io.threads": 4,
         "log.cleaner.dedupe.buffer.size": 16 * 1024 * 1024,

@@ -1,7 +1,16 @@
-from confluent_kafka.admin import AdminClient
+import json
+import os
+import socket
 
-from schemas.kafka import client_config
-from schemas.topics import check_topics
+import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
+
+from library.kafka import Kafka, KafkaFailed, Node, answers, cluster_id, prepare
+from library.ports import PortInUse, free_port
+from schemas.kafka import client_config, reading_config
+from schemas.settings import Settings
+from schemas.topics import changelog_topic, check_topics, ensure_topics, events_topic
 
 
 def test_the_fixtures_give_a_system_of_its_own(new_settings):
@@ -9,3 +18,76 @@ def test_the_fixtures_give_a_system_of_its_own(new_settings):
     assert first.name != second.name
     for settings in (first, second):
         check_topics(AdminClient(client_config(settings)), settings)
+
+
+def test_what_was_acknowledged_is_there_after_a_kill_and_on_another_port(tmp_path):
+    kafka = Kafka(Node(home=tmp_path / "kafka", port=free_port()), os.environ)
+    settings = Settings(kafka=kafka.bootstrap, partitions=1)
+    try:
+        admin = AdminClient(client_config(settings))
+        ensure_topics(admin, settings)
+        assert config(admin, events_topic(settings), "flush.messages") == "1", "on disk before the answer"
+        assert config(admin, changelog_topic(settings), "flush.messages") == str(2**63 - 1)
+        producer = Producer(client_config(settings))
+        producer.produce(events_topic(settings), b"value", b"key", partition=0)
+        assert producer.flush(10) == 0
+        cluster = cluster_id(kafka.node)
+        # A client of a broker that is gone would go on to look for it while another test runs
+        del admin, producer
+    finally:
+        kafka.kill()
+    (kafka.node.home / "controller.port").unlink()
+    again = Kafka(Node(home=tmp_path / "kafka", port=free_port(), durability="os"), os.environ)
+    try:
+        assert cluster_id(again.node) == cluster
+        settings = Settings(kafka=again.bootstrap)
+        assert config(AdminClient(client_config(settings)), events_topic(settings), "flush.messages") != "1"
+        consumer = Consumer(reading_config(settings) | {"group.id": "test"})
+        consumer.assign([TopicPartition(events_topic(settings), 0, 0)])
+        assert consumer.consume(1, 10)[0].value() == b"value"
+        consumer.close()
+    finally:
+        again.stop()
+    assert again.process.returncode == 143, "stopped cleanly, not killed"
+    lines = again.log.read_text("utf-8").splitlines()
+    assert lines
+    assert all(json.loads(line)["service"] == "kafka" for line in lines)
+
+
+def config(admin: AdminClient, topic: str, name: str) -> str:
+    resource = ConfigResource(ResourceType.TOPIC, topic)
+    return admin.describe_configs([resource])[resource].result()[name].value
+
+
+def test_a_port_in_use_names_its_holder_and_the_flag(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with pytest.raises(PortInUse, match=rf"port {port}.*\(process {os.getpid()}\).*--kafka-port"):
+            prepare(Node(home=tmp_path, port=port), os.environ)
+
+
+def test_a_directory_of_a_newer_version_is_refused(tmp_path):
+    (tmp_path / "format.json").write_text('{"kafka": "4.10.0"}')
+    with pytest.raises(KafkaFailed, match=r"formatted by Kafka 4\.10\.0, newer than the 4\.3\.1"):
+        prepare(Node(home=tmp_path, port=free_port()), os.environ)
+
+
+def test_a_format_mark_that_can_not_be_read_is_named(tmp_path):
+    (tmp_path / "format.json").write_text("{")
+    with pytest.raises(KafkaFailed, match=r"format\.json can't be read"):
+        prepare(Node(home=tmp_path, port=free_port()), os.environ)
+
+
+def test_another_broker_at_the_port_does_not_count(broker, tmp_path):
+    node = Node(home=tmp_path, port=int(broker.rpartition(":")[2]))
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "meta.properties").write_text("cluster.id=another\n")
+    assert not answers(node, 5)
+
+
+def test_why_it_did_not_start_is_said(tmp_path):
+    node = Node(home=tmp_path / "kafka", port=free_port())
+    prepare(node, os.environ)
+    (node.data / "meta.properties").write_text("version=1\ncluster.id=x\nnode.id=7\n")
+    with pytest.raises(KafkaFailed, match="node"):
+        Kafka(node, os.environ)
