@@ -1,0 +1,168 @@
+"""Three brokers from the jars: started, killed, frozen and thawed one by one."""
+
+import os
+import signal
+import subprocess
+from base64 import urlsafe_b64encode
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from uuid import uuid4
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from library.kafka import program
+from library.kafka_properties import as_text, one_node
+from library.launch import dying_with_me
+from library.ports import HOST, free_port, is_free
+from schemas.kafka import client_config
+from schemas.settings import Settings
+from tests.three_brokers.quorum import active_controller
+from tests.waiting import eventually
+
+TRANSACTIONS = "__transaction_state"
+REPLICATED = {
+    "default.replication.factor": 3,
+    "min.insync.replicas": 2,
+    "unclean.leader.election.enable": "false",
+    "offsets.topic.replication.factor": 3,
+    "transaction.state.log.replication.factor": 3,
+    "transaction.state.log.min.isr": 2,
+    "share.coordinator.state.topic.replication.factor": 3,
+    "share.coordinator.state.topic.min.isr": 2,
+    "broker.session.timeout.ms": 6000,
+    "broker.heartbeat.interval.ms": 1500,
+    # With the default of 30 s a frozen leader holds transaction markers back for that long
+    "request.timeout.ms": 5000,
+}
+"""How three brokers differ from one; docs/operations.md recommends the same."""
+
+
+class Cluster:
+    """Three nodes, each broker and controller, numbered from 1; the caller stops it."""
+
+    def __init__(self, home: Path) -> None:
+        self._program = program("", os.environ)
+        self._ports = {node: free_port() for node in (1, 2, 3)}
+        self._homes = {node: home / f"kafka-{node}" for node in self._ports}
+        self._running: dict[int, subprocess.Popen[bytes]] = {}
+        self._format({node: free_port() for node in self._ports})
+        for node in self._ports:
+            self.start(node)
+        self.admin = AdminClient(client_config(Settings(kafka=self.bootstrap)))
+        self.wait_until_whole()
+
+    @property
+    def bootstrap(self) -> str:
+        """Where clients connect: all three."""
+        return ",".join(f"{HOST}:{port}" for port in self._ports.values())
+
+    def start(self, node: int) -> None:
+        """Start a node that does not run."""
+        home = self._homes[node]
+        with (home / "kafka.log").open("ab") as log:
+            self._running[node] = subprocess.Popen(
+                dying_with_me([*self._program, "kafka.Kafka", str(home / "server.properties")]),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def kill(self, node: int) -> None:
+        """kill -9."""
+        process = self._running.pop(node)
+        process.kill()
+        process.wait()
+
+    def freeze(self, node: int) -> None:
+        """Stop it where it stands, with its connections open, until it is thawed."""
+        self._running[node].send_signal(signal.SIGSTOP)
+
+    def thaw(self, node: int) -> None:
+        """Let it go on as if nothing had happened."""
+        self._running[node].send_signal(signal.SIGCONT)
+
+    def stop(self) -> None:
+        """End all of them; nothing is kept."""
+        for node in list(self._running):
+            self.thaw(node)
+            self.kill(node)
+
+    def leader(self, topic: str, partition: int) -> int:
+        """Who leads the partition, as the live brokers say; -1: nobody."""
+        metadata = self.admin.list_topics(topic, timeout=5)
+        return int(metadata.topics[topic].partitions[partition].leader)
+
+    def coordinator(self, transactional_id: str) -> int:
+        """Who keeps the state of the transactional id; -1: nobody yet."""
+        state = self.admin.list_topics(timeout=5).topics.get(TRANSACTIONS)
+        if state is None:
+            return -1
+        return int(state.partitions[_java_hash(transactional_id) % len(state.partitions)].leader)
+
+    def controller(self) -> int:
+        """The active controller, as a live broker says."""
+        return active_controller(sorted(self._ports.values()))
+
+    def wait_until_whole(self, limit: float = 60.0) -> None:
+        """Until all three are there and every partition has all its replicas in sync."""
+        eventually(self._is_whole, limit=limit, pause=0.2)
+
+    def said(self) -> str:
+        """The last lines of each node's log."""
+        texts = (f"{node}: {line}" for node in self._homes for line in self._lines(node)[-20:])
+        return "\n".join(texts)
+
+    def _lines(self, node: int) -> list[str]:
+        return (self._homes[node] / "kafka.log").read_text("utf-8", errors="replace").splitlines()
+
+    def _is_whole(self) -> bool:
+        # A dead broker stays in the metadata for a session's length; its port tells at once
+        if any(is_free(port) for port in self._ports.values()):
+            return False
+        try:
+            metadata = self.admin.list_topics(timeout=2)
+        except KafkaException:
+            return False
+        partitions = [p for topic in metadata.topics.values() for p in topic.partitions.values()]
+        return len(metadata.brokers) == 3 and all(len(p.isrs) == len(p.replicas) for p in partitions)
+
+    def _format(self, controllers: dict[int, int]) -> None:
+        """All three at once: each format is a JVM."""
+        quorum = ",".join(f"{HOST}:{port}" for port in controllers.values())
+        initial = ",".join(f"{node}@{HOST}:{port}:{_identifier()}" for node, port in controllers.items())
+        cluster = _identifier()
+
+        def format_node(node: int) -> None:
+            home = self._homes[node]
+            home.mkdir(parents=True)
+            settings = one_node(home / "data", self._ports[node], controllers[node], "os") | REPLICATED
+            settings |= {
+                "node.id": node,
+                "controller.quorum.bootstrap.servers": quorum,
+                "advertised.listeners": f"PLAINTEXT://{HOST}:{self._ports[node]},CONTROLLER://{HOST}:{controllers[node]}",
+            }
+            config = home / "server.properties"
+            config.write_text(as_text(settings), "utf-8")
+            command = [*self._program, "kafka.tools.StorageTool", "format", "--cluster-id", cluster]
+            command += ["--config", str(config), "--initial-controllers", initial]
+            subprocess.run(command, check=True, capture_output=True, timeout=60)
+
+        with ThreadPoolExecutor(3) as pool:
+            list(pool.map(format_node, controllers))
+
+
+def _identifier() -> str:
+    """A Kafka id that does not begin with a dash, which a command line would take for an option."""
+    while (text := urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")).startswith("-"):
+        pass
+    return text
+
+
+def _java_hash(text: str) -> int:
+    """String.hashCode, without its sign, as Kafka picks a coordinator's partition."""
+    value = 0
+    for character in text:
+        value = (31 * value + ord(character)) & 0xFFFFFFFF
+    return value & 0x7FFFFFFF
