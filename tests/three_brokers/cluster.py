@@ -1,6 +1,5 @@
 """Three brokers from the jars: started, killed, frozen and thawed one by one."""
 
-import os
 import signal
 import subprocess
 from base64 import urlsafe_b64encode
@@ -11,12 +10,11 @@ from uuid import uuid4
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from library.kafka import program
-from library.kafka_properties import as_text, one_node
-from library.launch import dying_with_me
+from library.kafka_properties import one_node
 from library.ports import HOST, free_port, is_free
 from schemas.kafka import client_config
 from schemas.settings import Settings
+from tests.broker_process import format_storage, start_broker
 from tests.three_brokers.quorum import active_controller
 from tests.waiting import eventually
 
@@ -42,14 +40,13 @@ class Cluster:
     """Three nodes, each broker and controller, numbered from 1; the caller stops it."""
 
     def __init__(self, home: Path) -> None:
-        self._program = program("", os.environ)
         self._ports = {node: free_port() for node in (1, 2, 3)}
         self._homes = {node: home / f"kafka-{node}" for node in self._ports}
         self._running: dict[int, subprocess.Popen[bytes]] = {}
+        self._frozen: set[int] = set()
         self._format({node: free_port() for node in self._ports})
         for node in self._ports:
             self.start(node)
-        self.admin = AdminClient(client_config(Settings(kafka=self.bootstrap)))
         self.wait_until_whole()
 
     @property
@@ -57,17 +54,14 @@ class Cluster:
         """Where clients connect: all three."""
         return ",".join(f"{HOST}:{port}" for port in self._ports.values())
 
+    def admin(self) -> AdminClient:
+        """A client that was never connected to a frozen node: librdkafka would go on asking that one."""
+        awake = ",".join(f"{HOST}:{port}" for port in self._awake())
+        return AdminClient(client_config(Settings(kafka=awake)))
+
     def start(self, node: int) -> None:
         """Start a node that does not run."""
-        home = self._homes[node]
-        with (home / "kafka.log").open("ab") as log:
-            self._running[node] = subprocess.Popen(
-                dying_with_me([*self._program, "kafka.Kafka", str(home / "server.properties")]),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        self._running[node] = start_broker(self._homes[node])
 
     def kill(self, node: int) -> None:
         """kill -9."""
@@ -78,10 +72,12 @@ class Cluster:
     def freeze(self, node: int) -> None:
         """Stop it where it stands, with its connections open, until it is thawed."""
         self._running[node].send_signal(signal.SIGSTOP)
+        self._frozen.add(node)
 
     def thaw(self, node: int) -> None:
         """Let it go on as if nothing had happened."""
         self._running[node].send_signal(signal.SIGCONT)
+        self._frozen.discard(node)
 
     def stop(self) -> None:
         """End all of them; nothing is kept."""
@@ -91,19 +87,19 @@ class Cluster:
 
     def leader(self, topic: str, partition: int) -> int:
         """Who leads the partition, as the live brokers say; -1: nobody."""
-        metadata = self.admin.list_topics(topic, timeout=5)
+        metadata = self.admin().list_topics(topic, timeout=5)
         return int(metadata.topics[topic].partitions[partition].leader)
 
     def coordinator(self, transactional_id: str) -> int:
         """Who keeps the state of the transactional id; -1: nobody yet."""
-        state = self.admin.list_topics(timeout=5).topics.get(TRANSACTIONS)
+        state = self.admin().list_topics(timeout=5).topics.get(TRANSACTIONS)
         if state is None:
             return -1
         return int(state.partitions[_java_hash(transactional_id) % len(state.partitions)].leader)
 
     def controller(self) -> int:
         """The active controller, as a live broker says."""
-        return active_controller(sorted(self._ports.values()))
+        return active_controller(self._awake())
 
     def wait_until_whole(self, limit: float = 60.0) -> None:
         """Until all three are there and every partition has all its replicas in sync."""
@@ -114,6 +110,9 @@ class Cluster:
         texts = (f"{node}: {line}" for node in self._homes for line in self._lines(node)[-20:])
         return "\n".join(texts)
 
+    def _awake(self) -> list[int]:
+        return [self._ports[node] for node in self._running if node not in self._frozen]
+
     def _lines(self, node: int) -> list[str]:
         return (self._homes[node] / "kafka.log").read_text("utf-8", errors="replace").splitlines()
 
@@ -122,7 +121,7 @@ class Cluster:
         if any(is_free(port) for port in self._ports.values()):
             return False
         try:
-            metadata = self.admin.list_topics(timeout=2)
+            metadata = self.admin().list_topics(timeout=2)
         except KafkaException:
             return False
         partitions = [p for topic in metadata.topics.values() for p in topic.partitions.values()]
@@ -136,18 +135,14 @@ class Cluster:
 
         def format_node(node: int) -> None:
             home = self._homes[node]
-            home.mkdir(parents=True)
+            listeners = f"PLAINTEXT://{HOST}:{self._ports[node]},CONTROLLER://{HOST}:{controllers[node]}"
             settings = one_node(home / "data", self._ports[node], controllers[node], "os") | REPLICATED
             settings |= {
                 "node.id": node,
                 "controller.quorum.bootstrap.servers": quorum,
-                "advertised.listeners": f"PLAINTEXT://{HOST}:{self._ports[node]},CONTROLLER://{HOST}:{controllers[node]}",
+                "advertised.listeners": listeners,
             }
-            config = home / "server.properties"
-            config.write_text(as_text(settings), "utf-8")
-            command = [*self._program, "kafka.tools.StorageTool", "format", "--cluster-id", cluster]
-            command += ["--config", str(config), "--initial-controllers", initial]
-            subprocess.run(command, check=True, capture_output=True, timeout=60)
+            format_storage(home, settings, "--cluster-id", cluster, "--initial-controllers", initial)
 
         with ThreadPoolExecutor(3) as pool:
             list(pool.map(format_node, controllers))

@@ -1,0 +1,36 @@
+"""Brokers that are configured otherwise than the embedded one: formatted and started as processes."""
+
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from library.kafka import program
+from library.kafka_properties import as_text
+from library.launch import dying_with_me
+
+
+def format_storage(home: Path, settings: Mapping[str, object], *options: str) -> None:
+    """Make ``home`` a broker's directory, with these properties; ``options`` are the StorageTool's."""
+    home.mkdir(parents=True)
+    config = home / "server.properties"
+    config.write_text(as_text(settings), "utf-8")
+    command = [
+        *program("", os.environ),
+        "kafka.tools.StorageTool",
+        "format",
+        "--config",
+        str(config),
+        *options,
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr or done.stdout
+
+
+def start_broker(home: Path) -> "subprocess.Popen[bytes]":
+    """A process that is becoming a broker; its words go to ``home/kafka.log``."""
+    command = [*program("", os.environ), "kafka.Kafka", str(home / "server.properties")]
+    with (home / "kafka.log").open("ab") as log:
+        return subprocess.Popen(
+            dying_with_me(command), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
