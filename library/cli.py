@@ -10,6 +10,10 @@ COMMANDS = {
     "up": "library.system:up",
     "down": "library.system:down",
     "status": "library.system:status",
+    "logs": "library.logs:logs",
+    "replay": "library.replay:replay",
+    "topics": "library.topics:topics",
+    "config": "library.config:config",
 }
 """Where each command is, in the order that ``--help`` lists them; only what is used is imported."""
 

@@ -50,7 +50,7 @@ class LineLog:
 
 
 def _error(line: str) -> str:
-    entry = _parsed(line)
+    entry = parsed(line)
     if entry is None:
         return line.strip()
     return str(entry.get("message", "")) if entry.get("level") in _ERRORS else ""
@@ -68,11 +68,12 @@ def said(log: Path, lines: int = 3) -> str:
 
 def message(line: str) -> str:
     """What a log line says, without its surroundings."""
-    entry = _parsed(line)
+    entry = parsed(line)
     return line.strip() if entry is None else str(entry.get("message", ""))
 
 
-def _parsed(line: str) -> dict[str, object] | None:
+def parsed(line: str) -> dict[str, object] | None:
+    """The line's fields; None if it is not a JSON object."""
     try:
         entry = json.loads(line)
     except ValueError:

@@ -32,10 +32,11 @@ if TYPE_CHECKING:
 @click.option("--detach", "-d", is_flag=True, help="Return when the system is ready; it goes on behind.")
 @click.option("--tell", type=int, hidden=True)
 def up(detach: bool, tell: int | None, **flags: Any) -> None:
-    """Start the whole system on this machine: Kafka, projector, query API and gateway.
+    """Start the whole system on this machine.
 
-    What it keeps is under --data-dir; started there again, everything is still there. With --kafka it uses
-    a Kafka that runs elsewhere instead of its own.
+    That is Kafka, the projector, the query API and the gateway. What it keeps is under --data-dir; started
+    there again, everything is still there. With --kafka it uses a Kafka that runs elsewhere instead of its
+    own.
     """
     from library.children import located
     from library.opening import Telling, open_behind, open_here
@@ -70,7 +71,7 @@ def up(detach: bool, tell: int | None, **flags: Any) -> None:
 @click.command()
 @with_settings("data_dir")
 def down(settings: "Settings") -> None:
-    """Stop the system on this machine; what it keeps stays."""
+    """Stop it; what it keeps stays."""
     import psutil
 
     from library.control import NotRunning, connected
@@ -96,12 +97,14 @@ def down(settings: "Settings") -> None:
 @with_settings("data_dir")
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
 def status(settings: "Settings", as_json: bool) -> int:
-    """Show the processes of the system on this machine, and how far the table is behind.
+    """Show its processes and the table's lag.
 
-    Ends with 1 when a process was given up, with 69 when no system runs.
+    Lag is the number of records that the table is behind the event store. Ends with 1 when a process was
+    given up, with 69 when no system runs.
     """
     from library.control import NotRunning, connected
-    from library.lag import table_lag
+    from library.places import table_lag
+    from schemas.printing import print_rows
 
     data_dir = Path(settings.data_dir)
     try:
@@ -113,21 +116,10 @@ def status(settings: "Settings", as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps({**answer, "lag": lag}))
     else:
-        for process in answer["processes"]:
-            click.echo(_line(process))
-        click.echo(f"lag\t{'unknown' if lag is None else lag}".expandtabs(14))
+        print_rows(["name", "state", "pid", "restarts", "last_error"], answer["processes"])
+        click.echo(f"lag\t{'unknown' if lag is None else lag}".expandtabs(10))
     failed = any(process["state"] == "failed" for process in answer["processes"])
     return exits.FAILED if failed else exits.DONE
-
-
-def _line(process: dict[str, Any]) -> str:
-    parts = [process["name"], process["state"], str(process["pid"] or "-")]
-    if process["restarts"]:
-        parts.append(f"restarted {process['restarts']} times")
-    if process["last_error"]:
-        parts.append(process["last_error"])
-    line = "\t".join(parts)
-    return line.expandtabs(14) if sys.stdout.isatty() else line
 
 
 def _no_system(data_dir: Path) -> Ending:

@@ -1,0 +1,96 @@
+"""``library topics``: the event store and the table's changelog, as they are on Kafka."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from schemas import exits
+from schemas.command_line import Ending, with_settings
+
+if TYPE_CHECKING:
+    from confluent_kafka.admin import AdminClient
+
+    from schemas.settings import Settings
+
+
+@click.group()
+def topics() -> None:
+    """Create and look at the topics."""
+
+
+@topics.command()
+@with_settings("kafka", "name", "partitions", "replication", "data_dir")
+def create(settings: "Settings") -> None:
+    """Create the topics that are missing; compare those that are there with the settings."""
+    from confluent_kafka import KafkaException
+    from confluent_kafka.admin import AdminClient
+
+    from schemas.kafka import client_config
+    from schemas.topics import WrongTopic, ensure_topics, topic_configs
+
+    try:
+        ensure_topics(AdminClient(client_config(settings)), settings)
+    except WrongTopic as error:
+        raise Ending(exits.FAILED, str(error)) from error
+    except KafkaException as error:
+        raise unreachable(settings, error) from error
+    for name in topic_configs(settings):
+        click.echo(f"{name} is there, with {settings.partitions} partitions", err=True)
+
+
+@topics.command()
+@with_settings("kafka", "name", "data_dir")
+@click.option("--json", "as_json", is_flag=True, help="JSON lines.")
+def describe(settings: "Settings", as_json: bool) -> None:
+    """Show both topics: partitions, copies, records, and what differs from the broker's defaults."""
+    from confluent_kafka import KafkaException
+    from confluent_kafka.admin import AdminClient
+
+    from schemas.kafka import client_config
+    from schemas.printing import print_rows
+    from schemas.topics import topic_configs
+
+    admin = AdminClient(client_config(settings))
+    try:
+        rows = [_described(admin, name) for name in topic_configs(settings)]
+    except KafkaException as error:
+        raise unreachable(settings, error) from error
+    if not as_json:
+        rows = [row | {"config": " ".join(f"{k}={v}" for k, v in row["config"].items())} for row in rows]
+    print_rows(["topic", "partitions", "replication", "records", "config"], rows, as_json)
+
+
+def _described(admin: "AdminClient", name: str) -> dict[str, Any]:
+    """The topic as one row; ``records`` counts offsets, so transaction markers too. Raises KafkaException."""
+    from confluent_kafka import TopicCollection
+    from confluent_kafka.admin import ConfigResource, ConfigSource, ResourceType
+
+    from library.places import beginning, end
+
+    described = admin.describe_topics(TopicCollection([name]), request_timeout=10)[name].result()
+    resource = ConfigResource(ResourceType.TOPIC, name)
+    entries: Any = admin.describe_configs([resource], request_timeout=10)[resource].result()
+    own = ConfigSource.DYNAMIC_TOPIC_CONFIG.value
+    return {
+        "topic": name,
+        "id": str(described.topic_id),
+        "partitions": len(described.partitions),
+        "replication": min(len(partition.replicas) for partition in described.partitions),
+        "records": sum(end(admin, name).values()) - sum(beginning(admin, name).values()),
+        "config": {key: entry.value for key, entry in sorted(entries.items()) if entry.source == own},
+    }
+
+
+def unreachable(settings: "Settings", error: Exception) -> Ending:
+    """How a command ends that can't use Kafka: with what is missing, or how to start one."""
+    from confluent_kafka import KafkaError
+
+    cause = error.args[0]
+    if isinstance(cause, KafkaError) and cause.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+        return Ending(exits.UNAVAILABLE, f"{cause.str()}: `library topics create` makes the topics")
+    text = cause.str() if isinstance(cause, KafkaError) else str(error)
+    return Ending(
+        exits.UNAVAILABLE,
+        f"Kafka at {settings.kafka} can't be used: {text}; `library up` starts a system on this machine, "
+        "--kafka HOST:PORT names another Kafka",
+    )
