@@ -1,0 +1,121 @@
+"""Fill an event store with a made-up library's events: ``python -m benchmarks.store --events 400000``."""
+
+import time
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from typing import NamedTuple
+
+import click
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient
+
+from benchmarks.workload import Happened, happenings
+from inventory.commands import digest
+from schemas.codec import encode
+from schemas.headers import Headers, event_headers
+from schemas.kafka import client_config
+from schemas.keys import event_key
+from schemas.partitions import partition_of
+from schemas.settings import Settings
+from schemas.topics import ensure_topics, events_topic
+
+TRANSACTION = 500
+
+
+class Filled(NamedTuple):
+    """What was written, and how long that took."""
+
+    events: int
+    seconds: float
+
+
+class Record(NamedTuple):
+    """An event as it is produced."""
+
+    key: bytes
+    value: bytes
+    timestamp: int
+    headers: Headers
+
+
+def record(happened: Happened, number: int) -> Record:
+    """The record of an event, with all headers that a real one has. ``number`` makes its command's id."""
+    command, version, event = happened
+    # As long as the UUIDs that clients send, and the same in every run
+    command_id = f"00000000-0000-4000-8000-{number:012d}"
+    kind, at = type(event).__name__, event.timestamp
+    headers = event_headers(command_id, digest(command), 0, kind, at, {})
+    return Record(event_key(event.isbn, version), encode(event), at, headers)
+
+
+class Appender:
+    """Appends to one partition in transactions, as the gateway does, but alone and unfenced."""
+
+    def __init__(self, settings: Settings, partition: int) -> None:
+        self._topic, self._partition = events_topic(settings), partition
+        name = f"{settings.name}.benchmark-{partition}"
+        # A commit sends what is there at once; before that a record should not go alone
+        config = client_config(settings) | {"transactional.id": name, "linger.ms": 1000}
+        self._producer = Producer(config)
+        self._producer.init_transactions(30)
+        self._open = 0
+
+    def add(self, new: Record) -> int:
+        """Add a record to the open transaction, begun where there is none; says how many it has now."""
+        if not self._open:
+            self._producer.begin_transaction()
+        self._open += 1
+        self._producer.produce(
+            self._topic,
+            new.value,
+            new.key,
+            self._partition,
+            timestamp=new.timestamp,
+            headers=new.headers,
+        )
+        return self._open
+
+    def commit(self) -> None:
+        """Commit what was added. Raises KafkaException."""
+        if self._open:
+            self._producer.commit_transaction(30)
+        self._open = 0
+
+
+def fill(settings: Settings, events: Iterable[Happened], transaction: int = TRANSACTION) -> Filled:
+    """Append ``events``, ``transaction`` of a partition at a time. Raises KafkaException."""
+    begun, count = time.monotonic(), 0
+    appenders = [Appender(settings, partition) for partition in range(settings.partitions)]
+    commits: dict[int, Future[None]] = {}
+    # Kafka commits for one partition while records are made for the others
+    with ThreadPoolExecutor(len(appenders)) as threads:
+        for count, happened in enumerate(events, 1):
+            partition = partition_of(happened.event.isbn, settings.partitions)
+            if partition in commits:
+                commits.pop(partition).result()
+            if appenders[partition].add(record(happened, count)) == transaction:
+                commits[partition] = threads.submit(appenders[partition].commit)
+        for commit in commits.values():
+            commit.result()
+        list(threads.map(Appender.commit, appenders))
+    return Filled(count, time.monotonic() - begun)
+
+
+@click.command()
+@click.option("--kafka", default=Settings().kafka, show_default=True, help="Bootstrap servers.")
+@click.option("--name", default="benchmark", show_default=True, help="The system to fill; it should be new.")
+@click.option("--events", default=400_000, show_default=True)
+@click.option("--titles", default=20_000, show_default=True)
+@click.option("--seed", default=1, show_default=True, help="The same seed makes the same events.")
+def main(kafka: str, name: str, events: int, titles: int, seed: int) -> None:
+    """Fill an event store with events that the rules allow."""
+    settings = Settings(kafka=kafka, name=name)
+    ensure_topics(AdminClient(client_config(settings)), settings)
+    written = fill(settings, islice(happenings(titles, seed), events))
+    rate = written.events / written.seconds
+    click.echo(f"{written.events:,} events in {written.seconds:.1f} s ({rate:,.0f}/s)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""A made-up library: what borrowers and librarians would ask for, decided by the project's own rules."""
+
+from collections.abc import Iterator
+from random import Random
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from stdnum import ean
+
+from inventory import rules
+from inventory.commands import (
+    AddBook,
+    AddCopies,
+    BorrowBook,
+    Command,
+    CorrectDetails,
+    RemoveBook,
+    RenewLoan,
+    ReturnBook,
+    WithdrawCopies,
+)
+from inventory.loans import due_at
+from schemas.events import Event
+
+OPENED = 1_704_067_200_000
+"""When the first event happens: 2024-01-01, in ms."""
+DAY = 86_400_000
+LOAN_DAYS = 21
+BORROWERS = 5_000
+_UTC = ZoneInfo("UTC")
+_WORDS = ["river", "stone", "winter", "garden", "letter", "shadow", "island", "engine", "silver", "morning"]
+_SURNAMES = [
+    "Woolf",
+    "Baldwin",
+    "Achebe",
+    "Borges",
+    "Lispector",
+    "Čapek",
+    "Undset",
+    "Tanizaki",
+    "Morrison",
+    "Brontë",
+    "Levi",
+    "Szymborska",
+]
+
+
+class Happened(NamedTuple):
+    """One command that was accepted, and the event it made: ``version`` of its title."""
+
+    command: Command
+    version: int
+    event: Event
+
+
+def happenings(titles: int, seed: int) -> Iterator[Happened]:
+    """What happens in a library of ``titles`` titles, without end; the same for the same seed.
+
+    Titles are drawn evenly, which is the hardest case for a projector that writes a title once per batch.
+    A title comes in when it is first drawn. Of 1,000 events about 460 lend, 370 take back, 50 add titles,
+    45 renew, 60 change copies or details, 3 remove a title.
+    """
+    random = Random(seed)
+    isbns = _isbns(titles, random)
+    states = [rules.UNKNOWN] * titles
+    at, due = OPENED, 0
+    while True:
+        at += int(random.random() * 20_000)
+        if due < at + LOAN_DAYS * DAY:
+            due = due_at(at, LOAN_DAYS, _UTC)
+        drawn = int(random.random() * titles)
+        title = states[drawn]
+        command = _command(isbns[drawn], drawn, title, random)
+        decision = rules.decide(title, command, at, due)
+        if isinstance(decision, rules.Rejection) or not decision:
+            continue
+        (event,) = decision
+        states[drawn] = title = rules.evolve(title, event)
+        yield Happened(command, title.version, event)
+
+
+def _isbns(titles: int, random: Random) -> list[str]:
+    bodies = [f"978{number:09d}" for number in random.sample(range(10**9), titles)]
+    return [body + str(ean.calc_check_digit(body)) for body in bodies]
+
+
+def _command(isbn: str, number: int, title: rules.Title, random: Random) -> Command:
+    chance = random.random()
+    if not title.present:
+        return AddBook(isbn, *_details(number, random), quantity=1 + int(random.random() * 5))
+    if chance < 0.87:
+        # As many return as borrow, so that shelves neither empty nor fill
+        if title.loans and (chance < 0.42 or not title.available):
+            return ReturnBook(isbn, _borrower(title, random))
+        return BorrowBook(isbn, f"reader-{int(random.random() * BORROWERS):05d}")
+    if chance < 0.94 and title.loans:
+        return RenewLoan(isbn, _borrower(title, random))
+    if chance < 0.96:
+        return AddCopies(isbn, 1 + int(random.random() * 3))
+    if chance < 0.975:
+        if title.loans and chance < 0.965:
+            return WithdrawCopies(isbn, 1, "lost", _borrower(title, random))
+        return WithdrawCopies(isbn, 1, "damaged")
+    if chance < 0.99:
+        return CorrectDetails(isbn, *_details(number, random))
+    return RemoveBook(isbn)
+
+
+def _borrower(title: rules.Title, random: Random) -> str:
+    borrowers = tuple(title.loans)
+    return borrowers[int(random.random() * len(borrowers))]
+
+
+def _details(number: int, random: Random) -> tuple[str, str]:
+    words = " ".join(random.choices(_WORDS, k=3))
+    return f"The {words.title()}, vol. {number}", f"{random.choice(_SURNAMES)}, {chr(65 + number % 26)}."

@@ -1,0 +1,26 @@
+from itertools import islice
+
+from benchmarks.workload import happenings
+from inventory.fold import fold
+from schemas.row import InventoryRow
+
+
+def test_the_same_seed_makes_the_same_library():
+    assert list(islice(happenings(50, 1), 500)) == list(islice(happenings(50, 1), 500))
+    assert list(islice(happenings(50, 1), 500)) != list(islice(happenings(50, 2), 500))
+
+
+def test_every_event_can_be_folded_and_time_goes_on():
+    rows: dict[str, InventoryRow] = {}
+    last = 0
+    for _, version, event in islice(happenings(50, 1), 5_000):
+        row = rows[event.isbn] = fold(rows.get(event.isbn), version, event)
+        assert row.version == version
+        assert event.timestamp >= last
+        last = event.timestamp
+    assert len(rows) == 50
+
+
+def test_every_kind_of_event_happens():
+    kinds = {type(happened.event).__name__ for happened in islice(happenings(50, 1), 5_000)}
+    assert len(kinds) == 8
