@@ -22,5 +22,5 @@ def test_every_event_can_be_folded_and_time_goes_on():
 
 
 def test_every_kind_of_event_happens():
-    kinds = {type(happened.event).__name__ for happened in islice(happenings(500, 1), 5_000)}
+    kinds = {type(happened.event).__name__ for happened in islice(happenings(2_000, 1), 20_000)}
     assert len(kinds) == 8
