@@ -60,6 +60,43 @@ def describe(settings: "Settings", as_json: bool) -> None:
     print_rows(["topic", "partitions", "replication", "records", "config"], rows, as_json)
 
 
+@topics.command()
+@with_settings("kafka", "name", "data_dir")
+@click.option("--writer", metavar="USER", help="Gateway, commands, importers; NAME-writer by default.")
+@click.option("--projector", metavar="USER", help="The projector; NAME-projector by default.")
+@click.option("--query-api", metavar="USER", help="The query API; NAME-api by default.")
+@click.option("--operator", metavar="USER", help="topics create, replay, backup; NAME-operator by default.")
+@click.option("--reader", "readers", metavar="GROUP=USER", multiple=True, help="Another consumer group.")
+def acl(
+    settings: "Settings",
+    writer: str | None,
+    projector: str | None,
+    query_api: str | None,
+    operator: str | None,
+    readers: tuple[str, ...],
+) -> None:
+    """Print the ACLs for a Kafka that others use too, as kafka-acls.sh commands.
+
+    Only the writer may write the event store. Nothing is changed: the Kafka's operator runs the commands.
+    """
+    from library.acls import Users, commands, needed
+
+    pairs = [reader.partition("=") for reader in readers]
+    for group, _, user in pairs:
+        if not (group and user):
+            raise Ending(exits.MALFORMED, "--reader is GROUP=USER, for example --reader overdue=reporting")
+    name = settings.name
+    users = Users(
+        writer=writer or f"{name}-writer",
+        projector=projector or f"{name}-projector",
+        api=query_api or f"{name}-api",
+        operator=operator or f"{name}-operator",
+        readers={group: user for group, _, user in pairs},
+    )
+    for line in commands(settings.kafka, needed(settings, users)):
+        click.echo(line)
+
+
 def _described(admin: "AdminClient", name: str) -> dict[str, Any]:
     """The topic as one row; ``records`` counts offsets, so transaction markers too. Raises KafkaException."""
     from confluent_kafka import TopicCollection
@@ -85,12 +122,13 @@ def unreachable(settings: "Settings", error: Exception) -> Ending:
     """How a command ends that can't use Kafka: with what is missing, or how to start one."""
     from confluent_kafka import KafkaError
 
+    from schemas.kafka import why
+
     cause = error.args[0]
     if isinstance(cause, KafkaError) and cause.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
         return Ending(exits.UNAVAILABLE, f"{cause.str()}: `library topics create` makes the topics")
-    text = cause.str() if isinstance(cause, KafkaError) else str(error)
     return Ending(
         exits.UNAVAILABLE,
-        f"Kafka at {settings.kafka} can't be used: {text}; `library up` starts a system on this machine, "
-        "--kafka HOST:PORT names another Kafka",
+        f"Kafka at {settings.kafka} can't be used: {why(settings, error)}; `library up` starts a system on "
+        "this machine, --kafka HOST:PORT names another Kafka",
     )

@@ -1,0 +1,30 @@
+"""The project's programs, run with a user's settings."""
+
+import os
+import subprocess
+import sys
+
+from msgspec.structs import asdict
+
+from schemas.settings import Settings
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """This process's environment, with every setting that differs from its default."""
+    default = asdict(Settings())
+    changed = {
+        f"LIBRARY_{name.upper()}": str(v) for name, v in asdict(settings).items() if v != default[name]
+    }
+    return {name: v for name, v in os.environ.items() if not name.startswith("LIBRARY_")} | changed
+
+
+def library(settings: Settings, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run ``library`` to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "library", *arguments],
+        env=environment(settings),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )

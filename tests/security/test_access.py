@@ -1,0 +1,58 @@
+"""On a shared Kafka: who may write the event store, and what a wrong password or certificate leads to."""
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka.admin import AdminClient
+from msgspec.structs import replace
+
+from schemas import exits
+from schemas.kafka import client_config, why
+from schemas.settings import Settings
+from schemas.topics import events_topic
+from tests.security.programs import library
+from tests.security.secured import as_user
+
+
+def test_a_consumer_groups_user_may_not_write_the_event_store(shared: Settings) -> None:
+    user = as_user("reporting", shared)
+    refused = []
+    producer = Producer(client_config(user))
+    producer.produce(
+        events_topic(user),
+        b"forged",
+        b"9781593275846/1",
+        0,
+        on_delivery=lambda error, _: refused.append(error),
+    )
+    producer.flush(30)
+    assert [error.code() for error in refused] == [KafkaError.TOPIC_AUTHORIZATION_FAILED]
+
+
+def test_a_consumer_groups_user_may_not_fence_the_writer(shared: Settings) -> None:
+    user = as_user("reporting", shared)
+    producer = Producer(client_config(user) | {"transactional.id": f"{events_topic(user)}-0"})
+    with pytest.raises(KafkaException) as refused:
+        producer.init_transactions(30)
+    assert refused.value.args[0].code() == KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
+
+
+def test_a_stranger_sees_nothing(shared: Settings) -> None:
+    said = library(as_user("stranger", shared), "topics", "describe")
+    assert said.returncode == exits.UNAVAILABLE
+    assert "authorization failed" in said.stderr
+
+
+def test_a_wrong_password_is_called_so(shared: Settings) -> None:
+    said = library(as_user("reporting", shared, password="of-yesterday"), "topics", "describe")
+    assert said.returncode == exits.UNAVAILABLE
+    assert "turns user 'reporting' down" in said.stderr
+    assert "LIBRARY_KAFKA_PASSWORD" in said.stderr
+    assert "of-yesterday" not in said.stderr
+
+
+def test_a_certificate_of_an_unknown_authority_is_called_so(shared: Settings) -> None:
+    untrusting = replace(shared, kafka_ca="")
+    with pytest.raises(KafkaException) as away:
+        AdminClient(client_config(untrusting)).list_topics(timeout=1)
+    assert "certificate is not trusted" in why(untrusting, away.value)
+    assert "LIBRARY_KAFKA_CA" in why(untrusting, away.value)
