@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: help up test check lock clean
+.PHONY: help up test test-containers test-three-brokers check lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -27,7 +27,13 @@ up: .venv/.runtime ## the whole system on this machine: make up ARGS="--port 809
 	@$(BIN)/library up $(ARGS)
 
 test: .venv/.dev ## every test that takes seconds
-	@$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	@$(BIN)/python -m pytest -m "not slow and not containers" $(ARGS)
+
+test-containers: .venv/.dev ## docker compose for real; makes an engine and images where there are none
+	@$(BIN)/python -m pytest -m containers tests/containers $(ARGS)
+
+test-three-brokers: .venv/.dev ## leaders frozen and thawed, brokers killed: three minutes, three Javas
+	@$(BIN)/python -m pytest -m slow tests/three_brokers $(ARGS)
 
 check: .venv/.dev ## style, types, and which room may import which
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache

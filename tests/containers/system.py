@@ -1,0 +1,119 @@
+"""The system that docker-compose.yml describes, under a name and ports of its own."""
+
+import json
+import os
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from library.ports import HOST, free_port, is_free
+from tests.containers.commands import Failed, run
+from tests.containers.engine import Engine
+from tests.containers.images import Images
+
+ROOT = Path(__file__).parents[2]
+API_PORTS = 4
+
+
+class System:
+    """One compose project, and the programs on this machine that use it."""
+
+    def __init__(self, engine: Engine, images: Images, folder: Path, *options: str) -> None:
+        """``options`` are compose's own, before its command; ``folder`` is where the programs run."""
+        name = f"library-test-{uuid4().hex[:8]}"
+        self._engine, self._folder, self.image = engine, folder, f"library-inventory:{name}"
+        self._ports = {name: free_port() for name in ("kafka", "kafka2", "kafka3", "gateway")}
+        self._apis = _free_range(API_PORTS)
+        self._environment = engine.environment | {
+            "COMPOSE_PROJECT_NAME": name,
+            "IMAGE_TAG": name,
+            "KAFKA_IMAGE": images.kafka,
+            "PYTHON_IMAGE": images.python,
+            "LIBRARY_KAFKA_PORT": str(self._ports["kafka"]),
+            "KAFKA2_PORT": str(self._ports["kafka2"]),
+            "KAFKA3_PORT": str(self._ports["kafka3"]),
+            "LIBRARY_GATEWAY_PORT": str(self._ports["gateway"]),
+            "API_PORTS": f"{self._apis[0]}-{self._apis[-1]}",
+        }
+        files = [ROOT / "docker-compose.yml"]
+        if engine.ours:
+            files.append(Path(__file__).with_name("own_engine.yml"))
+        self._compose = ["docker", "compose", *(f"--file={file}" for file in files), *options]
+
+    def compose(self, *arguments: str) -> str:
+        """What ``docker compose`` wrote on stdout; from another folder, as a user might. Raises Failed."""
+        return run(
+            *self._compose, *arguments, environment=self._environment, folder=self._folder, timeout=900
+        )
+
+    def up(self, *options: str) -> None:
+        """Start what is not running, and wait until all are healthy. Raises Failed with their last words."""
+        try:
+            self.compose("up", "--detach", "--wait", "--wait-timeout=180", *options)
+        except Failed as error:
+            raise Failed(f"{error}\n{self.compose('ps', '--all')}\n{self.said()}") from error
+
+    def remove(self) -> None:
+        """Everything, the data too."""
+        self.compose("down", "--volumes", "--timeout=20", "--remove-orphans")
+        self._engine.docker("image", "rm", "--force", self.image)
+
+    def kill(self, service: str) -> None:
+        """kill -9 of all that runs in the service's container, but for the init process that notices it."""
+        self.compose("exec", "-T", service, "sh", "-c", "kill -9 -1")
+
+    def restarts(self, service: str) -> int:
+        """How often the engine has started its container again."""
+        container = self.compose("ps", "--quiet", service).strip()
+        return int(self._engine.docker("inspect", "--format={{.RestartCount}}", container))
+
+    def said(self) -> str:
+        """The last lines of every container's log."""
+        return self.compose("logs", "--tail=15", "--no-color")
+
+    def library(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """The command line of this machine."""
+        own = {name: value for name, value in os.environ.items() if not name.startswith("LIBRARY_")}
+        brokers = (self._ports[name] for name in ("kafka", "kafka2", "kafka3"))
+        own |= {
+            "LIBRARY_KAFKA": ",".join(f"{HOST}:{port}" for port in brokers),
+            "LIBRARY_API": self.apis()[0],
+            "LIBRARY_GATEWAY": f"http://{HOST}:{self._ports['gateway']}",
+        }
+        return subprocess.run(
+            [sys.executable, "-P", "-m", "library", *arguments],
+            env=own,
+            cwd=self._folder,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def apis(self, count: int = 1) -> list[str]:
+        """Where the query APIs answer."""
+        published = (self.compose("port", f"--index={n + 1}", "query_api", "8080") for n in range(count))
+        return [f"http://{address.strip()}" for address in published]
+
+    def get(self, path: str, api: str | None = None) -> tuple[int, Any]:
+        """Status and JSON body; status 0: nobody answers."""
+        try:
+            with urllib.request.urlopen((api or self.apis()[0]) + path, timeout=20) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.load(error)
+        except OSError as error:
+            return 0, str(error)
+
+
+def _free_range(length: int) -> list[int]:
+    while True:
+        first = free_port()
+        ports = list(range(first, first + length))
+        if ports[-1] < 65536 and all(is_free(port) for port in ports):
+            return ports

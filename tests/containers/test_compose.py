@@ -1,0 +1,101 @@
+"""docker-compose.yml, as a user meets it: up, used, killed, down, up again, scaled."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from schemas import exits
+from tests.containers.engine import Engine
+from tests.containers.images import Images
+from tests.containers.system import System
+from tests.waiting import eventually
+
+pytestmark = [pytest.mark.containers, pytest.mark.timeout(900)]
+
+ELIXIR = "/inventory/9781593275846"
+PROGRAMMING = "/inventory/9781680502992"
+
+
+@pytest.fixture(scope="module")
+def system(engine: Engine, images: Images, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """Up and healthy; the tests of this module follow each other on it."""
+    system = System(engine, images, tmp_path_factory.mktemp("elsewhere"))
+    try:
+        system.up()
+        yield system
+    finally:
+        system.remove()
+
+
+def test_the_example_of_the_readme(system: System) -> None:
+    for command in (
+        ("add", "978-1593275846", "Elixir in Action", "Sasa Juric", "10"),
+        ("add", "978-1680502992", "Programming Elixir 1.6", "Dave Thomas", "5"),
+        ("borrow", "978-1593275846", "user123"),
+        ("remove", "978-1680502992"),
+    ):
+        done = system.library(*command, "--wait")
+        assert done.returncode == exits.DONE, done.stderr
+    assert _row(system) == {"quantity": 10, "available": 9, "on_loan": 1, "version": 2}
+    assert system.get(PROGRAMMING)[0] == 410
+    assert system.library("borrow", "978-1593275846", "user123").returncode == exits.REFUSED
+
+
+def test_nothing_runs_as_root(system: System) -> None:
+    for service in ("projector", "query_api", "gateway"):
+        assert system.compose("exec", "-T", service, "id", "-u").strip() == "10001"
+
+
+@pytest.mark.parametrize("service", ["kafka", "projector", "query_api", "gateway"])
+def test_what_is_killed_comes_back_and_has_lost_nothing(system: System, service: str) -> None:
+    before = _row(system)["quantity"], system.restarts(service)
+    system.kill(service)
+    command = ("copies", "add", "978-1593275846", "1", "--reason", "found", "--command-id", uuid4().hex)
+    eventually(lambda: system.library(*command).returncode == exits.DONE, limit=120)
+    eventually(lambda: _row(system)["quantity"] == before[0] + 1, limit=120)
+    assert system.restarts(service) > before[1]
+
+
+def test_after_down_and_up_everything_is_still_there(system: System) -> None:
+    row, history = _row(system), system.get(f"{ELIXIR}/history")
+    system.compose("down")
+    assert system.compose("ps", "--all", "--quiet") == ""
+    system.up()
+    assert _row(system) == row
+    assert system.get(f"{ELIXIR}/history") == history
+    assert system.get(PROGRAMMING)[0] == 410
+
+
+def test_projector_and_query_api_scale(system: System) -> None:
+    system.up("--scale=projector=2", "--scale=query_api=2")
+    quantity = _row(system)["quantity"]
+    done = system.library("copies", "add", "978-1593275846", "1", "--reason", "found", "--wait")
+    assert done.returncode == exits.DONE, done.stderr
+    for api in system.apis(2):
+        eventually(lambda api=api: system.get(ELIXIR, api)[1]["quantity"] == quantity + 1, limit=60)
+
+
+def test_three_brokers_lose_one_and_go_on(
+    engine: Engine, images: Images, tmp_path: Path, system: System
+) -> None:
+    system.compose("stop")  # six JVMs would be more than a small machine holds
+    options = Path(__file__).parents[2] / "docker-compose.three.env"
+    three = System(engine, images, tmp_path, f"--env-file={options}")
+    try:
+        three.up()
+        added = three.library("add", "978-1593275846", "Elixir in Action", "Sasa Juric", "10", "--wait")
+        assert added.returncode == exits.DONE, added.stderr
+        three.compose("kill", "--signal=KILL", "kafka2")
+        borrow = ("borrow", "978-1593275846", "user123", "--command-id", uuid4().hex)
+        eventually(lambda: three.library(*borrow).returncode == exits.DONE, limit=120)
+        eventually(lambda: three.get(ELIXIR)[1].get("on_loan") == 1, limit=60)
+    finally:
+        three.remove()
+
+
+def _row(system: System) -> dict[str, int]:
+    status, row = system.get(ELIXIR)
+    assert status == 200, row
+    return {name: row[name] for name in ("quantity", "available", "on_loan", "version")}
