@@ -62,10 +62,14 @@ def fold(row: InventoryRow | None, version: int, event: Event) -> InventoryRow:
 
 
 def hold(row: InventoryRow | None, isbn: str, held: Held) -> InventoryRow:
-    """The row, or a placeholder where there is none, waiting since ``held``; the first cause stays."""
+    """The row, or a placeholder where there is none, waiting since ``held``.
+
+    A row that waits already keeps waiting for the same event; its reason is that of the last try.
+    """
     if row is None:
         row = InventoryRow(isbn, "", "", 0, 0, (), False, 0, 0)
-    return row if row.held is not None else replace(row, held=held)
+    waits_for_another = row.held is not None and row.held.version != held.version
+    return row if waits_for_another else replace(row, held=held)
 
 
 def _apply(row: InventoryRow, version: int, event: Event) -> InventoryRow:

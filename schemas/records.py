@@ -52,15 +52,21 @@ def recorded(message: Message) -> Recorded:
     Raises BadKey, and Undecodable for a value that is no event, or not of the key's title.
     """
     isbn, version = parse_event_key(message.key())
-    event = decode(message.value())
-    if getattr(event, "timestamp", None) is None:
-        raise Undecodable(f"a {type(event).__name__} is no event")
-    event = cast(Event, event)
-    if event.isbn != isbn:
-        raise Undecodable(f"the key names {isbn}, the event {event.isbn}")
+    event = event_of(isbn, message.value())
     return Recorded(
         message.partition() or 0, message.offset() or 0, version, event, read_headers(message.headers())
     )
 
 
-__all__ = ["BadKey", "Message", "Recorded", "Undecodable", "recorded"]
+def event_of(isbn: str, value: bytes | None) -> Event:
+    """Decode an event of the title. Raises Undecodable for a value that is no event, or another title's."""
+    event = decode(value)
+    if getattr(event, "timestamp", None) is None:
+        raise Undecodable(f"a {type(event).__name__} is no event")
+    event = cast(Event, event)
+    if event.isbn != isbn:
+        raise Undecodable(f"the key names {isbn}, the event {event.isbn}")
+    return event
+
+
+__all__ = ["BadKey", "Message", "Recorded", "Undecodable", "event_of", "recorded"]

@@ -1,0 +1,80 @@
+"""``python -m projector``: one worker of the projector."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from schemas import exits
+from schemas.command_line import Ending, run, with_settings
+
+if TYPE_CHECKING:
+    from confluent_kafka.admin import AdminClient
+
+    from schemas.settings import Settings
+
+
+@click.command()
+@with_settings("kafka", "name", "partitions", "data_dir", "deadline", "log_level")
+@click.option("--index", default=0, show_default=True, help="This worker's number, unique in the group.")
+@click.option(
+    "--ready-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Written when the table is recovered and followed.",
+)
+def projector(settings: "Settings", index: int, ready_file: Path | None) -> int:
+    """Fold the event store into the inventory table.
+
+    Ends with 65 when a restart won't help, with 69 when Kafka does not answer.
+    """
+    from schemas.logs import log_as
+
+    if ready_file is not None:
+        ready_file.unlink(missing_ok=True)
+    log_as("projector", settings.log_level)
+    admin = _checked(settings)
+    # Late: Faust takes half a second to import
+    from projector import app, worker
+    from schemas.topics import identify
+
+    _quieten(settings)
+    return worker.run(app.build(settings, index, lambda: identify(admin, settings)), ready_file)
+
+
+def _checked(settings: "Settings") -> "AdminClient":
+    """A connection to Kafka, with topics as the settings say; waits for Kafka for the deadline."""
+    from confluent_kafka import KafkaException
+    from confluent_kafka.admin import AdminClient
+
+    from schemas.kafka import client_config
+    from schemas.topics import WrongTopic, check_topics
+
+    admin = AdminClient(client_config(settings))
+    limit = time.monotonic() + settings.deadline
+    while True:
+        try:
+            check_topics(admin, settings, timeout=min(5.0, settings.deadline))
+            return admin
+        except WrongTopic as error:
+            raise Ending(exits.BAD_DATA, str(error)) from error
+        except KafkaException as error:
+            if not error.args[0].retriable() and time.monotonic() < limit:
+                raise
+            if time.monotonic() > limit:
+                raise Ending(
+                    exits.UNAVAILABLE, f"Kafka at {settings.kafka}: {error.args[0].str()}"
+                ) from error
+
+
+def _quieten(settings: "Settings") -> None:
+    """Leave out what Faust tells about itself, unless somebody looks for an error."""
+    import logging
+
+    if settings.log_level != "DEBUG":
+        for name in ("faust", "mode", "aiokafka"):
+            logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(settings.log_level)))
+
+
+if __name__ == "__main__":
+    run(projector, "projector")

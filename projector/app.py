@@ -1,0 +1,146 @@
+"""The Faust app: one agent that folds the event store into one table."""
+
+import logging
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import faust
+from faust import stores, transport
+from faust.types import TP
+
+from projector.batch import Batch
+from projector.consumer import Consumer
+from projector.ending import exit_code
+from projector.folding import PartitionFold
+from projector.security import broker_credentials
+from projector.store import MEMORY
+from projector.table import Table
+from schemas.settings import Settings
+from schemas.topics import TABLE, Identity, changelog_topic, events_topic, projector_group
+
+log = logging.getLogger(__name__)
+
+BATCH = 10_000
+"""Events in a batch, at most: folding more would keep the event loop from its heartbeats."""
+FETCH = 4 << 20
+"""Bytes of a partition in a fetch, at most: enough for a batch, so that a title's events come together."""
+WAITING = 4
+"""Batches that wait for the agent. (Faust counts messages; its default of 4,096 would fill the memory.)"""
+LARGEST = 1_000_000
+"""Bytes of a row, and of a batch of rows: what a broker takes by default, less what surrounds them."""
+STOP_SECONDS = 10.0
+
+
+def end_within(code: int, seconds: float = STOP_SECONDS) -> None:
+    """End this process with ``code``, unless it has ended by itself in ``seconds``."""
+    watchdog = threading.Timer(seconds, os._exit, [code])
+    watchdog.daemon = True
+    watchdog.start()
+
+
+class App(faust.App):
+    """Ends for certain after a crash, with an exit code that says whether a restart helps."""
+
+    mundane_level = "debug"
+
+    exit_code: int | None = None
+
+    def _crash(self, reason: BaseException) -> None:
+        # Only the first reason counts: Faust restarts the agent, and its next batch fails too
+        if self.exit_code is None:
+            self.exit_code = exit_code(reason)
+            log.error("the worker ends: %s: %s", type(reason).__name__, reason)
+            # A stop in the middle of a rebalance can hang for ever, and a hanging member keeps its partitions
+            end_within(self.exit_code)
+        super()._crash(reason)
+
+
+def build(settings: Settings, index: int, identify: Callable[[], Identity]) -> App:
+    """Worker ``index`` of the projector; each needs an index of its own. Starts nothing.
+
+    ``identify`` says what cluster and topics these are; it may block.
+    """
+    transport.drivers.TRANSPORTS.aliases["kafka+batch"] = "projector.transport:Transport"
+    stores.STORES.aliases["rocksdb+batch"] = "projector.store:Store"
+    app = App(
+        projector_group(settings),
+        broker=[f"kafka+batch://{server}" for server in settings.kafka.split(",")],
+        broker_credentials=broker_credentials(settings),
+        store="rocksdb+batch://",
+        datadir=Path(settings.data_dir) / f"projector-{index}",
+        Table=Table,
+        topic_partitions=settings.partitions,
+        topic_disable_leader=True,
+        table_standby_replicas=0,
+        web_enabled=False,
+        # A worker that is killed and comes back under the same id takes its partitions without a rebalance
+        consumer_group_instance_id=f"{projector_group(settings)}-{index}",
+        consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=FETCH,
+        broker_session_timeout=10.0,
+        broker_heartbeat_interval=2.0,
+        broker_commit_interval=0.25,
+        broker_max_poll_records=BATCH,
+        stream_buffer_maxsize=WAITING,
+        stream_wait_empty=True,
+        producer_linger=0,
+        producer_max_batch_size=LARGEST,
+        producer_max_request_size=LARGEST + 4096,
+        producer_request_timeout=60.0,
+    )
+    table: Table = cast(Any, app).Table(
+        TABLE, key_type=bytes, value_type=bytes, partitions=settings.partitions, identify=identify,
+        options={"driver": "rocksdict", **MEMORY},
+    )  # fmt: skip
+    assert table.changelog_topic_name == changelog_topic(settings)
+    source = app.topic(events_topic(settings), key_type=bytes, value_type=bytes, value_serializer="raw")
+    projection = Projection(app, table)
+    app.on_partitions_assigned.connect(projection.forget, weak=False)
+    app.agent(source, name="project")(projection.run)
+    return app
+
+
+class Projection:
+    """What the agent does with each batch."""
+
+    def __init__(self, app: App, table: Table) -> None:
+        self._app = app
+        self._table = table
+        self._folds: dict[int, PartitionFold] = {}
+
+    async def forget(self, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002
+        """Partitions were assigned anew: others may have written their rows since."""
+        self._folds.clear()
+
+    async def run(self, stream: faust.StreamT[Any]) -> None:
+        """Fold what comes into the table; the first error ends the worker."""
+        async for batch in stream:
+            try:
+                await self._project(batch)
+            except Exception as error:
+                # Faust would go on with the next batch
+                await self._app.crash(error)
+                raise
+
+    async def _project(self, batch: Batch) -> None:
+        partition = batch.tp.partition
+        fold = self._folds.get(partition)
+        if fold is None:
+            fold = self._folds[partition] = PartitionFold(lambda key: self._table.store.read(partition, key))
+        rows, stopped = fold.fold(batch)
+        if stopped is not None:
+            batch.end_before(stopped.offset)
+            self._halt(batch.tp, stopped.offset, stopped.reason)
+        if batch.next != batch.begin:
+            await self._table.write(batch, rows)
+
+    def _halt(self, tp: TP, offset: int, reason: Exception) -> None:
+        log.error(
+            "partition %s is stopped at offset %s, the others go on: %s. Something else than this program "
+            "wrote there: `library doctor` shows the record",
+            tp.partition, offset, reason,
+        )  # fmt: skip
+        cast(Consumer, self._app.consumer).halt(tp)

@@ -1,0 +1,72 @@
+"""The worker's life: started, ready, ended by a signal or a crash, and then really gone."""
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import faust
+import uvloop
+
+from projector.app import App, end_within
+from schemas import exits
+
+log = logging.getLogger(__name__)
+
+
+class Worker(faust.Worker):
+    """Faust's worker without its terminal: logging and signals are this program's own."""
+
+    def __init__(self, app: App, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(app, loop=loop, quiet=True, override_logging=False, redirect_stdouts=False)
+        self.spinner = None
+
+    def install_signal_handlers(self) -> None:
+        """None: see ``run``."""
+
+
+def run(app: App, ready_file: Path | None) -> int:
+    """Run until SIGTERM, SIGINT or a crash, and give the exit code.
+
+    Writes ``ready_file`` once the table is recovered and follows the events.
+    """
+    app.conf.datadir.mkdir(parents=True, exist_ok=True)
+    # Also for the thread that talks to Kafka, which makes its loop itself
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    with asyncio.Runner() as runner:
+        runner.run(_live(app, ready_file))
+    return exits.DONE if app.exit_code is None else app.exit_code
+
+
+async def _live(app: App, ready_file: Path | None) -> None:
+    loop = asyncio.get_running_loop()
+    asked = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, asked.set)
+    app.task(_saying_ready(ready_file))
+    worker = Worker(app, loop)
+    life = asyncio.ensure_future(worker.start())
+    stopping = asyncio.ensure_future(asked.wait())
+    await asyncio.wait({life, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if asked.is_set():
+        log.info("stopping")
+        end_within(exits.FAILED)
+    await worker.stop()
+    stopping.cancel()
+    (error,) = await asyncio.gather(life, return_exceptions=True)
+    if not asked.is_set() and app.exit_code is None:
+        log.error("the worker could not start", exc_info=error)
+        app.exit_code = exits.FAILED
+
+
+def _saying_ready(ready_file: Path | None) -> Callable[[], Awaitable[None]]:
+    async def say_ready() -> None:
+        log.info("ready")
+        if ready_file is not None:
+            aside = ready_file.with_name(ready_file.name + ".new")
+            aside.write_text(f"{os.getpid()}\n", "utf-8")
+            aside.replace(ready_file)
+
+    return say_ready
