@@ -1,9 +1,10 @@
 """The two topics: their names, what they are configured with, and their identity."""
 
+import time
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException, TopicCollection
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec, ResourceType
 from msgspec import Struct
 
 from schemas.settings import Settings
@@ -31,6 +32,13 @@ def changelog_topic(settings: Settings) -> str:
     return f"{projector_group(settings)}-{TABLE}-changelog"
 
 
+def fence_id(settings: Settings, partition: int) -> str:
+    """The transactional id that every writer of a partition of the event store uses: the newest shuts out
+    the others.
+    """
+    return f"{events_topic(settings)}-{partition}"
+
+
 def topic_configs(settings: Settings) -> dict[str, dict[str, str]]:
     """Both topics with what sets them apart from the broker's defaults."""
     return {
@@ -42,6 +50,10 @@ def topic_configs(settings: Settings) -> dict[str, dict[str, str]]:
 
 class WrongTopic(Exception):
     """A topic that is not as the settings say; the message says what to do."""
+
+
+class MissingTopic(WrongTopic):
+    """A topic that is not there."""
 
 
 class Identity(Struct, frozen=True):
@@ -58,7 +70,7 @@ class Identity(Struct, frozen=True):
 
 
 def ensure_topics(admin: AdminClient, settings: Settings, timeout: float = 15.0) -> None:
-    """Create the topics that are missing and compare those that are there.
+    """Create the topics that are missing, compare those that are there, return when all can be used.
 
     Raises WrongTopic for another partition count or a policy that deletes events, KafkaException for Kafka.
     """
@@ -66,6 +78,7 @@ def ensure_topics(admin: AdminClient, settings: Settings, timeout: float = 15.0)
         NewTopic(name, settings.partitions, settings.replication, config=config)
         for name, config in topic_configs(settings).items()
     ]
+    give_up = time.monotonic() + timeout
     futures = admin.create_topics(new, operation_timeout=timeout, request_timeout=timeout)
     for future in futures.values():
         try:
@@ -73,7 +86,33 @@ def ensure_topics(admin: AdminClient, settings: Settings, timeout: float = 15.0)
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise
-    check_topics(admin, settings, timeout)
+    # Brokers hear of a new topic a moment after the controller has made it
+    while True:
+        try:
+            check_topics(admin, settings, timeout)
+            _require_leaders(admin, settings, timeout)
+            return
+        except (MissingTopic, KafkaException) as error:
+            passing = isinstance(error, MissingTopic) or error.args[0].code() in _NEW
+            if not passing or time.monotonic() > give_up:
+                raise
+        time.sleep(0.02)
+
+
+_NEW = (
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+)
+
+
+def _require_leaders(admin: AdminClient, settings: Settings, timeout: float) -> None:
+    """Raises KafkaException for a partition that no broker leads yet."""
+    latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+    partitions = range(settings.partitions)
+    asked = {TopicPartition(name, p): latest for name in topic_configs(settings) for p in partitions}
+    for future in admin.list_offsets(asked, request_timeout=timeout).values():
+        future.result()
 
 
 def check_topics(admin: AdminClient, settings: Settings, timeout: float = 15.0) -> None:
@@ -84,7 +123,7 @@ def check_topics(admin: AdminClient, settings: Settings, timeout: float = 15.0) 
             found = len(future.result().partitions)
         except KafkaException as error:
             if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-                raise WrongTopic(f"topic {name} is missing: `library topics create` makes it") from error
+                raise MissingTopic(f"topic {name} is missing: `library topics create` makes it") from error
             raise
         if found != settings.partitions:
             raise WrongTopic(
