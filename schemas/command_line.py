@@ -3,7 +3,8 @@
 import functools
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -49,6 +50,29 @@ _FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
     "workers": ("--workers", {"type": int, "help": "Projector processes."}),
     "log_level": ("--log-level", {"help": "DEBUG, INFO, WARNING or ERROR."}),
 }
+
+
+class Late(click.Group):
+    """A group whose commands are imported when they are used.
+
+    ``commands_at`` maps each name, in the order that ``--help`` lists them, to ``module:object``.
+    """
+
+    def __init__(self, *args: Any, commands_at: Mapping[str, str], **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.commands_at = commands_at
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """The names, in the table's order."""
+        return list(self.commands_at)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """The command, imported now."""
+        if (place := self.commands_at.get(cmd_name)) is None:
+            return None
+        module, _, name = place.partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
 
 
 def with_settings(*names: str) -> Callable[[Function], Function]:

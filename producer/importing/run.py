@@ -28,7 +28,14 @@ AT_ONCE = 1_000
 
 
 class Stopped(Exception):
-    """The import did not come to its end; running it again completes it, and does nothing twice."""
+    """The import did not come to its end; running it again completes it, and does nothing twice.
+
+    ``done`` rows were dealt with; ``begun``: something may have been written.
+    """
+
+    def __init__(self, reason: str, done: int, begun: bool) -> None:
+        super().__init__(reason)
+        self.done, self.begun = done, begun
 
 
 class Counts(Struct):
@@ -97,7 +104,7 @@ def _count(counts: Counts, spool: Spool, row: Spooled, outcome: Outcome) -> None
                 counts.added += 1
             return
         case OutcomeUnknown():
-            raise Stopped(outcome.reason)
+            raise Stopped(outcome.reason, counts.all, bool(counts.all) or outcome.sent)
         case Refused():
             reason = outcome.rejection.message
         case Reused():

@@ -1,0 +1,84 @@
+"""Asking an HTTP service for JSON, with the standard library alone: a command must start quickly."""
+
+import http.client
+import json
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+from urllib.parse import quote, urlencode, urlsplit
+
+
+class NoAnswer(Exception):
+    """Nothing answers at the address; the message names it and says why."""
+
+
+class Answer(NamedTuple):
+    """What a service said."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def value(self) -> Any:
+        """The body's JSON; a problem document for an error."""
+        return json.loads(self.body)
+
+    @property
+    def detail(self) -> str:
+        """The sentence of a problem document, or what there is instead."""
+        try:
+            return str(self.value["detail"])
+        except (ValueError, LookupError, TypeError):
+            return f"status {self.status}"
+
+
+class Service:
+    """One connection to the service at ``url``, opened when it is needed. Not for several threads at once."""
+
+    def __init__(self, url: str, timeout: float) -> None:
+        self.url = url
+        parts = urlsplit(url)
+        kinds = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
+        if parts.scheme not in kinds or not parts.hostname:
+            raise NoAnswer(f"{url!r} is no address of a service; one is http://127.0.0.1:8080")
+        self._prefix = parts.path.rstrip("/")
+        self._connection = kinds[parts.scheme](parts.hostname, parts.port, timeout=timeout)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._connection.close()
+
+    def get(self, segments: tuple[str, ...], parameters: Mapping[str, str | None]) -> Answer:
+        """GET the path of ``segments``; parameters that are None are left out. Raises NoAnswer."""
+        path = self._prefix + "".join(f"/{quote(segment, safe='')}" for segment in segments)
+        given = {name: value for name, value in parameters.items() if value is not None}
+        target = f"{path}?{urlencode(given)}" if given else path
+        kept_open = self._connection.sock is not None
+        try:
+            return self._get(target)
+        except (OSError, http.client.HTTPException) as error:
+            if not kept_open:
+                raise self._no_answer(error) from error
+        # The service may have closed a connection that was idle
+        try:
+            return self._get(target)
+        except (OSError, http.client.HTTPException) as error:
+            raise self._no_answer(error) from error
+
+    def _get(self, target: str) -> Answer:
+        try:
+            self._connection.request("GET", target, headers={"Accept": "application/json"})
+            response = self._connection.getresponse()
+            return Answer(response.status, response.headers, response.read())
+        except (OSError, http.client.HTTPException):
+            self._connection.close()
+            raise
+
+    def _no_answer(self, error: Exception) -> NoAnswer:
+        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        return NoAnswer(f"nothing answers at {self.url} ({why})")
