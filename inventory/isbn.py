@@ -1,18 +1,25 @@
 """Identifiers of titles: EAN-13, which every ISBN-13 is."""
 
+from functools import lru_cache
+
 import stdnum.exceptions
 from stdnum import ean, isbn
 
 from inventory.texts import Malformed
 
+LONGEST = 100
+"""Characters, hyphens and spaces included."""
 _IN_HOUSE = range(200, 300)
 """GS1 prefixes for numbers that are valid only inside one organisation."""
 
 
+@lru_cache(maxsize=1 << 15)
 def parse(text: str) -> str:
     """The EAN-13, without hyphens, of an ISBN-10, ISBN-13 or other EAN-13. Raises Malformed."""
-    compact = text.replace("-", "").replace(" ", "").strip().upper()
     shown = repr(text[:40])
+    if len(text) > LONGEST:
+        raise Malformed("isbn", f"{shown}… is no ISBN: it has {len(text)} characters")
+    compact = text.replace("-", "").replace(" ", "").strip().upper()
     if not compact:
         raise Malformed("isbn", "the ISBN is empty")
     if not compact.isascii() or len(compact) not in (10, 13):

@@ -21,6 +21,8 @@ def line(field: str, text: str, longest: int, *, empty: bool = False) -> str:
         raise Malformed(field, f"the {_name(field)} is empty")
     if len(text) > longest:
         raise Malformed(field, f"the {_name(field)} has {len(text)} characters, {longest} are allowed")
+    if text.isprintable():
+        return text
     for character in text:
         if unicodedata.category(character) in ("Cc", "Cs"):
             code = f"U+{ord(character):04X}"
