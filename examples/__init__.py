@@ -1,0 +1,1 @@
+"""Views of the event store to learn from; docs/consumer-groups.md tells about them."""

@@ -1,0 +1,41 @@
+"""``python -m examples.most_borrowed``: the titles that are borrowed most, once or as it changes."""
+
+import click
+
+from examples.most_borrowed.counts import Counts
+from library.topics import unreachable
+from schemas.command_line import run, with_settings
+from schemas.events import BookBorrowed
+from schemas.reader import Away, Reader
+from schemas.settings import Settings
+
+
+@click.command()
+@click.option("--top", type=click.IntRange(min=1), default=10, show_default=True, help="So many titles.")
+@click.option("--follow", "-f", is_flag=True, help="Go on, and print the list again after each loan.")
+@with_settings("kafka", "data_dir")
+def most_borrowed(settings: Settings, top: int, follow: bool) -> None:
+    """Print loans, ISBN and title of what is borrowed most."""
+    counts = Counts()
+    try:
+        # No group: the counts are in memory only, so every start reads from the first event
+        with Reader(settings) as reader:
+            for event in reader.events():
+                counts.apply(event)
+            _print(counts, top)
+            for event in reader.events(follow=True) if follow else ():
+                counts.apply(event)
+                if isinstance(event.event, BookBorrowed):
+                    click.echo()
+                    _print(counts, top)
+    except Away as error:
+        raise unreachable(settings, error) from error
+
+
+def _print(counts: Counts, top: int) -> None:
+    for loans, isbn, title in counts.top(top):
+        click.echo(f"{loans}\t{isbn}\t{title}")
+
+
+if __name__ == "__main__":
+    run(most_borrowed, "python -m examples.most_borrowed")

@@ -1,0 +1,40 @@
+"""``python -m examples.overdue_notices``: one line for each borrower to remind; run it every morning."""
+
+import json
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from examples.overdue_notices.loans import Loans
+from library.topics import unreachable
+from schemas.command_line import run, with_settings
+from schemas.reader import Away, Reader
+from schemas.settings import Settings
+
+
+@click.command()
+@click.option(
+    "--state", type=click.Path(path_type=Path), default=Path("overdue-notices.db"), show_default=True
+)
+@with_settings("kafka", "data_dir")
+def overdue_notices(settings: Settings, state: Path) -> None:
+    """Print each loan that has become overdue since this was run last."""
+    loans = Loans(state)
+    try:
+        with Reader(settings, group="overdue-notices") as reader:
+            for event in reader.events():
+                loans.apply(event)
+        for loan in loans.overdue(round(time.time() * 1000)):
+            due = datetime.fromtimestamp(loan.due_at / 1000, UTC).date().isoformat()
+            notice = {"user_id": loan.user_id, "isbn": loan.isbn, "title": loan.title, "due": due}
+            click.echo(json.dumps(notice, ensure_ascii=False))
+    except Away as error:
+        raise unreachable(settings, error) from error
+    finally:
+        loans.close()
+
+
+if __name__ == "__main__":
+    run(overdue_notices, "python -m examples.overdue_notices")
