@@ -1,0 +1,163 @@
+"""What the events of one partition add up to, as far as decisions need it."""
+
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol
+
+from confluent_kafka import Message
+from msgspec import Struct
+
+from inventory.rules import UNKNOWN, Title, evolve
+from producer.outcomes import Appended, Receipt
+from schemas.headers import DIGEST, read_headers
+from schemas.keys import BadKey
+from schemas.positions import Position
+from schemas.records import Undecodable, recorded
+
+
+class Known(NamedTuple):
+    """A title; ``trouble`` says why it can't be written, where it can't."""
+
+    title: Title
+    trouble: str = ""
+
+
+class Answer(Struct, frozen=True):
+    """What the log says of an accepted command; ``offset`` is its last event's."""
+
+    isbn: str
+    digest: str
+    events: tuple[Appended, ...]
+    offset: int
+
+    def receipt(self, command_id: str, partition: int) -> Receipt:
+        """The answer, as it was given first."""
+        return Receipt(command_id, self.isbn, self.events, str(Position(partition, self.offset)))
+
+
+class LastEvent(Struct, frozen=True):
+    """The last event that was read, by which the log is recognised when it is read again.
+
+    The time (ms) is there because a log that lost its end may have got the same command again.
+    """
+
+    offset: int
+    key: bytes
+    ce_id: str
+    timestamp: int
+
+
+def last_event(message: Message) -> LastEvent:
+    """How ``message`` would be recognised."""
+    ce_id = read_headers(message.headers()).get("ce_id", "")  # type: ignore[arg-type]
+    return LastEvent(message.offset() or 0, message.key() or b"", ce_id, message.timestamp()[1])
+
+
+class Place(NamedTuple):
+    """How far a state has come: before offset ``next``, with event ``last``, at ``time``.
+
+    ``time`` is the latest timestamp so far (ms), and none that follows is earlier. ``trouble`` says why
+    nothing in the partition can be written, where that is so.
+    """
+
+    next: int = 0
+    last: LastEvent | None = None
+    time: int = 0
+    trouble: str = ""
+
+
+class Base(Protocol):
+    """What was known at some earlier offset, read on demand; only what came later is held in memory."""
+
+    def known(self, isbn: str, upto: int) -> Known | None:
+        """A title, if there is one. Raises Lost when the base has gone beyond offset ``upto``."""
+
+    def answers(self, command_id: str, upto: int) -> tuple[Answer, ...]:
+        """Accepted commands with this id: one for each title that had it. Raises as ``known``."""
+
+
+class WriteState:
+    """Titles and answers up to offset ``next``, not included: in memory over an optional ``base``.
+
+    A command id belongs to its title: with another title it is another command.
+    """
+
+    def __init__(self, base: Base | None = None, place: Place = Place()) -> None:  # noqa: B008  # frozen
+        self.base, self.next, self.last, self.time, self.trouble = base, *place
+        self.titles: dict[str, Known] = {}
+        self.added: dict[str, tuple[Answer, ...]] = {}
+
+    @property
+    def place(self) -> Place:
+        """How far it has come."""
+        return Place(self.next, self.last, self.time, self.trouble)
+
+    @property
+    def unsaved(self) -> int:
+        """How much is held in memory only."""
+        return max(len(self.titles), len(self.added))
+
+    def known(self, isbn: str) -> Known:
+        """The title as it is now. Raises Lost, when the base is not what it was."""
+        known = self.titles.get(isbn)
+        if known is None and self.base is not None:
+            known = self.base.known(isbn, self.next)
+        return known or Known(UNKNOWN)
+
+    def answers(self, command_id: str) -> tuple[Answer, ...]:
+        """Accepted commands with this id: one for each title that had it. Raises as ``known``."""
+        answers = self.added.get(command_id)
+        if answers is None:
+            answers = self.base.answers(command_id, self.next) if self.base is not None else ()
+        return answers
+
+    def take(self, message: Message) -> None:
+        """Add the next record of the log."""
+        offset = message.offset() or 0
+        try:
+            record = recorded(message)
+        except BadKey as error:
+            self.trouble = (
+                f"offset {offset} of partition {message.partition()} names no title ({error}), so no title "
+                "of the partition can be decided on: upgrade, or run `library doctor`"
+            )
+        except Undecodable as error:
+            self._trouble((message.key() or b"")[:13].decode(), offset, str(error))
+        else:
+            isbn, version = record.event.isbn, record.version
+            title, trouble = self.known(isbn)
+            if version > title.version + 1:
+                self._trouble(isbn, offset, f"version {version} follows {title.version}: events are missing")
+            elif version == title.version + 1 and not trouble:
+                self.titles[isbn] = Known(evolve(title, record.event))
+                if record.command_id:
+                    digest = record.headers.get(DIGEST, "")
+                    self._answered(record.command_id, isbn, digest, Appended(record.type, version), offset)
+        self.next, self.last = offset + 1, last_event(message)
+        self.time = max(self.time, self.last.timestamp)
+
+    def keep(
+        self, titles: Mapping[str, Title], answers: Mapping[str, tuple[Answer, ...]], last: LastEvent
+    ) -> None:
+        """Add what this writer has committed itself."""
+        self.titles.update((isbn, Known(title)) for isbn, title in titles.items())
+        self.added.update(answers)
+        # The transaction's end takes an offset, too
+        self.next, self.last, self.time = last.offset + 2, last, max(self.time, last.timestamp)
+
+    def _answered(self, command_id: str, isbn: str, digest: str, event: Appended, offset: int) -> None:
+        """Add an event to its command's answer; one command's events come one after the other."""
+        before: tuple[Appended, ...] = ()
+        others = []
+        for answer in self.answers(command_id):
+            if answer.isbn == isbn:
+                before = answer.events
+            else:
+                others.append(answer)
+        self.added[command_id] = (*others, Answer(isbn, digest, (*before, event), offset))
+
+    def _trouble(self, isbn: str, offset: int, what: str) -> None:
+        title, trouble = self.known(isbn)
+        self.titles[isbn] = Known(
+            title,
+            trouble or f"{isbn} can't be written: offset {offset}, {what}; upgrade, or run `library doctor`",
+        )
