@@ -14,6 +14,17 @@ TABLE = "inventory"
 POSITION_KEY = b"__position__"
 """The changelog key of a partition's TablePosition; no ISBN can be it."""
 
+LEADER_MOVING = frozenset(
+    {
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
+        KafkaError.FENCED_LEADER_EPOCH,
+        KafkaError.OFFSET_NOT_AVAILABLE,
+    }
+)
+"""Codes that say: ask again, the partition's leader is just being made or changed."""
+
 WEEK_MS = 7 * 24 * 3600 * 1000
 
 
@@ -92,18 +103,15 @@ def ensure_topics(admin: AdminClient, settings: Settings, timeout: float = 15.0)
             check_topics(admin, settings, timeout)
             _require_leaders(admin, settings, timeout)
             return
-        except (MissingTopic, KafkaException) as error:
-            passing = isinstance(error, MissingTopic) or error.args[0].code() in _NEW
-            if not passing or time.monotonic() > give_up:
+        except MissingTopic:
+            if time.monotonic() > give_up:
+                raise
+        except KafkaException as error:
+            if error.args[0].code() not in LEADER_MOVING | {KafkaError.UNKNOWN_TOPIC_OR_PART}:
+                raise
+            if time.monotonic() > give_up:
                 raise
         time.sleep(0.02)
-
-
-_NEW = (
-    KafkaError.NOT_LEADER_FOR_PARTITION,
-    KafkaError.LEADER_NOT_AVAILABLE,
-    KafkaError.UNKNOWN_TOPIC_OR_PART,
-)
 
 
 def _require_leaders(admin: AdminClient, settings: Settings, timeout: float) -> None:

@@ -1,0 +1,163 @@
+"""``library restore``: an event store made anew from a backup."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from schemas import exits
+from schemas.command_line import Ending, with_settings
+
+if TYPE_CHECKING:
+    from confluent_kafka import Producer
+    from confluent_kafka.admin import AdminClient
+
+    from library.archive import Digest, Record
+    from schemas.settings import Settings
+
+AT_ONCE, SECONDS = 1000, 5.0
+"""A partition's transaction is committed after so many records or seconds."""
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@with_settings("data_dir", "kafka", "name", "partitions", "replication", "deadline")
+@click.option("--check", "only_check", is_flag=True, help="Only say whether FILE is whole.")
+def restore(settings: "Settings", file: Path, only_check: bool) -> None:
+    """Fill an empty event store from FILE.
+
+    Every event keeps its version, ids, headers and time. The number of partitions may be another than it was:
+    this is the way to change it. Positions (partition:offset) are others afterwards.
+    """
+    from library.archive import NotWhole, check
+
+    try:
+        header, digest = check(file)
+    except (NotWhole, OSError) as error:
+        raise Ending(exits.BAD_DATA, f"{file} can't be used, and nothing was written: {error}") from error
+    if only_check:
+        said = f"{header.name}, {header.written_at:%Y-%m-%d %H:%M} UTC, {len(header.ends)} partitions"
+        click.echo(f"whole: {digest.records:,} events of {said}; digest {digest.text()}", err=True)
+        return
+    _restore(settings, file, digest)
+
+
+def _restore(settings: "Settings", file: Path, expected: "Digest") -> None:
+    from confluent_kafka import KafkaException
+    from confluent_kafka.admin import AdminClient
+
+    from library.archive import Digest, read
+    from library.places import StillOpen, settled_end
+    from library.records import Away, counted, records
+    from library.topics import unreachable
+    from schemas.kafka import client_config
+    from schemas.progress import Progress
+    from schemas.topics import WrongTopic, ensure_topics, events_topic
+
+    admin = AdminClient(client_config(settings))
+    store = events_topic(settings)
+    try:
+        ensure_topics(admin, settings)
+        # Before the look whether it is empty: from here on no other writer can commit unnoticed
+        writers = _fenced(settings)
+        _require_empty(admin, settings)
+    except (WrongTopic, StillOpen) as error:
+        raise Ending(exits.FAILED, str(error)) from error
+    except KafkaException as error:
+        raise unreachable(settings, error) from error
+    try:
+        with Progress("restoring", expected.records, "events") as progress:
+            _write(store, writers, counted(read(file)[1], progress.show))
+        written = Digest()
+        with Progress("comparing", expected.records, "events") as progress:
+            for record in counted(
+                records(settings, settled_end(admin, store, settings.deadline)), progress.show
+            ):
+                written.add(record)
+    except (KafkaException, Away, StillOpen) as error:
+        raise Ending(
+            exits.FAILED,
+            f"the restore broke off: {error}. {store} now holds a part of the events and must not be used: "
+            f"remove it (or take another --data-dir), see that nothing writes to it, and restore again",
+        ) from error
+    if written.text() != expected.text():
+        raise Ending(
+            exits.FAILED,
+            f"{store} has {written.records:,} events and is not what {file} holds: something else wrote to "
+            "it meanwhile. It must not be used: remove it, and restore again while nothing writes to it",
+        )
+    click.echo(f"restored and compared {written.records:,} events; digest {written.text()}", err=True)
+
+
+def _require_empty(admin: "AdminClient", settings: "Settings") -> None:
+    from library.places import settled_end
+    from library.records import records
+    from schemas.topics import events_topic
+
+    store = events_topic(settings)
+    if (found := next(records(settings, settled_end(admin, store, settings.deadline)), None)) is not None:
+        first = (found.key or b"").decode(errors="replace")
+        raise Ending(
+            exits.FAILED,
+            f"{store} is not empty (its first event is {first}): a backup is restored into a new store only, "
+            "for example with another --data-dir or --name",
+        )
+
+
+def _fenced(settings: "Settings") -> list["Producer"]:
+    """A writer for each partition, under the transactional id that all writers of the partition share."""
+    from confluent_kafka import Producer
+
+    from schemas.kafka import client_config
+    from schemas.topics import fence_id
+
+    writers = []
+    for partition in range(settings.partitions):
+        config = {"transactional.id": fence_id(settings, partition), "linger.ms": 20}
+        writer = Producer(client_config(settings) | config)
+        writer.init_transactions(settings.deadline)
+        writers.append(writer)
+    return writers
+
+
+def _write(store: str, writers: list["Producer"], found: Iterator["Record"]) -> None:
+    """Raises KafkaException; what was committed until then is in the store."""
+    pending: dict[int, int] = {}
+    since = time.monotonic()
+    for record in found:
+        partition = _partition(record, len(writers))
+        writer = writers[partition]
+        if partition not in pending:
+            pending[partition] = 0
+            writer.begin_transaction()
+        headers: Any = record.headers
+        writer.produce(
+            store, record.value, record.key, partition, timestamp=record.timestamp, headers=headers
+        )
+        pending[partition] += 1
+        if pending[partition] == AT_ONCE:
+            writer.commit_transaction()
+            del pending[partition]
+        if time.monotonic() - since > SECONDS:
+            _commit(writers, pending)
+            since = time.monotonic()
+    _commit(writers, pending)
+
+
+def _commit(writers: list["Producer"], pending: dict[int, int]) -> None:
+    for partition in pending:
+        writers[partition].commit_transaction()
+    pending.clear()
+
+
+def _partition(record: "Record", partitions: int) -> int:
+    """Where the event belongs; a key that names no title stays as near as it can to where it was."""
+    from schemas.keys import BadKey, parse_event_key
+    from schemas.partitions import partition_of
+
+    try:
+        return partition_of(parse_event_key(record.key)[0], partitions)
+    except BadKey:
+        return record.partition % partitions

@@ -1,0 +1,53 @@
+"""Events put into a store as a writer would, for tests of what reads them."""
+
+from collections.abc import Iterable
+
+from confluent_kafka import Producer
+
+from schemas.codec import encode
+from schemas.events import BookAdded, BookRemoved, Event
+from schemas.headers import event_headers
+from schemas.kafka import client_config
+from schemas.keys import event_key
+from schemas.partitions import partition_of
+from schemas.settings import Settings
+from schemas.topics import events_topic
+
+BEGAN = 1_700_000_000_000
+
+
+def isbn(number: int) -> str:
+    """A different title for each number; what stores and copies events does not look at check digits."""
+    return f"978{number:010d}"
+
+
+def titles(count: int) -> Iterable[tuple[int, Event]]:
+    """``count`` titles with two events each, as (version, event); all of them begin, then all end."""
+    for number in range(count):
+        yield 1, BookAdded(isbn(number), f"Book {number}", "Dana", 1, BEGAN + number)
+    for number in range(count):
+        yield 2, BookRemoved(isbn(number), BEGAN + count + number)
+
+
+def store(settings: Settings, versioned: Iterable[tuple[int, Event]], then: str = "commit") -> Producer:
+    """Write the events in one transaction, and end it with ``then``: commit, abort, or leave (open)."""
+    producer = Producer(
+        client_config(settings) | {"transactional.id": f"{settings.name}-{then}", "linger.ms": 5}
+    )
+    producer.init_transactions(20)
+    producer.begin_transaction()
+    for version, event in versioned:
+        producer.produce(
+            events_topic(settings),
+            encode(event),
+            event_key(event.isbn, version),
+            partition_of(event.isbn, settings.partitions),
+            timestamp=event.timestamp,
+            headers=event_headers(f"id-{event.isbn}", "digest", 0, type(event).__name__, event.timestamp, {}),
+        )
+    producer.flush(20)
+    if then == "commit":
+        producer.commit_transaction(20)
+    elif then == "abort":
+        producer.abort_transaction(20)
+    return producer
