@@ -1,0 +1,87 @@
+"""The HTTP application: its routes, its documentation, and what is done around each request."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from litestar import Litestar, MediaType
+from litestar.di import Provide
+from litestar.exceptions import NotFoundException
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+
+from query_api.front import Front
+from query_api.layout import RELEASE
+from query_api.parameters import AnyRequest, provide_replica
+from query_api.reading import Reading
+from query_api.routes import health, inventory, loans, stats
+from query_api.waiting import Waiters
+from schemas.http import Callers, problem_response
+from schemas.problem import Problem
+
+DOCUMENT = "/openapi.json"
+
+
+def create_app(reading: Reading, waiters: Waiters, callers: Callers) -> Front:
+    """The ASGI application. Its lifespan starts and stops the follower."""
+    allowed: dict[str, frozenset[str]] = {DOCUMENT: frozenset()}
+
+    async def refuse_undocumented(request: AnyRequest) -> None:
+        known = allowed.get(str(request.scope.get("path_template")))
+        if known is None:
+            # The framework serves copies of the document, and pages of its own
+            raise NotFoundException
+        seen = set()
+        for name, _ in request.query_params.multi_items():
+            if name not in known:
+                has = f"it has {', '.join(sorted(known))}" if known else "it has none"
+                raise Problem(400, "unknown_parameter", f"{name[:40]!r} is no parameter of this route: {has}")
+            if name in seen:
+                raise Problem(400, "repeated_parameter", f"{name!r} is given twice")
+            seen.add(name)
+
+    def given() -> Reading:
+        return reading
+
+    @asynccontextmanager
+    async def following(_: Litestar) -> AsyncIterator[None]:
+        async with waiters.running():
+            reading.follower.start()
+            try:
+                yield
+            finally:
+                reading.follower.stop()
+
+    app = Litestar(
+        route_handlers=[inventory.router, *loans.routes, *stats.routes, *health.routes],
+        dependencies={
+            "replica": Provide(provide_replica),
+            "reading": Provide(given, sync_to_thread=False),
+        },
+        before_request=refuse_undocumented,
+        exception_handlers={Exception: problem_response},
+        lifespan=[following],
+        logging_config=None,
+        openapi_config=OpenAPIConfig(
+            title="Library inventory",
+            version=RELEASE,
+            description="What the shelves hold, now and at any time. See docs/api.md.",
+            path=DOCUMENT,
+            render_plugins=[JsonRenderPlugin(path="/", media_type=MediaType.JSON)],
+            use_handler_docstrings=True,
+        ),
+    )
+    allowed.update(_query_parameters(app))
+    return Front(app, reading, callers)
+
+
+def _query_parameters(app: Litestar) -> dict[str, frozenset[str]]:
+    """Of each route, as they are documented: so what is not documented is not accepted either."""
+    found: dict[str, frozenset[str]] = {}
+    for path, item in (app.openapi_schema.paths or {}).items():
+        operation: Any = item.get
+        names = (
+            {p.name for p in (operation.parameters or ()) if p.param_in == "query"} if operation else set()
+        )
+        found[path] = frozenset(names)
+    return found

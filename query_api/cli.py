@@ -1,0 +1,40 @@
+"""``python -m query_api``: the query API as a process of its own."""
+
+import logging
+from pathlib import Path
+
+import click
+
+from schemas import exits
+from schemas.command_line import Ending, with_settings
+from schemas.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+@click.command()
+@with_settings("kafka", "name", "partitions", "api", "data_dir", "host", "port", "log_level")
+def main(settings: Settings) -> None:
+    """Serve the inventory over HTTP from a replica of the table, until SIGTERM."""
+    from query_api.app import create_app
+    from query_api.follow import Follower
+    from query_api.reading import Reading
+    from query_api.slots import NoSlot, slot
+    from query_api.source import Source
+    from query_api.waiting import Waiters
+    from schemas.http import Callers
+    from schemas.logs import log_as
+    from schemas.serve import PortTaken, serve
+
+    log_as("api", settings.log_level)
+    try:
+        with slot(Path(settings.data_dir) / "api") as folder:
+            source, waiters = Source(settings), Waiters()
+            follower = Follower(source, folder, waiters.notify)
+            app = create_app(Reading(source, follower, waiters), waiters, Callers(settings))
+            log.info("listening on %s:%d", settings.host, settings.port)
+            serve(app, settings.host, settings.port)
+    except (PortTaken, NoSlot) as error:
+        raise Ending(exits.UNAVAILABLE, str(error)) from error
+    except OSError as error:
+        raise Ending(exits.FAILED, f"the replica's folder can't be used: {error}") from error

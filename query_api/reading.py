@@ -1,0 +1,84 @@
+"""What every read begins with: a replica that may answer, as new as the caller asked for."""
+
+import asyncio
+
+from query_api.follow import Follower
+from query_api.progress import Progress
+from query_api.replica import Replica
+from query_api.source import KafkaException, Source
+from query_api.waiting import Waiters
+from schemas.positions import BadPosition, parse_positions
+from schemas.problem import Problem
+
+MOST_TIMEOUT = 30.0
+"""Seconds that a request may wait at most."""
+_LOOK_AFTER = 0.25
+"""Seconds of waiting before Kafka is asked whether the position exists at all."""
+
+
+class Reading:
+    """The replica as the routes see it."""
+
+    def __init__(self, source: Source, follower: Follower, waiters: Waiters) -> None:
+        self._source, self.follower, self._waiters = source, follower, waiters
+
+    def progress(self) -> Progress | None:
+        """How far the replica has come; None while there is none."""
+        replica = self.follower.replica
+        return None if replica is None else replica.progress
+
+    def position(self) -> str:
+        """The position for headers; take it before reading, so that it never promises too much."""
+        progress = self.progress()
+        return "" if progress is None else str(progress)
+
+    def replica(self) -> Replica:
+        """The replica, once it had everything. Raises Problem 503."""
+        replica = self.follower.replica
+        if replica is None or not replica.progress.complete:
+            raise Problem(
+                503, "not_ready", "the replica is still being read; /readyz says how far it is, try again",
+                headers={"Retry-After": "1"},
+            )  # fmt: skip
+        return replica
+
+    async def after(self, text: str, timeout: float) -> Replica:
+        """The replica, once rows and history include the position in ``text``; waits ``timeout`` seconds.
+
+        Raises Problem: 400 for what is no position of this store, 503 when it did not get there.
+        """
+        try:
+            needs = parse_positions(text)
+        except BadPosition as error:
+            raise Problem(400, "bad_position", str(error)) from error
+        if beyond := [p for p in needs if p >= self._source.partitions]:
+            raise Problem(
+                400, "bad_position",
+                f"there is no partition {beyond[0]}: the event store has {self._source.partitions}",
+            )  # fmt: skip
+        if not await self._until(needs, min(timeout, _LOOK_AFTER)):
+            await asyncio.to_thread(self._check_exists, needs)
+            if not await self._until(needs, max(0.0, timeout - _LOOK_AFTER)):
+                raise Problem(
+                    503, "not_there_yet",
+                    f"the table has not come to {text[:200]} within {timeout:g} s; it is at "
+                    f"{self.position() or 'the beginning'}: try again",
+                    headers={"Retry-After": "1"},
+                )  # fmt: skip
+        return self.replica()
+
+    async def _until(self, needs: dict[int, int], timeout: float) -> bool:
+        return await self._waiters.until(lambda progress: progress.has(needs), self.progress, timeout)
+
+    def _check_exists(self, needs: dict[int, int]) -> None:
+        for partition, offset in needs.items():
+            try:
+                end = self._source.high_watermark(partition, timeout=2.0)
+            except KafkaException:
+                # It can't be told now; the wait will show
+                return
+            if offset >= end:
+                raise Problem(
+                    400, "beyond_the_end",
+                    f"{partition}:{offset} is beyond the event store's end, which is {partition}:{end - 1}",
+                )  # fmt: skip

@@ -1,0 +1,141 @@
+"""The replica: one SQLite file with the table and the history, bound to the topics it was read from."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from query_api.layout import FORMAT, TABLES
+from query_api.progress import Progress
+from schemas.topics import Identity
+
+FILE = "replica.sqlite"
+
+
+class Unusable(Exception):
+    """The file is damaged, of another system or of another release: it must be read again."""
+
+
+class Replica:
+    """An open replica. One thread writes; each thread that reads has a connection of its own.
+
+    Losing the file costs a re-read, so commits are not flushed to the disk one by one; the write-ahead log
+    keeps rows, history and positions of one batch together whatever happens to the process.
+    """
+
+    def __init__(
+        self, path: Path, writer: sqlite3.Connection, identity: Identity, progress: Progress
+    ) -> None:
+        self._path, self._writer = path, writer
+        self.identity = identity
+        self.progress = progress
+        """As it is stored; a reader that takes it before it reads never promises too much."""
+        self._local = threading.local()
+
+    def reader(self) -> sqlite3.Connection:
+        """This thread's connection for reading."""
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = sqlite3.connect(
+                f"{self._path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None,
+                check_same_thread=False, cached_statements=64,
+            )  # fmt: skip
+            connection.execute("PRAGMA query_only = 1")
+            connection.execute("PRAGMA cache_size = -8000")
+            self._local.connection = connection
+        return connection
+
+    @contextmanager
+    def batch(self, after: Progress) -> Iterator[sqlite3.Connection]:
+        """One transaction, at whose end the replica is at ``after``; all or nothing."""
+        with self._writer as db:
+            db.execute("BEGIN IMMEDIATE")
+            yield db
+            _store(db, self.progress, after)
+        self.progress = after
+
+    def exists(self) -> bool:
+        """Whether the file is still there: SQLite goes on without it."""
+        return self._path.exists()
+
+    def close(self) -> None:
+        """End writing; readers end with their threads."""
+        self._writer.close()
+
+
+def open_replica(folder: Path) -> Replica | None:
+    """The replica in ``folder``, or None where there is none. Raises Unusable."""
+    path = folder / FILE
+    if not path.exists():
+        return None
+    writer = None
+    try:
+        writer = _connect(path)
+        if (found := writer.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+            raise Unusable(f"the replica is damaged: {found}")
+        meta = dict(writer.execute("SELECT name, value FROM meta").fetchall())
+        if meta.get("format") != FORMAT:
+            raise Unusable(f"the replica is of another release ({meta.get('format')}, not {FORMAT})")
+        identity = Identity(meta["cluster"], meta["events"], meta["changelog"])
+        return Replica(path, writer, identity, _load(writer))
+    except (sqlite3.Error, KeyError, UnicodeDecodeError) as error:
+        if writer is not None:
+            writer.close()
+        raise Unusable(f"the replica is damaged: {error}") from error
+    except Unusable:
+        if writer is not None:
+            writer.close()
+        raise
+
+
+def create_replica(folder: Path, identity: Identity, partitions: int) -> Replica:
+    """An empty replica in ``folder``, in place of what was there."""
+    delete_replica(folder)
+    path = folder / FILE
+    writer = _connect(path)
+    # In one transaction: a file that exists and has tables has all of them
+    writer.executescript(f"BEGIN;{TABLES}")
+    said = {"format": FORMAT} | {name: getattr(identity, name) for name in identity.__struct_fields__}
+    writer.executemany("INSERT INTO meta VALUES (?, ?)", said.items())
+    empty = Progress.none(partitions)
+    writer.executemany(
+        'INSERT INTO progress (partition, rows, history, "table", settled) VALUES (?, 0, 0, 0, 0)',
+        ((p,) for p in range(partitions)),
+    )
+    writer.execute("COMMIT")
+    return Replica(path, writer, identity, empty)
+
+
+def delete_replica(folder: Path) -> None:
+    """Remove the replica's files; whoever reads in them still can."""
+    for ending in ("", "-wal", "-shm"):
+        (folder / f"{FILE}{ending}").unlink(missing_ok=True)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=64)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA cache_size = -32000")
+    connection.execute("PRAGMA journal_size_limit = 67108864")
+    return connection
+
+
+def _load(db: sqlite3.Connection) -> Progress:
+    found = db.execute(
+        'SELECT partition, rows, history, "table", settled FROM progress ORDER BY 1'
+    ).fetchall()
+    partitions, rows, history, table, settled = zip(*found, strict=True) if found else ((),) * 5
+    if partitions != tuple(range(len(partitions))) or not partitions:
+        raise Unusable(f"the replica is damaged: it knows the partitions {partitions}")
+    return Progress(rows, history, table, tuple(bool(s) for s in settled))
+
+
+def _store(db: sqlite3.Connection, before: Progress, after: Progress) -> None:
+    was = list(zip(before.rows, before.history, before.table, before.settled, strict=True))
+    now = list(zip(after.rows, after.history, after.table, after.settled, strict=True))
+    db.executemany(
+        'UPDATE progress SET rows = ?, history = ?, "table" = ?, settled = ? WHERE partition = ?',
+        [(*new, p) for p, (old, new) in enumerate(zip(was, now, strict=True)) if old != new],
+    )

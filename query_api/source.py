@@ -1,0 +1,71 @@
+"""The two topics, as the follower asks Kafka about them."""
+
+from typing import Any
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, IsolationLevel, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from query_api.progress import Ends, Progress
+from schemas.kafka import client_config, reading_config
+from schemas.settings import Settings
+from schemas.topics import Identity, changelog_topic, check_topics, events_topic, identify
+
+_LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+
+
+class Source:
+    """Kafka, for one system. Every method raises KafkaException when Kafka does not answer in time."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.events, self.changelog = events_topic(settings), changelog_topic(settings)
+        self.partitions = settings.partitions
+        self.admin = AdminClient(client_config(settings))
+
+    def identify(self, timeout: float) -> Identity:
+        """The system as it is now. Raises also WrongTopic."""
+        check_topics(self.admin, self._settings, timeout)
+        return identify(self.admin, self._settings, timeout)
+
+    def ends(self, timeout: float) -> Ends:
+        """The next offset of each partition, as readers of committed events see it."""
+        asked = {
+            TopicPartition(topic, p): _LATEST
+            for topic in (self.changelog, self.events)
+            for p in range(self.partitions)
+        }
+        answers = self.admin.list_offsets(
+            asked, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=timeout
+        )
+        found = {(t.topic, t.partition): int(future.result().offset) for t, future in answers.items()}
+        return Ends(
+            tuple(found[self.changelog, p] for p in range(self.partitions)),
+            tuple(found[self.events, p] for p in range(self.partitions)),
+        )
+
+    def high_watermark(self, partition: int, timeout: float) -> int:
+        """The next offset of a partition of the event store, open transactions included."""
+        tp = TopicPartition(self.events, partition)
+        answer = self.admin.list_offsets({tp: _LATEST}, request_timeout=timeout)
+        return int(answer[tp].result().offset)
+
+    def consumer(self, progress: Progress) -> Consumer:
+        """A consumer of both topics that goes on after ``progress``."""
+        config: dict[str, Any] = reading_config(self._settings) | {
+            # Asked for by the library; no group is ever joined
+            "group.id": f"{self._settings.name}-query-api",
+            "queued.max.messages.kbytes": 16384,
+        }
+        consumer = Consumer(config)
+        consumer.assign(
+            [
+                # Offset 0 may be gone; whatever is the first by now is what there is to read
+                TopicPartition(topic, p, offset or OFFSET_BEGINNING)
+                for topic, offsets in ((self.changelog, progress.rows), (self.events, progress.history))
+                for p, offset in enumerate(offsets)
+            ]
+        )
+        return consumer
+
+
+__all__ = ["KafkaException", "Source"]

@@ -1,0 +1,118 @@
+"""Stands in for producer and projector: writes events and rows as they would, one transaction each."""
+
+from collections.abc import Iterable, Sequence
+
+from confluent_kafka import Producer
+
+from inventory.projection import project
+from schemas.codec import encode
+from schemas.events import Event
+from schemas.headers import event_headers
+from schemas.kafka import client_config
+from schemas.keys import event_key
+from schemas.partitions import partition_of
+from schemas.positions import Position
+from schemas.row import InventoryRow, TablePosition
+from schemas.settings import Settings
+from schemas.topics import POSITION_KEY, Identity, changelog_topic, events_topic
+
+
+class Standin:
+    """Keeps versions and rows of what it wrote; ``source`` is told in position records."""
+
+    def __init__(self, settings: Settings, identity: Identity) -> None:
+        self.settings, self.source = settings, identity.source
+        self.versions: dict[str, int] = {}
+        self.rows: dict[str, InventoryRow] = {}
+        self.log: list[tuple[int, int, str, int, bytes]] = []
+        """Every event: partition, offset, ISBN, version, value."""
+        self.next: dict[int, int] = {}
+        self._commands = 0
+        self._producer = Producer(
+            client_config(settings)
+            | {"transactional.id": f"{settings.name}-standin", "linger.ms": 0, "acks": "all"}
+        )
+        self._producer.init_transactions(30)
+
+    def append(self, *events: Event) -> list[Position]:
+        """Write events to the event store only."""
+        return self.append_raw([(e.isbn, encode(e), type(e).__name__, e.timestamp) for e in events])
+
+    def append_raw(self, values: Iterable[tuple[str, bytes, str, int]]) -> list[Position]:
+        """Write values (ISBN, bytes, type, time) under the titles' next versions, whatever they are."""
+        written: list[tuple[str, int, bytes, Position]] = []
+        self._producer.begin_transaction()
+        for isbn, value, kind, at in values:
+            self.versions[isbn] = version = self.versions.get(isbn, 0) + 1
+            self._commands += 1
+
+            def delivered(error: object, message: object, isbn=isbn, version=version, value=value) -> None:  # type: ignore[no-untyped-def]
+                assert error is None, error
+                position = Position(message.partition(), message.offset())  # type: ignore[attr-defined]
+                written.append((isbn, version, value, position))
+
+            self._producer.produce(
+                events_topic(self.settings),
+                key=event_key(isbn, version),
+                value=value,
+                partition=partition_of(isbn, self.settings.partitions),
+                timestamp=at,
+                headers=event_headers(f"command-{self._commands}", "digest", 0, kind, at, {}),
+                on_delivery=delivered,
+            )
+            self._producer.poll(0)
+        self._producer.commit_transaction(30)
+        written.sort(key=lambda entry: entry[3])
+        self.log += [(p.partition, p.offset, isbn, version, value) for isbn, version, value, p in written]
+        for *_, position in written:
+            self.next[position.partition] = max(self.next.get(position.partition, 0), position.offset + 2)
+        return [position for *_, position in sorted(written, key=lambda entry: entry[3])]
+
+    def project(self, entries: Sequence[tuple[int, int, str, int, bytes]] | None = None) -> None:
+        """Fold events (those of the log that are not in the rows yet) and write rows and positions."""
+        if entries is None:
+            entries = [e for e in self.log if self._version(e[2]) < e[3]]
+        changed: dict[str, InventoryRow] = {}
+        nexts: dict[int, int] = {}
+        for partition, offset, isbn, version, value in entries:
+            self.rows[isbn] = changed[isbn] = project(self.rows.get(isbn), isbn, version, offset, value)
+            nexts[partition] = offset + 1
+        for partition, following in nexts.items():
+            if following == self.next[partition] - 1:
+                nexts[partition] = self.next[partition]
+        self.write(changed.values(), nexts)
+
+    def write(self, rows: Iterable[InventoryRow], nexts: dict[int, int], source: str = "") -> None:
+        """Write one changelog transaction."""
+        topic = changelog_topic(self.settings)
+        self._producer.begin_transaction()
+        for row in rows:
+            partition = partition_of(row.isbn, self.settings.partitions)
+            self._producer.produce(topic, key=row.isbn, value=encode(row), partition=partition)
+        for partition, following in nexts.items():
+            value = encode(TablePosition(source or self.source, following))
+            self._producer.produce(topic, key=POSITION_KEY, value=value, partition=partition)
+        self._producer.commit_transaction(30)
+
+    def commit(self, *events: Event) -> list[Position]:
+        """Write events and the rows they make."""
+        positions = self.append(*events)
+        self.project()
+        return positions
+
+    def abort(self, *events: Event) -> None:
+        """Write events in a transaction that is aborted."""
+        self._producer.begin_transaction()
+        for event in events:
+            self._producer.produce(
+                events_topic(self.settings),
+                key=event_key(event.isbn, 999),
+                value=encode(event),
+                partition=partition_of(event.isbn, self.settings.partitions),
+            )
+        self._producer.flush(30)
+        self._producer.abort_transaction(30)
+
+    def _version(self, isbn: str) -> int:
+        row = self.rows.get(isbn)
+        return 0 if row is None else max(row.version, row.held.version if row.held else 0)
