@@ -85,6 +85,14 @@ class Cluster:
             self.thaw(node)
             self.kill(node)
 
+    def mend(self) -> None:
+        """Thaw and start what is not running, and wait until all is whole."""
+        for node in list(self._frozen):
+            self.thaw(node)
+        for node in self._ports.keys() - self._running.keys():
+            self.start(node)
+        self.wait_until_whole()
+
     def leader(self, topic: str, partition: int) -> int:
         """Who leads the partition, as the live brokers say; -1: nobody."""
         metadata = self.admin().list_topics(topic, timeout=5)

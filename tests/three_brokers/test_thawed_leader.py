@@ -1,0 +1,111 @@
+"""A leader that was frozen and thaws answers old: no decision may rest on that, whatever random chaos finds.
+
+Each case is run with the writer as it is and with one that lacks the check in question. The latter must do
+the harm: else the case would prove nothing.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from inventory.commands import BorrowBook, ReturnBook
+from producer.deadline import Deadline
+from producer.lost import Lost
+from producer.outcomes import Accepted, Outcome, Refused
+from producer.writer import Writer
+from schemas.settings import Settings
+from tests.three_brokers.cluster import Cluster
+from tests.three_brokers.thawed import ISBN, NewWriter, Yesterday, told
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+TRIES = 3
+"""The window is some milliseconds; a machine that stands still for a moment can miss it."""
+
+
+class Trusting(Writer):
+    """Does not look where its records were delivered."""
+
+    def _deliver(self, state, records, deadline: Deadline) -> None:
+        self.fence.deliver(records, deadline)
+
+
+class Asking(Writer):
+    """Proves a refusal by asking for the log's end, as is right with one broker."""
+
+    def _prove(self, deadline: Deadline) -> None:
+        if not self.catch_up.unchanged(self._known(), deadline):
+            raise Lost("something was written since the log was read")
+
+
+@contextmanager
+def yesterday(cluster: Cluster, new_writer: NewWriter) -> Iterator[Yesterday]:
+    scene = Yesterday(cluster, new_writer)
+    try:
+        yield scene
+    finally:
+        scene.close()
+
+
+def appended(cluster: Cluster, writer: type[Writer]) -> tuple[Outcome, list[int]]:
+    """What becomes of a return that only the state of yesterday allows, and the versions in the log then."""
+    scene: list[Yesterday] = []
+
+    def thawing(settings: Settings, partition: int) -> Writer:
+        return writer(
+            settings, partition, reached=lambda step: step == "claimed" and scene and scene[0].thaw()
+        )
+
+    with yesterday(cluster, thawing) as now:
+        now.stale.fence.lose()
+        now.stale.fence.prepare(Deadline(10))
+        now.stale.fence._patience = (
+            2.0  # the first claim, so that the read follows while the broker is frozen
+        )
+        scene.append(now)
+        outcome = told(now.stale, ReturnBook(ISBN, "ann"))
+        return outcome, [event.version for event in now.events()]
+
+
+def refused(cluster: Cluster, writer: type[Writer]) -> Outcome:
+    """What becomes of a loan that only the state of yesterday forbids."""
+    with yesterday(cluster, writer) as now:
+        now.thaw()
+        return told(now.stale, BorrowBook(ISBN, "dee"))
+
+
+def test_nothing_is_appended_that_only_an_old_state_allows(
+    cluster: Cluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "producer.writer")
+    for _ in range(TRIES):
+        outcome, versions = appended(cluster, Writer)
+        assert isinstance(outcome, Refused)
+        assert versions == [1, 2, 3, 4, 5, 6, 7]
+        if "the log was not read to its end" in caplog.text:
+            return
+        cluster.mend()
+    pytest.fail(f"the old leader never answered: {caplog.text}")
+
+
+def test_without_the_offset_check_it_is_appended(cluster: Cluster) -> None:
+    for _ in range(TRIES):
+        outcome, versions = appended(cluster, Trusting)
+        if isinstance(outcome, Accepted):
+            assert versions == [1, 2, 3, 4, 5, 6, 7, 3]
+            return
+        cluster.mend()
+    pytest.fail("the old leader never answered, so the case proves nothing")
+
+
+def test_nothing_is_refused_that_only_an_old_state_forbids(cluster: Cluster) -> None:
+    assert isinstance(refused(cluster, Writer), Accepted)
+
+
+def test_without_the_probe_it_is_refused(cluster: Cluster) -> None:
+    for _ in range(TRIES):
+        if isinstance(refused(cluster, Asking), Refused):
+            return
+        cluster.mend()
+    pytest.fail("the old leader never answered, so the case proves nothing")
