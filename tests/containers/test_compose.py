@@ -52,7 +52,7 @@ def test_nothing_runs_as_root(system: System) -> None:
 def test_what_is_killed_comes_back_and_has_lost_nothing(system: System, service: str) -> None:
     before = _row(system)["quantity"], system.restarts(service)
     system.kill(service)
-    command = ("copies", "add", "978-1593275846", "1", "--reason", "found", "--command-id", uuid4().hex)
+    command = ("copies", "add", "978-1593275846", "1", "--command-id", uuid4().hex)
     eventually(lambda: system.library(*command).returncode == exits.DONE, limit=120)
     eventually(lambda: _row(system)["quantity"] == before[0] + 1, limit=120)
     assert system.restarts(service) > before[1]
@@ -71,7 +71,7 @@ def test_after_down_and_up_everything_is_still_there(system: System) -> None:
 def test_projector_and_query_api_scale(system: System) -> None:
     system.up("--scale=projector=2", "--scale=query_api=2")
     quantity = _row(system)["quantity"]
-    done = system.library("copies", "add", "978-1593275846", "1", "--reason", "found", "--wait")
+    done = system.library("copies", "add", "978-1593275846", "1", "--wait")
     assert done.returncode == exits.DONE, done.stderr
     for api in system.apis(2):
         eventually(lambda api=api: system.get(ELIXIR, api)[1]["quantity"] == quantity + 1, limit=60)
