@@ -19,6 +19,7 @@ COMMANDS = {
     "replay": "library.replay:replay",
     "topics": "library.topics:topics",
     "config": "library.config:config",
+    "doctor": "library.doctor:doctor",
     "backup": "library.backup:backup",
     "restore": "library.restore:restore",
 }

@@ -14,7 +14,7 @@ from schemas.kafka import client_config
 from schemas.settings import Settings
 from schemas.topics import LEADER_MOVING, events_topic, projector_group
 
-TIMEOUT = 10.0
+TIMEOUT = 5.0
 """Seconds that Kafka has for one answer."""
 
 _LOOK_EVERY = 0.05

@@ -1,14 +1,30 @@
 """Commands run as a user runs them, but in this process."""
 
-from click.testing import CliRunner, Result
+import click
+from click.testing import CliRunner
+from msgspec import Struct
 
 from schemas.settings import Settings
 
 
-def command(program, settings: Settings, *arguments: str) -> Result:
-    """Run a command against the system of ``settings``."""
-    environment = {
-        f"LIBRARY_{name.upper()}": str(getattr(settings, name))
-        for name in ("kafka", "name", "partitions", "data_dir", "deadline")
-    }
-    return CliRunner().invoke(program, arguments, env=environment)
+class Done(Struct):
+    """How a command ended, and what it said."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+
+def command(program: click.Command, settings: Settings, *arguments: str) -> Done:
+    """Run a command against the system of ``settings``, as ``schemas.command_line.run`` does."""
+    names = ("kafka", "name", "partitions", "data_dir", "deadline", "api", "gateway")
+    names += ("port", "kafka_port", "gateway_port")
+    environment = {f"LIBRARY_{name.upper()}": str(getattr(settings, name)) for name in names}
+    result = CliRunner().invoke(program, arguments, env=environment, standalone_mode=False)
+    match result.exception:
+        case None:
+            return Done(result.return_value or 0, result.stdout, result.stderr)
+        case click.ClickException() as error:
+            return Done(error.exit_code, result.stdout, f"{result.stderr}Error: {error.message}\n")
+        case other:
+            raise other

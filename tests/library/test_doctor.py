@@ -1,0 +1,92 @@
+import json
+import socket
+
+import pytest
+from msgspec.structs import replace
+
+from library import checks
+from library.checks import Grade, examine
+from library.doctor import doctor
+from library.ports import free_port
+from schemas.events import BookAdded
+from schemas.partitions import partition_of
+from tests.library.running import command
+from tests.library.storing import BEGAN, isbn, store, titles
+
+
+@pytest.fixture
+def away(settings, tmp_path):
+    """The same settings, with ports that nobody listens on."""
+    port = free_port()
+    nowhere = {"api": f"http://127.0.0.1:{port}", "gateway": f"http://127.0.0.1:{port}"}
+    return replace(settings, port=port, gateway_port=free_port(), kafka_port=free_port(), **nowhere)
+
+
+def findings(settings, patience=0.0):
+    found = list(examine(settings, patience))
+    return found, {finding.check: finding for finding in found}
+
+
+def test_a_sound_store_is_found_sound_and_the_lag_is_told(away):
+    store(away, titles(20))
+    found, by_check = findings(away, patience=10)
+    assert not [finding for finding in found if finding.grade is Grade.BROKEN]
+    assert by_check["topics"].grade is Grade.FINE
+    assert by_check["transactions"].found == "none stays open"
+    assert "records behind" in by_check["projector"].found
+    assert by_check["projector"].mend
+    assert by_check["query API"].grade is Grade.WARNING
+
+
+def test_a_transaction_that_stays_open_is_named_with_its_place(away):
+    title = isbn(1)
+    writer = store(away, [(1, BookAdded(title, "Never", "", 1, BEGAN))], then="leave")
+    _, by_check = findings(away)
+    open_one = by_check["transactions"]
+    partition = partition_of(title, away.partitions)
+    assert open_one.grade is Grade.BROKEN
+    assert f"partition {partition} since offset 0" in open_one.found
+    assert f"--partition {partition} --start-offset 0" in open_one.mend
+    writer.abort_transaction(20)
+    _, by_check = findings(away, patience=10)
+    assert by_check["transactions"].grade is Grade.FINE
+
+
+def test_missing_topics_and_another_partition_count_are_told_apart(away):
+    _, by_check = findings(replace(away, name="nobody"))
+    assert by_check["topics"].mend == "library topics create"
+    _, by_check = findings(replace(away, partitions=3))
+    assert "has 8 partitions, the settings say 3" in by_check["topics"].found
+
+
+def test_a_port_in_use_is_named_with_the_flag_for_another(away):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        taken = replace(away, kafka_port=server.getsockname()[1])
+        found, _ = findings(taken)
+    [in_use] = [f for f in found if f.check == "ports" and f.grade is Grade.WARNING]
+    assert str(taken.kafka_port) in in_use.found
+    assert in_use.mend.startswith("library up --kafka-port ")
+
+
+def test_a_full_disk_is_broken(away, monkeypatch):
+    monkeypatch.setattr(checks, "LITTLE", 10**18)
+    assert checks.disk(away).grade is Grade.WARNING
+    monkeypatch.setattr(checks, "TOO_LITTLE", 10**18)
+    assert checks.disk(away).grade is Grade.BROKEN
+    assert checks.disk(away).mend
+
+
+def test_the_command_ends_with_1_when_something_is_broken(away):
+    no_kafka = replace(away, kafka=f"127.0.0.1:{free_port()}")
+    done = command(doctor, no_kafka, "--json")
+    assert done.exit_code == 1
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    [broker] = [line for line in lines if line["check"] == "broker"]
+    assert broker["grade"] == "broken"
+    assert "library up" in broker["mend"]
+    assert command(doctor, away).exit_code == 0
+
+
+def test_everything_that_is_not_fine_says_what_mends_it(away):
+    found, _ = findings(replace(away, kafka=f"127.0.0.1:{free_port()}"))
+    assert all(finding.mend for finding in found if finding.grade is not Grade.FINE)
