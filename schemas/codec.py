@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import fastavro
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from schemas import events, row
 from schemas.row import Held, InventoryRow, Loan, TablePosition
@@ -118,10 +119,10 @@ def _writer(subject: str) -> tuple[dict[str, Any], bytes]:
 
 
 def _plain(value: Struct) -> dict[str, Any]:
-    fields = {name: getattr(value, name) for name in value.__struct_fields__}
+    fields = asdict(value)
     if isinstance(value, InventoryRow):
-        fields["loans"] = [_plain(loan) for loan in value.loans]
-        fields["held"] = _plain(value.held) if value.held else None
+        fields["loans"] = [asdict(loan) for loan in value.loans]
+        fields["held"] = asdict(value.held) if value.held else None
     return fields
 
 

@@ -5,10 +5,12 @@ https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-proto
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 
 Headers = list[tuple[str, bytes]]
 
 SOURCE = "/library/inventory"
+_SOURCE = SOURCE.encode()
 COMMAND_ID = "command_id"
 DIGEST = "command_digest"
 CARRIED = ("traceparent", "causation_id", "correlation_id", "client_time")
@@ -19,18 +21,25 @@ def event_headers(
     command_id: str, digest: str, index: int, kind: str, at: int, carried: Mapping[str, str]
 ) -> Headers:
     """Headers of event ``index`` (from 0) of a command, of type ``kind``, written at ``at`` (ms)."""
-    headers = {
-        "ce_specversion": "1.0",
-        "ce_id": f"{command_id}/{index}",
-        "ce_type": f"library.inventory.{kind}",
-        "ce_source": SOURCE,
-        "ce_time": datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds"),
-        "content-type": "application/avro",
-        COMMAND_ID: command_id,
-        DIGEST: digest,
-        **carried,
-    }
-    return [(name, value.encode()) for name, value in headers.items()]
+    headers = [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", f"{command_id}/{index}".encode()),
+        ("ce_type", f"library.inventory.{kind}".encode()),
+        ("ce_source", _SOURCE),
+        ("ce_time", _time(at)),
+        ("content-type", b"application/avro"),
+        (COMMAND_ID, command_id.encode()),
+        (DIGEST, digest.encode()),
+    ]
+    for name, value in carried.items():
+        headers.append((name, value.encode()))
+    return headers
+
+
+# The events of a transaction share their time
+@lru_cache(maxsize=16)
+def _time(at: int) -> bytes:
+    return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds").encode()
 
 
 def read_headers(headers: Sequence[tuple[str, bytes | None]] | None) -> dict[str, str]:
