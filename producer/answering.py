@@ -110,6 +110,8 @@ def _unknown(settings: "Settings", reason: str, may_be_done: bool, command_id: s
 
 def _print(accepted: "Accepted", asked: Asked) -> None:
     receipt = accepted.receipt
+    if accepted.replayed:
+        click.echo("this command was done before; nothing was done again", err=True)
     if asked.as_json:
         import msgspec
 
@@ -120,8 +122,6 @@ def _print(accepted: "Accepted", asked: Asked) -> None:
         click.echo(f"{receipt.isbn} version {event.version}: {_WORDS[event.type]} {place}")
     if not receipt.events:
         click.echo(f"{receipt.isbn} unchanged: it is as you want it already {place}")
-    if accepted.replayed:
-        click.echo("this command was done before; nothing was done again", err=True)
 
 
 _WORDS = {

@@ -36,15 +36,14 @@ class CatchUp:
 
         def take(messages: list[Message]) -> None:
             nonlocal expected
-            for message in messages:
-                if expected is not None:
-                    if last_event(message) != expected:
-                        raise OtherLog(
-                            f"offset {expected.offset} of partition {self._partition} was another event"
-                        )
-                    expected = None
-                else:
-                    state.take(message)
+            if expected is not None and messages:
+                if last_event(messages[0]) != expected:
+                    raise OtherLog(
+                        f"offset {expected.offset} of partition {self._partition} had another event"
+                    )
+                expected = None
+                del messages[0]
+            state.take(messages)
             each()
 
         start = state.last.offset if state.last else None

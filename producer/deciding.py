@@ -41,7 +41,7 @@ def decide_batch(
     """
     batch = _Batch(state, partition, at, due_at, tried)
     outcomes = [batch.decide(one) for one in submitted]
-    return Decided(outcomes, batch.records, batch.titles, batch.answers, batch.last, batch.proof)
+    return Decided(outcomes, batch.records, batch.titles, batch.answers, batch.last(), batch.proof)
 
 
 class _Batch:
@@ -52,7 +52,7 @@ class _Batch:
         self.records: list[Record] = []
         self.titles: dict[str, Title] = {}
         self.answers: dict[str, tuple[Answer, ...]] = {}
-        self.last = state.last
+        self.last_id = ""
         self.proof = False
 
     def decide(self, one: Submitted) -> Outcome:
@@ -74,8 +74,9 @@ class _Batch:
             return Refused(decision)
         if not decision:
             self.proof = True
-            offset = self.last.offset if self.last else 0
-            return Accepted(Receipt(command_id, isbn, (), str(Position(self.partition, offset))))
+            last = self.last()
+            position = Position(self.partition, last.offset if last else 0)
+            return Accepted(Receipt(command_id, isbn, (), str(position)))
         events = []
         for index, event in enumerate(decision):
             title = evolve(title, event)
@@ -87,8 +88,14 @@ class _Batch:
         self.answers[command_id] = (*given, answer)
         return Accepted(answer.receipt(command_id, self.partition))
 
+    def last(self) -> LastEvent | None:
+        """The partition's last event, if the batch is appended."""
+        if not self.records:
+            return self.state.last
+        offset = self.state.next + len(self.records) - 1
+        return LastEvent(offset, self.records[-1].key, self.last_id, self.at)
+
     def _append(self, one: Submitted, index: int, kind: str, key: bytes, value: bytes) -> None:
         headers = event_headers(one.command_id, one.digest, index, kind, self.at, one.carried)
-        offset = self.state.next + len(self.records)
         self.records.append(Record(key, value, self.at, headers))
-        self.last = LastEvent(offset, key, f"{one.command_id}/{index}", self.at)
+        self.last_id = f"{one.command_id}/{index}"

@@ -36,7 +36,7 @@ def submit(command_id: str, command: Command, carried: Mapping[str, str] | None 
     )
 
 
-class Appended(Struct, frozen=True):
+class Appended(Struct, frozen=True, gc=False):
     """One event of a receipt."""
 
     type: str

@@ -1,17 +1,18 @@
 """What the events of one partition add up to, as far as decisions need it."""
 
-from collections.abc import Mapping
-from typing import NamedTuple, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 from confluent_kafka import Message
 from msgspec import Struct
 
 from inventory.rules import UNKNOWN, Title, evolve
 from producer.outcomes import Appended, Receipt
-from schemas.headers import DIGEST, read_headers
-from schemas.keys import BadKey
+from schemas.codec import Undecodable
+from schemas.headers import COMMAND_ID, DIGEST
+from schemas.keys import BadKey, parse_event_key
 from schemas.positions import Position
-from schemas.records import Undecodable, recorded
+from schemas.records import event_of
 
 
 class Known(NamedTuple):
@@ -21,7 +22,7 @@ class Known(NamedTuple):
     trouble: str = ""
 
 
-class Answer(Struct, frozen=True):
+class Answer(Struct, frozen=True, gc=False):
     """What the log says of an accepted command; ``offset`` is its last event's."""
 
     isbn: str
@@ -48,8 +49,16 @@ class LastEvent(Struct, frozen=True):
 
 def last_event(message: Message) -> LastEvent:
     """How ``message`` would be recognised."""
-    ce_id = read_headers(message.headers()).get("ce_id", "")  # type: ignore[arg-type]
-    return LastEvent(message.offset() or 0, message.key() or b"", ce_id, message.timestamp()[1])
+    ce_id = _headers(message).get("ce_id", b"")
+    return LastEvent(
+        message.offset() or 0, message.key() or b"", ce_id.decode(errors="replace"), message.timestamp()[1]
+    )
+
+
+def _headers(message: Message) -> dict[str, bytes]:
+    # Not read_headers: of a dozen headers three are wanted, in the one place where all events are read
+    headers: Any = message.headers()
+    return dict(headers) if headers else {}
 
 
 class Place(NamedTuple):
@@ -110,30 +119,12 @@ class WriteState:
             answers = self.base.answers(command_id, self.next) if self.base is not None else ()
         return answers
 
-    def take(self, message: Message) -> None:
-        """Add the next record of the log."""
-        offset = message.offset() or 0
-        try:
-            record = recorded(message)
-        except BadKey as error:
-            self.trouble = (
-                f"offset {offset} of partition {message.partition()} names no title ({error}), so no title "
-                "of the partition can be decided on: upgrade, or run `library doctor`"
-            )
-        except Undecodable as error:
-            self._trouble((message.key() or b"")[:13].decode(), offset, str(error))
-        else:
-            isbn, version = record.event.isbn, record.version
-            title, trouble = self.known(isbn)
-            if version > title.version + 1:
-                self._trouble(isbn, offset, f"version {version} follows {title.version}: events are missing")
-            elif version == title.version + 1 and not trouble:
-                self.titles[isbn] = Known(evolve(title, record.event))
-                if record.command_id:
-                    digest = record.headers.get(DIGEST, "")
-                    self._answered(record.command_id, isbn, digest, Appended(record.type, version), offset)
-        self.next, self.last = offset + 1, last_event(message)
-        self.time = max(self.time, self.last.timestamp)
+    def take(self, messages: Sequence[Message]) -> None:
+        """Add the next records of the log."""
+        for message in messages:
+            self._take(message)
+        if messages:
+            self.last = last_event(messages[-1])
 
     def keep(
         self, titles: Mapping[str, Title], answers: Mapping[str, tuple[Answer, ...]], last: LastEvent
@@ -143,6 +134,34 @@ class WriteState:
         self.added.update(answers)
         # The transaction's end takes an offset, too
         self.next, self.last, self.time = last.offset + 2, last, max(self.time, last.timestamp)
+
+    def _take(self, message: Message) -> None:
+        offset = message.offset() or 0
+        self.next, self.time = offset + 1, max(self.time, message.timestamp()[1])
+        try:
+            isbn, version = parse_event_key(message.key())
+        except BadKey as error:
+            self.trouble = (
+                f"offset {offset} of partition {message.partition()} names no title ({error}), so no title "
+                "of the partition can be decided on: upgrade, or run `library doctor`"
+            )
+            return
+        title, trouble = self.known(isbn)
+        if trouble or version <= title.version:
+            return
+        if version > title.version + 1:
+            self._block(isbn, title, offset, f"version {version} follows {title.version}: events are missing")
+            return
+        try:
+            event = event_of(isbn, message.value())
+        except Undecodable as error:
+            self._block(isbn, title, offset, str(error))
+            return
+        self.titles[isbn] = Known(evolve(title, event))
+        headers = _headers(message)
+        if command_id := headers.get(COMMAND_ID, b"").decode(errors="replace"):
+            digest = headers.get(DIGEST, b"").decode(errors="replace")
+            self._answered(command_id, isbn, digest, Appended(type(event).__name__, version), offset)
 
     def _answered(self, command_id: str, isbn: str, digest: str, event: Appended, offset: int) -> None:
         """Add an event to its command's answer; one command's events come one after the other."""
@@ -155,9 +174,6 @@ class WriteState:
                 others.append(answer)
         self.added[command_id] = (*others, Answer(isbn, digest, (*before, event), offset))
 
-    def _trouble(self, isbn: str, offset: int, what: str) -> None:
-        title, trouble = self.known(isbn)
-        self.titles[isbn] = Known(
-            title,
-            trouble or f"{isbn} can't be written: offset {offset}, {what}; upgrade, or run `library doctor`",
-        )
+    def _block(self, isbn: str, title: Title, offset: int, what: str) -> None:
+        reason = f"{isbn} can't be written: offset {offset}, {what}; upgrade, or run `library doctor`"
+        self.titles[isbn] = Known(title, reason)
