@@ -1,14 +1,15 @@
-"""What stands before the routes: whose name is asked for, HEAD, and the headers of every answer."""
+"""What stands before the routes: whose name is asked for, HEAD, the hot route, headers of every answer."""
 
 from typing import Any
 
-from litestar.types import ASGIApp, HTTPSendMessage, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+from query_api.hot import HotTitle
 from query_api.reading import Reading
 from schemas.http import Callers
 from schemas.problem import PROBLEM_JSON, Problem
 
-SAFETY = [
+ALWAYS = [
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"referrer-policy", b"no-referrer"),
@@ -20,6 +21,7 @@ class Front:
 
     def __init__(self, app: ASGIApp, reading: Reading, callers: Callers) -> None:
         self._app, self._reading, self._callers = app, reading, callers
+        self._hot = HotTitle(reading, ALWAYS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -27,13 +29,32 @@ class Front:
         if request["type"] != "http":
             await self._app(scope, receive, send)
             return
+        host = origin = if_none_match = None
+        for name, value in request["headers"]:
+            if name == b"host":
+                host = value
+            elif name == b"if-none-match":
+                if_none_match = value
+            elif name == b"origin":
+                origin = value
+        plain = request["method"] == "GET" and not request["query_string"] and origin is None
+        if plain and host is not None and self._callers.knows(host.decode("latin-1")):
+            answer = self._hot.answer(request["path"], if_none_match)
+            if answer is not None:
+                await _send(send, *answer)
+                return
+        await self._ask_routes(request, receive, send, host, origin)
+
+    async def _ask_routes(
+        self, request: Any, receive: Receive, send: Send, host: bytes | None, origin: bytes | None
+    ) -> None:
         state: dict[str, Any] = request.setdefault("state", {})
         state["position"] = self._reading.position()
-        head = request["method"] == "HEAD"
+        head = state["head"] = request["method"] == "HEAD"
         if head:
             request["method"] = "GET"
 
-        async def send_with_headers(message: Message) -> None:
+        async def send_complete(message: Message) -> None:
             if message["type"] == "http.response.start":
                 _complete(message, state["position"])
             elif head and message["type"] == "http.response.body":
@@ -41,39 +62,33 @@ class Front:
             await send(message)
 
         try:
-            self._check(request["headers"])
+            self._callers.check(_text(host), _text(origin))
         except Problem as problem:
-            await _tell(problem, send_with_headers)
-            return
-        await self._app(scope, receive, send_with_headers)
+            body = problem.body()
+            headers = [
+                (b"content-type", PROBLEM_JSON.encode()),
+                (b"content-length", str(len(body)).encode()),
+            ]
+            await _send(send_complete, problem.status, headers, body)
+        else:
+            await self._app(request, receive, send_complete)
 
-    def _check(self, headers: list[tuple[bytes, bytes]]) -> None:
-        host = origin = None
-        for name, value in headers:
-            if name == b"host":
-                host = value.decode("latin-1")
-            elif name == b"origin":
-                origin = value.decode("latin-1")
-        self._callers.check(host, origin)
+
+async def _send(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
 def _complete(message: Any, position: str) -> None:
     headers = [(name.lower(), value) for name, value in message["headers"]]
     # The framework does not know that HEAD is answered here
-    headers = [(n, b"GET, HEAD, OPTIONS" if n == b"allow" else value) for n, value in headers]
+    headers = [(name, b"GET, HEAD, OPTIONS" if name == b"allow" else value) for name, value in headers]
     if not any(name == b"cache-control" for name, _ in headers):
         headers.append((b"cache-control", b"no-store" if message["status"] >= 400 else b"no-cache"))
-    headers += SAFETY
+    headers += ALWAYS
     headers.append((b"inventory-position", position.encode()))
     message["headers"] = headers
 
 
-async def _tell(problem: Problem, send: Any) -> None:
-    body = problem.body()
-    start: HTTPSendMessage = {
-        "type": "http.response.start",
-        "status": problem.status,
-        "headers": [(b"content-type", PROBLEM_JSON.encode()), (b"content-length", str(len(body)).encode())],
-    }
-    await send(start)
-    await send({"type": "http.response.body", "body": body, "more_body": False})
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode("latin-1")

@@ -94,7 +94,7 @@ async def get_title(
         raise Problem(400, "at_and_version", "give a time or a version, not both")
     else:
         moment = None if at is None else parsed_time(at, _now())
-        body = await asyncio.to_thread(_past_of, replica, number, version, moment)
+        body = _past_of(replica, number, version, moment)
     etag = etag_of(body)
     if matches(request.headers.get("if-none-match", ""), etag):
         return not_modified(etag)
