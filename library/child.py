@@ -85,13 +85,9 @@ class Child:
             self._stop_asked = asyncio.create_task(self._stopping.wait())
             self._life = asyncio.create_task(self._live(), name=self.program.name)
 
-    async def settled(self, limit: float) -> bool:
-        """Wait up to ``limit`` seconds until it runs and is ready, or was given up or stopped."""
-        try:
-            await asyncio.wait_for(self._settled.wait(), limit)
-        except TimeoutError:
-            return False
-        return True
+    async def settled(self) -> None:
+        """Wait until it runs and is ready, or was given up or stopped."""
+        await self._settled.wait()
 
     async def stop(self) -> None:
         """End it cleanly, by force when its patience is over."""

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+from asyncio import FIRST_COMPLETED
 from collections.abc import Callable
 from pathlib import Path
 
@@ -46,7 +47,7 @@ class Supervisor:
             starting = asyncio.create_task(self._start())
             asked = asyncio.create_task(self._asked.wait())
             try:
-                await asyncio.wait([starting, asked], return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait([starting, asked], return_when=FIRST_COMPLETED)
                 if starting.done():
                     starting.result()
                     on_ready()
@@ -75,15 +76,17 @@ class Supervisor:
         self._record()
 
     async def _await(self, awaited: list[Child]) -> None:
-        for child in awaited:
-            while not await child.settled(SAID_EVERY):
-                missing = ", ".join(c.program.name for c in awaited if c.state is not State.RUNNING)
-                log.info("still waiting for %s", missing)
-            if child.state is State.FAILED:
+        """Return when all run; raises CannotStart as soon as one was given up."""
+        waiting = {asyncio.create_task(child.settled(), name=child.program.name) for child in awaited}
+        while waiting:
+            done, waiting = await asyncio.wait(waiting, timeout=SAID_EVERY, return_when=FIRST_COMPLETED)
+            if failed := [child for child in awaited if child.state is State.FAILED]:
+                program = failed[0].program
                 raise CannotStart(
-                    f"{child.program.name} could not be started: {child.last_error} "
-                    f"(its log: {child.program.log})"
+                    f"{program.name} could not be started: {failed[0].last_error} (its log: {program.log})"
                 )
+            if not done:
+                log.info("still waiting for %s", ", ".join(sorted(task.get_name() for task in waiting)))
 
     async def _stop(self) -> None:
         self._ready = False

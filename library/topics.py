@@ -102,7 +102,7 @@ def _described(admin: "AdminClient", name: str) -> dict[str, Any]:
     from confluent_kafka import TopicCollection
     from confluent_kafka.admin import ConfigResource, ConfigSource, ResourceType
 
-    from library.places import beginning, end
+    from library.places import beginning, high_watermarks
 
     described = admin.describe_topics(TopicCollection([name]), request_timeout=10)[name].result()
     resource = ConfigResource(ResourceType.TOPIC, name)
@@ -113,7 +113,7 @@ def _described(admin: "AdminClient", name: str) -> dict[str, Any]:
         "id": str(described.topic_id),
         "partitions": len(described.partitions),
         "replication": min(len(partition.replicas) for partition in described.partitions),
-        "records": sum(end(admin, name).values()) - sum(beginning(admin, name).values()),
+        "records": sum(high_watermarks(admin, name).values()) - sum(beginning(admin, name).values()),
         "config": {key: entry.value for key, entry in sorted(entries.items()) if entry.source == own},
     }
 

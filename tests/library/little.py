@@ -17,14 +17,14 @@ STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {LIVE
 
 
 def program(folder: Path, name: str, source: str = LIVES, patience: float = 20.0) -> Program:
-    """A Python program that counts as ready once it has said something."""
+    """A Python program that counts as ready once it has said that it is here."""
     log = folder / "logs" / f"{name}.log"
 
     def command() -> list[str]:
         log.unlink(missing_ok=True)
         return [sys.executable, "-ISc", source]
 
-    return Program(name, command, lambda: log.exists() and log.stat().st_size > 0, {}, log, patience)
+    return Program(name, command, lambda: log.exists() and "here" in log.read_text(), {}, log, patience)
 
 
 def little_system(data_dir: Path, **sources: str) -> Supervisor:

@@ -26,7 +26,7 @@ def test_what_is_killed_comes_back(tmp_path):
     child = make(program(tmp_path, "api"))
 
     async def scenario():
-        assert await child.settled(10)
+        await asyncio.wait_for(child.settled(), 10)
         assert child.state is State.RUNNING
         first = child.pid
         os.kill(first, signal.SIGKILL)
@@ -67,7 +67,7 @@ def test_what_does_not_stop_is_killed(tmp_path):
     child = make(program(tmp_path, "gateway", STUBBORN, patience=0.2))
 
     async def scenario():
-        assert await child.settled(10)
+        await asyncio.wait_for(child.settled(), 10)
         pid = child.pid
         await child.stop()
         await until(lambda: gone(pid))

@@ -81,7 +81,7 @@ def test_a_restart_is_written_down(tmp_path):
 
 
 def test_a_start_that_fails_ends_everything_and_says_which_part_and_why(tmp_path):
-    supervisor = little_system(tmp_path, gateway=CRASHES.replace("print", "sys.exit"))
+    supervisor = little_system(tmp_path, gateway=CRASHES)
     with pytest.raises(CannotStart, match=r"gateway could not be started: exit code 1.*gateway\.log"):
         supervised(supervisor, lambda: None)
     assert all(child.pid is None for child in supervisor.children)
