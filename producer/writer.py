@@ -58,7 +58,7 @@ PROBE_KEY = b"!probe"
 TURN = 0.02
 """Seconds that a writer leaves to the one that fenced it, which is enough to claim, read and commit."""
 LONGEST_PAUSE = 0.5
-READING, RESTING, CLOSING = 50_000, 2_000, 500
+WRITING, RESTING, CLOSING = 20_000, 2_000, 500
 """Answers held in memory that make it worthwhile to save the snapshot, at such a moment."""
 
 T = TypeVar("T")
@@ -162,7 +162,7 @@ class Writer:
         if self.state is None:
             self.state = WriteState() if self._snapshot is None else self._snapshot.load()
             # Without the fence at first, which is then held only for what was written meanwhile
-            self.catch_up.advance(self.state, deadline, self._keep_small)
+            self.catch_up.advance(self.state, deadline, self._save_much)
         self.fence.claim(deadline)
         self._reached("claimed")
         self._read(self.state, deadline)
@@ -170,7 +170,7 @@ class Writer:
         self._reached("read")
 
     def _read(self, state: WriteState, deadline: Deadline) -> None:
-        self.catch_up.to_the_end(state, deadline, self._keep_small)
+        self.catch_up.to_the_end(state, deadline, self._save_much)
 
     def _attempt(self, submitted: Sequence[Submitted], tried: set[str], deadline: Deadline) -> list[Outcome]:
         state = self._known()
@@ -194,6 +194,7 @@ class Writer:
         self._reached("committed")
         self._in_doubt = False
         state.keep(decided.titles, decided.answers, decided.last)
+        self._save(WRITING)
 
     def _deliver(self, state: WriteState, records: Sequence[Record], deadline: Deadline) -> None:
         offsets = self.fence.deliver(records, deadline)
@@ -234,8 +235,8 @@ class Writer:
             raise StateLost("nothing is known of the partition yet")
         return self.state
 
-    def _keep_small(self) -> None:
-        self._save(READING)
+    def _save_much(self) -> None:
+        self._save(WRITING)
 
     def _save(self, worthwhile: int) -> None:
         state = self.state
