@@ -109,7 +109,8 @@ def _projector(settings: Settings, index: int) -> Program:
         ready.unlink(missing_ok=True)
         return _python("projector", "--index", str(index), "--ready-file", str(ready))
 
-    told = environment_of(settings, os.environ)
+    own = settings.metrics_port and settings.metrics_port + index
+    told = environment_of(msgspec.structs.replace(settings, metrics_port=own), os.environ)
     return Program(name, command, ready.exists, told, _log(settings, name))
 
 

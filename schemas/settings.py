@@ -55,6 +55,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How long a command may take before its outcome is called unknown."""
     workers: int = 1
     """Projector processes of a system on this machine."""
+    metrics_port: int = 0
+    """Where the projector tells its metrics; further ones on this machine have the next ports; 0: nowhere."""
     log_level: str = "INFO"
     """DEBUG, INFO, WARNING or ERROR."""
     java: str = ""
@@ -76,8 +78,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         for name in ("port", "kafka_port"):
             if not 1 <= getattr(self, name) <= 65535:
                 raise ValueError(f"{name} is 1 to 65535, not {getattr(self, name)}")
-        if not 0 <= self.gateway_port <= 65535:
-            raise ValueError(f"gateway_port is 0 to 65535, not {self.gateway_port}")
+        for name in ("gateway_port", "metrics_port"):
+            if not 0 <= getattr(self, name) <= 65535:
+                raise ValueError(f"{name} is 0 to 65535, not {getattr(self, name)}")
         for name in ("partitions", "replication", "loan_days", "workers"):
             if not 1 <= getattr(self, name) <= 10_000:
                 raise ValueError(f"{name} is 1 to 10000, not {getattr(self, name)}")

@@ -1,0 +1,72 @@
+"""What a worker counts, in Prometheus' format, on a port of its own."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, start_http_server
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
+
+
+class Progress(NamedTuple):
+    """A partition of this worker: the offset its table goes on from, and the store's end as last heard."""
+
+    position: int
+    end: int
+    halted: bool
+
+
+class Metrics(Collector):
+    """The metrics of one worker; ``progress`` says by partition how far it is, when it is asked."""
+
+    def __init__(self, progress: Callable[[], Mapping[int, Progress]]) -> None:
+        self.registry = CollectorRegistry()
+        self._progress = progress
+        self._events = Counter(
+            "library_projector_events", "Events taken into the table.", registry=self.registry
+        )
+        self._rows = Counter("library_projector_rows", "Rows written.", registry=self.registry)
+        self._seconds = Histogram(
+            "library_projector_batch_seconds",
+            "From taking a batch of events to its rows being stored.",
+            buckets=SECONDS,
+            registry=self.registry,
+        )
+        ProcessCollector(registry=self.registry)
+        self.registry.register(self)
+
+    def batch(self, events: int, rows: int, seconds: float) -> None:
+        """Count a stored batch."""
+        self._events.inc(events)
+        self._rows.inc(rows)
+        self._seconds.observe(seconds)
+
+    def serve(self, host: str, port: int) -> None:
+        """Answer on the port, in a thread, until the process ends. Raises OSError."""
+        start_http_server(port, host, self.registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """How far each partition is."""
+        position = GaugeMetricFamily(
+            "library_projector_position", "Offset of the next event for the table.", labels=["partition"]
+        )
+        lag = GaugeMetricFamily(
+            "library_projector_lag",
+            "Offsets of the event store that are not in the table yet.",
+            labels=["partition"],
+        )
+        halted = GaugeMetricFamily(
+            "library_projector_halted",
+            "1 where a record names no title, so that nothing behind it is read.",
+            labels=["partition"],
+        )
+        for partition, progress in sorted(self._progress().items()):
+            name = [str(partition)]
+            position.add_metric(name, progress.position)
+            lag.add_metric(name, max(0, progress.end - progress.position))
+            halted.add_metric(name, progress.halted)
+        yield position
+        yield lag
+        yield halted
