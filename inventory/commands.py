@@ -1,6 +1,8 @@
 """The commands: what somebody wants done. Checking one needs no state; deciding it does (``rules``)."""
 
 import hashlib
+from collections.abc import Callable
+from functools import cache
 from typing import Any, TypeAlias
 
 import msgspec
@@ -88,10 +90,11 @@ def from_json(body: bytes) -> Command:
 
 def checked(command: Command) -> Command:
     """The command with its ISBN as EAN-13 and its texts trimmed. Raises Malformed."""
-    fields: dict[str, Any] = msgspec.structs.asdict(command)
-    for name, value in fields.items():
-        if value is not None:
-            fields[name] = _FIELDS[name](value)
+    kind = type(command)
+    values: list[Any] = [
+        value if value is None else check(value)
+        for check, value in zip(_checks(kind), msgspec.structs.astuple(command), strict=True)
+    ]
     if isinstance(command, CorrectDetails) and command.title is None and command.author is None:
         raise Malformed("title", "nothing to correct: give a title, an author, or both")
     if isinstance(command, WithdrawCopies) and command.user_id is not None:
@@ -99,7 +102,7 @@ def checked(command: Command) -> Command:
             raise Malformed("user_id", "a borrower is named only for a lost copy: return others first")
         if command.quantity != 1:
             raise Malformed("quantity", "a borrower has one copy of a title: quantity must be 1")
-    return type(command)(**fields)
+    return kind(*values)
 
 
 def digest(command: Command) -> str:
@@ -121,6 +124,11 @@ def _reason(value: str) -> str:
     if value not in REASONS:
         raise Malformed("reason", f"the reason is one of {', '.join(REASONS)}, not {value[:40]!r}")
     return value
+
+
+@cache
+def _checks(kind: type[Command]) -> tuple[Callable[[Any], Any], ...]:
+    return tuple(_FIELDS[name] for name in kind.__struct_fields__)
 
 
 _FIELDS: dict[str, Any] = {

@@ -31,4 +31,4 @@ def line(field: str, text: str, longest: int, *, empty: bool = False) -> str:
 
 
 def _name(field: str) -> str:
-    return field.replace("_id", "").replace("_", " ")
+    return "user" if field == "user_id" else field.replace("_", " ")

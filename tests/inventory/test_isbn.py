@@ -44,3 +44,13 @@ def test_in_house_numbers_are_valid_and_distinct(number: int):
     assert made[:1] == "2"
     assert parse(made) == made
     assert int(made[:12]) - 200 * 10**9 == number
+
+
+@given(st.text("0123456789", min_size=13, max_size=13))
+def test_a_check_digit_is_judged_as_stdnum_does(digits: str):
+    try:
+        assert parse(digits) == digits
+        accepted = True
+    except Malformed:
+        accepted = False
+    assert accepted == ean.is_valid(digits)
