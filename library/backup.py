@@ -31,11 +31,11 @@ def backup(settings: "Settings", file: Path, as_json: bool) -> None:
     from library.archive import Header, write
     from library.places import StillOpen, settled_end
     from library.records import Away, counted, records
-    from library.topics import unreachable
     from schemas.kafka import client_config
     from schemas.positions import format_positions
     from schemas.progress import Progress
     from schemas.topics import events_topic, identify
+    from schemas.unreachable import unreachable
 
     if file.exists():
         raise Ending(exits.FAILED, f"{file} is there already: choose another name, or remove it")

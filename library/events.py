@@ -38,8 +38,8 @@ def events(settings: "Settings", group: str | None, follow: bool, start: str, as
     """
     from confluent_kafka import KafkaException
 
-    from library.topics import unreachable
     from schemas.reader import Away, Reader
+    from schemas.unreachable import unreachable
 
     # A reader that is stopped, as by a supervisor, leaves its group, so that others need not wait for it
     signal.signal(signal.SIGTERM, _stop)

@@ -45,9 +45,9 @@ def replay(
     from confluent_kafka.admin import AdminClient
 
     from library.groups import GroupActive
-    from library.topics import unreachable
     from schemas.kafka import client_config
     from schemas.topics import projector_group
+    from schemas.unreachable import unreachable
 
     admin = AdminClient(client_config(settings))
     try:

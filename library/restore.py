@@ -51,10 +51,10 @@ def _restore(settings: "Settings", file: Path, expected: "Digest") -> None:
     from library.archive import Digest, read
     from library.places import StillOpen, settled_end
     from library.records import Away, counted, records
-    from library.topics import unreachable
     from schemas.kafka import client_config
     from schemas.progress import Progress
     from schemas.topics import WrongTopic, ensure_topics, events_topic
+    from schemas.unreachable import unreachable
 
     admin = AdminClient(client_config(settings))
     store = events_topic(settings)

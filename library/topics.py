@@ -6,6 +6,7 @@ import click
 
 from schemas import exits
 from schemas.command_line import Ending, with_settings
+from schemas.unreachable import unreachable
 
 if TYPE_CHECKING:
     from confluent_kafka.admin import AdminClient
@@ -116,19 +117,3 @@ def _described(admin: "AdminClient", name: str) -> dict[str, Any]:
         "records": sum(high_watermarks(admin, name).values()) - sum(beginning(admin, name).values()),
         "config": {key: entry.value for key, entry in sorted(entries.items()) if entry.source == own},
     }
-
-
-def unreachable(settings: "Settings", error: Exception) -> Ending:
-    """How a command ends that can't use Kafka: with what is missing, or how to start one."""
-    from confluent_kafka import KafkaError
-
-    from schemas.kafka import why
-
-    cause = error.args[0]
-    if isinstance(cause, KafkaError) and cause.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-        return Ending(exits.UNAVAILABLE, f"{cause.str()}: `library topics create` makes the topics")
-    return Ending(
-        exits.UNAVAILABLE,
-        f"Kafka at {settings.kafka} can't be used: {why(settings, error)}; `library up` starts a system on "
-        "this machine, --kafka HOST:PORT names another Kafka",
-    )

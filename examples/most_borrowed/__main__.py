@@ -3,11 +3,11 @@
 import click
 
 from examples.most_borrowed.counts import Counts
-from library.topics import unreachable
 from schemas.command_line import run, with_settings
 from schemas.events import BookBorrowed
 from schemas.reader import Away, Reader
 from schemas.settings import Settings
+from schemas.unreachable import unreachable
 
 
 @click.command()

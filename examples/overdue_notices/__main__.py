@@ -8,10 +8,10 @@ from pathlib import Path
 import click
 
 from examples.overdue_notices.loans import Loans
-from library.topics import unreachable
 from schemas.command_line import run, with_settings
 from schemas.reader import Away, Reader
 from schemas.settings import Settings
+from schemas.unreachable import unreachable
 
 
 @click.command()
