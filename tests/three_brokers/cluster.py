@@ -98,6 +98,11 @@ class Cluster:
         metadata = self.admin().list_topics(topic, timeout=5)
         return int(metadata.topics[topic].partitions[partition].leader)
 
+    def leaders(self) -> set[int]:
+        """Every node that leads a partition, as the live brokers say."""
+        topics = self.admin().list_topics(timeout=5).topics.values()
+        return {partition.leader for topic in topics for partition in topic.partitions.values()}
+
     def coordinator(self, transactional_id: str) -> int:
         """Who keeps the state of the transactional id; -1: nobody yet."""
         state = self.admin().list_topics(timeout=5).topics.get(TRANSACTIONS)

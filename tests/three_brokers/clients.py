@@ -1,0 +1,64 @@
+"""Clients that go on whatever happens: each a thread with its own writers, all after the same few titles."""
+
+import random
+import threading
+import time
+from uuid import uuid4
+
+from inventory.commands import AddCopies, BorrowBook, Command, ReturnBook
+from producer.outcomes import OutcomeUnknown, submit
+from producer.writer import Writer
+from schemas.partitions import partition_of
+from schemas.settings import Settings
+from tests.three_brokers.history import Asked
+
+DEADLINE = 30.0
+
+
+class Clients:
+    """``count`` of them; ``history`` is all that they asked. An unknown outcome is asked for again."""
+
+    def __init__(self, settings: Settings, isbns: list[str], count: int) -> None:
+        self.history: list[Asked] = []
+        self._settings, self._isbns = settings, isbns
+        self._ended = threading.Event()
+        self._threads = [threading.Thread(target=self._work, args=[number]) for number in range(count)]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def answered(self) -> int:
+        """How many commands have a definite outcome."""
+        return sum(each.outcome is not None for each in self.history)
+
+    def stop(self) -> None:
+        """Wait until each has its last answer."""
+        self._ended.set()
+        for thread in self._threads:
+            thread.join(4 * DEADLINE)
+
+    def _work(self, number: int) -> None:
+        dice = random.Random(number)
+        writers: dict[int, Writer] = {}
+        while not self._ended.is_set():
+            asked = Asked(uuid4().hex, self._command(dice), time.monotonic())
+            self.history.append(asked)
+            partition = partition_of(asked.command.isbn, self._settings.partitions)
+            if partition not in writers:
+                writers[partition] = Writer(self._settings, partition)
+            self._ask(asked, writers[partition])
+        for writer in writers.values():
+            writer.close()
+
+    def _command(self, dice: random.Random) -> Command:
+        isbn, user = dice.choice(self._isbns), f"user-{dice.randrange(4)}"
+        kind = dice.choices([BorrowBook, ReturnBook, AddCopies], [10, 9, 1])[0]
+        return AddCopies(isbn, 1) if kind is AddCopies else kind(isbn, user)
+
+    def _ask(self, asked: Asked, writer: Writer) -> None:
+        give_up = time.monotonic() + 3 * DEADLINE
+        while time.monotonic() < give_up:
+            (outcome,) = writer.execute([submit(asked.command_id, asked.command)], DEADLINE)
+            if not isinstance(outcome, OutcomeUnknown):
+                asked.answered, asked.outcome = time.monotonic(), outcome
+                return

@@ -1,0 +1,96 @@
+"""What clients asked and were told, held against what the event store says: was each answer right?"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+
+from msgspec import Struct
+
+from inventory.commands import Command
+from inventory.rules import UNKNOWN, Rejection, Title, decide, evolve
+from producer.outcomes import Accepted, Outcome, Refused
+from schemas.records import Recorded
+
+
+class Asked(Struct):
+    """One command: when it was asked and answered (seconds on one clock), and how."""
+
+    command_id: str
+    command: Command
+    called: float
+    answered: float = float("inf")
+    outcome: Outcome | None = None
+
+
+def violations(events: Iterable[Recorded], history: Sequence[Asked]) -> list[str]:
+    """Everything that can't be: sentences."""
+    titles: dict[str, list[Recorded]] = defaultdict(list)
+    for event in events:
+        titles[event.event.isbn].append(event)
+    asked: dict[str, list[Asked]] = defaultdict(list)
+    for each in history:
+        asked[each.command.isbn].append(each)
+    return [bad for isbn in asked | titles for bad in _of_title(titles[isbn], asked[isbn])]
+
+
+def _of_title(events: Sequence[Recorded], asked: Sequence[Asked]) -> Iterator[str]:
+    by_id = {each.command_id: each for each in asked}
+    states = [UNKNOWN]
+    for event in events:
+        here = f"{event.event.isbn}/{event.version}"
+        if event.version != len(states):
+            yield f"{here} follows version {len(states) - 1}"
+        if (cause := by_id.get(event.command_id)) is None:
+            yield f"{here} belongs to no command"
+        elif decide(states[-1], cause.command, event.event.timestamp, _due(event)) != (event.event,):
+            yield f"{here} is not what {cause.command} leads to after {states[-1]}"
+        states.append(evolve(states[-1], event.event))
+    written: dict[str, list[int]] = defaultdict(list)
+    for event in events:
+        written[event.command_id].append(event.version)
+    for each in asked:
+        yield from _of_answer(each, written[each.command_id])
+    causes = [by_id.get(event.command_id) for event in events]
+    yield from _out_of_order(causes)
+    for each in asked:
+        if isinstance(each.outcome, Refused) and not _justified(each, states, causes):
+            yield f"{each} was refused, though no state of its time forbids it"
+
+
+def _of_answer(asked: Asked, versions: Sequence[int]) -> Iterator[str]:
+    match asked.outcome:
+        case Accepted(receipt=receipt):
+            if [appended.version for appended in receipt.events] != versions:
+                yield f"{asked} was accepted, the event store has versions {versions} of it"
+        case Refused():
+            if versions:
+                yield f"{asked} was refused, the event store has versions {versions} of it"
+        case other:
+            yield f"{asked} has no answer: {other}"
+
+
+def _out_of_order(causes: Sequence[Asked | None]) -> Iterator[str]:
+    """What was asked after another answer was given comes after it."""
+    latest: Asked | None = None
+    for cause in causes:
+        if cause is None:
+            continue
+        if latest is not None and cause.answered < latest.called:
+            yield f"{cause} was answered before {latest} was asked, and stands behind it"
+        if latest is None or cause.called > latest.called:
+            latest = cause
+
+
+def _justified(asked: Asked, states: Sequence[Title], causes: Sequence[Asked | None]) -> bool:
+    """Whether a state that may have been the newest at some moment of the call forbids the command."""
+    for version, state in enumerate(states):
+        begun = causes[version - 1] if version else None
+        ended = causes[version] if version < len(causes) else None
+        may_have_begun = begun is None or begun.called <= asked.answered
+        may_have_lasted = ended is None or ended.answered >= asked.called
+        if may_have_begun and may_have_lasted and isinstance(decide(state, asked.command, 0, 0), Rejection):
+            return True
+    return False
+
+
+def _due(event: Recorded) -> int:
+    return getattr(event.event, "due_at", 0)

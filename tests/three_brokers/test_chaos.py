@@ -1,0 +1,163 @@
+"""Writers, projector and readers while leaders, coordinators and controllers are killed and frozen."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from inventory.commands import AddBook
+from library.ports import HOST, free_port
+from producer.outcomes import submit
+from producer.writer import Writer
+from schemas.partitions import partition_of
+from schemas.reader import Reader
+from schemas.settings import Settings
+from schemas.topics import ensure_topics, events_topic
+from tests.projector.exact import Rows, assert_exact
+from tests.three_brokers.clients import Clients
+from tests.three_brokers.cluster import Cluster
+from tests.three_brokers.history import Asked, violations
+from tests.three_brokers.processes import Kept
+from tests.waiting import eventually
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+ISBNS = ["9781593275846", "9781680502992", "9780141439518", "9780261103573", "9780131103627", "9780596007126"]
+CLIENTS = 3
+WORKERS = 2
+LIMIT = 90.0
+"""Seconds within which commands must be answered again after a broker was lost."""
+
+
+@pytest.fixture
+def settings(cluster: Cluster, tmp_path: Path) -> Settings:
+    name = f"test-{uuid4().hex[:12]}"
+    settings = Settings(
+        kafka=cluster.bootstrap,
+        name=name,
+        data_dir=str(tmp_path),
+        partitions=3,
+        replication=3,
+        port=free_port(),
+    )
+    ensure_topics(cluster.admin(), settings)
+    return settings
+
+
+@contextmanager
+def running(settings: Settings) -> Iterator[dict[str, Kept]]:
+    """Two workers of the projector, the query API, and a consumer group that prints events."""
+    programs = {f"projector-{n}": ("projector", "--index", str(n)) for n in range(WORKERS)}
+    programs |= {
+        "api": ("query_api",),
+        "reader": ("library", "events", "--group", f"{settings.name}-reader", "--follow"),
+    }
+    with ExitStack() as stack:
+        kept = {}
+        for name, arguments in programs.items():
+            kept[name] = Kept(settings, name, *arguments)
+            stack.callback(kept[name].stop)
+        yield kept
+
+
+def test_nothing_is_lost_doubled_or_wrong(cluster: Cluster, settings: Settings) -> None:
+    first = added(settings)
+    with running(settings) as kept:
+        clients = Clients(settings, ISBNS, CLIENTS)
+        try:
+            for lose, role in (
+                (killed, "leader"),
+                (frozen, "coordinator"),
+                (killed, "controller"),
+                (frozen, "leader"),
+            ):
+                lose(cluster, victim(cluster, settings, role))
+                cluster.wait_until_whole()
+                goes_on(clients)
+        finally:
+            clients.stop()
+        history = first + clients.history
+        with Reader(settings) as reader:
+            events = list(reader.events())
+        assert violations(events, history) == []
+        rows = assert_exact(settings, limit=LIMIT)
+        eventually(lambda: answered_over_http(settings) == in_short(rows), limit=LIMIT)
+        print(f"{len(history)} commands, {len(events)} events, restarts {restarts(kept)}")
+        in_log = {(event.event.isbn, event.version) for event in events}
+        eventually(lambda: printed(kept["reader"].out) == in_log, limit=LIMIT)
+        assert not [name for name, program in kept.items() if program.hopeless]
+
+
+def restarts(kept: dict[str, Kept]) -> dict[str, int]:
+    return {name: program.restarts for name, program in kept.items()}
+
+
+def killed(cluster: Cluster, node: int) -> None:
+    """kill -9, and started again when others have taken over."""
+    cluster.kill(node)
+    eventually(lambda: node not in cluster.leaders(), limit=60, pause=0.2)
+    cluster.start(node)
+
+
+def frozen(cluster: Cluster, node: int) -> None:
+    """Frozen, and thawed when others have taken over."""
+    cluster.freeze(node)
+    eventually(lambda: node not in cluster.leaders(), limit=60, pause=0.2)
+    cluster.thaw(node)
+
+
+def victim(cluster: Cluster, settings: Settings, role: str) -> int:
+    events = events_topic(settings)
+    match role:
+        case "leader":
+            return cluster.leader(events, 0)
+        case "coordinator":
+            return cluster.coordinator(f"{events}-1")
+        case _:
+            return eventually(lambda: max(cluster.controller(), 0))
+
+
+def goes_on(clients: Clients) -> None:
+    """Commands are answered again."""
+    before = clients.answered
+    eventually(lambda: clients.answered > before + 2 * CLIENTS, limit=LIMIT)
+
+
+def added(settings: Settings) -> list[Asked]:
+    """The titles."""
+    history = []
+    for isbn in ISBNS:
+        asked = Asked(uuid4().hex, AddBook(isbn, f"Title {isbn}", quantity=2), 0.0, 0.0)
+        writer = Writer(settings, partition_of(isbn, settings.partitions))
+        (asked.outcome,) = writer.execute([submit(asked.command_id, asked.command)], 30.0)
+        writer.close()
+        history.append(asked)
+    return history
+
+
+def printed(out: Path) -> set[tuple[str, int]]:
+    """Titles and versions that the consumer group has printed; each title's without a gap."""
+    last: dict[str, int] = defaultdict(int)
+    for line in out.read_text("utf-8").splitlines():
+        event = json.loads(line)
+        assert event["version"] <= last[event["isbn"]] + 1, f"{line} after version {last[event['isbn']]}"
+        last[event["isbn"]] = max(last[event["isbn"]], event["version"])
+    return {(isbn, version) for isbn, highest in last.items() for version in range(1, highest + 1)}
+
+
+def answered_over_http(settings: Settings) -> dict[str, tuple[int, int]]:
+    """Version and copies on the shelf of each title."""
+    try:
+        answer = httpx.get(f"http://{HOST}:{settings.port}/inventory", timeout=10)
+    except httpx.HTTPError:
+        return {}
+    return {row["isbn"]: (row["version"], row["available"]) for row in answer.json().get("items", [])}
+
+
+def in_short(rows: Rows) -> dict[str, tuple[int, int]]:
+    return {isbn: (row.version, row.available) for isbn, row in rows.items()}
