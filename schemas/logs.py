@@ -8,7 +8,7 @@ from typing import Any
 
 
 class JsonLines(logging.Formatter):
-    """``{"time": …, "level": …, "service": …, "logger": …, "message": …}``, and ``error`` with a traceback."""
+    """``{"time": …, "level": …, "service": …, "logger": …, "message": …}``; ``error`` is a traceback."""
 
     def __init__(self, service: str) -> None:
         super().__init__()
