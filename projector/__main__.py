@@ -12,6 +12,7 @@ from schemas.command_line import Ending, run, with_settings
 if TYPE_CHECKING:
     from confluent_kafka.admin import AdminClient
 
+    from projector.app import App
     from schemas.settings import Settings
 
 
@@ -39,7 +40,21 @@ def projector(settings: "Settings", index: int, ready_file: Path | None) -> int:
     from schemas.topics import identify
 
     _quieten(settings)
-    return worker.run(app.build(settings, index, lambda: identify(admin, settings)), ready_file)
+    built = app.build(settings, index, lambda: identify(admin, settings))
+    if settings.metrics_port:
+        _tell_metrics(built, settings)
+    return worker.run(built, ready_file)
+
+
+def _tell_metrics(app: "App", settings: "Settings") -> None:
+    try:
+        app.metrics.serve(settings.host, settings.metrics_port)
+    except OSError as error:
+        raise Ending(
+            exits.FAILED,
+            f"the metrics can't be told at {settings.host}:{settings.metrics_port}: {error.strerror}; choose "
+            "another port with LIBRARY_METRICS_PORT",
+        ) from error
 
 
 def _checked(settings: "Settings") -> "AdminClient":

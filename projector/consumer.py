@@ -15,6 +15,7 @@ from mode.utils.futures import notify
 
 from projector.batch import Batch
 from projector.fetching import ConsumerThread
+from projector.metrics import Progress
 from projector.table import Table
 
 
@@ -42,6 +43,15 @@ class Consumer(driver.Consumer):
     def sources(self, tps: Iterable[TP]) -> list[TP]:
         """Those of ``tps`` that are the event store's."""
         return [tp for tp in tps if not self._is_changelog_tp(tp)]
+
+    def progress(self) -> dict[int, Progress]:
+        """How far each of this worker's partitions of the event store is. May be called by any thread."""
+        tps = self.sources(self.assignment())
+        ends = cast(ConsumerThread, self._thread).ends(tps)
+        return {
+            tp.partition: Progress(self._committed_offset.get(tp) or 0, ends.get(tp, 0), tp in self._halted)
+            for tp in tps
+        }
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)

@@ -86,12 +86,20 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             if begin is not None and after.get(tp) not in (None, begin)
         }
 
+    def ends(self, tps: Iterable[TP]) -> dict[TP, int]:
+        """Where the partitions end, as the broker said with its last answer."""
+        return {tp: state.highwater or 0 for tp, state in self._states(tps).items()}
+
     def _positions(self, tps: Iterable[TP]) -> dict[TP, Any]:
+        return {tp: state._position for tp, state in self._states(tps).items()}
+
+    def _states(self, tps: Iterable[TP]) -> dict[TP, Any]:
+        """What aiokafka keeps of each partition that is assigned."""
         subscription = self._ensure_consumer()._subscription.subscription
         assignment = subscription and subscription.assignment
         if not assignment:
             return {}
-        return {TP(*tp): assignment.state_value(tp)._position for tp in tps if tp in assignment.tps}
+        return {TP(*tp): assignment.state_value(tp) for tp in tps if tp in assignment.tps}
 
     async def seek_sources(self, positions: Mapping[TP, int]) -> dict[TP, int]:
         """Seek each partition to min(group offset, table position), and say where that is.
