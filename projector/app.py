@@ -3,6 +3,7 @@
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -15,6 +16,7 @@ from projector.batch import Batch
 from projector.consumer import Consumer
 from projector.ending import exit_code
 from projector.folding import PartitionFold
+from projector.metrics import Metrics
 from projector.security import broker_credentials
 from projector.store import MEMORY
 from projector.table import Table
@@ -47,6 +49,7 @@ class App(faust.App):
     mundane_level = "debug"
 
     exit_code: int | None = None
+    metrics: Metrics
 
     def _crash(self, reason: BaseException) -> None:
         # Only the first reason counts: Faust restarts the agent, and its next batch fails too
@@ -97,6 +100,7 @@ def build(settings: Settings, index: int, identify: Callable[[], Identity]) -> A
     )  # fmt: skip
     assert table.changelog_topic_name == changelog_topic(settings)
     source = app.topic(events_topic(settings), key_type=bytes, value_type=bytes, value_serializer="raw")
+    app.metrics = Metrics(lambda: cast(Consumer, app.consumer).progress())
     projection = Projection(app, table)
     app.on_partitions_assigned.connect(projection.forget, weak=False)
     app.agent(source, name="project")(projection.run)
@@ -126,6 +130,7 @@ class Projection:
                 raise
 
     async def _project(self, batch: Batch) -> None:
+        begun = time.monotonic()
         partition = batch.tp.partition
         fold = self._folds.get(partition)
         if fold is None:
@@ -136,6 +141,7 @@ class Projection:
             self._halt(batch.tp, stopped.offset, stopped.reason)
         if batch.next != batch.begin:
             await self._table.write(batch, rows)
+            self._app.metrics.batch(len(batch), len(rows), time.monotonic() - begun)
 
     def _halt(self, tp: TP, offset: int, reason: Exception) -> None:
         log.error(
