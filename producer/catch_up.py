@@ -14,6 +14,9 @@ from producer.lost import Lost, OtherLog
 from producer.state import WriteState, last_event
 from schemas.settings import Settings
 
+MARKER = 1.0
+"""Seconds that the end of an acknowledged transaction may need to get into the log."""
+
 
 @contextmanager
 def _no_collections() -> Iterator[None]:
@@ -95,7 +98,8 @@ class CatchUp:
         """Whether the log ends where ``state`` does, uncommitted records included. Raises as ``advance``."""
         known = state.next
         end = self.advance(state, deadline, lambda: None)
-        while end.high < known and not deadline.passes_within(0):
+        soon = Deadline(MARKER)
+        while end.high < known and not soon.passes_within(0):
             # The end of our own transaction, which was acknowledged, is still on its way into the log
             end = self.advance(state, deadline, lambda: None)
         return end == End(known, known)

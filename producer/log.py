@@ -23,6 +23,10 @@ class End(NamedTuple):
     high: int
 
 
+NOWHERE = End(-1, -1)
+"""Of a log that does not have the offset asked for: it is another log, or the answer is old."""
+
+
 class Log:
     """Reads committed records of one partition. Not for several threads at once."""
 
@@ -47,15 +51,19 @@ class Log:
         """
         with lost_on_error(f"reading {self._topic}, partition {self._partition},"):
             consumer = self._connected()
-            consumer.assign([self._place(OFFSET_BEGINNING if start is None else start)])
+            # Asking for the beginning of a partition whose leader is not known yet takes half a second
+            consumer.assign([self._place(start or 0)])
             try:
                 while not deadline.passes_within(0):
                     arrived = consumer.consume(1, deadline.left(STALLED))
                     # One call would wait for the whole batch
                     arrived += consumer.consume(BATCH, 0)
-                    if (end := self._sorted_out(consumer, arrived, take)) is not None:
+                    end = self._sorted_out(consumer, arrived, take)
+                    if end is NOWHERE and start is None:
+                        consumer.assign([self._place(OFFSET_BEGINNING)])
+                    elif end is not None:
                         return end
-                    if not arrived and start is not None and self._stable(consumer, deadline) < start:
+                    elif not arrived and start is not None and self._stable(consumer, deadline) < start:
                         return End(start - 1, self._high(consumer))
             finally:
                 consumer.unassign()
@@ -84,8 +92,7 @@ class Log:
                 take(records)
                 return End(message.offset(), self._high(consumer))
             if code == KafkaError._AUTO_OFFSET_RESET:
-                # The broker has no such offset: the log is another one, or its answer is old
-                return End(0, 0)
+                return NOWHERE
             if not error.retriable() and code != KafkaError._TRANSPORT:
                 raise Lost("reading the log failed", error)
         take(records)
