@@ -32,8 +32,6 @@ class Log:
 
     def __init__(self, settings: Settings, partition: int) -> None:
         self._config = reading_config(settings) | {
-            # No group is joined; Kafka's client wants a name
-            "group.id": f"{settings.name}-producer",
             # The end is wanted at once, not when more records come
             "fetch.wait.max.ms": 0,
             "queued.max.messages.kbytes": 16 * 1024,

@@ -52,8 +52,6 @@ class Source:
     def consumer(self, progress: Progress) -> Consumer:
         """A consumer of both topics that goes on after ``progress``."""
         config: dict[str, Any] = reading_config(self._settings) | {
-            # Asked for by the library; no group is ever joined
-            "group.id": f"{self._settings.name}-query-api",
             "queued.max.messages.kbytes": 16384,
         }
         consumer = Consumer(config)

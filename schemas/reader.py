@@ -97,12 +97,11 @@ class Reader:
 
     def __enter__(self) -> Self:
         config = reading_config(self._settings) | {
-            "group.id": self._group or f"{self._settings.name}-unused",
             "auto.offset.reset": "earliest",
             "max.poll.interval.ms": 24 * 3600 * 1000,
         }
         if self._group is not None:
-            config["group.protocol"] = "consumer"
+            config |= {"group.id": self._group, "group.protocol": "consumer"}
         self._consumer = Consumer(config)
         try:
             partitions = self._partitions()
