@@ -57,6 +57,8 @@ class Program(Struct, frozen=True):
     log: Path
     patience: float = 20.0
     """Seconds that a clean stop may take before the process is killed."""
+    forget: Callable[[], None] = lambda: None
+    """Removes what it leaves for as long as it runs."""
 
 
 class Child:

@@ -1,11 +1,9 @@
 """What a system on this machine consists of, and how each part is started and known to be ready."""
 
-import http.client
 import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -16,6 +14,7 @@ from library.java import NoJava
 from library.kafka import KafkaFailed, Node, answers, prepare
 from library.ports import HOST, PortInUse
 from schemas import exits
+from schemas.asking import NoAnswer, Service
 from schemas.settings import PREFIX, Settings
 
 
@@ -92,7 +91,7 @@ def _topics(settings: Settings) -> None:
     from schemas.topics import WrongTopic, ensure_topics
 
     try:
-        ensure_topics(AdminClient(client_config(settings)), settings)
+        ensure_topics(AdminClient(client_config(settings)), settings, min(15.0, settings.deadline))
     except WrongTopic as error:
         raise CannotStart(str(error)) from error
     except KafkaException as error:
@@ -105,13 +104,16 @@ def _projector(settings: Settings, index: int) -> Program:
     name = "projector" if index == 0 else f"projector-{index}"
     ready = Path(settings.data_dir) / f"projector-{index}.ready"
 
-    def command() -> list[str]:
+    def forget() -> None:
         ready.unlink(missing_ok=True)
+
+    def command() -> list[str]:
+        forget()
         return _python("projector", "--index", str(index), "--ready-file", str(ready))
 
     own = settings.metrics_port and settings.metrics_port + index
     told = environment_of(msgspec.structs.replace(settings, metrics_port=own), os.environ)
-    return Program(name, command, ready.exists, told, _log(settings, name))
+    return Program(name, command, ready.exists, told, _log(settings, name), forget=forget)
 
 
 def _server(settings: Settings, name: str, url: str, *module: str) -> Program:
@@ -121,15 +123,11 @@ def _server(settings: Settings, name: str, url: str, *module: str) -> Program:
 
 def is_ready(url: str, timeout: float = 2.0) -> bool:
     """Whether the server there says so itself."""
-    parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or HOST, parts.port, timeout=timeout)
     try:
-        connection.request("GET", "/readyz")
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
+        with Service(url, timeout) as service:
+            return service.get(("readyz",), {}).status == 200
+    except NoAnswer:
         return False
-    finally:
-        connection.close()
 
 
 def _python(*module: str) -> list[str]:

@@ -11,6 +11,7 @@ from library.child import CannotStart, Child, Program, State
 from library.children import Parts
 from library.control import Answer, Refused, Session, serving
 from library.runfile import Run, ran, remove_run, write_run
+from schemas import exits
 from schemas.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -41,17 +42,18 @@ class Supervisor:
     async def run(self, on_ready: Callable[[], None]) -> None:
         """Start all, call ``on_ready``, and go on until ``ask_to_stop``; then stop all.
 
-        Raises CannotStart when a part could not be started.
+        Raises CannotStart when a part could not be started, or the end was asked for before all were ready.
         """
         async with serving(self.data_dir, self._handle):
             starting = asyncio.create_task(self._start())
             asked = asyncio.create_task(self._asked.wait())
             try:
                 await asyncio.wait([starting, asked], return_when=FIRST_COMPLETED)
-                if starting.done():
-                    starting.result()
-                    on_ready()
-                    await asked
+                if not starting.done():
+                    raise CannotStart("interrupted before everything was ready", exits.INTERRUPTED)
+                starting.result()
+                on_ready()
+                await asked
             finally:
                 starting.cancel()
                 await self._stop()
@@ -95,6 +97,8 @@ class Supervisor:
         await asyncio.gather(*(child.stop() for child in [*self.servers, *self.projectors]))
         if self.kafka:
             await self.kafka.stop()
+        for child in self.children:
+            child.program.forget()
 
     def _child(self, program: Program) -> Child:
         return Child(program, self._record)

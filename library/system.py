@@ -99,8 +99,8 @@ def down(settings: "Settings") -> None:
 def status(settings: "Settings", as_json: bool) -> int:
     """Show its processes and the table's lag.
 
-    Lag is the number of records that the table is behind the event store. Ends with 1 when a process was
-    given up, with 69 when no system runs.
+    Lag is the number of records that the table is behind the event store; held titles are those with an
+    event that can't be applied. Ends with 1 when a process was given up, with 69 when no system runs.
     """
     from library.control import NotRunning, connected
     from library.places import table_lag
@@ -112,14 +112,30 @@ def status(settings: "Settings", as_json: bool) -> int:
             answer = control.ask("status")
     except NotRunning as error:
         raise _no_system(data_dir) from error
-    lag = table_lag(settings) if answer["ready"] else None
+    lag, held = (table_lag(settings), _held(settings)) if answer["ready"] else (None, None)
     if as_json:
-        click.echo(json.dumps({**answer, "lag": lag}))
+        click.echo(json.dumps({**answer, "lag": lag, "held": held}))
     else:
         print_rows(["name", "state", "pid", "restarts", "last_error"], answer["processes"])
-        click.echo(f"lag\t{'unknown' if lag is None else lag}".expandtabs(10))
+        click.echo(f"lag {_number(lag)}, held titles {_number(held)}", err=True)
     failed = any(process["state"] == "failed" for process in answer["processes"])
     return exits.FAILED if failed else exits.DONE
+
+
+def _held(settings: "Settings") -> int | None:
+    """Titles that wait for a repair; None if the query API does not say."""
+    from schemas.asking import NoAnswer, Service
+
+    try:
+        with Service(settings.api, 2.0) as service:
+            answer = service.get(("stats",), {})
+    except NoAnswer:
+        return None
+    return int(answer.value["held"]) if answer.status == 200 else None
+
+
+def _number(known: int | None) -> str:
+    return "unknown" if known is None else f"{known:,}"
 
 
 def _no_system(data_dir: Path) -> Ending:

@@ -33,3 +33,6 @@ def log_as(service: str, level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines(service))
     logging.basicConfig(handlers=[handler], level=level, force=True)
+    if level != "DEBUG":
+        # While a broker is away it tells of every attempt to connect; whoever uses it reports what matters
+        logging.getLogger("librdkafka").setLevel(logging.CRITICAL)
