@@ -14,7 +14,7 @@ from query_api.front import Front
 from query_api.layout import RELEASE
 from query_api.parameters import AnyRequest, provide_replica
 from query_api.reading import Reading
-from query_api.routes import health, inventory, loans, stats
+from query_api.routes import changes, health, inventory, loans, registry, stats
 from query_api.waiting import Waiters
 from schemas.http import Callers, problem_response
 from schemas.problem import Problem
@@ -31,6 +31,8 @@ def create_app(reading: Reading, waiters: Waiters, callers: Callers) -> Front:
         if known is None:
             # The framework serves copies of the document, and pages of its own
             raise NotFoundException
+        if request.route_handler.opt.get("any_parameter"):
+            return
         seen = set()
         for name, _ in request.query_params.multi_items():
             if name not in known:
@@ -53,7 +55,14 @@ def create_app(reading: Reading, waiters: Waiters, callers: Callers) -> Front:
                 reading.follower.stop()
 
     app = Litestar(
-        route_handlers=[inventory.router, *loans.routes, *stats.routes, *health.routes],
+        route_handlers=[
+            inventory.router,
+            *loans.routes,
+            *stats.routes,
+            *changes.routes,
+            *registry.routes,
+            *health.routes,
+        ],
         dependencies={
             "replica": Provide(provide_replica),
             "reading": Provide(given, sync_to_thread=False),

@@ -33,7 +33,7 @@ def main(settings: Settings) -> None:
             follower = Follower(source, folder, waiters.notify)
             app = create_app(Reading(source, follower, waiters), waiters, Callers(settings))
             log.info("listening on %s:%d", settings.host, settings.port)
-            serve(app, settings.host, settings.port)
+            serve(app, settings.host, settings.port, drain=waiters.end)
     except (PortTaken, NoSlot) as error:
         raise Ending(exits.UNAVAILABLE, str(error)) from error
     except OSError as error:

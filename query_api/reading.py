@@ -1,6 +1,7 @@
 """What every read begins with: a replica that may answer, as new as the caller asked for."""
 
 import asyncio
+from collections.abc import AsyncIterator, Callable
 
 from query_api.follow import Follower
 from query_api.progress import Progress
@@ -21,6 +22,8 @@ class Reading:
 
     def __init__(self, source: Source, follower: Follower, waiters: Waiters) -> None:
         self._source, self.follower, self._waiters = source, follower, waiters
+        self.readers = 0
+        """Streams of changes that are open."""
 
     def progress(self) -> Progress | None:
         """How far the replica has come; None while there is none."""
@@ -51,11 +54,7 @@ class Reading:
             needs = parse_positions(text)
         except BadPosition as error:
             raise Problem(400, "bad_position", str(error)) from error
-        if beyond := [p for p in needs if p >= self._source.partitions]:
-            raise Problem(
-                400, "bad_position",
-                f"there is no partition {beyond[0]}: the event store has {self._source.partitions}",
-            )  # fmt: skip
+        self.check_partitions(needs)
         if not await self._until(needs, min(timeout, _LOOK_AFTER)):
             await asyncio.to_thread(self._check_exists, needs)
             if not await self._until(needs, max(0.0, timeout - _LOOK_AFTER)):
@@ -67,8 +66,33 @@ class Reading:
                 )  # fmt: skip
         return self.replica()
 
+    def check_partitions(self, offsets: dict[int, int]) -> None:
+        """Raises Problem 400 for a partition that the event store does not have."""
+        if beyond := [p for p in offsets if p >= self._source.partitions]:
+            raise Problem(
+                400, "bad_position",
+                f"there is no partition {beyond[0]}: the event store has {self._source.partitions}",
+            )  # fmt: skip
+
+    async def counted(self, events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """The same, counted in ``readers`` as long as it lasts."""
+        self.readers += 1
+        try:
+            async for event in events:
+                yield event
+        finally:
+            self.readers -= 1
+
+    async def until(self, condition: Callable[[Progress], bool], timeout: float) -> bool:
+        """Whether ``condition`` holds of the progress within ``timeout`` seconds."""
+        return await self._waiters.until(condition, self.progress, timeout)
+
+    def answers_from(self, replica: Replica) -> bool:
+        """Whether ``replica`` is still the one to answer from, and the process goes on."""
+        return self.follower.replica is replica and not self._waiters.ended
+
     async def _until(self, needs: dict[int, int], timeout: float) -> bool:
-        return await self._waiters.until(lambda progress: progress.has(needs), self.progress, timeout)
+        return await self.until(lambda progress: progress.has(needs), timeout)
 
     def _check_exists(self, needs: dict[int, int]) -> None:
         for partition, offset in needs.items():

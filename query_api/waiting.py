@@ -13,6 +13,8 @@ class Waiters:
     def __init__(self) -> None:
         self._waiting: dict[asyncio.Future[None], Callable[[Progress], bool]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
+        self.ended = False
+        """Nobody waits any more: the process ends."""
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -29,6 +31,12 @@ class Waiters:
         if loop is not None and self._waiting:
             loop.call_soon_threadsafe(self._wake, progress)
 
+    async def end(self) -> None:
+        """Let everybody go, with what there is."""
+        self.ended = True
+        for future in self._waiting:
+            future.cancel()
+
     async def until(
         self, condition: Callable[[Progress], bool], now: Callable[[], Progress | None], timeout: float
     ) -> bool:
@@ -39,10 +47,9 @@ class Waiters:
             # After entering the list, so that a progress made in between is not missed
             if (progress := now()) is not None and condition(progress):
                 return True
-            await asyncio.wait_for(future, timeout)
-            return True
-        except TimeoutError:
-            return False
+            if not self.ended:
+                await asyncio.wait({future}, timeout=timeout)
+            return future.done() and not future.cancelled()
         finally:
             del self._waiting[future]
 
