@@ -12,6 +12,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 
 from query_api.front import Front
 from query_api.layout import RELEASE
+from query_api.metrics import Metrics
 from query_api.parameters import AnyRequest, provide_replica
 from query_api.reading import Reading
 from query_api.routes import changes, health, inventory, loans, registry, stats
@@ -22,7 +23,7 @@ from schemas.problem import Problem
 DOCUMENT = "/openapi.json"
 
 
-def create_app(reading: Reading, waiters: Waiters, callers: Callers) -> Front:
+def create_app(reading: Reading, waiters: Waiters, metrics: Metrics, callers: Callers) -> Front:
     """The ASGI application. Its lifespan starts and stops the follower."""
     allowed: dict[str, frozenset[str]] = {DOCUMENT: frozenset()}
 
@@ -45,6 +46,9 @@ def create_app(reading: Reading, waiters: Waiters, callers: Callers) -> Front:
     def given() -> Reading:
         return reading
 
+    def counted() -> Metrics:
+        return metrics
+
     @asynccontextmanager
     async def following(_: Litestar) -> AsyncIterator[None]:
         async with waiters.running():
@@ -66,6 +70,7 @@ def create_app(reading: Reading, waiters: Waiters, callers: Callers) -> Front:
         dependencies={
             "replica": Provide(provide_replica),
             "reading": Provide(given, sync_to_thread=False),
+            "metrics": Provide(counted, sync_to_thread=False),
         },
         before_request=refuse_undocumented,
         exception_handlers={Exception: problem_response},
@@ -81,7 +86,7 @@ def create_app(reading: Reading, waiters: Waiters, callers: Callers) -> Front:
         ),
     )
     allowed.update(_query_parameters(app))
-    return Front(app, reading, callers)
+    return Front(app, reading, metrics, callers)
 
 
 def _query_parameters(app: Litestar) -> dict[str, frozenset[str]]:

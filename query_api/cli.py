@@ -18,6 +18,8 @@ def main(settings: Settings) -> None:
     """Serve the inventory over HTTP from a replica of the table, until SIGTERM."""
     from query_api.app import create_app
     from query_api.follow import Follower
+    from query_api.groups import GroupLags
+    from query_api.metrics import Metrics
     from query_api.reading import Reading
     from query_api.slots import NoSlot, slot
     from query_api.source import Source
@@ -31,7 +33,9 @@ def main(settings: Settings) -> None:
         with slot(Path(settings.data_dir) / "api") as folder:
             source, waiters = Source(settings), Waiters()
             follower = Follower(source, folder, waiters.notify)
-            app = create_app(Reading(source, follower, waiters), waiters, Callers(settings))
+            reading = Reading(source, follower, waiters)
+            metrics = Metrics(reading, GroupLags(source))
+            app = create_app(reading, waiters, metrics, Callers(settings))
             log.info("listening on %s:%d", settings.host, settings.port)
             serve(app, settings.host, settings.port, drain=waiters.end)
     except (PortTaken, NoSlot) as error:

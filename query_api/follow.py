@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from query_api.history import put_events, put_unreadable
 from query_api.intake import Batch
@@ -99,16 +99,17 @@ class Follower:
         """Read until stopped. Raises what makes it necessary to begin again."""
         self._unusable = None
         identity = self._source.identify(PATIENCE)
-        self._ends_at_start = self._ends_at_start or self._source.ends(PATIENCE)
+        self.ends = self._source.ends(PATIENCE)
+        self._ends_at_start = self._ends_at_start or self.ends
         replica = self._replica_of(identity)
         self._following, self.trouble = True, None
         consumer = self._source.consumer(replica.progress)
         try:
-            self._store(replica, [], identity)
+            self._store(replica, consumer, [], identity)
             while not self._stop.is_set():
                 if self._unusable is not None:
                     raise ReadAgain(self._unusable)
-                self._store(replica, _some(consumer), identity)
+                self._store(replica, consumer, _some(consumer), identity)
         finally:
             self._following = False
             consumer.close()
@@ -123,12 +124,14 @@ class Follower:
             self.replica = replica
         return replica
 
-    def _store(self, replica: Replica, messages: list[Message], identity: Identity) -> None:
+    def _store(
+        self, replica: Replica, consumer: Consumer, messages: list[Message], identity: Identity
+    ) -> None:
         before = replica.progress
         batch = Batch.after(before, identity.source)
         for message in messages:
             if (error := message.error()) is not None:
-                self._note(batch, message, error)
+                self._note(batch, consumer, message, error)
             elif message.topic() == self._source.changelog:
                 batch.add_row(message)
             else:
@@ -147,15 +150,16 @@ class Follower:
             log.info("caught up at %s", after)
         self._notify(after)
 
-    def _note(self, batch: Batch, message: Message, error: KafkaError) -> None:
+    def _note(self, batch: Batch, consumer: Consumer, message: Message, error: KafkaError) -> None:
         code = error.code()
+        topic, partition = message.topic() or "", message.partition() or 0
+        is_row = topic == self._source.changelog
         if code == KafkaError._PARTITION_EOF:
-            partition, following = message.partition() or 0, message.offset() or 0
-            if message.topic() == self._source.changelog:
-                batch.draft.row_read(partition, following)
-            else:
-                batch.draft.event_read(partition, following)
+            (batch.draft.row_read if is_row else batch.draft.event_read)(partition, message.offset() or 0)
         elif code == KafkaError._AUTO_OFFSET_RESET:
+            if not (batch.draft.rows if is_row else batch.draft.history)[partition]:
+                consumer.seek(TopicPartition(topic, partition, OFFSET_BEGINNING))
+                return
             raise ReadAgain(f"{message.topic()} no longer has what was read from it: {error.str()}")
         elif code in _GONE or error.fatal():
             raise KafkaException(error)

@@ -5,6 +5,7 @@ from typing import Any
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from query_api.hot import HotTitle
+from query_api.metrics import Metrics
 from query_api.reading import Reading
 from schemas.http import Callers
 from schemas.problem import PROBLEM_JSON, Problem
@@ -19,8 +20,9 @@ ALWAYS = [
 class Front:
     """The ASGI application that the server runs."""
 
-    def __init__(self, app: ASGIApp, reading: Reading, callers: Callers) -> None:
+    def __init__(self, app: ASGIApp, reading: Reading, metrics: Metrics, callers: Callers) -> None:
         self._app, self._reading, self._callers = app, reading, callers
+        self._answers = metrics.answers
         self._hot = HotTitle(reading, ALWAYS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -41,6 +43,7 @@ class Front:
         if plain and host is not None and self._callers.knows(host.decode("latin-1")):
             answer = self._hot.answer(request["path"], if_none_match)
             if answer is not None:
+                self._answers[answer[0]] += 1
                 await _send(send, *answer)
                 return
         await self._ask_routes(request, receive, send, host, origin)
@@ -56,6 +59,7 @@ class Front:
 
         async def send_complete(message: Message) -> None:
             if message["type"] == "http.response.start":
+                self._answers[message["status"]] += 1
                 _complete(message, state["position"])
             elif head and message["type"] == "http.response.body":
                 message["body"] = b""

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, IsolationLevel, KafkaException, TopicPartition
+from confluent_kafka import Consumer, IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from query_api.progress import Ends, Progress
@@ -57,8 +57,9 @@ class Source:
         consumer = Consumer(config)
         consumer.assign(
             [
-                # Offset 0 may be gone; whatever is the first by now is what there is to read
-                TopicPartition(topic, p, offset or OFFSET_BEGINNING)
+                # Not "the beginning": that is asked for when it turns out that offset 0 is gone, since it
+                # takes half a second
+                TopicPartition(topic, p, offset)
                 for topic, offsets in ((self.changelog, progress.rows), (self.events, progress.history))
                 for p, offset in enumerate(offsets)
             ]

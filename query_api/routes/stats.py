@@ -1,11 +1,16 @@
-"""The inventory in numbers."""
+"""The inventory in numbers, for people and for Prometheus."""
 
+import asyncio
 from typing import Any
 
 from litestar import Response, get
+from litestar.openapi.datastructures import ResponseSpec
 from msgspec import Struct
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from query_api.answers import Count, json_of
+from query_api.metrics import Metrics
+from query_api.numbers import lags, numbers
 from query_api.reading import Reading
 from query_api.replica import Replica
 from query_api.responding import SHARED, json_response, problems
@@ -24,32 +29,29 @@ class Stats(Struct, frozen=True):
     on_loan: Count
     events: Count
     lag: dict[str, Count]
-    """Events that are in the store and not yet in the answers, by partition, as of Kafka's last word."""
+    """Offsets of the store, by partition, that answers do not include yet, as of Kafka's last word."""
 
 
 @get("/stats", responses=problems(400, 503), operation_id="stats")
 async def stats(replica: Replica, reading: Reading) -> Response[Stats]:
     """Titles, copies, loans, events, and how far behind this replica is."""
-    lag = lags(reading)
-    db = replica.reader()
-    titles, removed, copies, available, events = db.execute(
-        "SELECT titles, removed, copies, available, events FROM totals"
-    ).fetchone()
-    held = db.execute("SELECT count(*) FROM titles WHERE held = 1").fetchone()[0]
+    behind = lags(reading)
+    found = numbers(replica.reader())
     answer = Stats(
-        titles, removed, held, copies, available, copies - available, events,
-        {str(partition): behind for partition, behind in lag.items()},
+        found.titles, found.removed, found.held, found.copies, found.available,
+        found.copies - found.available, found.events, {str(p): lag for p, lag in behind.items()},
     )  # fmt: skip
     return json_response(json_of(answer), SHARED)
 
 
-def lags(reading: Reading) -> dict[int, int]:
-    """Offsets of the event store, by partition, that answers do not include yet."""
-    progress, ends = reading.progress(), reading.follower.ends
-    if progress is None or ends is None:
-        return {}
-    at = progress.offsets()
-    return {p: max(0, end - 1 - at[p]) for p, end in enumerate(ends.events)}
+@get(
+    "/metrics", operation_id="metrics",
+    responses={200: ResponseSpec(str, description="Prometheus' text format.", media_type="text/plain")},
+)  # fmt: skip
+async def metrics(metrics: Metrics) -> Response[bytes]:
+    """Everything that is counted, in Prometheus' text format."""
+    text = await asyncio.to_thread(metrics.text)
+    return Response(text, media_type=CONTENT_TYPE_LATEST, headers={"Cache-Control": "no-store"})
 
 
-routes: list[Any] = [stats]
+routes: list[Any] = [stats, metrics]
