@@ -200,9 +200,9 @@ def projection(admin: AdminClient, settings: "Settings") -> Finding:
     lag = sum(group_lag(admin, events_topic(settings), group).values())
     if not here:
         said = f"no projector runs; the table is {lag:,} records behind"
-        return Finding("projector", Grade.WARNING, said, "library up, or python -m projector")
+        return Finding("table", Grade.WARNING, said, "library up, or python -m projector")
     said = f"{len(here)} at work, {lag:,} records behind"
-    return Finding("projector", Grade.FINE, said)
+    return Finding("table", Grade.FINE, said)
 
 
 def answering(name: str, url: str, log: str) -> Finding:

@@ -1,5 +1,6 @@
 """Kafka's jars: named and hashed in ``jars.lock``, each fetched by itself once, checked at every start."""
 
+import logging
 import tempfile
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -7,6 +8,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from msgspec import Struct
+
+log = logging.getLogger(__name__)
 
 LOCK = Path(__file__).with_name("jars.lock")
 CACHE = "LIBRARY_JARS"
@@ -68,6 +71,9 @@ def ready(environment: Mapping[str, str], lock: Path = LOCK) -> list[Path]:
     Raises NoJars: a jar can't be fetched, or isn't the one that was locked.
     """
     root = cache(environment)
+    if absent := missing(root, lock):
+        size = sum(jar.size for jar in absent) / 1e6
+        log.info("fetching Kafka, %d files (%.0f MB), once", len(absent), size)
     with ThreadPoolExecutor(8) as pool:
         return list(pool.map(lambda jar: _one(root, jar, environment), locked(lock)))
 

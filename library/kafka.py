@@ -12,6 +12,7 @@ from uuid import uuid4
 from msgspec import Struct
 
 from library import jars
+from library.class_archive import keep_classes, with_classes
 from library.java import find_java
 from library.kafka_properties import JVM, as_text, one_node
 from library.launch import dying_with_me
@@ -57,14 +58,16 @@ def prepare(node: Node, environment: Mapping[str, str]) -> list[str]:
     )
     if not (node.data / "meta.properties").exists():
         _format(node, base, config)
-    return [*base, "kafka.Kafka", str(config)]
+    return [*base, *keep_classes(base[0], jars.cache(environment)), "kafka.Kafka", str(config)]
 
 
 def program(java: str, environment: Mapping[str, str]) -> list[str]:
     """Java with Kafka's jars, ready for one of Kafka's main classes. Raises NoJars, NoJava."""
     log4j = Path(__file__).with_name("log4j2.xml")
     classes = os.pathsep.join(map(str, jars.ready(environment)))
-    return [find_java(java, environment), *JVM, f"-Dlog4j2.configurationFile={log4j}", "-cp", classes]
+    found = find_java(java, environment)
+    options = [*JVM, *with_classes(found, jars.cache(environment)), f"-Dlog4j2.configurationFile={log4j}"]
+    return [found, *options, "-cp", classes]
 
 
 def cluster_id(node: Node) -> str:

@@ -33,8 +33,8 @@ def test_a_sound_store_is_found_sound_and_the_lag_is_told(away):
     assert not [finding for finding in found if finding.grade is Grade.BROKEN]
     assert by_check["topics"].grade is Grade.FINE
     assert by_check["transactions"].found == "none stays open"
-    assert "records behind" in by_check["projector"].found
-    assert by_check["projector"].mend
+    assert "records behind" in by_check["table"].found
+    assert by_check["table"].mend
     assert by_check["query API"].grade is Grade.WARNING
 
 

@@ -34,7 +34,7 @@ def repository():
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    Thread(target=server.serve_forever, daemon=True).start()
+    Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield served, f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
     server.server_close()

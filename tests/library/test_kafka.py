@@ -1,11 +1,14 @@
 import json
 import os
 import socket
+from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
+from library.class_archive import keep_classes, with_classes
+from library.java import find_java
 from library.kafka import Kafka, KafkaFailed, Node, answers, cluster_id, prepare
 from library.ports import PortInUse, free_port
 from schemas.kafka import client_config, reading_config
@@ -91,3 +94,16 @@ def test_why_it_did_not_start_is_said(tmp_path):
     (node.data / "meta.properties").write_text("version=1\ncluster.id=x\nnode.id=7\n")
     with pytest.raises(KafkaFailed, match="node"):
         Kafka(node, os.environ)
+
+
+def test_java_makes_the_archive_of_classes_once_and_uses_it_when_it_is_whole(tmp_path):
+    java = find_java("", os.environ)
+    [made, *_] = keep_classes(java, tmp_path)
+    assert made.startswith("-XX:ArchiveClassesAtExit=")
+    assert with_classes(java, tmp_path) == []
+    archive = Path(made.partition("=")[2])
+    archive.write_bytes(b"\0\0\0\0 begun, but the machine went down")
+    assert with_classes(java, tmp_path) == []
+    archive.write_bytes(b"whole")
+    assert with_classes(java, tmp_path)[0] == f"-XX:SharedArchiveFile={archive}"
+    assert keep_classes(java, tmp_path) == []
