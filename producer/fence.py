@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from confluent_kafka import KafkaError, Producer
 
 from producer.deadline import LONGEST_REQUEST, Deadline
-from producer.lost import Lost, lost_on_error
+from producer.lost import Lost, WrongStore, lost_on_error
 from schemas.headers import Headers
 from schemas.kafka import client_config
 from schemas.settings import Settings
@@ -35,6 +35,7 @@ class Fence:
 
     def __init__(self, settings: Settings, partition: int) -> None:
         self._topic, self._partition = events_topic(settings), partition
+        self._partitions = settings.partitions
         self._config: dict[str, Any] = client_config(settings) | {
             "transactional.id": f"{self._topic}-{partition}",
             "transaction.timeout.ms": int(TRANSACTION_TIMEOUT * 1000),
@@ -70,9 +71,10 @@ class Fence:
                 raise Lost(
                     f"topic {self._topic} can't be used (`library topics create` makes it)", topic.error
                 )
-            if self._partition not in topic.partitions:
-                raise Lost(
-                    f"topic {self._topic} has {len(topic.partitions)} partitions and no {self._partition}"
+            if len(topic.partitions) != self._partitions:
+                raise WrongStore(
+                    f"topic {self._topic} has {len(topic.partitions)} partitions, the settings say "
+                    f"{self._partitions}: set LIBRARY_PARTITIONS={len(topic.partitions)}"
                 )
         self.replicated = len(metadata.brokers) > 1 or len(topic.partitions[self._partition].replicas) > 1
         self._spare = producer

@@ -47,6 +47,15 @@ class Lost(Exception):
         return self.error is not None and self.error.code() in _HOPELESS
 
 
+class WrongStore(Lost):
+    """The topic is not the one that the settings describe: titles would be looked for in other partitions."""
+
+    @property
+    def hopeless(self) -> bool:
+        """Trying again would end the same way."""
+        return True
+
+
 class StateLost(Lost):
     """The state itself must not be used any more; a snapshot may."""
 

@@ -28,7 +28,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     api: str = "http://127.0.0.1:8080"
     """Where the query API answers."""
     gateway: str = "http://127.0.0.1:8081"
-    """Where the gateway takes commands."""
+    """Where the gateway takes commands; empty: commands go through a fence of their own."""
     data_dir: str = ".library"
     """What a system on this machine keeps: the broker's log, tables, replicas, snapshots, logs."""
     host: str = "127.0.0.1"
@@ -144,9 +144,15 @@ def load(
         if name.startswith(PREFIX) and name not in _NOT_SETTINGS and not name.startswith("LIBRARY_TEST_")
     }
     from_file = _toml(file) if file else {}
-    chosen_dir = {**from_file, **from_environment, **own}.get("data_dir")
-    if running and (run := _running(folder, chosen_dir)):
-        take(_system(run), str(run))
+    explicit = {**from_file, **from_environment, **own}
+    if running and (run := _running(folder, explicit.get("data_dir"))):
+        system = _system(run)
+        # A system on another Kafka, or of another name, has nothing to do with the one that is meant
+        if all(explicit.get(name, system.get(name)) == system.get(name) for name in _IDENTITY):
+            take(system, str(run))
+    if "gateway" not in values and any(name in explicit for name in _IDENTITY):
+        # The one at the default address may be another system's
+        take({"gateway": ""}, "no gateway of that system is known")
     take(from_file, str(file))
     take(from_environment, "environment")
     take(own, "flag")
@@ -156,6 +162,9 @@ def load(
         raise BadSettings(_explained(error, sources)) from error
     return Loaded(settings, sources)
 
+
+_IDENTITY = ("kafka", "name")
+"""What says which system is meant."""
 
 _NOT_SETTINGS = {"LIBRARY_JARS", "LIBRARY_MAVEN_REPOSITORY"}
 """Environment of the machine, not of a system: where the jar cache is, where jars come from.

@@ -1,0 +1,87 @@
+"""One command carried out: by the gateway where one answers, else through a fence of our own.
+
+Both ways lead to the same log and look the command's id up there, so going on with the second after the first
+broke off is safe: the command is done once.
+"""
+
+import http.client
+from time import monotonic
+from urllib.parse import urlsplit
+
+import msgspec
+
+from producer.http_answers import outcome as read_outcome
+from producer.outcomes import Outcome, OutcomeUnknown, Submitted
+from schemas.partitions import partition_of
+from schemas.settings import Settings
+
+CONNECTING = 1.0
+"""Seconds that the gateway has to accept a connection."""
+ANSWERING = 2.0
+"""Seconds that the gateway may take longer than the deadline, which it keeps itself."""
+
+
+def execute(settings: Settings, submitted: Submitted) -> Outcome:
+    """The outcome of one command, after about ``settings.deadline`` seconds at most."""
+    started = monotonic()
+    said = _by_gateway(settings, submitted) if settings.gateway else _NOTHING_SENT
+    if not isinstance(said, OutcomeUnknown):
+        return said
+    left = settings.deadline - (monotonic() - started)
+    if left <= 0:
+        return said
+    outcome = _by_own_fence(settings, submitted, left)
+    if isinstance(outcome, OutcomeUnknown) and said.sent:
+        return OutcomeUnknown(outcome.reason)
+    return outcome
+
+
+_NOTHING_SENT = OutcomeUnknown("no gateway was asked", sent=False)
+
+
+def _by_gateway(settings: Settings, submitted: Submitted) -> Outcome:
+    """What the gateway says; OutcomeUnknown too when it does not answer, or says nothing of the outcome."""
+    parts = urlsplit(settings.gateway)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(parts.hostname or "", parts.port, timeout=CONNECTING)
+    headers = {
+        "Content-Type": "application/json",
+        "Idempotency-Key": submitted.command_id,
+        **{name.replace("_", "-"): value for name, value in submitted.carried.items()},
+    }
+    if settings.token:
+        headers["Authorization"] = f"Bearer {settings.token}"
+    connected = False
+    try:
+        connection.connect()
+        connected = True
+        connection.sock.settimeout(settings.deadline + ANSWERING)
+        body = msgspec.json.encode(submitted.command)
+        connection.request("POST", f"{parts.path.rstrip('/')}/commands", body, headers)
+        answer = connection.getresponse()
+        outcome = read_outcome(answer.status, dict(answer.headers), answer.read(), submitted.command_id)
+        return outcome or OutcomeUnknown(f"{settings.gateway} answered with status {answer.status}")
+    except (OSError, http.client.HTTPException) as error:
+        return OutcomeUnknown(f"{settings.gateway}: {error}", sent=connected)
+    finally:
+        connection.close()
+
+
+def _by_own_fence(settings: Settings, submitted: Submitted, seconds: float) -> Outcome:
+    # Late: a command that the gateway takes needs no Kafka client
+    from confluent_kafka import KafkaException
+
+    from producer.snapshot import Snapshot, binding
+    from producer.writer import Writer
+
+    partition = partition_of(submitted.command.isbn, settings.partitions)
+    try:
+        snapshot = Snapshot(settings, partition, binding(settings, min(seconds, 5.0)))
+    except KafkaException as error:
+        return OutcomeUnknown(str(error.args[0].str()), sent=False)
+    writer = Writer(settings, partition, snapshot)
+    try:
+        (outcome,) = writer.execute([submitted], seconds)
+        return outcome
+    finally:
+        writer.close()
