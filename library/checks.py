@@ -124,7 +124,7 @@ def system(settings: "Settings") -> Iterator[Finding]:
             said = f"given up: {process['last_error']}"
             yield Finding(name, Grade.BROKEN, said, f"library logs {name}, then library down, library up")
         elif process["restarts"]:
-            said = f"{state}, restarted {process['restarts']} times, last: {process['last_error']}"
+            said = f"{state}; restarts: {process['restarts']}, the last because: {process['last_error']}"
             yield Finding(name, Grade.WARNING, said, f"library logs {name}")
         else:
             yield Finding(name, Grade.FINE if state == "running" else Grade.WARNING, state)

@@ -132,21 +132,23 @@ class Child:
             return "stopped", False
         try:
             command = preparing.result()
+            lines = LineLog(self.program.log)
+            # Here, on the main thread: see dying_with_me
+            process = await asyncio.create_subprocess_exec(
+                *dying_with_me(command),
+                stdin=DEVNULL,
+                stdout=PIPE,
+                stderr=STDOUT,
+                env=dict(self.program.environment),
+                start_new_session=True,
+            )
         except CannotStart as error:
             # Once it ran, so what is in its way may go again
             return str(error), not self._was_ready
-        # Here, on the main thread: see dying_with_me
-        process = await asyncio.create_subprocess_exec(
-            *dying_with_me(command),
-            stdin=DEVNULL,
-            stdout=PIPE,
-            stderr=STDOUT,
-            env=dict(self.program.environment),
-            start_new_session=True,
-        )
+        except OSError as error:
+            return f"it can't be started: {error}", False
         self._process, self.pid = process, process.pid
         self._changed()
-        lines = LineLog(self.program.log)
         pump = asyncio.create_task(_pump(process, lines))
         probe = asyncio.create_task(self._probe())
         ended = asyncio.create_task(process.wait())

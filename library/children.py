@@ -21,6 +21,8 @@ from schemas.settings import PREFIX, Settings
 def located(settings: Settings, folder: Path, embedded: bool) -> Settings:
     """The settings as each part of the system gets them: where the others are, and nothing relative."""
     reached = HOST if settings.host in ("0.0.0.0", "::", "") else settings.host
+    if ":" in reached:
+        reached = f"[{reached}]"
     return msgspec.structs.replace(
         settings,
         data_dir=str((folder / settings.data_dir).absolute()),

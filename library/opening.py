@@ -96,16 +96,27 @@ def open_behind(flags: Mapping[str, Any], settings: Settings, say: Say) -> None:
             start_new_session=True,
         )
     os.close(told)
-    with os.fdopen(heard, encoding="utf-8") as lines:
-        for line in lines:
-            match json.loads(line):
-                case {"ready": True}:
-                    return
-                case {"said": text}:
-                    say(str(text))
-                case {"error": text, "code": code}:
-                    raise Ending(int(code), str(text))
+    try:
+        with os.fdopen(heard, encoding="utf-8") as lines:
+            if _heard_ready(lines, say):
+                return
+    except KeyboardInterrupt:
+        process.terminate()
+        process.wait()
+        raise
     raise Ending(exits.FAILED, f"the system ended with {process.wait()} before it was ready; see {errors}")
+
+
+def _heard_ready(lines: IO[str], say: Say) -> bool:
+    for line in lines:
+        match json.loads(line):
+            case {"ready": True}:
+                return True
+            case {"said": text}:
+                say(str(text))
+            case {"error": text, "code": code}:
+                raise Ending(int(code), str(text))
+    return False
 
 
 class Telling:

@@ -110,18 +110,21 @@ class Supervisor:
         assert supervisor is not None
         known = [(child.program.name, child.pid) for child in self.children if child.pid]
         settings = self.settings
-        write_run(
-            Run(
-                kafka=settings.kafka,
-                api=settings.api,
-                gateway=settings.gateway,
-                data_dir=settings.data_dir,
-                name=settings.name,
-                partitions=settings.partitions,
-                supervisor=supervisor,
-                processes=[found for name, pid in known if (found := ran(name, pid))],
-            )
+        run = Run(
+            kafka=settings.kafka,
+            api=settings.api,
+            gateway=settings.gateway,
+            data_dir=settings.data_dir,
+            name=settings.name,
+            partitions=settings.partitions,
+            supervisor=supervisor,
+            processes=[found for name, pid in known if (found := ran(name, pid))],
         )
+        try:
+            write_run(run)
+        except OSError as error:
+            # A full disk must not keep a dead part from being restarted
+            log.error("run.json can't be written: %s", error)
 
     async def _handle(self, what: str, session: Session) -> Answer:
         match what:

@@ -105,3 +105,15 @@ def gone(pid: int) -> bool:
     except ProcessLookupError:
         return True
     return False
+
+
+def test_a_program_that_is_not_there_is_given_up_with_the_reason(tmp_path):
+    blocked = tmp_path / "logs"
+    blocked.write_text("a file where the folder should be")
+    child = make(program(tmp_path, "api"))
+
+    async def scenario():
+        await until(lambda: child.state is State.FAILED)
+        assert "can't be started" in child.last_error
+
+    live(child, scenario)
