@@ -3,9 +3,13 @@
 import base64
 import binascii
 import hashlib
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
+from msgspec import Meta
+
+Number = Annotated[int, Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
+"""What can be asked of SQLite; a cursor may come from anybody."""
 
 T = TypeVar("T")
 

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from query_api.answers import Loan, Title
+from query_api.cursors import Number
 from query_api.times import rfc3339
 
 
@@ -21,8 +22,8 @@ class LoanFilters(Struct, frozen=True):
 class Key(NamedTuple):
     """Where a loan stands: by due date (ms), title, borrower."""
 
-    due_at: int
-    isbn: int
+    due_at: Number
+    isbn: Number
     user_id: str
 
 

@@ -3,7 +3,8 @@
 from typing import Annotated, Any
 
 from litestar import Request
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import PathParameter, QueryParameter
 
 from inventory import isbn as identifiers
 from inventory.texts import Malformed
@@ -15,28 +16,29 @@ from schemas.problem import Problem
 
 AnyRequest = Request[Any, Any, Any]
 
-Limit = Annotated[int, Parameter(ge=1, le=500, description="Items on a page, at most.")]
+Limit = Annotated[int, QueryParameter(ge=1, le=500, description="Items on a page, at most.")]
 Cursor = Annotated[
     str | None,
-    Parameter(min_length=1, max_length=2000, description="The `next_cursor` of the page before."),
+    QueryParameter(min_length=1, max_length=2000, description="The `next_cursor` of the page before."),
 ]
 After = Annotated[
     str | None,
-    Parameter(
+    QueryParameter(
         min_length=3, max_length=4000, pattern=r"^\s*\d{1,18}:\d{1,18}\s*(,\s*\d{1,18}:\d{1,18}\s*)*$",
         description="Wait until the answer includes this position, for example `3:17` from a receipt.",
     ),
 ]  # fmt: skip
 Timeout = Annotated[
-    float, Parameter(ge=0, le=MOST_TIMEOUT, description="Seconds to wait for `after`, at most.")
+    float, QueryParameter(ge=0, le=MOST_TIMEOUT, description="Seconds to wait for `after`, at most.")
 ]
 IsbnPath = Annotated[
-    str, Parameter(min_length=1, max_length=40, description="ISBN-10, ISBN-13 or EAN-13, hyphens allowed.")
+    str,
+    PathParameter(min_length=1, max_length=40, description="ISBN-10, ISBN-13 or EAN-13, hyphens allowed."),
 ]
 
 
 async def provide_replica(
-    request: AnyRequest, reading: Reading, after: After = None, timeout: Timeout = 5.0
+    request: AnyRequest, reading: NamedDependency[Reading], after: After = None, timeout: Timeout = 5.0
 ) -> Replica:
     """The replica to answer from, as new as ``after`` asks. Raises Problem."""
     replica = reading.replica() if after is None else await reading.after(after, timeout)

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
+from query_api.cursors import Number
 from query_api.texts import phrases
 
 SORTS = ("isbn", "title", "author", "updated_at")
@@ -36,8 +37,8 @@ class Filters(Struct, frozen=True):
 class Key(NamedTuple):
     """Where an item stands in the order."""
 
-    value: str | int
-    isbn: int
+    value: str | Number
+    isbn: Number
 
 
 class Found(NamedTuple):

@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from litestar import get
+from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import Parameter
+from litestar.params import HeaderParameter, QueryParameter
 from litestar.types import ASGIApp
 
 from query_api import changes
@@ -21,7 +22,7 @@ MOST_READERS = 1_000
 
 Since = Annotated[
     str | None,
-    Parameter(
+    QueryParameter(
         min_length=1, max_length=4000,
         description="Begin after this position, for example an answer's `Inventory-Position`; `start`: "
         "with the first event. The header `Last-Event-ID` goes before it. Neither: from now on.",
@@ -29,7 +30,9 @@ Since = Annotated[
 ]  # fmt: skip
 LastEventId = Annotated[
     str | None,
-    Parameter(header="Last-Event-ID", max_length=4000, description="The id of the last event that arrived."),
+    HeaderParameter(
+        name="Last-Event-ID", max_length=4000, description="The id of the last event that arrived."
+    ),
 ]
 
 
@@ -42,8 +45,8 @@ LastEventId = Annotated[
 )  # fmt: skip
 async def follow_changes(
     request: AnyRequest,
-    reading: Reading,
-    replica: Replica,
+    reading: NamedDependency[Reading],
+    replica: NamedDependency[Replica],
     since: Since = None,
     last_event_id: LastEventId = None,
 ) -> ASGIApp:

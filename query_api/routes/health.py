@@ -3,6 +3,7 @@
 from typing import Any
 
 from litestar import Response, get
+from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from msgspec import Struct
 
@@ -39,7 +40,7 @@ async def health() -> Health:
     "/readyz", operation_id="readiness",
     responses={503: ResponseSpec(Readiness, description="Not caught up yet.", generate_examples=False)},
 )  # fmt: skip
-async def readiness(reading: Reading) -> Response[Readiness]:
+async def readiness(reading: NamedDependency[Reading]) -> Response[Readiness]:
     """Readiness: 200 once everything was read that was there when the process started."""
     progress, ends = reading.progress(), reading.follower.ends
     behind = ""

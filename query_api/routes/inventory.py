@@ -5,10 +5,11 @@ import time
 from typing import Annotated, Any, Literal
 
 from litestar import Response, Router, get
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import QueryParameter
 
 from query_api.answers import History, Title, Titles, json_of, page_of, title_of
-from query_api.cursors import make_cursor
+from query_api.cursors import Number, make_cursor
 from query_api.events import events_of
 from query_api.parameters import (
     AnyRequest,
@@ -38,32 +39,35 @@ from schemas.problem import Problem
 Sort = Literal["isbn", "-isbn", "title", "-title", "author", "-author", "updated_at", "-updated_at"]
 At = Annotated[
     str | None,
-    Parameter(
+    QueryParameter(
         min_length=1, max_length=40, description="As it was at this time, RFC 3339 with an offset.",
     ),
 ]  # fmt: skip
 Version = Annotated[
-    int | None, Parameter(ge=1, le=2**63 - 1, description="As it was after this many events of the title.")
+    int | None,
+    QueryParameter(ge=1, le=2**63 - 1, description="As it was after this many events of the title."),
 ]
 Query = Annotated[
     str | None,
-    Parameter(
+    QueryParameter(
         min_length=1, max_length=200,
         description="Words of title or author, or their beginnings; case and accents don't matter.",
     ),
 ]  # fmt: skip
-Available = Annotated[bool | None, Parameter(description="true: with a copy on the shelf; false: with none.")]
+Available = Annotated[
+    bool | None, QueryParameter(description="true: with a copy on the shelf; false: with none.")
+]
 
 
 @get("/", responses=problems(400, 503), operation_id="list_inventory")
 async def list_inventory(
     request: AnyRequest,
-    replica: Replica,
+    replica: NamedDependency[Replica],
     limit: Limit = 50,
     cursor: Cursor = None,
     q: Query = None,
     available: Available = None,
-    sort: Annotated[Sort, Parameter(description="Order; `-` before it: downwards.")] = "isbn",
+    sort: Annotated[Sort, QueryParameter(description="Order; `-` before it: downwards.")] = "isbn",
     at: At = None,
 ) -> Response[Titles]:
     """Titles of the inventory, page by page."""
@@ -84,7 +88,11 @@ async def list_inventory(
 
 @get("/{isbn:str}", responses=problems(400, 404, 410, 503), operation_id="get_title")
 async def get_title(
-    request: AnyRequest, replica: Replica, isbn: IsbnPath, at: At = None, version: Version = None
+    request: AnyRequest,
+    replica: NamedDependency[Replica],
+    isbn: IsbnPath,
+    at: At = None,
+    version: Version = None,
 ) -> Response[Title]:
     """One title."""
     number = parsed_isbn(isbn)
@@ -103,12 +111,16 @@ async def get_title(
 
 @get("/{isbn:str}/history", responses=problems(400, 404, 503), operation_id="get_history")
 async def get_history(
-    request: AnyRequest, replica: Replica, isbn: IsbnPath, limit: Limit = 50, cursor: Cursor = None
+    request: AnyRequest,
+    replica: NamedDependency[Replica],
+    isbn: IsbnPath,
+    limit: Limit = 50,
+    cursor: Cursor = None,
 ) -> Response[History]:
     """The events of a title, first to last."""
     number = parsed_isbn(isbn)
     question = ["history", number]
-    start = parsed_cursor(cursor, question, int) or 0
+    start = parsed_cursor(cursor, question, Number) or 0
     found, following = events_of(replica.reader(), number, limit, start)
     if not found and not start:
         raise _unknown(number)

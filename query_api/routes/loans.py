@@ -4,7 +4,8 @@ import time
 from typing import Annotated, Any
 
 from litestar import Response, get
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import QueryParameter
 
 from query_api.answers import Loans, json_of
 from query_api.cursors import make_cursor
@@ -13,15 +14,15 @@ from query_api.parameters import AnyRequest, Cursor, Limit, parsed_cursor, parse
 from query_api.replica import Replica
 from query_api.responding import PRIVATE, page_response, problems
 
-UserId = Annotated[str | None, Parameter(min_length=1, max_length=200, description="Of this borrower.")]
-OfIsbn = Annotated[str | None, Parameter(min_length=1, max_length=40, description="Of this title.")]
-Overdue = Annotated[bool | None, Parameter(description="true: due before now; false: not yet due.")]
+UserId = Annotated[str | None, QueryParameter(min_length=1, max_length=200, description="Of this borrower.")]
+OfIsbn = Annotated[str | None, QueryParameter(min_length=1, max_length=40, description="Of this title.")]
+Overdue = Annotated[bool | None, QueryParameter(description="true: due before now; false: not yet due.")]
 
 
 @get("/loans", responses=problems(400, 503), operation_id="list_loans")
 async def list_loans(
     request: AnyRequest,
-    replica: Replica,
+    replica: NamedDependency[Replica],
     limit: Limit = 50,
     cursor: Cursor = None,
     user_id: UserId = None,

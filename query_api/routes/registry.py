@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Response, get
-from litestar.params import Parameter
+from litestar.params import PathParameter
 from msgspec import Struct
 
 from query_api.responding import SHARED, problems
@@ -20,9 +20,11 @@ NAMESPACE = "library.inventory"
 ANY_PARAMETER = {"any_parameter": True}
 """Clients send parameters about deleted schemas and formats; here nothing is deleted, all is Avro."""
 
-SchemaId = Annotated[int, Parameter(ge=0, le=2**31 - 1, description="The id that values carry.")]
-Subject = Annotated[str, Parameter(min_length=1, max_length=200, description="A record's full name.")]
-Version = Annotated[str, Parameter(min_length=1, max_length=20, description="A number from 1, or `latest`.")]
+SchemaId = Annotated[int, PathParameter(ge=0, le=2**31 - 1, description="The id that values carry.")]
+Subject = Annotated[str, PathParameter(min_length=1, max_length=200, description="A record's full name.")]
+Version = Annotated[
+    str, PathParameter(min_length=1, max_length=20, description="A number from 1, or `latest`.")
+]
 
 
 class Text(Struct, frozen=True):

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 from litestar import Response, get
+from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from msgspec import Struct
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -33,7 +34,7 @@ class Stats(Struct, frozen=True):
 
 
 @get("/stats", responses=problems(400, 503), operation_id="stats")
-async def stats(replica: Replica, reading: Reading) -> Response[Stats]:
+async def stats(replica: NamedDependency[Replica], reading: NamedDependency[Reading]) -> Response[Stats]:
     """Titles, copies, loans, events, and how far behind this replica is."""
     behind = lags(reading)
     found = numbers(replica.reader())
@@ -48,7 +49,7 @@ async def stats(replica: Replica, reading: Reading) -> Response[Stats]:
     "/metrics", operation_id="metrics",
     responses={200: ResponseSpec(str, description="Prometheus' text format.", media_type="text/plain")},
 )  # fmt: skip
-async def metrics(metrics: Metrics) -> Response[bytes]:
+async def metrics(metrics: NamedDependency[Metrics]) -> Response[bytes]:
     """Everything that is counted, in Prometheus' text format."""
     text = await asyncio.to_thread(metrics.text)
     return Response(text, media_type=CONTENT_TYPE_LATEST, headers={"Cache-Control": "no-store"})

@@ -1,0 +1,113 @@
+"""A query API in this process, without Kafka: its replica is filled from events as the followers would."""
+
+import asyncio
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, cast
+
+import httpx
+
+from inventory.projection import project
+from query_api.app import create_app
+from query_api.follow import Follower
+from query_api.front import Front
+from query_api.groups import GroupLags
+from query_api.history import Stored, put_events
+from query_api.metrics import Metrics
+from query_api.progress import Progress
+from query_api.reading import Reading
+from query_api.replica import Replica, create_replica
+from query_api.rows import put_rows
+from query_api.source import Source
+from query_api.waiting import Waiters
+from schemas.codec import encode
+from schemas.events import Event
+from schemas.http import Callers
+from schemas.partitions import partition_of
+from schemas.row import InventoryRow
+from schemas.settings import Settings
+from schemas.topics import Identity
+
+IDENTITY = Identity("cluster", "events", "changelog")
+PARTITIONS = 4
+
+
+class NoKafka:
+    """A source that answers for a store that ends where the replica does."""
+
+    partitions = PARTITIONS
+    events, changelog = "library.events", "library-projector-inventory-changelog"
+
+    def __init__(self, stock: "Stock") -> None:
+        self._stock = stock
+
+    def high_watermark(self, partition: int, timeout: float) -> int:
+        return self._stock.next[partition]
+
+
+class NoGroups:
+    """No consumer group."""
+
+    def lags(self) -> dict[str, dict[int, int]]:
+        return {"readers": {0: 3}}
+
+
+class Stock:
+    """Events, the rows they make, and a replica of both."""
+
+    def __init__(self, folder: Path, events: Iterable[Event] = ()) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.replica: Replica = create_replica(folder, IDENTITY, PARTITIONS)
+        self.next = [0] * PARTITIONS
+        self.rows: dict[str, InventoryRow] = {}
+        self.stored: list[Stored] = []
+        self.waiters = Waiters()
+        source, groups = cast(Source, NoKafka(self)), cast(GroupLags, NoGroups())
+        self.follower = Follower(source, folder, self.waiters.notify)
+        self.follower.replica, self.follower.trouble = self.replica, None
+        self.reading = Reading(source, self.follower, self.waiters)
+        self.app: Front = create_app(
+            self.reading, self.waiters, Metrics(self.reading, groups), Callers(Settings())
+        )
+        self.put(*events)
+
+    def put(self, *events: Event | tuple[str, bytes, int]) -> list[str]:
+        """Store events, or poison (ISBN, bytes, time); their positions."""
+        batch, changed = [], {}
+        for event in events:
+            isbn, value, at = (
+                event if isinstance(event, tuple) else (event.isbn, encode(event), event.timestamp)
+            )
+            kind = "unknown" if isinstance(event, tuple) else type(event).__name__
+            partition = partition_of(isbn, PARTITIONS)
+            offset, self.next[partition] = self.next[partition], self.next[partition] + 1
+            version = 1 + max((e.version for e in self.stored if e.isbn == isbn), default=0)
+            problem = "damaged" if isinstance(event, tuple) else None
+            stored = Stored(
+                partition, offset, isbn, version, at, kind, f"c{len(self.stored)}", value, problem
+            )
+            self.stored.append(stored)
+            batch.append(stored)
+            row = project(self.rows.get(isbn), isbn, version, offset, value)
+            self.rows[isbn] = changed[isbn] = row
+        ends = tuple(self.next)
+        after = Progress(ends, ends, ends, (True,) * PARTITIONS, ready=True)
+        with self.replica.batch(after) as db:
+            put_events(db, batch)
+            put_rows(db, changed.values())
+        self.waiters.notify(after)
+        return [f"{stored.partition}:{stored.offset}" for stored in batch]
+
+    def ask(self, path: str, method: str = "GET", headers: dict[str, str] | None = None) -> httpx.Response:
+        """One request."""
+
+        async def asked() -> httpx.Response:
+            async with self.client() as client:
+                return await client.request(method, path, headers=headers)
+
+        return asyncio.run(asked())
+
+    def client(self) -> httpx.AsyncClient:
+        """Asks the application, in this process."""
+        transport = httpx.ASGITransport(cast(Any, self.app), raise_app_exceptions=False)
+        return httpx.AsyncClient(transport=transport, base_url="http://localhost")

@@ -1,0 +1,72 @@
+"""When a replica may say that it has something."""
+
+from query_api.progress import Draft, Ends, Progress
+
+
+def read(progress: Progress, ends: Ends | None, **steps: int) -> Progress:
+    draft = Draft(progress)
+    for step, following in steps.items():
+        getattr(draft, step)(0, following)
+    return draft.done(ends)
+
+
+def test_a_new_replica_is_ready_at_both_ends():
+    ends = Ends((5,), (10,))
+    progress = read(Progress.none(1), ends, row_read=4, table_at=10, event_read=10)
+    assert not progress.ready
+    progress = read(progress, ends, row_read=5)
+    assert progress.ready
+    assert progress.complete
+    assert str(progress) == "0:9"
+
+
+def test_an_empty_store_is_ready_at_once():
+    progress = Draft(Progress.none(2)).done(Ends((0, 0), (0, 0)))
+    assert progress.ready
+    assert str(progress) == ""
+
+
+def test_in_the_middle_of_a_replay_it_is_not_ready_though_older_position_records_say_so():
+    ends = Ends((20,), (100,))
+    before = read(Progress.none(1), ends, row_read=9, table_at=100, event_read=100)
+    assert not before.complete
+    inside = read(before, ends, row_read=20, table_at=40)
+    assert inside.table == (40,)
+    assert not inside.ready
+    assert not inside.has({0: 50})
+    after = read(inside, ends, row_read=30, table_at=100)
+    assert after.ready
+    assert after.has({0: 99})
+
+
+def test_what_was_settled_never_falls():
+    ends = Ends((5,), (10,))
+    settled = read(Progress.none(1), ends, row_read=5, table_at=10, event_read=10)
+    replayed = read(settled, ends, row_read=6, table_at=3)
+    assert replayed.table == (10,)
+    assert replayed.ready
+
+
+def test_a_restart_has_to_catch_up_again_and_answers_meanwhile():
+    stored = Progress((5,), (10,), (10,), (True,))
+    ends = Ends((7,), (12,))
+    restarted = Draft(stored).done(ends)
+    assert restarted.complete
+    assert not restarted.ready
+    assert restarted.has({0: 9})
+    assert not restarted.has({0: 10})
+    assert read(restarted, ends, row_read=7, table_at=12, event_read=12).ready
+
+
+def test_rows_and_history_must_both_be_there():
+    ends = Ends((5,), (10,))
+    rows_only = read(Progress.none(1), ends, row_read=5, table_at=10, event_read=4)
+    assert rows_only.complete
+    assert not rows_only.ready
+    assert rows_only.has({0: 3})
+    assert not rows_only.has({0: 4})
+    assert str(rows_only) == "0:3"
+
+
+def test_without_kafka_nothing_becomes_ready():
+    assert not read(Progress.none(1), None, row_read=5, table_at=10, event_read=10).complete

@@ -1,0 +1,67 @@
+"""Searching and sorting without case and accents, in any script."""
+
+import pytest
+
+from query_api.texts import folded, has_words, phrases
+
+
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        ("Čapek", "capek"),
+        ("JURIĆ", "juric"),
+        ("Straße", "STRASSE"),
+        ("Øystein Ærø", "oystein aero"),
+        ("Łódź", "lodz"),
+        ("İstanbul ışık", "istanbul isik"),
+        ("Ёлка й", "елка и"),
+        ("Άνθρωπος", "ανθρωποσ"),
+        ("naïve", "naïve"),
+        ("Don't", "dont"),
+        ("ｆｕｌｌ", "full"),
+        ("مُحَمَّد", "محمد"),
+    ],
+)
+def test_case_and_accents_do_not_count(text: str, same: str):
+    assert folded(text) == folded(same)
+
+
+@pytest.mark.parametrize(("text", "other"), [("が", "か"), ("कि", "क"), ("bat", "bad")])
+def test_marks_that_make_another_letter_do_count(text: str, other: str):
+    assert folded(text) != folded(other)
+
+
+@pytest.mark.parametrize(
+    ("search", "found"),
+    [
+        ("elixir", True),
+        ("eli act", True),
+        ("ACTION", True),
+        ("juric sasa", True),
+        ("lixir", False),
+        ("elixir erlang", False),
+        ("---", False),
+        ("", False),
+    ],
+)
+def test_every_word_must_begin_a_word(search: str, found: bool):
+    assert has_words(search, "Elixir in Action", "Saša Jurić") is found
+
+
+@pytest.mark.parametrize(
+    ("search", "text"),
+    [
+        ("日本", "大日本帝国"),
+        ("นิยาย", "รวมนิยายไทย"),
+        ("война", "Война и мир"),
+        ("हिन्द", "हिन्दी व्याकरण"),
+        ("한국", "한국어 문법"),
+    ],
+)
+def test_scripts_of_all_kinds_are_found(search: str, text: str):
+    assert has_words(search, text)
+
+
+def test_unspaced_characters_are_found_in_their_order_only():
+    assert not has_words("本日", "日本")
+    assert phrases("日本") == ["日 本"]
