@@ -19,7 +19,7 @@ from projector.folding import PartitionFold
 from projector.metrics import Metrics
 from projector.security import broker_credentials
 from projector.store import MEMORY
-from projector.table import Table
+from projector.table import Table, Tables
 from schemas.settings import Settings
 from schemas.topics import TABLE, Identity, changelog_topic, events_topic, projector_group
 
@@ -75,6 +75,7 @@ def build(settings: Settings, index: int, identify: Callable[[], Identity]) -> A
         store="rocksdb+batch://",
         datadir=Path(settings.data_dir) / f"projector-{index}",
         Table=Table,
+        TableManager=Tables,
         topic_partitions=settings.partitions,
         topic_disable_leader=True,
         table_standby_replicas=0,

@@ -67,13 +67,15 @@ class Producer(driver.Producer):
             raise Stale(f"{topic} {partition} is not claimed by this worker")
         builders = [producer.create_batch()]
         for key, value in rows:
+            # aiokafka would take the first row of a batch whatever its size, for the broker to refuse
+            if len(value) > self.max_batch_size:
+                raise Lost(
+                    f"the row of {key.decode(errors='replace')} has {len(value)} bytes, the changelog takes "
+                    f"{self.max_batch_size}: the title has too many open loans, or too long ones"
+                )
             if builders[-1].append(timestamp=None, key=key, value=value) is None:
                 builders.append(producer.create_batch())
-                if builders[-1].append(timestamp=None, key=key, value=value) is None:
-                    raise Lost(
-                        f"the row of {key.decode(errors='replace')} has {len(value)} bytes, more than the "
-                        f"{self.max_batch_size} that the changelog takes: the title has too many open loans"
-                    )
+                builders[-1].append(timestamp=None, key=key, value=value)
         async with producer.transaction():
             sent = await asyncio.gather(
                 *[await producer.send_batch(builder, topic, partition=partition) for builder in builders]

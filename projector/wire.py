@@ -56,7 +56,7 @@ class WireRow:
             if not _two_times(times) or len(user) > 1 + _LONGEST_USER or not user.isascii():
                 return None
             wire.loans[user] = user + times
-        return wire if len(wire.loans) == len(row.loans) and _one_time(updated_at) else None
+        return wire if len(wire.loans) == len(row.loans) else None
 
     @classmethod
     def added(cls, isbn: bytes, value: bytes) -> "WireRow | None":
@@ -190,7 +190,7 @@ def _after_text(value: bytes, at: int) -> int:
     """Where the text at ``at`` ends; 0: it is broken, or ``at`` is 0 already."""
     length, start = _number(value, at)
     end = start + length
-    if not at or length < 0 or end > len(value):
+    if not at or length < 0:
         return 0
     try:
         value[start:end].decode()

@@ -1,0 +1,106 @@
+"""A projector that breaks where a test wants it: ``LIBRARY_TEST_FAULTS="die:after-append:3 session:6"``.
+
+``die:PLACE:N`` kills the process at the Nth passing of PLACE; ``session:SECONDS`` shortens the group's
+session; ``batch:EVENTS`` makes batches small; ``fold:loans`` folds with another rule (see ``_other_fold``).
+"""
+
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
+from projector import __main__, app, changelog, fetching, store, table
+from schemas.command_line import run
+
+_PLACES: dict[str, tuple[type, str, bool]] = {
+    "before-append": (changelog.Producer, "append", False),
+    "after-append": (changelog.Producer, "append", True),
+    "after-store": (store.Store, "write", True),
+    "before-commit": (fetching.ConsumerThread, "_commit", False),
+    "after-commit": (fetching.ConsumerThread, "_commit", True),
+    "after-claim": (table.Table, "claim", True),
+}
+
+
+def _die(place: str, passing: str) -> None:
+    owner, name, after = _PLACES[place]
+    left = int(passing)
+    original = getattr(owner, name)
+
+    def count() -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    async def waited(*args: Any, **kwargs: Any) -> Any:
+        if not after:
+            count()
+        result = await original(*args, **kwargs)
+        if after:
+            count()
+        return result
+
+    def direct(*args: Any, **kwargs: Any) -> Any:
+        result = original(*args, **kwargs)
+        count()
+        return result
+
+    setattr(owner, name, direct if name == "write" else waited)
+
+
+def _session(seconds: str) -> None:
+    _configured(lambda conf: setattr(conf, "broker_session_timeout", float(seconds)))
+
+
+def _batch(events: str) -> None:
+    _configured(lambda conf: setattr(conf, "broker_max_poll_records", int(events)))
+
+
+def _configured(change: Callable[[Any], None]) -> None:
+    build = app.build
+
+    def changed(*args: Any) -> app.App:
+        built = build(*args)
+        change(built.conf)
+        return built
+
+    app.build = changed
+
+
+def _other_fold(_: str) -> None:
+    """As if the next release wrote, behind the author, how often a title was ever lent."""
+    from msgspec.structs import replace
+
+    from inventory import projection
+    from projector import folding, wire
+    from schemas.events import BookBorrowed
+
+    plain = projection.fold
+
+    def counting(row: Any, version: int, event: Any) -> Any:
+        after = plain(row, version, event)
+        if after is row:
+            return after
+        lent = 0 if row is None or version == 1 else int(row.author.rpartition("#")[2])
+        lent += isinstance(event, BookBorrowed)
+        return replace(after, author=f"{after.author.partition('#')[0]}#{lent}")
+
+    projection.fold = counting
+    # The quick way does not know the new rule: this is what a changed contract does too
+    wire._knows_the_contract = lambda: False
+    assert folding.project is projection.project
+
+
+_FAULTS: dict[str, Callable[..., None]] = {
+    "die": _die,
+    "session": _session,
+    "batch": _batch,
+    "fold": _other_fold,
+}
+
+if __name__ == "__main__":
+    for fault in os.environ["LIBRARY_TEST_FAULTS"].split():
+        name, *arguments = fault.split(":")
+        _FAULTS[name](*arguments)
+    run(__main__.projector, "projector")

@@ -1,0 +1,73 @@
+"""The table is exact, whatever happens to the workers: against the real broker, row by row."""
+
+import random
+
+import pytest
+
+from tests.projector.events import EventStore
+from tests.projector.exact import assert_exact, in_changelog, lag, until_caught_up
+from tests.waiting import eventually
+
+
+def test_killed_again_and_again_with_aborted_transactions(settings, crew):
+    store = EventStore(settings)
+    chance = random.Random(7)
+    for _ in range(4):
+        worker = crew.start(faults="batch:50")
+        store.append(300, transaction=chance.choice([1, 5, 50]), aborted=0.2)
+        worker.until_ready()
+        enough = chance.randrange(40, 300)
+        eventually(lambda enough=enough: lag(settings) < enough)
+        worker.kill()
+        store.append(100, transaction=1, aborted=0.2)
+    crew.start()
+    assert_exact(settings)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "before-append:2",
+        "after-append:2",
+        "after-store:2",
+        "before-commit:2",
+        "after-commit:1",
+        "after-claim:1",
+    ],
+)
+def test_killed_in_the_write_window(settings, crew, fault):
+    store = EventStore(settings)
+    store.append(400, transaction=10, aborted=0.2)
+    assert crew.start(faults=f"batch:20 die:{fault}").ended() == -9
+    store.append(50)
+    crew.start()
+    assert_exact(settings)
+
+
+def test_a_worker_frozen_before_its_first_write_cannot_write_old_rows_over_newer_ones(settings, crew):
+    store = EventStore(settings)
+    frozen = crew.start(0, "session:6").until_ready()
+    frozen.freeze()
+    # The broker answers the fetch that waits, so the frozen worker has these events already
+    store.append(200)
+    crew.start(1, "session:6")
+    until_caught_up(settings)
+    store.append(200)
+    until_caught_up(settings)
+    frozen.thaw()
+    # It must end by itself, so that its supervisor starts a sound one
+    assert frozen.ended() not in (0, 65)
+    store.append(100)
+    assert_exact(settings)
+    assert in_changelog(settings).went_back == 0
+
+
+def test_partitions_that_never_had_a_commit(settings, crew):
+    """A restart once resumed them behind their first events."""
+    crew.start().until_ready().kill()
+    store = EventStore(settings)
+    store.append(300, transaction=3)
+    crew.start().until_ready().kill()
+    store.append(300, transaction=3)
+    crew.start()
+    assert_exact(settings)

@@ -1,0 +1,285 @@
+"""The quick fold is the plain fold: same rows, byte for byte, whatever stands in the event store."""
+
+from itertools import islice
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from benchmarks.workload import happenings
+from inventory.fold import Gap
+from inventory.projection import project
+from projector import folding
+from projector.folding import PartitionFold
+from projector.wire import WireRow
+from schemas.codec import decode, encode
+from schemas.events import (
+    BookAdded,
+    BookBorrowed,
+    BookRemoved,
+    BookReturned,
+    CopiesAdded,
+    CopiesWithdrawn,
+    DetailsCorrected,
+    LoanRenewed,
+)
+from schemas.keys import event_key
+from schemas.row import InventoryRow, Loan
+
+ISBN = "9780000000002"
+OTHER = "9780000000019"
+NOW = 1_763_900_000_000
+
+times = st.one_of(
+    *[st.integers(NOW, NOW + 10**9)] * 4,
+    st.sampled_from([0, -1, 63, 2**34 - 1, 2**34, 2**41 - 1, 2**41, 2**62, -(2**40)]),
+)
+users = st.sampled_from(["ann", "bob"] * 6 + ["", "Žofie", "x" * 63, "x" * 64, "日" * 21, "\x7f"])
+texts = st.sampled_from(["", "Elixir", "日本", "t" * 63, "t" * 64, "t" * 4095, "t" * 4096])
+copies = st.sampled_from([1, 2, 3, 63, 64, 4095, 4096, 10**6, -1, 0])
+isbns = st.sampled_from([ISBN] * 15 + [OTHER])
+events = st.one_of(
+    *[st.builds(BookBorrowed, isbns, users, times, times)] * 3,
+    *[st.builds(BookReturned, isbns, users, times)] * 3,
+    *[st.builds(LoanRenewed, isbns, users, times, times)] * 2,
+    st.builds(BookAdded, isbns, texts, texts, copies, times),
+    st.builds(CopiesAdded, isbns, copies, times),
+    st.builds(CopiesWithdrawn, isbns, copies, st.just("lost"), times, st.none() | users),
+    st.builds(DetailsCorrected, isbns, texts, texts, times),
+    st.builds(BookRemoved, isbns, times),
+)
+rows = st.builds(
+    InventoryRow,
+    st.just(ISBN), texts, texts, st.integers(0, 3), st.integers(0, 2),
+    st.lists(st.builds(Loan, users, times, times), max_size=3).map(tuple),
+    st.just(False), st.sampled_from([1, 62, 63, 64, 8191]), times,
+)  # fmt: skip
+
+
+@st.composite
+def values(draw) -> bytes:
+    """Events as encoded, about half of them damaged a little."""
+    value = bytearray(encode(draw(events)))
+    match draw(st.integers(0, 13)):
+        case 0:
+            del value[draw(st.integers(0, len(value))) :]
+        case 1:
+            value += b"\x00"
+        case 2:
+            # Numbers in more bytes than needed say the same, but are not how a row is written
+            place = draw(st.integers(19, max(19, len(value) - 1)))
+            value[place : place + 1] = [value[place] | 0x80, 0]
+        case 3:
+            place = -draw(st.integers(1, 13))
+            value[place] = draw(st.sampled_from([0, 1, 0x7F, 0x80, 0xFF]))
+        case 4:
+            value[draw(st.integers(0, len(value) - 1))] = draw(st.integers(0, 255))
+        case 5:
+            del value[19:20]
+        case 6:
+            value[19:20] = bytes([value[19] ^ 1]) if len(value) > 19 else b""
+        case 7:
+            value[20:21] = b"\xff"
+    return bytes(value)
+
+
+LENT = InventoryRow(ISBN, "t", "a", 2, 1, (Loan("ann", NOW, NOW + 5),), False, 2, NOW)
+ALL_LENT = replace(LENT, quantity=1, available=0)
+BY_ANN, BY_BOB = encode(BookBorrowed(ISBN, "ann", NOW, NOW)), encode(BookBorrowed(ISBN, "bob", NOW, NOW))
+RETURNED, RENEWED = encode(BookReturned(ISBN, "ann", NOW)), encode(LoanRenewed(ISBN, "ann", NOW, NOW))
+MORE = encode(CopiesAdded(ISBN, 1, NOW))
+CORRECTED = encode(DetailsCorrected(ISBN, "t", "a", NOW))
+LONG_TIME = encode(BookReturned(ISBN, "ann", 0))[:-1] + b"\x80\x80\x80\x80\x80\x00"
+
+
+@pytest.mark.parametrize("row", [LENT, ALL_LENT], ids=["lent", "all lent"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        BY_BOB,
+        pytest.param(BY_ANN, id="a second copy"),
+        RETURNED,
+        pytest.param(encode(BookReturned(ISBN, "bob", NOW)), id="no such loan to return"),
+        RENEWED,
+        pytest.param(encode(LoanRenewed(ISBN, "bob", NOW, NOW)), id="no such loan to renew"),
+        MORE,
+        CORRECTED,
+        encode(CopiesAdded(ISBN, 8192, NOW)),
+        encode(CopiesAdded(ISBN, -1, NOW)),
+        pytest.param(BY_BOB[:-1], id="truncated"),
+        pytest.param(BY_BOB + b"\x00", id="bytes behind"),
+        pytest.param(RETURNED[:-1], id="truncated return"),
+        pytest.param(RETURNED + b"\x00", id="bytes behind a return"),
+        pytest.param(RENEWED + b"\x00", id="bytes behind a renewal"),
+        pytest.param(MORE + b"\x00", id="bytes behind copies"),
+        pytest.param(CORRECTED + b"\x00", id="bytes behind a correction"),
+        pytest.param(LONG_TIME, id="a number in too many bytes"),
+        pytest.param(BY_BOB[:20] + b"\xff" + BY_BOB[21:], id="a user that is no text"),
+        pytest.param(BY_BOB[:19] + b"\x07" + BY_BOB[20:], id="a negative length"),
+        pytest.param(MORE[:19] + MORE[20:], id="no quantity"),
+        pytest.param(MORE[:19] + b"\x82\x00" + MORE[20:], id="a quantity in too many bytes"),
+        pytest.param(CORRECTED[:20] + b"\xff" + CORRECTED[21:], id="a title that is no text"),
+        pytest.param(CORRECTED[:19] + b"\x82\x00" + CORRECTED[20:], id="a length in too many bytes"),
+        pytest.param(CORRECTED[:19] + b"\x01" + CORRECTED[20:], id="a title of negative length"),
+        pytest.param(CORRECTED[:19] + b"\x7e" + CORRECTED[20:], id="a title longer than the event"),
+        pytest.param(encode(BookReturned(OTHER, "ann", NOW)), id="another title's return"),
+        pytest.param(encode(CopiesAdded(OTHER, 1, NOW)), id="another title's copies"),
+        b"",
+        b"\0\0\0\0\x03",
+    ],
+)
+def test_one_event_on_a_row(row, value):
+    _compare(row, value)
+
+
+@settings(max_examples=400, deadline=None)
+@given(rows, values())
+def test_one_event_on_any_row(row, value):
+    _compare(row, value)
+
+
+def _compare(row, value):
+    wire = WireRow.of(row)
+    if wire is None:
+        return
+    assert wire.encoded() == encode(row)
+    if wire.apply(value):
+        assert wire.encoded() == encode(project(row, ISBN, row.version + 1, 0, value))
+        assert wire.following == event_key(ISBN, row.version + 2)
+    else:
+        assert wire.encoded() == encode(row)
+
+
+FIRST = encode(BookAdded(ISBN, "t", "a", 1, NOW))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        FIRST,
+        FIRST[:-1],
+        FIRST + b"\x00",
+        pytest.param(FIRST[:23] + FIRST[24:], id="no quantity"),
+        pytest.param(FIRST[:20] + b"\xff" + FIRST[21:], id="a title that is no text"),
+        encode(BookAdded(OTHER, "t", "a", 1, NOW)),
+        encode(BookAdded(ISBN, "t", "a", -1, NOW)),
+        encode(BookAdded(ISBN, "t", "a", 1, 0)),
+        RETURNED,
+    ],
+)
+def test_a_first_event(value):
+    _compare_first(value)
+
+
+@settings(max_examples=200, deadline=None)
+@given(values())
+def test_any_first_event(value):
+    _compare_first(value)
+
+
+def _compare_first(value):
+    wire = WireRow.added(ISBN.encode(), value)
+    if wire is not None:
+        assert wire.encoded() == encode(project(None, ISBN, 1, 0, value))
+
+
+sequences = st.lists(
+    st.tuples(st.none() | values(), st.sampled_from(["next"] * 12 + ["again", "first"])),
+    min_size=1,
+    max_size=20,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(sequences, st.integers(1, 10))
+def test_it_equals_the_plain_fold(sequence, size):
+    added = encode(BookAdded(ISBN, "Elixir in Action", "Saša Jurić", 3, NOW))
+    records, version = [(0, event_key(ISBN, 1), added)], 1
+    for offset, (value, which) in enumerate(sequence, 1):
+        version = {"next": version + 1, "again": max(1, version - 1), "first": 1}[which]
+        records.append((offset, event_key(ISBN, version), value))
+    plain: InventoryRow | None = None
+    table: dict[bytes, bytes] = {}
+    fold = PartitionFold(table.get)
+    for start in range(0, len(records), size):
+        batch = records[start : start + size]
+        try:
+            for offset, key, value in batch:
+                plain = project(plain, ISBN, int(key[14:]), offset, value)
+        except Gap:
+            with pytest.raises(Gap):
+                fold.fold(batch)
+            return
+        table.update(fold.fold(batch).rows)
+        assert table == {ISBN.encode(): encode(plain)}
+
+
+def test_it_equals_the_plain_fold_over_a_librarys_life(monkeypatch):
+    monkeypatch.setattr(folding, "KEPT", 20)
+    table: dict[bytes, bytes] = {}
+    plain: dict[bytes, InventoryRow] = {}
+    fold = PartitionFold(table.get)
+    life = happenings(100, seed=3)
+    for _ in range(30):
+        batch = []
+        for offset, happened in enumerate(islice(life, 100)):
+            isbn, value = happened.event.isbn, encode(happened.event)
+            batch.append((offset, event_key(isbn, happened.version), value))
+            row = plain.get(isbn.encode())
+            plain[isbn.encode()] = project(row, isbn, happened.version, offset, value)
+        table.update(fold.fold(batch).rows)
+    assert table == {isbn: encode(row) for isbn, row in plain.items()}
+
+
+def test_nearly_all_events_take_the_quick_way(monkeypatch):
+    plainly = []
+    monkeypatch.setattr(folding, "project", lambda *given: plainly.append(given) or project(*given))
+    fold = PartitionFold({}.get)
+    for happened in islice(happenings(100, seed=3), 2000):
+        fold.fold([(0, event_key(happened.event.isbn, happened.version), encode(happened.event))])
+    assert len(plainly) < 2000 * 0.06
+
+
+def test_a_title_is_written_once_a_batch_in_its_last_state():
+    borrowed = [
+        (n, event_key(ISBN, n), encode(BookBorrowed(ISBN, f"user{n}", NOW, NOW))) for n in range(2, 9)
+    ]
+    added = (1, event_key(ISBN, 1), encode(BookAdded(ISBN, "t", "a", 10, NOW)))
+    (row,) = PartitionFold({}.get).fold([added, *borrowed]).rows.values()
+    assert (decode(row).version, decode(row).available) == (8, 3)
+
+
+def test_events_that_are_known_change_nothing():
+    added = (0, event_key(ISBN, 1), encode(BookAdded(ISBN, "t", "a", 10, NOW)))
+    lent = (1, event_key(ISBN, 2), encode(BookBorrowed(ISBN, "ann", NOW, NOW)))
+    table: dict[bytes, bytes] = {}
+    table.update(PartitionFold(table.get).fold([added, lent]).rows)
+    assert PartitionFold(table.get).fold([lent]).rows == {}
+    # Version 1 starts the row anew, so that a replay computes it with today's fold
+    assert PartitionFold(table.get).fold([added]).rows != {}
+
+
+def test_a_missing_event_ends_the_worker():
+    with pytest.raises(Gap, match="version 3 follows 0"):
+        PartitionFold({}.get).fold([(5, event_key(ISBN, 3), encode(BookReturned(ISBN, "ann", NOW)))])
+
+
+@pytest.mark.parametrize(
+    "key", [b"9780000000002", b"978000000000X/1", b"9780000000002/0", b"", None, b"__position__"]
+)
+def test_a_key_that_names_no_title_stops_the_batch_there(key):
+    added = encode(BookAdded(ISBN, "t", "a", 10, NOW))
+    folded = PartitionFold({}.get).fold(
+        [(7, event_key(ISBN, 1), added), (8, key, added), (9, event_key(OTHER, 1), added)]
+    )
+    assert list(folded.rows) == [ISBN.encode()]
+    assert folded.stopped is not None
+    assert folded.stopped.offset == 8
+
+
+def test_the_quick_way_is_off_under_schemas_it_does_not_know(monkeypatch):
+    monkeypatch.setattr("projector.wire._knows_the_contract", lambda: False)
+    value = encode(BookAdded(ISBN, "t", "a", 10, NOW))
+    assert WireRow.added(ISBN.encode(), value) is None
+    assert WireRow.of(project(None, ISBN, 1, 0, value)) is None
