@@ -13,6 +13,7 @@ COMMANDS = {
     "copies": "producer.changing:copies",
     "correct": "producer.changing:correct",
     "import": "producer.importing.command:import_",
+    "gateway": "producer.serving:gateway",
 }
 """Where each command is, in the order that ``--help`` lists them."""
 

@@ -1,0 +1,119 @@
+"""The gateway: commands from many callers, carried out by one lane for each partition."""
+
+import asyncio
+import logging
+import threading
+from asyncio import Future
+from collections.abc import Callable
+from typing import Any
+
+from producer.http_answers import FULL, RETRY, STOPPING
+from producer.lanes import Full, Lane
+from producer.outcomes import Outcome, OutcomeUnknown, Receipt, Submitted, Unwritable
+from producer.snapshot import Snapshot, binding
+from producer.writer import Writer
+from schemas.partitions import partition_of
+from schemas.problem import Problem
+from schemas.settings import Settings
+
+log = logging.getLogger(__name__)
+
+DRAINING = 12.0
+"""Seconds that a stop waits for what was accepted; after them its outcome is called unknown."""
+LEAVING = 3.0
+"""Seconds that a lane is given to hand its partition over."""
+
+
+class Gateway:
+    """Owns the partitions while it runs. For the event loop that runs ``start``, and no other thread."""
+
+    def __init__(self, settings: Settings, observe: Callable[[int, float], None]) -> None:
+        self.settings, self._observe = settings, observe
+        self.lanes: list[Lane] = []
+        self.stopping = False
+        self._pending: set[Future[Any]] = set()
+        self._bound_to, self._asking = "", threading.Lock()
+
+    def start(self) -> None:
+        """Begin to read all partitions; commands are taken at once, and wait for that."""
+        loop = asyncio.get_running_loop()
+        for partition in range(self.settings.partitions):
+            self.lanes.append(Lane(self._writer_of(partition), self.settings.deadline, loop, self._observe))
+        for lane in self.lanes:
+            lane.start()
+
+    async def submit(self, submitted: Submitted) -> Outcome:
+        """Carry a command out. Raises Problem 503: nothing was done, there is too much to do already."""
+        lane = self.lanes[partition_of(submitted.command.isbn, self.settings.partitions)]
+        outcome: Outcome = await self._answered(lane.submit, submitted)
+        return outcome
+
+    async def look_up(self, command_id: str, isbn: str | None) -> list[Receipt] | Unwritable | OutcomeUnknown:
+        """Receipts of accepted commands with this id, of one title or of all. Raises as ``submit``.
+
+        None: no such command was accepted, and no attempt that was begun before can be any more.
+        """
+        lanes = self.lanes if isbn is None else [self.lanes[partition_of(isbn, self.settings.partitions)]]
+        receipts = []
+        for found in await asyncio.gather(*(self._answered(lane.look_up, command_id) for lane in lanes)):
+            if not isinstance(found, list):
+                return found  # type: ignore[no-any-return]
+            receipts += [receipt for receipt in found if isbn in (None, receipt.isbn)]
+        return receipts
+
+    @property
+    def open(self) -> int:
+        """How much was accepted and is not answered yet."""
+        return len(self._pending)
+
+    def troubles(self) -> dict[int, str]:
+        """Partitions that can't be written at the moment, and why."""
+        found = {}
+        for partition, lane in enumerate(self.lanes):
+            trouble = lane.trouble if lane.alive else "its thread has ended"
+            if trouble is not None:
+                found[partition] = trouble
+        return found
+
+    async def drain(self) -> None:
+        """Take nothing more, and return when all that was accepted is answered."""
+        self.stopping = True
+        end = asyncio.get_running_loop().time() + DRAINING
+        while self._pending and asyncio.get_running_loop().time() < end:
+            await asyncio.sleep(0.01)
+        if self._pending:
+            log.warning("stopping with %d outcomes unknown", len(self._pending))
+        for future in self._pending:
+            if not future.done():
+                future.set_result(OutcomeUnknown("the gateway is stopping"))
+
+    async def stop(self) -> None:
+        """Give the partitions up."""
+        self.stopping = True
+        for lane in self.lanes:
+            lane.stop()
+        await asyncio.gather(*(asyncio.to_thread(lane.join, LEAVING) for lane in self.lanes))
+
+    async def _answered(self, put: Any, what: Submitted | str) -> Any:
+        if self.stopping:
+            raise Problem(
+                503, STOPPING, "nothing was done, the gateway is stopping: try again", headers=RETRY
+            )
+        try:
+            future = put(what)
+        except Full as error:
+            detail = "nothing was done, too many commands are waiting: try again"
+            raise Problem(503, FULL, detail, headers=RETRY) from error
+        self._pending.add(future)
+        try:
+            return await future
+        finally:
+            self._pending.discard(future)
+
+    def _writer_of(self, partition: int) -> Callable[[], Writer]:
+        def make() -> Writer:
+            with self._asking:
+                self._bound_to = self._bound_to or binding(self.settings)
+            return Writer(self.settings, partition, Snapshot(self.settings, partition, self._bound_to))
+
+        return make
