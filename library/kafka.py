@@ -18,6 +18,7 @@ from library.kafka_properties import JVM, as_text, one_node
 from library.launch import dying_with_me
 from library.lines import said
 from library.ports import HOST, free_port, is_free, require_free
+from library.unclean import as_controller, end_old_session, was_killed
 
 
 class KafkaFailed(Exception):
@@ -46,18 +47,22 @@ class Node(Struct, frozen=True, kw_only=True):
 def prepare(node: Node, environment: Mapping[str, str]) -> list[str]:
     """The command that runs the broker; its directory is formatted and configured.
 
-    Raises NoJars, NoJava, PortInUse, KafkaFailed.
+    After a kill that takes a second more: see ``library.unclean``. Raises NoJars, NoJava, PortInUse,
+    KafkaFailed.
     """
     require_free(node.port, "Kafka", "--kafka-port")
     node.home.mkdir(parents=True, exist_ok=True)
     _refuse_newer(node)
     base = program(node.java, environment)
+    properties = one_node(node.data, node.port, _controller_port(node), node.durability)
     config = node.home / "server.properties"
-    config.write_text(
-        as_text(one_node(node.data, node.port, _controller_port(node), node.durability)), "utf-8"
-    )
+    config.write_text(as_text(properties), "utf-8")
     if not (node.data / "meta.properties").exists():
         _format(node, base, config)
+    elif was_killed(node.data):
+        alone = node.home / "controller.properties"
+        alone.write_text(as_text(as_controller(properties)), "utf-8")
+        end_old_session(base, alone)
     return [*base, *keep_classes(base[0], jars.cache(environment)), "kafka.Kafka", str(config)]
 
 
