@@ -159,6 +159,7 @@ class Writer:
     def _own(self, deadline: Deadline) -> None:
         if self.fence.claimed:
             return
+        self.fence.prepare(deadline)
         if self.state is None:
             self.state = WriteState() if self._snapshot is None else self._snapshot.load()
             # Without the fence at first, which is then held only for what was written meanwhile

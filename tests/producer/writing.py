@@ -1,0 +1,81 @@
+"""Commands for writers, and what stands in the log afterwards."""
+
+from collections.abc import Iterator
+from uuid import uuid4
+
+from confluent_kafka import Consumer, Message, Producer, TopicPartition
+
+from inventory.commands import AddBook, Command, checked
+from producer.outcomes import Accepted, Outcome, Refused, Submitted, submit
+from producer.writer import Writer
+from schemas.kafka import client_config, reading_config
+from schemas.records import Recorded, recorded
+from schemas.settings import Settings
+from schemas.topics import events_topic
+
+ISBN, OTHER = "9781593275846", "9781680502992"
+ADD = AddBook(ISBN, "Elixir in Action", "Sasa Juric", 3)
+SECONDS = 20.0
+
+
+def command(what: Command, command_id: str | None = None) -> Submitted:
+    """As a caller would hand it over, with an id of its own unless one is given."""
+    return submit(command_id or uuid4().hex, checked(what))
+
+
+def run(writer: Writer, *what: Command) -> list[Outcome]:
+    """The outcomes of commands that were never given before, in one batch."""
+    return writer.execute([command(one) for one in what], SECONDS)
+
+
+def accepted(outcome: Outcome) -> Accepted:
+    assert isinstance(outcome, Accepted), outcome
+    return outcome
+
+
+def refused(outcome: Outcome) -> str:
+    """The code of what must be a refusal."""
+    assert isinstance(outcome, Refused), outcome
+    return outcome.rejection.code
+
+
+def log_of(settings: Settings, partition: int = 0) -> list[Message]:
+    """All committed records of a partition."""
+    consumer = Consumer(reading_config(settings) | {"group.id": "test"})
+    consumer.assign([TopicPartition(events_topic(settings), partition, 0)])
+    try:
+        return list(_until_the_end(consumer))
+    finally:
+        consumer.close()
+
+
+def history(settings: Settings, isbn: str = ISBN) -> list[Recorded]:
+    """A title's events, of a system with one partition."""
+    events = [recorded(message) for message in log_of(settings)]
+    return [event for event in events if event.event.isbn == isbn]
+
+
+def types(settings: Settings, isbn: str = ISBN) -> list[str]:
+    """The types of a title's events; their versions are 1, 2, 3 …"""
+    events = history(settings, isbn)
+    assert [event.version for event in events] == list(range(1, len(events) + 1))
+    return [event.type for event in events]
+
+
+def foreign(settings: Settings, transactional_id: str | None = None) -> Producer:
+    """A producer that knows nothing of the fence."""
+    config = client_config(settings)
+    if transactional_id is None:
+        return Producer(config)
+    producer = Producer(config | {"transactional.id": transactional_id, "transaction.timeout.ms": 60_000})
+    producer.init_transactions(SECONDS)
+    return producer
+
+
+def _until_the_end(consumer: Consumer) -> Iterator[Message]:
+    while True:
+        message = consumer.poll(SECONDS)
+        assert message is not None, "the log can't be read to its end"
+        if message.error() is not None:
+            return
+        yield message
