@@ -97,6 +97,7 @@ class Child:
         if self._life is not None:
             await self._life
         self._enter(State.STOPPED)
+        log.info("%s has stopped", self.program.name)
 
     def kill(self) -> None:
         """End it by force, now."""

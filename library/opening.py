@@ -136,6 +136,7 @@ class Telling:
 
     def failed(self, error: Ending) -> None:
         """Let whoever waits end with the same."""
+        log.error("the system ends: %s", error.message)
         self._tell(error=error.message, code=error.exit_code)
 
     def _tell(self, **what: object) -> None:

@@ -2,6 +2,8 @@
 
 import fcntl
 import os
+import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -110,20 +112,14 @@ def clean_up(data_dir: Path, patience: float = 10.0) -> list[Ran]:
 
     Only for the owner of ``data_dir``.
     """
-    import psutil
-
     run = read_run(data_dir)
     left = [known for known in run.processes if lives(known)] if run else []
-    processes = []
-    for known in left:
-        try:
-            processes.append(psutil.Process(known.pid))
-            processes[-1].terminate()
-        except psutil.NoSuchProcess:
-            continue
-    _, stubborn = psutil.wait_procs(processes, timeout=patience)
-    for process in stubborn:
-        process.kill()
-    psutil.wait_procs(stubborn, timeout=patience)
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for known in left:
+            if lives(known):
+                os.kill(known.pid, number)
+        give_up = time.monotonic() + patience
+        while any(lives(known) for known in left) and time.monotonic() < give_up:
+            time.sleep(0.02)
     remove_run(data_dir)
     return left

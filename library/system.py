@@ -14,6 +14,9 @@ from schemas.command_line import Ending, loaded, setting_flags, with_settings
 if TYPE_CHECKING:
     from schemas.settings import Settings
 
+STOP_PATIENCE = 90.0
+"""Seconds; longer than the parts' own patience, one after the other."""
+
 
 @click.command()
 @setting_flags(
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
 )
 @click.option("--detach", "-d", is_flag=True, help="Return when the system is ready; it goes on behind.")
 @click.option("--tell", type=int, hidden=True)
-def up(detach: bool, tell: int | None, **flags: Any) -> None:
+def up(detach: bool, tell: int | None, **flags: Any) -> int:
     """Start the whole system on this machine.
 
     That is Kafka, the projector, the query API and the gateway. What it keeps is under --data-dir; started
@@ -60,37 +63,34 @@ def up(detach: bool, tell: int | None, **flags: Any) -> None:
             open_here(settings, embedded, telling.say, telling.ready)
         except Ending as error:
             telling.failed(error)
-            raise
+            return error.exit_code
     elif detach:
         open_behind(flags, settings, _say)
         on_ready()
     else:
         open_here(settings, embedded, _say, on_ready)
+    return exits.DONE
 
 
 @click.command()
 @with_settings("data_dir")
 def down(settings: "Settings") -> None:
     """Stop it; what it keeps stays."""
-    import psutil
-
     from library.control import NotRunning, connected
+    from library.runfile import lives, ran
 
     data_dir = Path(settings.data_dir)
     try:
         with connected(data_dir) as control:
-            supervisor = control.ask("stop")["pid"]
+            supervisor = ran("supervisor", control.ask("stop")["pid"])
     except NotRunning as error:
         raise _no_system(data_dir) from error
-    try:
-        # Longer than the children's patience, one after the other
-        psutil.Process(supervisor).wait(timeout=90)
-    except psutil.NoSuchProcess:
-        return
-    except psutil.TimeoutExpired as error:
-        raise Ending(
-            exits.FAILED, f"the system (process {supervisor}) does not stop; see {data_dir / 'logs'}"
-        ) from error
+    give_up = time.monotonic() + STOP_PATIENCE
+    while supervisor and lives(supervisor):
+        if time.monotonic() > give_up:
+            logs = data_dir / "logs"
+            raise Ending(exits.FAILED, f"process {supervisor.pid} does not stop the system; see {logs}")
+        time.sleep(0.02)
 
 
 @click.command()

@@ -172,7 +172,7 @@ def test_what_a_killed_supervisor_left_is_ended_but_never_another_process_of_its
             )
         )  # fmt: skip
         assert clean_up(tmp_path) == [old]
-        assert left.poll() is not None
+        assert left.wait(10) == -signal.SIGTERM
         assert foreign.poll() is None
         assert read_run(tmp_path) is None
     finally:
