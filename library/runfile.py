@@ -1,11 +1,11 @@
 """``run.json``: what a ready system says of itself, and what a killed one left behind."""
 
+import contextlib
 import fcntl
 import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -40,7 +40,7 @@ class Run(Struct, frozen=True, kw_only=True):
     processes: list[Ran] = []
 
 
-@contextmanager
+@contextlib.contextmanager
 def owned(data_dir: Path) -> Iterator[None]:
     """Be the only system in ``data_dir``. Raises AlreadyRunning.
 
@@ -116,8 +116,9 @@ def clean_up(data_dir: Path, patience: float = 10.0) -> list[Ran]:
     left = [known for known in run.processes if lives(known)] if run else []
     for number in (signal.SIGTERM, signal.SIGKILL):
         for known in left:
-            if lives(known):
-                os.kill(known.pid, number)
+            with contextlib.suppress(ProcessLookupError):
+                if lives(known):
+                    os.kill(known.pid, number)
         give_up = time.monotonic() + patience
         while any(lives(known) for known in left) and time.monotonic() < give_up:
             time.sleep(0.02)
