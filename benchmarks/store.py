@@ -52,11 +52,11 @@ def record(happened: Happened, number: int) -> Record:
 class Appender:
     """Appends to one partition in transactions, as the gateway does, but alone and unfenced."""
 
-    def __init__(self, settings: Settings, partition: int) -> None:
+    def __init__(self, settings: Settings, partition: int, linger_ms: int = 1000) -> None:
         self._topic, self._partition = events_topic(settings), partition
         name = f"{settings.name}.benchmark-{partition}"
         # A commit sends what is there at once; before that a record should not go alone
-        config = client_config(settings) | {"transactional.id": name, "linger.ms": 1000}
+        config = client_config(settings) | {"transactional.id": name, "linger.ms": linger_ms}
         self._producer = Producer(config)
         self._producer.init_transactions(30)
         self._open = 0
@@ -72,7 +72,7 @@ class Appender:
             new.key,
             self._partition,
             timestamp=new.timestamp,
-            headers=new.headers,
+            headers=list(new.headers),
         )
         return self._open
 

@@ -1,0 +1,146 @@
+"""Who takes part in the rebuild: what each is started as, and where its rows and offsets are."""
+
+import os
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from uuid import uuid4
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient, NewTopic
+from msgspec import Struct
+
+from benchmarks.processes import Processes, python
+from benchmarks.waiting import until
+from library.java import find_java
+from schemas.kafka import client_config
+from schemas.settings import Settings
+from schemas.topics import changelog_topic, ensure_topics, events_topic, projector_group, topic_configs
+
+JAR = Path(__file__).parent / "kafka_streams" / "target" / "peer.jar"
+STOCK_EVENTS = 100_000
+VARIANTS = [
+    ("kafka-streams-linger-0", "--linger-ms", "0"),
+    ("kafka-streams-cached-linger-0", "--cached", "true", "--linger-ms", "0"),
+    ("kafka-streams-2-threads", "--threads", "2"),
+    ("kafka-streams-cached-2-threads", "--cached", "true", "--threads", "2"),
+]
+
+
+class Entry(Struct, frozen=True):
+    """One run of a contestant: its processes, and the group and changelog that are its own."""
+
+    commands: list[list[str]]
+    environment: dict[str, str]
+    group: str
+    changelog: str
+
+
+class Contestant(Struct, frozen=True):
+    """Who rebuilds. ``enter(settings, folder)`` makes a run that begins with nothing."""
+
+    name: str
+    enter: Callable[[Settings, Path], Entry]
+    began: Callable[[Processes], float | None]
+    """When (``time.time()``) the first event came, from what the processes printed."""
+    positions: bool = False
+    """Writes TablePositions to its changelog."""
+    commits: bool = True
+    """Its group's lag reaches 0 on a store with transactions. Stock Faust's does not: it is through when its
+    changelog has a row for each event."""
+
+
+def contestants(variants: bool = False) -> list[Contestant]:
+    """All in the order in which they run; with ``variants``, Kafka Streams with other settings too."""
+    standard = [
+        Contestant("ours-1-worker", lambda s, folder: ours(s, folder, 1), ready, positions=True),
+        Contestant("kafka-streams", kafka_streams, first_event),
+        Contestant("ours-2-workers", lambda s, folder: ours(s, folder, 2), ready, positions=True),
+        Contestant(
+            "kafka-streams-cached",
+            lambda s, folder: kafka_streams(s, folder, "--cached", "true"),
+            first_event,
+        ),
+        Contestant(
+            "faust-stock",
+            faust_stock,
+            first_event,
+            commits=False,
+        ),
+    ]
+    return standard + [_variant(*options) for options in VARIANTS if variants]
+
+
+def _variant(name: str, *options: str) -> Contestant:
+    return Contestant(name, lambda s, folder: kafka_streams(s, folder, *options), first_event)
+
+
+def ready(processes: Processes) -> float | None:
+    """When the first worker said that it begins to follow the event store: just before its first event."""
+    lines = [line["time"] for line in processes.said("message") if line["message"] == "ready"]
+    return datetime.fromisoformat(min(lines)).timestamp() if lines else None
+
+
+def first_event(processes: Processes) -> float | None:
+    """What a peer prints: at the latest when it is through."""
+    lines = processes.said("first_event_ms")
+    return lines[0]["first_event_ms"] / 1000 if lines else None
+
+
+def ours(settings: Settings, folder: Path, workers: int) -> Entry:
+    """The projector, with its table's topic and its group's offsets gone."""
+    admin = AdminClient(client_config(settings))
+    _forget(admin, projector_group(settings), changelog_topic(settings))
+    ensure_topics(admin, settings)
+    options = ["--kafka", settings.kafka, "--name", settings.name, "--data-dir", str(folder)]
+    return Entry(
+        [python("projector", *options, "--index", str(index)) for index in range(workers)],
+        {},
+        projector_group(settings),
+        changelog_topic(settings),
+    )
+
+
+def kafka_streams(settings: Settings, folder: Path, *options: str) -> Entry:
+    """The Java peer under an application id that was never used."""
+    application = _new_application(settings)
+    command = [find_java(settings.java, os.environ), "-jar", str(JAR)]
+    command += ["--kafka", settings.kafka, "--events", events_topic(settings)]
+    command += ["--application", application, "--state-dir", str(folder / "state"), *options]
+    return Entry([command], {}, application, f"{application}-inventory-changelog")
+
+
+def faust_stock(settings: Settings, folder: Path) -> Entry:
+    """Stock Faust, likewise."""
+    application = _new_application(settings)
+    environment = {
+        "BENCHMARK_KAFKA": settings.kafka,
+        "BENCHMARK_TOPIC": events_topic(settings),
+        "BENCHMARK_GROUP": application,
+        "BENCHMARK_DATA": str(folder / "data"),
+    }
+    command = python("benchmarks.faust_stock", "-L", "uvloop", "worker", "-l", "info", "--without-web")
+    return Entry([command], environment, application, f"{application}-inventory-changelog")
+
+
+def _new_application(settings: Settings) -> str:
+    """An application id, with its changelog made as ours is: not flushed record by record."""
+    application = f"{settings.name}-peer-{uuid4().hex[:8]}"
+    config = topic_configs(settings)[changelog_topic(settings)]
+    topic = NewTopic(f"{application}-inventory-changelog", settings.partitions, 1, config=config)
+    admin = AdminClient(client_config(settings))
+    admin.create_topics([topic])[topic.topic].result()
+    return application
+
+
+def _forget(admin: AdminClient, group: str, topic: str) -> None:
+    for done, gone in (
+        (admin.delete_consumer_groups([group])[group], KafkaError.GROUP_ID_NOT_FOUND),
+        (admin.delete_topics([topic])[topic], KafkaError.UNKNOWN_TOPIC_OR_PART),
+    ):
+        try:
+            done.result()
+        except KafkaException as error:
+            if error.args[0].code() != gone:
+                raise
+    until(lambda: topic not in admin.list_topics(timeout=10).topics, 30, f"topic {topic} to be deleted")

@@ -1,0 +1,73 @@
+"""What the rows must be: every event decoded and folded one by one; and what a changelog says they are."""
+
+from collections.abc import Iterator
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from inventory.fold import fold
+from library.places import Offsets
+from schemas.codec import decode
+from schemas.kafka import reading_config
+from schemas.keys import parse_event_key
+from schemas.row import InventoryRow, TablePosition
+from schemas.settings import Settings
+from schemas.topics import POSITION_KEY, events_topic
+
+Rows = dict[str, InventoryRow]
+
+
+class Different(Exception):
+    """A contestant's table is not what the events add up to."""
+
+
+def independent_fold(settings: Settings) -> Rows:
+    """The rows of the event store, by title."""
+    rows: Rows = {}
+    for message in committed_records(settings, events_topic(settings)):
+        isbn, version = parse_event_key(message.key())
+        rows[isbn] = fold(rows.get(isbn), version, decode(message.value()))  # type: ignore[arg-type]
+    return rows
+
+
+def compare(settings: Settings, changelog: str, expected: Rows, ends: Offsets | None) -> None:
+    """Read the changelog and compare its last rows; with ``ends``, its positions too. Raises Different."""
+    last: dict[str, bytes | None] = {}
+    positions: Offsets = {}
+    for message in committed_records(settings, changelog):
+        key = message.key() or b""
+        if key == POSITION_KEY:
+            position = decode(message.value())
+            assert isinstance(position, TablePosition)
+            positions[message.partition() or 0] = position.next
+        else:
+            last[key.decode()] = message.value()
+    rows = {isbn: decode(value) for isbn, value in last.items()}
+    wrong = [isbn for isbn in expected.keys() | rows.keys() if expected.get(isbn) != rows.get(isbn)]
+    if wrong:
+        isbn = min(wrong)
+        raise Different(
+            f"{changelog}: {len(wrong)} of {len(expected)} rows differ, for example {isbn}: "
+            f"{rows.get(isbn)}, expected {expected.get(isbn)}"
+        )
+    if ends is not None and positions != ends:
+        raise Different(f"{changelog}: the positions are {positions}, the event store ends at {ends}")
+
+
+def committed_records(settings: Settings, topic: str) -> Iterator[Message]:
+    """Every committed record of the topic up to its end as it is now. Raises KafkaException."""
+    consumer = Consumer(reading_config(settings) | {"group.id": f"{settings.name}-unused"})
+    try:
+        partitions = consumer.list_topics(topic, 10).topics[topic].partitions
+        consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
+        left = set(partitions)
+        while left:
+            for message in consumer.consume(5_000, 0.5):
+                error = message.error()
+                if error is None:
+                    yield message
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    left.discard(message.partition() or 0)
+                else:
+                    raise KafkaException(error)
+    finally:
+        consumer.close()

@@ -1,0 +1,153 @@
+"""Live: from a command's commit to its row in the changelog, at a steady rate; and a worker's memory."""
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from statistics import quantiles
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from confluent_kafka import Consumer, TopicPartition
+from msgspec import Struct
+
+from benchmarks.contestants import Entry, kafka_streams, ours
+from benchmarks.processes import Processes
+from benchmarks.progress import Group
+from benchmarks.store import Appender, record
+from benchmarks.waiting import until
+from benchmarks.workload import Happened
+from schemas.codec import decode
+from schemas.kafka import reading_config
+from schemas.partitions import partition_of
+from schemas.row import InventoryRow
+from schemas.settings import Settings
+
+RATE = 50
+COMMANDS = 1_500
+WARM_UP = 250
+
+
+class Latency(Struct, frozen=True):
+    """Milliseconds from a command's commit until a reader of the changelog has its row."""
+
+    name: str
+    commands_per_second: int
+    p50_ms: float
+    p99_ms: float
+    memory_mb: float
+
+
+class Committed(NamedTuple):
+    """A command's event, and when (``time.perf_counter()``) its commit was acknowledged."""
+
+    isbn: str
+    version: int
+    at: float
+
+
+class Watcher:
+    """Notes, while it is entered, when versions of titles arrive in a changelog."""
+
+    def __init__(self, settings: Settings, changelog: str) -> None:
+        self._consumer = Consumer(reading_config(settings) | {"group.id": f"{settings.name}-unused"})
+        tps = [TopicPartition(changelog, partition) for partition in range(settings.partitions)]
+        for tp in tps:
+            _, tp.offset = self._consumer.get_watermark_offsets(tp, 10)
+        self._consumer.assign(tps)
+        self._arrived: defaultdict[str, list[tuple[int, float]]] = defaultdict(list)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stopped.set()
+        self._thread.join()
+        self._consumer.close()
+
+    def arrival(self, command: Committed) -> float | None:
+        """When a row of the title with the command's version, or a later one, arrived."""
+        rows = self._arrived[command.isbn]
+        return next((at for version, at in rows if version >= command.version), None)
+
+    def _watch(self) -> None:
+        while not self._stopped.is_set():
+            message = self._consumer.poll(0.1)
+            at = time.perf_counter()
+            if message is None or message.error():
+                continue
+            row = decode(message.value())
+            if isinstance(row, InventoryRow):
+                self._arrived[row.isbn].append((row.version, at))
+
+
+class Live(Struct, frozen=True):
+    """Who is measured."""
+
+    name: str
+    enter: Callable[[Settings, Path], Entry]
+
+
+def lives() -> list[Live]:
+    """Ours, and Kafka Streams as it comes and tuned for latency."""
+    return [
+        Live("ours-1-worker", lambda s, folder: ours(s, folder, 1)),
+        Live("kafka-streams", kafka_streams),
+        Live("kafka-streams-linger-0", lambda s, folder: kafka_streams(s, folder, "--linger-ms", "0")),
+    ]
+
+
+def latency(live: Live, settings: Settings, events: Iterator[Happened], folder: Path) -> Latency:
+    """Build the table, start again on it, and append ``events`` at a steady rate, one a transaction."""
+    entry = live.enter(settings, folder)
+    with _through(live.name, settings, entry, folder / "rebuild"):
+        pass
+    appenders = [Appender(settings, partition, linger_ms=0) for partition in range(settings.partitions)]
+    with _through(live.name, settings, entry, folder / "live") as processes:
+        with Watcher(settings, entry.changelog) as watcher:
+            committed = list(_at_a_steady_rate(appenders, settings, events))
+            # The last first, which is missing the longest
+            until(
+                lambda: all(watcher.arrival(command) is not None for command in reversed(committed)),
+                30,
+                f"{live.name} to write every row",
+                meanwhile=processes.check,
+            )
+        memory = processes.memory_mb()
+    waits = []
+    for command in committed[WARM_UP:]:
+        arrived = watcher.arrival(command)
+        assert arrived is not None
+        waits.append(1000 * (arrived - command.at))
+    percentiles = quantiles(waits, n=100)
+    return Latency(live.name, RATE, round(percentiles[49], 1), round(percentiles[98], 1), round(memory))
+
+
+@contextmanager
+def _through(name: str, settings: Settings, entry: Entry, folder: Path) -> Iterator[Processes]:
+    """The processes, once they have read the event store to its end."""
+    group = Group(settings, entry.group)
+    with Processes(entry.commands, entry.environment, folder) as processes:
+        until(lambda: group.lag() == 0, 600, f"{name} to be through", meanwhile=processes.check)
+        yield processes
+
+
+def _at_a_steady_rate(
+    appenders: list[Appender], settings: Settings, events: Iterator[Happened]
+) -> Iterator[Committed]:
+    begun = time.perf_counter()
+    for number, happened in enumerate(islice(events, WARM_UP + COMMANDS)):
+        isbn = happened.event.isbn
+        appender = appenders[partition_of(isbn, settings.partitions)]
+        time.sleep(max(0.0, begun + number / RATE - time.perf_counter()))
+        appender.add(record(happened, number))
+        appender.commit()
+        yield Committed(isbn, happened.version, time.perf_counter())

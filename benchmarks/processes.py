@@ -1,0 +1,122 @@
+"""A contestant's processes: started together, watched for memory, stopped, and their CPU time read."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import psutil
+
+from library.launch import dying_with_me
+
+LOOK_EVERY = 0.1
+MEGA = 1e6
+
+
+class Ended(Exception):
+    """A process ended by itself; the message has its last words."""
+
+
+class Processes:
+    """Runs commands together while it is entered. What they print goes to ``<n>.out`` and ``<n>.err``."""
+
+    def __init__(self, commands: Sequence[Sequence[str]], environment: dict[str, str], folder: Path) -> None:
+        self._commands = commands
+        self._environment = os.environ | environment
+        self._folder = folder
+        self._stopped = threading.Event()
+        self._peaks: list[float] = []
+        self.cpu_seconds = 0.0
+        """User and system time of all, from their start to their end; known when they are stopped."""
+
+    def __enter__(self) -> Self:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self.started = time.time()
+        self._processes = [self._start(number, command) for number, command in enumerate(self._commands)]
+        self._watch = threading.Thread(target=self._look, daemon=True)
+        self._watch.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stopped.set()
+        self._watch.join()
+        for process in self._processes:
+            # Not Popen's own, which reaps one that is gone and forgets its CPU time
+            os.kill(process.pid, signal.SIGTERM)
+        killer = threading.Timer(30, self._kill)
+        killer.start()
+        for process in self._processes:
+            # wait4 counts the process itself and the children that it waited for
+            _, status, used = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            self.cpu_seconds += used.ru_utime + used.ru_stime
+        killer.cancel()
+
+    @property
+    def peak_mb(self) -> float:
+        """The most memory (RSS of all together, in MB) at any of the looks."""
+        return max(self._peaks, default=0.0)
+
+    def memory_mb(self) -> float:
+        """Memory (RSS of all together, in MB) now."""
+        return sum(_tree_memory(process.pid) for process in self._processes) / MEGA
+
+    def said(self, key: str) -> list[dict[str, Any]]:
+        """JSON lines with ``key`` that the processes have printed, on either stream."""
+        found = []
+        for file in sorted(self._folder.glob("*.[oe]*")):
+            for line in file.read_text("utf-8", errors="replace").splitlines():
+                # The last line may be half written
+                if line.startswith("{") and line.endswith("}") and f'"{key}"' in line:
+                    found.append(json.loads(line))  # noqa: PERF401
+        return found
+
+    def check(self) -> None:
+        """Raises Ended when one of them is gone."""
+        for number, process in enumerate(self._processes):
+            if psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE:
+                error = (self._folder / f"{number}.err").read_text("utf-8", errors="replace")
+                raise Ended(f"{' '.join(self._commands[number])} ended: {error[-2000:]}")
+
+    def _start(self, number: int, command: Sequence[str]) -> subprocess.Popen[bytes]:
+        with (
+            (self._folder / f"{number}.out").open("wb") as out,
+            (self._folder / f"{number}.err").open("wb") as error,
+        ):
+            return subprocess.Popen(
+                dying_with_me(list(command)),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=error,
+                env=self._environment,
+            )
+
+    def _kill(self) -> None:
+        for process in self._processes:
+            os.kill(process.pid, signal.SIGKILL)
+
+    def _look(self) -> None:
+        while not self._stopped.wait(LOOK_EVERY):
+            self._peaks.append(self.memory_mb())
+
+
+def python(*arguments: str) -> list[str]:
+    """This interpreter with ``-m`` and ``arguments``."""
+    return [sys.executable, "-m", *arguments]
+
+
+def _tree_memory(pid: int) -> int:
+    try:
+        process = psutil.Process(pid)
+        return sum(p.memory_info().rss for p in [process, *process.children(recursive=True)])
+    except psutil.NoSuchProcess:
+        return 0

@@ -1,0 +1,27 @@
+"""How far a contestant is, as Kafka tells it."""
+
+from confluent_kafka.admin import AdminClient
+
+from library.places import committed, end, settled_end
+from schemas.kafka import client_config
+from schemas.settings import Settings
+from schemas.topics import events_topic
+
+
+class Group:
+    """How far a consumer group has come in the event store, which does not grow."""
+
+    def __init__(self, settings: Settings, group: str) -> None:
+        self._admin = AdminClient(client_config(settings))
+        self._topic, self._group = events_topic(settings), group
+        self.ends = settled_end(self._admin, self._topic, 20)
+
+    def lag(self) -> int:
+        """Offsets that are not committed yet."""
+        at = committed(self._admin, self._topic, self._group)
+        return sum(end - at.get(partition, 0) for partition, end in self.ends.items())
+
+
+def records(settings: Settings, changelog: str) -> int:
+    """Records that were ever written to a changelog without transactions."""
+    return sum(end(AdminClient(client_config(settings)), changelog).values())

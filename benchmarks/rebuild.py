@@ -1,0 +1,157 @@
+"""``python -m benchmarks.rebuild``: the table made anew by us, Kafka Streams and stock Faust in turn."""
+
+import os
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from statistics import median
+
+import click
+from confluent_kafka.admin import AdminClient
+from msgspec import Struct
+
+from benchmarks.contestants import STOCK_EVENTS, Contestant, contestants
+from benchmarks.expected import Rows, compare, independent_fold
+from benchmarks.live import latency, lives
+from benchmarks.processes import Processes
+from benchmarks.progress import Group, records
+from benchmarks.results import save, say, show
+from benchmarks.store import fill
+from benchmarks.waiting import until
+from benchmarks.workload import happenings
+from library.kafka import Kafka, Node
+from library.ports import free_port
+from schemas.kafka import client_config
+from schemas.settings import Settings
+from schemas.topics import ensure_topics
+
+LIMIT = 600.0
+RESULTS = Path(__file__).parent / "results"
+
+
+class Result(Struct, frozen=True):
+    """One rebuild. The rate is from the first event to all committed, the other from the processes' start."""
+
+    name: str
+    events: int
+    events_per_second: float
+    whole_process_events_per_second: float
+    cpu_seconds: float
+    peak_mb: float
+
+
+class Store(Struct, frozen=True):
+    """An event store, and the rows that it has to become."""
+
+    settings: Settings
+    events: int
+    rows: Rows
+
+
+def filled(settings: Settings, events: int, titles: int, seed: int) -> Store:
+    """Make the topics and fill the store."""
+    ensure_topics(AdminClient(client_config(settings)), settings)
+    written = fill(settings, islice(happenings(titles, seed), events))
+    say(f"{written.events:,} events written in {written.seconds:.1f} s")
+    return Store(settings, written.events, independent_fold(settings))
+
+
+def rebuild(contestant: Contestant, store: Store, folder: Path) -> Result:
+    """One rebuild from nothing, checked. Raises Different, Ended, TimeoutError."""
+    entry = contestant.enter(store.settings, folder)
+    group = Group(store.settings, entry.group)
+    with Processes(entry.commands, entry.environment, folder / "output") as processes:
+
+        def is_through() -> bool:
+            if contestant.commits:
+                return group.lag() == 0
+            return records(store.settings, entry.changelog) >= store.events
+
+        ended = until(is_through, LIMIT, f"{contestant.name} to be through", meanwhile=processes.check)
+        until(lambda: contestant.began(processes) is not None, 10, f"{contestant.name} to tell its start")
+    begun = contestant.began(processes)
+    assert begun is not None
+    compare(store.settings, entry.changelog, store.rows, group.ends if contestant.positions else None)
+    return Result(
+        contestant.name,
+        store.events,
+        round(store.events / (ended - begun)),
+        round(store.events / (ended - processes.started)),
+        round(processes.cpu_seconds, 2),
+        round(processes.peak_mb),
+    )
+
+
+def medians(runs: Sequence[Result]) -> list[Result]:
+    """One result for each name and number of events: the median of every figure."""
+    by_name: defaultdict[tuple[str, int], list[Result]] = defaultdict(list)
+    for run in runs:
+        by_name[run.name, run.events].append(run)
+    return [
+        Result(
+            *key,
+            *(median(getattr(run, figure) for run in same) for figure in Result.__struct_fields__[2:]),
+        )
+        for key, same in by_name.items()
+    ]
+
+
+@contextmanager
+def broker(folder: Path) -> Iterator[str]:
+    """The broker of `library up`, with its default durability."""
+    kafka = Kafka(Node(home=folder / "kafka", port=free_port()), os.environ)
+    try:
+        yield kafka.bootstrap
+    finally:
+        kafka.stop()
+
+
+@click.command()
+@click.option("--events", default=400_000, show_default=True, help="Events in the store.")
+@click.option("--titles", default=20_000, show_default=True)
+@click.option("--seed", default=1, show_default=True)
+@click.option("--repeats", default=3, show_default=True, help="Rounds; each figure is the median of them.")
+@click.option("--only", multiple=True, metavar="NAME", help="Only this contestant; may be given repeatedly.")
+@click.option("--variants", is_flag=True, help="Also Kafka Streams with other settings.")
+@click.option("--live/--no-live", default=True, show_default=True, help="Measure the live latency too.")
+@click.option("--output", type=click.Path(path_type=Path), default=RESULTS / "rebuild.json")
+def main(
+    events: int,
+    titles: int,
+    seed: int,
+    repeats: int,
+    only: tuple[str, ...],
+    variants: bool,
+    live: bool,
+    output: Path,
+) -> None:
+    """Rebuild the table of a made-up library with each contestant in turn, and compare."""
+    chosen = [one for one in contestants(variants) if not only or one.name in only]
+    with tempfile.TemporaryDirectory(prefix="library-rebuild-") as name, broker(Path(name)) as kafka:
+        folder = Path(name)
+        large = filled(Settings(kafka=kafka, name="benchmark"), events, titles, seed)
+        small = large
+        if any(not one.commits for one in chosen) and events > STOCK_EVENTS:
+            small = filled(Settings(kafka=kafka, name="benchmark-stock"), STOCK_EVENTS, titles, seed)
+        runs = []
+        for number in range(repeats):
+            # Stock Faust takes as long as all others together
+            for one in (one for one in chosen if one.commits or number == 0):
+                runs.append(rebuild(one, large if one.commits else small, folder / f"{one.name}-{number}"))
+                say(str(runs[-1]))
+        names = [one.name for one in chosen]
+        results = sorted(medians(runs), key=lambda result: names.index(result.name))
+        more = islice(happenings(titles, seed), events, None)
+        latencies = [
+            latency(one, large.settings, more, folder / f"live-{one.name}") for one in lives() if live
+        ]
+    show(results)
+    show(latencies)
+    save(output, {"results": results, "live": latencies, "repeats": repeats, "runs": runs})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""What a benchmark leaves: a table on the terminal and JSON with the machine it ran on."""
+
+import json
+import os
+import platform
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psutil
+from msgspec import Struct
+
+
+def say(text: str) -> None:
+    """Progress, on stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def machine() -> dict[str, Any]:
+    """What the figures depend on."""
+    return {
+        "cores": os.cpu_count(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30),
+        "processor": _processor(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+    }
+
+
+def show(rows: Sequence[Struct]) -> None:
+    """Print structs of one type as a table on stdout."""
+    if not rows:
+        return
+    names = rows[0].__struct_fields__
+    texts = [[_text(getattr(row, name)) for name in names] for row in rows]
+    widths = [max(len(line[i]) for line in [names, *texts]) for i in range(len(names))]
+    for line in [names, *texts]:
+        first, *rest = (text.rjust(width) for text, width in zip(line, widths, strict=True))
+        print("  ".join([first.strip().ljust(widths[0]), *rest]))
+    print()
+
+
+def save(file: Path, found: dict[str, Any]) -> None:
+    """Write ``found`` with machine and date."""
+    document = {**found, "machine": machine(), "date": datetime.now(UTC).date().isoformat()}
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(msgspec.to_builtins(document), indent=2) + "\n", "utf-8")
+    say(f"written to {file}")
+
+
+def _text(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int | float) else str(value)
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
