@@ -1,8 +1,11 @@
 """``import FILE``: a catalogue on the command line."""
 
 import time
+from collections.abc import Iterator
+from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import click
@@ -11,10 +14,11 @@ from schemas import exits
 from schemas.command_line import Ending, with_settings
 
 if TYPE_CHECKING:
+    from producer.importing.appending import Counts
     from producer.importing.columns import Columns
     from producer.importing.files import Catalogue, Format
-    from producer.importing.run import Counts
-    from producer.importing.spool import Spool
+    from producer.importing.spool import Refusal, Spool
+    from producer.importing.workers import Workers
     from schemas.settings import Settings
 
 SHOWN = 5
@@ -57,22 +61,23 @@ def import_(
     from producer.importing.columns import BadColumns
     from producer.importing.files import BadFile
     from producer.importing.rejects import write_rejects
-    from producer.importing.spool import Spool
+    from producer.importing.spool import Spool, all_refused
 
     if rejects is not None and rejects.exists() and rejects.samefile(file):
         raise Ending(exits.MALFORMED, f"--rejects would overwrite {file}: name another file")
     began = time.monotonic()
     try:
         catalogue, columns, identity = _opened(file, given, encoding, _character(delimiter), mapped, constant)
-        with Spool(settings.partitions) as spool:
-            _read(spool, catalogue, columns, settings.partitions)
-            counts = None if dry_run else _append(spool, identity, settings)
+        ends = None if dry_run else _log_ends(settings)
+        with TemporaryDirectory(prefix="library-import-") as folder:
+            spool = Spool(Path(folder), settings.partitions)
+            counts = _carried_out(spool, catalogue, columns, identity, settings, ends)
             if rejects is not None:
-                write_rejects(rejects, catalogue, spool.refused())
-            _report(spool, counts, time.monotonic() - began, as_json)
-            if spool.refusals and rejects is None:
-                _show_first(spool)
-            return exits.BAD_DATA if spool.refusals else exits.DONE
+                write_rejects(rejects, catalogue, all_refused(spool.folder))
+            rejected = _report(spool, counts, time.monotonic() - began, as_json)
+            if rejected and rejects is None:
+                _show_first(all_refused(spool.folder))
+            return exits.BAD_DATA if rejected else exits.DONE
     except BadColumns as error:
         raise Ending(exits.MALFORMED, str(error)) from error
     except BadFile as error:
@@ -102,34 +107,72 @@ def _opened(
     return catalogue, columns, identity(catalogue, [maps, constants])
 
 
-def _read(spool: "Spool", catalogue: "Catalogue", columns: "Columns", partitions: int) -> None:
-    from producer.importing.run import read_into
+def _carried_out(
+    spool: "Spool",
+    catalogue: "Catalogue",
+    columns: "Columns",
+    identity: str,
+    settings: "Settings",
+    ends: list[int] | None,
+) -> "Counts | None":
+    """Read the file, and append it, unless there are no ``ends``. Raises BadFile."""
+    from producer.importing.run import read_into, workers_for
     from schemas.progress import Progress
 
-    with Progress("reading", catalogue.size, "bytes") as progress:
-        read_into(spool, catalogue, columns, partitions, progress.show)
+    with nullcontext() if ends is None else workers_for(catalogue) as workers:
+        with Progress("reading", catalogue.size, "bytes") as progress:
+            read_into(spool, catalogue, columns, settings.partitions, progress.show)
+        if ends is None or workers is None:
+            return None
+        return _append(spool, identity, settings, ends, workers)
 
 
-def _append(spool: "Spool", identity: str, settings: "Settings") -> "Counts":
-    from producer.importing.run import Stopped, append
+def _log_ends(settings: "Settings") -> list[int]:
+    """Looks at Kafka before a long file is read."""
+    from confluent_kafka import KafkaException
+
+    from producer.importing.run import log_ends
+    from schemas.topics import WrongTopic
+    from schemas.unreachable import unreachable
+
+    try:
+        return log_ends(settings)
+    except WrongTopic as error:
+        raise Ending(exits.FAILED, str(error)) from error
+    except KafkaException as error:
+        raise unreachable(settings, error) from error
+
+
+def _append(
+    spool: "Spool", identity: str, settings: "Settings", ends: list[int], workers: "Workers"
+) -> "Counts":
+    from producer.importing.appending import Stopped
+    from producer.importing.run import append
     from schemas.progress import Progress
 
     again = "run the same import again: it goes on, and does nothing twice"
-    total = sum(spool.counts)
+    done, total = 0, sum(spool.counts)
+
+    def show(rows: int) -> None:
+        nonlocal done
+        done = rows
+        progress.show(rows)
+
     try:
         with Progress("importing", total, "rows") as progress:
-            return append(spool, identity, settings, progress.show)
+            return append(spool, identity, settings, ends, workers, show)
     except Stopped as error:
-        code = exits.UNKNOWN if error.begun else exits.UNAVAILABLE
-        raise Ending(code, f"stopped after {error.done:,} of {total:,} rows ({error}); {again}") from error
+        code = exits.UNKNOWN if done or error.begun else exits.UNAVAILABLE
+        raise Ending(code, f"stopped after {done:,} of {total:,} rows ({error}); {again}") from error
     except KeyboardInterrupt:
-        click.echo(f"stopped; {again}", err=True)
+        click.echo(f"stopped after {done:,} of {total:,} rows; {again}", err=True)
         raise
 
 
-def _report(spool: "Spool", counts: "Counts | None", seconds: float, as_json: bool) -> None:
-    """Tell the result on stdout."""
-    checked, rejected = sum(spool.counts), spool.refusals
+def _report(spool: "Spool", counts: "Counts | None", seconds: float, as_json: bool) -> int:
+    """Tell the result on stdout; the number of rejected rows."""
+    checked = sum(spool.counts)
+    rejected = spool.refused + (counts.refused if counts else 0)
     if as_json:
         import json
 
@@ -140,12 +183,13 @@ def _report(spool: "Spool", counts: "Counts | None", seconds: float, as_json: bo
     else:
         click.echo(
             f"{counts.added:,} added, {counts.known:,} unchanged, {rejected:,} rejected in {seconds:.1f} s "
-            f"({(checked + rejected) / seconds:,.0f} rows/s)"
+            f"({(checked + spool.refused) / seconds:,.0f} rows/s)"
         )
+    return rejected
 
 
-def _show_first(spool: "Spool") -> None:
-    for number, reason in islice(spool.refused(), SHOWN):
+def _show_first(refused: Iterator["Refusal"]) -> None:
+    for number, reason in islice(refused, SHOWN):
         click.echo(f"row {number}: {reason}", err=True)
     click.echo("--rejects FILE writes all rejected rows to a file, with the reasons", err=True)
 

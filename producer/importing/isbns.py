@@ -20,6 +20,8 @@ def repaired(text: str) -> str:
     Raises Malformed for scientific notation: its last digits are lost.
     """
     text = text.strip()
+    if len(text) in (10, 13) and text.isdigit():
+        return text
     if quoted := _QUOTED.fullmatch(text):
         text = quoted[1].strip()
     if _SCIENTIFIC.fullmatch(text):
