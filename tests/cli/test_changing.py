@@ -1,0 +1,200 @@
+"""The commands that change the inventory, up to the point where Kafka comes in."""
+
+import json
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from inventory.rules import Rejection
+from library.cli import library
+from producer import numbering
+from producer.answering import Asked, told
+from producer.changing import add
+from producer.outcomes import (
+    Accepted,
+    Appended,
+    Outcome,
+    OutcomeUnknown,
+    Receipt,
+    Refused,
+    Reused,
+    Submitted,
+    Unwritable,
+)
+from schemas import exits
+from schemas.command_line import Ending
+from schemas.settings import Settings
+
+ISBN = "978-1593275846"
+NOWHERE = {"LIBRARY_KAFKA": "127.0.0.1:1", "LIBRARY_GATEWAY": "http://127.0.0.1:1"}
+RECEIPT = Receipt("id-1", "9781593275846", (Appended("BookBorrowed", 2),), "3:17")
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(library, arguments, env=NOWHERE)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["add", "978-1593275847", "T"], "wrong check digit"),
+        (["add", "12345", "T"], "10 or 13 digits"),
+        (["add", "", "T"], "ISBN is empty"),
+        (["add", ISBN, ""], "title is empty"),
+        (["add", ISBN, " \t"], "title is empty"),
+        (["add", ISBN, "T" * 1001], "1001 characters"),
+        (["add", ISBN, "T\x00"], "U+0000"),
+        (["add", ISBN, "T\ud800"], "U+D800"),
+        (["add", ISBN, "T", "A", "0"], "not 0"),
+        (["add", ISBN, "T", "A", "-1"], "not -1"),
+        (["add", ISBN, "T", "A", "-1.5"], "not -1.5"),
+        (["add", ISBN, "T", "A", "1.5"], "not '1.5'"),
+        (["add", ISBN, "T", "A", "abc"], "not 'abc'"),
+        (["add", ISBN, "T", "A", ""], "not ''"),
+        (["add", ISBN, "T", "A", "٣"], "whole number"),
+        (["add", ISBN, "T", "A", "9" * 5000], "whole number"),
+        (["add", ISBN, "T", "A", "1000001"], "1 to 1000000"),
+        (["add", ISBN, "T", "A", "1", "2"], "'2' follows the quantity"),
+        (["add"], "Missing ISBN and TITLE"),
+        (["add", ISBN], "Missing TITLE"),
+        (["add", "--no-isbn"], "Missing TITLE"),
+        (["add", "--no-isbn", ""], "title is empty"),
+        (["borrow", ISBN, ""], "user is empty"),
+        (["borrow", ISBN], "Missing argument 'USER'"),
+        (["borrow", ISBN, "u" * 201], "201 characters"),
+        (["borrow", "x", "u"], "no ISBN"),
+        (["return", ISBN, " "], "user is empty"),
+        (["remove", "9781593275847"], "wrong check digit"),
+        (["copies", "add", ISBN, "0"], "not 0"),
+        (["copies", "add", ISBN, "-3"], "not -3"),
+        (["copies", "withdraw", ISBN, "1"], "--reason"),
+        (["copies", "withdraw", ISBN, "1", "--reason", "eaten"], "lost, damaged"),
+        (["copies", "withdraw", ISBN, "2", "--reason", "lost", "--user", "u"], "must be 1"),
+        (["correct", ISBN], "nothing to correct"),
+        (["correct", ISBN, "--title", ""], "title is empty"),
+        (["borrow", ISBN, "u", "--command-id", ""], "command id is empty"),
+        (["borrow", ISBN, "u", "--command-id", "x" * 201], "201 characters"),
+        (["borrow", ISBN, "u", "--timeout", "soon"], "not a valid float"),
+        (["borrow", ISBN, "u", "--timeout", "0"], "deadline"),
+    ],
+)
+def test_what_is_malformed_is_said_before_anything_is_connected(arguments: list[str], says: str) -> None:
+    result = run(*arguments)
+    assert (result.exit_code, result.stdout) == (exits.MALFORMED, ""), result.output
+    assert says in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.fixture
+def submitted(monkeypatch: pytest.MonkeyPatch) -> list[Submitted]:
+    """Commands as they would reach the client, which accepts them all."""
+    found: list[Submitted] = []
+
+    def execute(settings: Settings, given: Submitted) -> Outcome:
+        found.append(given)
+        return Accepted(Receipt(given.command_id, given.command.isbn, (Appended("BookAdded", 1),), "3:17"))
+
+    monkeypatch.setattr("producer.client.execute", execute)
+    return found
+
+
+def test_add_takes_its_words_in_order(submitted: list[Submitted]) -> None:
+    for words in (["T"], ["T", "A"], ["T", "A", "10"]):
+        assert run("add", ISBN, *words).exit_code == 0
+    values = [(s.command.title, s.command.author, s.command.quantity) for s in submitted]  # type: ignore[union-attr]
+    assert values == [("T", "", 1), ("T", "A", 1), ("T", "A", 10)]
+    assert len({given.command_id for given in submitted}) == 3
+
+
+def test_a_receipt_is_one_line_of_json(submitted: list[Submitted]) -> None:
+    result = run("add", ISBN, "T", "--json", "--command-id", "mine")
+    (line,) = result.stdout.splitlines()
+    assert json.loads(line) == {
+        "command_id": "mine",
+        "isbn": "9781593275846",
+        "events": [{"type": "BookAdded", "version": 1}],
+        "position": "3:17",
+    }
+
+
+def test_an_in_house_number_comes_from_the_command_id(submitted: list[Submitted]) -> None:
+    for _ in range(2):
+        result = run("add", "--no-isbn", "Minutes", "--command-id", "mine")
+        assert result.exit_code == 0
+    first, again = (given.command.isbn for given in submitted)
+    assert first == again
+    assert first[0] == "2"
+    assert first in result.stdout
+    run("add", "--no-isbn", "Minutes", "--command-id", "another")
+    assert submitted[-1].command.isbn != first
+
+
+def test_an_in_house_number_that_another_title_has_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = {numbering.number_of("mine", 0): Refused(Rejection("already_added", "taken"))}
+    taken[numbering.number_of("mine", 1)] = Accepted(Receipt("mine", "", (), "3:17"))  # type: ignore[assignment]
+
+    def execute(settings: Settings, given: Submitted) -> Outcome:
+        made = Accepted(Receipt("mine", given.command.isbn, (Appended("BookAdded", 1),), "3:18"))
+        return taken.get(given.command.isbn, made)
+
+    monkeypatch.setattr("producer.client.execute", execute)
+    result = run("add", "--no-isbn", "Minutes", "--command-id", "mine")
+    assert numbering.number_of("mine", 2) in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("outcome", "retry", "code", "says"),
+    [
+        (
+            Refused(Rejection("none_available", "no copy is on the shelf")),
+            False,
+            3,
+            "no copy is on the shelf",
+        ),
+        (Reused("id-1"), True, 3, "'id-1' belongs to another command"),
+        (Unwritable("upgrade first"), False, 1, "upgrade first"),
+        (OutcomeUnknown("timed out"), False, 75, "--command-id id-1"),
+        (OutcomeUnknown("no broker", sent=False), False, 69, "`library up`"),
+        (OutcomeUnknown("no broker", sent=False), True, 75, "--command-id id-1"),
+    ],
+)
+def test_an_outcome_is_a_sentence_and_an_exit_code(
+    outcome: Outcome, retry: bool, code: int, says: str
+) -> None:
+    with pytest.raises(Ending, match=says) as ending:
+        told(Settings(), outcome, Asked("id-1", retry, False, False))
+    assert ending.value.exit_code == code
+
+
+@pytest.mark.parametrize(
+    ("accepted", "out"),
+    [
+        (Accepted(RECEIPT), "9781593275846 version 2: borrowed (position 3:17, command id id-1)\n"),
+        (Accepted(Receipt("id-1", "9781593275846", (), "3:17")), "9781593275846 unchanged: "),
+    ],
+)
+def test_what_was_done_is_told(accepted: Accepted, out: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert told(Settings(), accepted, Asked("id-1", False, False, False)) == exits.DONE
+    assert capsys.readouterr().out.startswith(out)
+
+
+def test_a_repeat_is_told_to_be_one(capsys: pytest.CaptureFixture[str]) -> None:
+    told(Settings(), Accepted(RECEIPT, replayed=True), Asked("id-1", True, True, False))
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["position"] == "3:17"
+    assert "nothing was done again" in captured.err
+
+
+def test_wait_says_that_the_change_is_done_even_when_it_cant_be_read(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(Ending, match="done, but it can't be read yet") as ending:
+        told(Settings(api="http://127.0.0.1:1"), Accepted(RECEIPT), Asked("id-1", False, True, True))
+    assert ending.value.exit_code == exits.UNAVAILABLE
+    assert json.loads(capsys.readouterr().out)["command_id"] == "id-1"
+
+
+def test_help_says_what_words_a_command_takes() -> None:
+    result: Any = CliRunner().invoke(add, ["--help"])
+    assert "ISBN TITLE [AUTHOR] [QUANTITY]" in result.stdout
