@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 
@@ -62,10 +63,16 @@ class Program(Struct, frozen=True):
 
 
 class Child:
-    """A program that is kept running. ``changed`` is called whenever its state or process id is another."""
+    """A program that is kept running.
 
-    def __init__(self, program: Program, changed: Callable[[], None]) -> None:
+    ``changed`` is called whenever its state or process id is another. While what it ``needs`` does not run,
+    a crash does not count, and it is not started again.
+    """
+
+    def __init__(self, program: Program, changed: Callable[[], None], needs: "Child | None" = None) -> None:
         self.program = program
+        self.running = asyncio.Event()
+        self._needs = needs
         self.state = State.STOPPED
         self.pid: int | None = None
         self.restarts = 0
@@ -111,8 +118,16 @@ class Child:
             why, hopeless = await self._run_once()
             if self._stopping.is_set():
                 return
-            self._crashes.append(time.monotonic())
             self.last_error = why
+            if self._needs and not self._needs.running.is_set():
+                log.warning("%s ended and waits for %s: %s", self.program.name, self._needs.program.name, why)
+                self._enter(State.RESTARTING)
+                needed = asyncio.create_task(self._needs.running.wait())
+                await self._until(needed)
+                needed.cancel()
+                self.restarts += 1
+                continue
+            self._crashes.append(time.monotonic())
             crashes = sum(1 for at in self._crashes if at > time.monotonic() - WITHIN)
             if hopeless or crashes >= CRASHES:
                 log.error("%s is given up: %s", self.program.name, why)
@@ -128,7 +143,7 @@ class Child:
     async def _run_once(self) -> tuple[str, bool]:
         """Run until it ends: why it did, and whether a restart is hopeless."""
         preparing = asyncio.create_task(asyncio.to_thread(self.program.command))
-        await asyncio.wait([preparing, self._stop_asked], return_when=asyncio.FIRST_COMPLETED)
+        await self._until(preparing)
         if self._stopping.is_set():
             return "stopped", False
         try:
@@ -153,7 +168,7 @@ class Child:
         pump = asyncio.create_task(_pump(process, lines))
         probe = asyncio.create_task(self._probe())
         ended = asyncio.create_task(process.wait())
-        await asyncio.wait([ended, self._stop_asked], return_when=asyncio.FIRST_COMPLETED)
+        await self._until(ended)
         probe.cancel()
         if not ended.done():
             await self._end(process)
@@ -164,6 +179,10 @@ class Child:
         lines.close()
         self._process, self.pid = None, None
         return _reason(code, lines.last_error), code == exits.BAD_DATA
+
+    async def _until(self, task: asyncio.Task[Any]) -> None:
+        """Wait for ``task``, or until a stop is asked for."""
+        await asyncio.wait([task, self._stop_asked], return_when=asyncio.FIRST_COMPLETED)
 
     async def _probe(self) -> None:
         while not await asyncio.to_thread(self.program.ready):
@@ -183,6 +202,10 @@ class Child:
 
     def _enter(self, state: State) -> None:
         self.state = state
+        if state is State.RUNNING:
+            self.running.set()
+        else:
+            self.running.clear()
         if state in (State.STARTING, State.RESTARTING):
             self._settled.clear()
         else:

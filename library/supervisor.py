@@ -28,8 +28,8 @@ class Supervisor:
         self.data_dir = Path(settings.data_dir)
         self._topics = parts.topics
         self.kafka = self._child(parts.kafka) if parts.kafka else None
-        self.projectors = [self._child(program) for program in parts.projectors]
-        self.servers = [self._child(program) for program in parts.servers]
+        self.projectors = [self._child(program, self.kafka) for program in parts.projectors]
+        self.servers = [self._child(program, self.kafka) for program in parts.servers]
         self._ready = False
         self._asked = asyncio.Event()
         self._paused_by: Session | None = None
@@ -100,8 +100,8 @@ class Supervisor:
         for child in self.children:
             child.program.forget()
 
-    def _child(self, program: Program) -> Child:
-        return Child(program, self._record)
+    def _child(self, program: Program, needs: Child | None = None) -> Child:
+        return Child(program, self._record, needs)
 
     def _record(self) -> None:
         if not self._ready:

@@ -74,8 +74,6 @@ def _checked(settings: "Settings") -> "AdminClient":
         except WrongTopic as error:
             raise Ending(exits.BAD_DATA, str(error)) from error
         except KafkaException as error:
-            if not error.args[0].retriable() and time.monotonic() < limit:
-                raise
             if time.monotonic() > limit:
                 raise Ending(
                     exits.UNAVAILABLE, f"Kafka at {settings.kafka}: {error.args[0].str()}"

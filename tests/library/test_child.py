@@ -52,6 +52,25 @@ def test_after_five_crashes_it_is_given_up_and_says_why(tmp_path):
     live(child, scenario)
 
 
+def test_what_needs_another_waits_for_it_and_its_crashes_meanwhile_do_not_count(tmp_path):
+    kafka = make(program(tmp_path, "kafka"))
+    source = "import sys, time, pathlib; "
+    there = tmp_path / "kafka-is-there"
+    source += f"ok = pathlib.Path({str(there)!r}).exists(); print('here') if ok else sys.exit(69); "
+    api = Child(program(tmp_path, "api", source + "sys.stdout.flush(); time.sleep(600)"), lambda: None, kafka)
+
+    async def scenario():
+        await until(lambda: api.state is State.RESTARTING and api.last_error == "exit code 69")
+        assert api.restarts == 0
+        there.touch()
+        kafka.start()
+        await until(lambda: api.state is State.RUNNING)
+        assert api.restarts == 1
+        await kafka.stop()
+
+    live(api, scenario)
+
+
 def test_bad_data_is_not_tried_again(tmp_path):
     child = make(program(tmp_path, "projector", BAD_DATA))
 
