@@ -28,9 +28,9 @@ CREATE INDEX titles_by_title ON titles (substr(title_key, 1, 80), isbn) WHERE re
 CREATE INDEX titles_by_author ON titles (substr(author_key, 1, 80), isbn) WHERE removed = 0;
 CREATE INDEX titles_by_change ON titles (updated_at, isbn) WHERE removed = 0;
 CREATE INDEX titles_held ON titles (isbn) WHERE held = 1;
+-- given words with spaces between them: what a word is, is decided in `texts` alone
 CREATE VIRTUAL TABLE search USING fts5(
-    title, author, content = '', prefix = '1 2 3',
-    tokenize = "unicode61 remove_diacritics 0 categories 'L* N* M* Co'"
+    title, author, content = '', prefix = '1 2 3', tokenize = "ascii"
 );
 
 CREATE TABLE loans (

@@ -17,12 +17,12 @@ _UNSPACED = re.compile(
 
 
 def folded(text: str) -> str:
-    """``text`` as it is indexed and sorted: ``Čapek`` and ``capek`` are the same."""
-    return _UNSPACED.sub(r" \1 ", _plain(text))
+    """``text`` as it is indexed and sorted: its words. ``Čapek!`` and ``capek`` are the same."""
+    return " ".join(phrases(text))
 
 
 def phrases(text: str) -> list[str]:
-    """The words of a search, each folded as in the index; one of an unspaced script is several words."""
+    """The words of a text, folded; what looks like one in an unspaced script is several, with spaces."""
     plain = _plain(text)
     parts = "".join(c if unicodedata.category(c)[0] in "LNM" else " " for c in plain).split()
     return [" ".join(_UNSPACED.sub(r" \1 ", part).split()) for part in parts]

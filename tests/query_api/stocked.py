@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
@@ -66,10 +67,13 @@ class Stock:
         self.follower = Follower(source, folder, self.waiters.notify)
         self.follower.replica, self.follower.trouble = self.replica, None
         self.reading = Reading(source, self.follower, self.waiters)
-        self.app: Front = create_app(
-            self.reading, self.waiters, Metrics(self.reading, groups), Callers(Settings())
-        )
+        self._metrics = Metrics(self.reading, groups)
         self.put(*events)
+
+    @cached_property
+    def app(self) -> Front:
+        """The application."""
+        return create_app(self.reading, self.waiters, self._metrics, Callers(Settings()))
 
     def put(self, *events: Event | tuple[str, bytes, int]) -> list[str]:
         """Store events, or poison (ISBN, bytes, time); their positions."""

@@ -26,7 +26,7 @@ def folded(events: list[Event], isbn: str) -> list[InventoryRow]:
     return rows
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(logs(), st.integers(-1, 200), names, st.none() | st.booleans(), st.booleans(), st.integers(1, 6))
 def test_every_version_and_every_time(
     events: list[Event], after: int, q: str, available: bool | None, downwards: bool, limit: int
