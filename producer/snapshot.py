@@ -63,7 +63,7 @@ def binding(settings: Settings, timeout: float = 5.0) -> str:
     admin, topic = AdminClient(client_config(settings)), events_topic(settings)
     cluster = admin.describe_cluster(request_timeout=timeout)
     topics = admin.describe_topics(TopicCollection([topic]), request_timeout=timeout)
-    return f"{cluster.result().cluster_id}/{topics[topic].result().topic_id}/{RULES_VERSION}.{FORMAT}"
+    return f"{cluster.result().cluster_id} {topics[topic].result().topic_id} {RULES_VERSION}.{FORMAT}"
 
 
 class Snapshot:
@@ -75,7 +75,7 @@ class Snapshot:
     def __init__(self, settings: Settings, partition: int, bound_to: str) -> None:
         self._folder = Path(settings.data_dir) / FOLDER
         self._stem = f"{settings.name}-{partition}"
-        self._binding = f"{bound_to}/{partition}"
+        self._binding = f"{bound_to} {partition}"
         self._map: SealedMap | None = None
         self._passed_over = 0
         self._loaded = 0

@@ -133,6 +133,8 @@ class Writer:
     def close(self) -> None:
         """Give the partition up; another writer takes it without waiting."""
         self._save(CLOSING)
+        if self._snapshot is not None:
+            self._snapshot.close()
         self.fence.lose()
         self.catch_up.log.forget()
 

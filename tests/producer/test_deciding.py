@@ -14,7 +14,10 @@ AT, DUE = 1_700_000_000_000, 1_701_000_000_000
 LAST = LastEvent(5, b"9781593275846/1", "first/0", AT)
 
 
-def holding(title: Title = Title(1, True, "Elixir in Action", "Sasa Juric", 3), trouble: str = "") -> WriteState:  # noqa: B008
+ADDED = Title(1, True, "Elixir in Action", "Sasa Juric", 3)
+
+
+def holding(title: Title = ADDED, trouble: str = "") -> WriteState:
     """A partition read to offset 7, where the title was added by command ``first``."""
     state = WriteState(place=Place(7, LAST, AT))
     state.titles[ISBN] = Known(title, trouble)
