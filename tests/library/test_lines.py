@@ -1,0 +1,58 @@
+import json
+
+from library import lines
+from library.lines import LineLog, said
+
+
+def test_lines_come_whole_however_they_are_cut(tmp_path):
+    log = LineLog(tmp_path / "logs" / "api.log")
+    text = "first\nzweite: größer\r\n\n{}\nno end".encode()
+    for at in range(len(text)):
+        log.feed(text[at : at + 1])
+    log.close()
+    assert (tmp_path / "logs" / "api.log").read_text().splitlines() == [
+        "first",
+        "zweite: größer",
+        "{}",
+        "no end",
+    ]
+
+
+def test_the_last_error_is_the_last_line_that_tells_of_one(tmp_path):
+    log = LineLog(tmp_path / "api.log")
+    for level, message in (("ERROR", "the disk is full"), ("INFO", "stopping"), ("WARNING", "late")):
+        log.feed(json.dumps({"level": level, "message": message}).encode() + b"\n")
+    assert log.last_error == "the disk is full"
+    log.feed(b"Traceback (most recent call last):\nKeyError: 'shelf'\n")
+    assert log.last_error == "KeyError: 'shelf'"
+    log.close()
+
+
+def test_a_log_is_rotated_by_size_and_old_ones_go(tmp_path, monkeypatch):
+    monkeypatch.setattr(lines, "BYTES", 1000)
+    monkeypatch.setattr(lines, "KEPT", 2)
+    log = LineLog(tmp_path / "api.log")
+    for number in range(500):
+        log.feed(f"line {number:03}\n".encode())
+    log.close()
+    kept = sorted(path.name for path in tmp_path.iterdir())
+    assert kept == ["api.log", "api.log.1", "api.log.2"]
+    assert all(path.stat().st_size <= 1000 for path in tmp_path.iterdir())
+    assert (tmp_path / "api.log").read_text().splitlines()[-1] == "line 499"
+
+
+def test_a_line_without_end_does_not_fill_the_memory(tmp_path):
+    log = LineLog(tmp_path / "api.log")
+    for _ in range(100):
+        log.feed(b"x" * 10_000)
+    log.close()
+    written = (tmp_path / "api.log").read_text().splitlines()
+    assert sum(map(len, written)) == 1_000_000
+    assert max(map(len, written)) == lines.LONGEST
+
+
+def test_what_was_said_last_is_told_without_its_surroundings(tmp_path):
+    log = tmp_path / "kafka.log"
+    assert said(log) == "it said nothing"
+    log.write_text('{"message": "one"}\n{"message": "two"}\n\nthree\n')
+    assert said(log, 2) == "two / three"
