@@ -9,6 +9,7 @@ from tests.containers.engine import Engine
 from tests.containers.engine import engine as some_engine
 from tests.containers.images import Images, forget
 from tests.containers.images import images as some_images
+from tests.containers.system import IMAGE
 
 
 @pytest.fixture(scope="session")
@@ -29,4 +30,5 @@ def images(engine: Engine) -> Iterator[Images]:
     except NoContainers as error:
         pytest.skip(str(error))
     yield made
+    engine.docker("image", "rm", "--force", IMAGE)
     forget(engine, made)

@@ -14,9 +14,13 @@ from library.ports import HOST, free_port, is_free
 from tests.containers.commands import Failed, run
 from tests.containers.engine import Engine
 from tests.containers.images import Images
+from tests.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
 API_PORTS = 4
+TAG = f"test-{uuid4().hex[:8]}"
+"""Of the project's image: built by the first system of a run, used by all."""
+IMAGE = f"library-inventory:{TAG}"
 
 
 class System:
@@ -24,13 +28,12 @@ class System:
 
     def __init__(self, engine: Engine, images: Images, folder: Path, *options: str) -> None:
         """``options`` are compose's own, before its command; ``folder`` is where the programs run."""
-        name = f"library-test-{uuid4().hex[:8]}"
-        self._engine, self._folder, self.image = engine, folder, f"library-inventory:{name}"
+        self._engine, self._folder = engine, folder
         self._ports = {name: free_port() for name in ("kafka", "kafka2", "kafka3", "gateway")}
         self._apis = _free_range(API_PORTS)
         self._environment = engine.environment | {
-            "COMPOSE_PROJECT_NAME": name,
-            "IMAGE_TAG": name,
+            "COMPOSE_PROJECT_NAME": f"library-test-{uuid4().hex[:8]}",
+            "IMAGE_TAG": TAG,
             "KAFKA_IMAGE": images.kafka,
             "PYTHON_IMAGE": images.python,
             "LIBRARY_KAFKA_PORT": str(self._ports["kafka"]),
@@ -60,7 +63,6 @@ class System:
     def remove(self) -> None:
         """Everything, the data too."""
         self.compose("down", "--volumes", "--timeout=20", "--remove-orphans")
-        self._engine.docker("image", "rm", "--force", self.image)
 
     def kill(self, service: str) -> None:
         """kill -9 of all that runs in the service's container, but for the init process that notices it."""
@@ -95,9 +97,14 @@ class System:
         )
 
     def apis(self, count: int = 1) -> list[str]:
-        """Where the query APIs answer."""
-        published = (self.compose("port", f"--index={n + 1}", "query_api", "8080") for n in range(count))
-        return [f"http://{address.strip()}" for address in published]
+        """Where the query APIs answer; one that is being started again has no port for a moment."""
+        return [eventually(lambda n=n: self._published(n), limit=60) for n in range(1, count + 1)]
+
+    def _published(self, index: int) -> str:
+        try:
+            return f"http://{self.compose('port', f'--index={index}', 'query_api', '8080').strip()}"
+        except Failed:
+            return ""
 
     def get(self, path: str, api: str | None = None) -> tuple[int, Any]:
         """Status and JSON body; status 0: nobody answers."""
