@@ -1,7 +1,8 @@
 """A projector that breaks where a test wants it: ``LIBRARY_TEST_FAULTS="die:after-append:3 session:6"``.
 
 ``die:PLACE:N`` kills the process at the Nth passing of PLACE; ``session:SECONDS`` shortens the group's
-session; ``batch:EVENTS`` makes batches small; ``fold:loans`` folds with another rule (see ``_other_fold``).
+session; ``batch:EVENTS`` makes batches small; ``fold`` and ``unknown:EVENT`` make it a newer or an older
+program.
 """
 
 import os
@@ -68,7 +69,7 @@ def _configured(change: Callable[[Any], None]) -> None:
     app.build = changed
 
 
-def _other_fold(_: str) -> None:
+def _other_fold() -> None:
     """As if the next release wrote, behind the author, how often a title was ever lent."""
     from msgspec.structs import replace
 
@@ -92,11 +93,22 @@ def _other_fold(_: str) -> None:
     assert folding.project is projection.project
 
 
+def _unknown(event: str) -> None:
+    """As an older program, which has no schema of that event."""
+    from projector import wire
+    from schemas import codec
+
+    number = codec.newest(event).id
+    del codec.schemas()[number]
+    del wire._STEPS[b"\0" + number.to_bytes(4, "big") + b"\x1a"]
+
+
 _FAULTS: dict[str, Callable[..., None]] = {
     "die": _die,
     "session": _session,
     "batch": _batch,
     "fold": _other_fold,
+    "unknown": _unknown,
 }
 
 if __name__ == "__main__":

@@ -5,8 +5,7 @@ import random
 import pytest
 
 from tests.projector.events import EventStore
-from tests.projector.exact import assert_exact, in_changelog, lag, until_caught_up
-from tests.waiting import eventually
+from tests.projector.exact import assert_exact, in_changelog, until_caught_up, until_lag
 
 
 def test_killed_again_and_again_with_aborted_transactions(settings, crew):
@@ -17,7 +16,7 @@ def test_killed_again_and_again_with_aborted_transactions(settings, crew):
         store.append(300, transaction=chance.choice([1, 5, 50]), aborted=0.2)
         worker.until_ready()
         enough = chance.randrange(40, 300)
-        eventually(lambda enough=enough: lag(settings) < enough)
+        until_lag(settings, enough.__gt__)
         worker.kill()
         store.append(100, transaction=1, aborted=0.2)
     crew.start()
