@@ -45,6 +45,7 @@ class Follower:
         """Why nothing new can be read at the moment."""
         self._ends_at_start: Ends | None = None
         self._following = False
+        self._said: str | None = None
         self._unusable: str | None = None
         self._stop = threading.Event()
         self._threads = [
@@ -158,7 +159,8 @@ class Follower:
             (batch.draft.row_read if is_row else batch.draft.event_read)(partition, message.offset() or 0)
         elif code == KafkaError._AUTO_OFFSET_RESET:
             if not (batch.draft.rows if is_row else batch.draft.history)[partition]:
-                consumer.seek(TopicPartition(topic, partition, OFFSET_BEGINNING))
+                consumer.incremental_unassign([TopicPartition(topic, partition)])
+                consumer.incremental_assign([TopicPartition(topic, partition, OFFSET_BEGINNING)])
                 return
             raise ReadAgain(f"{message.topic()} no longer has what was read from it: {error.str()}")
         elif code in _GONE or error.fatal():
@@ -185,13 +187,15 @@ class Follower:
                 self.read_again(f"the topics were replaced: {identity} instead of {replica.identity}")
             elif not replica.exists():
                 self.read_again("its file was deleted")
-            elif self._following:
-                self.trouble = None
+            elif self._following and self.trouble is not None:
+                log.info("Kafka answers again")
+                self.trouble = self._said = None
 
     def _say(self, trouble: str) -> None:
-        if trouble != self.trouble:
-            log.warning("nothing new can be read: %s", trouble)
         self.trouble = trouble
+        if trouble != self._said:
+            log.warning("nothing new can be read: %s", trouble)
+            self._said = trouble
 
     def _discard(self, reason: str) -> None:
         log.warning("the replica is read again: %s", reason)
