@@ -13,7 +13,7 @@ from schemas.problem import PROBLEM_JSON, Problem
 Headers = list[tuple[bytes, bytes]]
 
 JSON = (b"content-type", b"application/json")
-REPLAYED = "Idempotency-Replayed"
+REPLAYED = "idempotency-replayed"
 RETRY = {"Retry-After": "1"}
 REUSED, UNKNOWN, UNWRITABLE = "reused_id", "outcome_unknown", "unwritable"
 UNAVAILABLE, FULL, STOPPING = "unavailable", "full", "stopping"
@@ -60,7 +60,7 @@ def receipt_answer(receipt: Receipt, replayed: bool = False) -> Answer:
     """A receipt as it is sent: 201 for events, 200 where none was needed and nothing was created."""
     headers = [JSON, (b"inventory-position", receipt.position.encode())]
     if replayed:
-        headers.append((b"idempotency-replayed", b"true"))
+        headers.append((REPLAYED.encode(), b"true"))
     if receipt.events:
         headers.append((b"location", location(receipt.command_id, receipt.isbn).encode()))
     return Answer(201 if receipt.events else 200, headers, _encoded(receipt))
@@ -81,7 +81,9 @@ def outcome(status: int, headers: Mapping[str, str], body: bytes, command_id: st
     """What a gateway's answer to a command means; None: nothing that a gateway says of an outcome."""
     try:
         if status in (200, 201):
-            return Accepted(_read_receipt(body), headers.get(REPLAYED) == "true")
+            # Names of headers have no case, and servers send them as they like
+            sent = {name.lower(): value for name, value in headers.items()}
+            return Accepted(_read_receipt(body), sent.get(REPLAYED) == "true")
         problem = _read_problem(body)
         code, detail = str(problem["code"]), str(problem["detail"])
     except (msgspec.MsgspecError, LookupError):
