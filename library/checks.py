@@ -12,12 +12,12 @@ from confluent_kafka.admin import AdminClient
 from msgspec import Struct
 
 from library import jars, ports
-from library.children import is_ready
 from library.control import NotRunning, connected
 from library.groups import members
 from library.java import NoJava, find_java, java_version
 from library.places import end, group_lag, high_watermarks
 from library.runfile import read_run
+from library.servers import held_titles, is_ready
 from schemas.kafka import client_config, why
 from schemas.topics import MissingTopic, WrongTopic, check_topics, events_topic, projector_group
 
@@ -68,6 +68,7 @@ def examine(settings: "Settings", patience: float = PATIENCE) -> Iterator[Findin
                 yield Finding("broker", Grade.BROKEN, why(settings, error), "library logs kafka")
     yield answering("query API", settings.api, "api")
     yield answering("gateway", settings.gateway, "gateway")
+    yield from held(settings)
 
 
 def java(settings: "Settings") -> Finding:
@@ -210,3 +211,15 @@ def answering(name: str, url: str, log: str) -> Finding:
     if is_ready(url):
         return Finding(name, Grade.FINE, f"ready at {url}")
     return Finding(name, Grade.WARNING, f"not ready at {url}", f"library up; if it runs, library logs {log}")
+
+
+def held(settings: "Settings") -> Iterator[Finding]:
+    """Whether titles wait for a repair; nothing where the query API does not say."""
+    match held_titles(settings.api):
+        case None:
+            return
+        case 0:
+            yield Finding("held titles", Grade.FINE, "none")
+        case count:
+            said = f"{count}: each has an event that can't be applied, and waits for it alone"
+            yield Finding("held titles", Grade.WARNING, said, "library held list")

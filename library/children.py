@@ -13,8 +13,8 @@ from library.jars import NoJars
 from library.java import NoJava
 from library.kafka import KafkaFailed, Node, answers, prepare
 from library.ports import HOST, PortInUse
+from library.servers import is_ready
 from schemas import exits
-from schemas.asking import NoAnswer, Service
 from schemas.settings import PREFIX, Settings
 
 
@@ -121,15 +121,6 @@ def _projector(settings: Settings, index: int) -> Program:
 def _server(settings: Settings, name: str, url: str, *module: str) -> Program:
     told = environment_of(settings, os.environ)
     return Program(name, lambda: _python(*module), lambda: is_ready(url), told, _log(settings, name))
-
-
-def is_ready(url: str, timeout: float = 2.0) -> bool:
-    """Whether the server there says so itself."""
-    try:
-        with Service(url, timeout) as service:
-            return service.get(("readyz",), {}).status == 200
-    except NoAnswer:
-        return False
 
 
 def _python(*module: str) -> list[str]:

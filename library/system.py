@@ -104,6 +104,7 @@ def status(settings: "Settings", as_json: bool) -> int:
     """
     from library.control import NotRunning, connected
     from library.places import table_lag
+    from library.servers import held_titles
     from schemas.printing import print_rows
 
     data_dir = Path(settings.data_dir)
@@ -112,7 +113,7 @@ def status(settings: "Settings", as_json: bool) -> int:
             answer = control.ask("status")
     except NotRunning as error:
         raise _no_system(data_dir) from error
-    lag, held = (table_lag(settings), _held(settings)) if answer["ready"] else (None, None)
+    lag, held = (table_lag(settings), held_titles(settings.api)) if answer["ready"] else (None, None)
     if as_json:
         click.echo(json.dumps({**answer, "lag": lag, "held": held}))
     else:
@@ -120,18 +121,6 @@ def status(settings: "Settings", as_json: bool) -> int:
         click.echo(f"lag {_number(lag)}, held titles {_number(held)}", err=True)
     failed = any(process["state"] == "failed" for process in answer["processes"])
     return exits.FAILED if failed else exits.DONE
-
-
-def _held(settings: "Settings") -> int | None:
-    """Titles that wait for a repair; None if the query API does not say."""
-    from schemas.asking import NoAnswer, Service
-
-    try:
-        with Service(settings.api, 2.0) as service:
-            answer = service.get(("stats",), {})
-    except NoAnswer:
-        return None
-    return int(answer.value["held"]) if answer.status == 200 else None
 
 
 def _number(known: int | None) -> str:

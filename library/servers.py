@@ -1,0 +1,22 @@
+"""What the query API and the gateway say of themselves."""
+
+from schemas.asking import NoAnswer, Service
+
+
+def is_ready(url: str, timeout: float = 2.0) -> bool:
+    """Whether the server there says so itself."""
+    try:
+        with Service(url, timeout) as service:
+            return service.get(("readyz",), {}).status == 200
+    except NoAnswer:
+        return False
+
+
+def held_titles(api: str, timeout: float = 2.0) -> int | None:
+    """How many titles wait for a repair; None if the query API does not say."""
+    try:
+        with Service(api, timeout) as service:
+            answer = service.get(("stats",), {})
+    except NoAnswer:
+        return None
+    return int(answer.value["held"]) if answer.status == 200 else None
