@@ -17,8 +17,8 @@ from schemas.settings import Settings
 
 CONNECTING = 1.0
 """Seconds that the gateway has to accept a connection."""
-ANSWERING = 2.0
-"""Seconds that the gateway may take longer than the deadline, which it keeps itself."""
+SHARE = 0.5
+"""Of the deadline, that the gateway has to answer: one that is frozen must not be waited for to the end."""
 
 
 def execute(settings: Settings, submitted: Submitted) -> Outcome:
@@ -44,10 +44,10 @@ def _by_gateway(settings: Settings, submitted: Submitted) -> Outcome:
     parts = urlsplit(settings.gateway)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.hostname or "", parts.port, timeout=CONNECTING)
-    headers = {
+    headers: dict[str, str | bytes] = {
         "Content-Type": "application/json",
-        "Idempotency-Key": submitted.command_id,
-        **{name.replace("_", "-"): value for name, value in submitted.carried.items()},
+        "Idempotency-Key": submitted.command_id.encode(),
+        **{name.replace("_", "-"): value.encode() for name, value in submitted.carried.items()},
     }
     if settings.token:
         headers["Authorization"] = f"Bearer {settings.token}"
@@ -55,7 +55,7 @@ def _by_gateway(settings: Settings, submitted: Submitted) -> Outcome:
     try:
         connection.connect()
         connected = True
-        connection.sock.settimeout(settings.deadline + ANSWERING)
+        connection.sock.settimeout(settings.deadline * SHARE)
         body = msgspec.json.encode(submitted.command)
         connection.request("POST", f"{parts.path.rstrip('/')}/commands", body, headers)
         answer = connection.getresponse()

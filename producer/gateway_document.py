@@ -44,6 +44,10 @@ def complete(app: Litestar, *, token: bool) -> None:
         Parameter(name, ParamType.HEADER, Schema(type=OpenAPIType.STRING), description)
         for name, description in CARRIED.items()
     ]
+    for parameter in look_up.parameters:
+        if parameter.name == "command_id":
+            parameter.description = "The Idempotency-Key of the command, percent-encoded."
+            parameter.schema = Schema(type=OpenAPIType.STRING, min_length=1)
     if token:
         document.components.security_schemes = {"token": SecurityScheme(type="http", scheme="bearer")}
         submit.security = look_up.security = [{"token": []}]

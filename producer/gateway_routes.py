@@ -139,7 +139,7 @@ async def look_up(
             "no command with this id was accepted, and no earlier attempt can be any more; it may be sent"
         )
         raise Problem(404, "no_such_command", detail)
-    return _response(receipt_answer(found[0]))
+    return _response(receipt_answer(found[0])._replace(status=200))
 
 
 @get("/healthz", operation_id="health")
