@@ -3,21 +3,26 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from typing import Any
 
-from litestar import Litestar
+from litestar import Litestar, MediaType, Request
 from litestar.di import Provide
+from litestar.exceptions import NotFoundException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 
 from producer.gateway import Gateway
-from producer.gateway_document import complete
+from producer.gateway_document import complete, query_parameters
 from producer.gateway_front import Front
 from producer.gateway_metrics import Metrics
 from producer.gateway_routes import ROUTES
 from producer.http_intake import LARGEST_BODY, Intake
 from schemas.http import problem_response
+from schemas.problem import Problem
 from schemas.serve import serve
 from schemas.settings import Settings
+
+DOCUMENT = "/openapi.json"
 
 
 def run(settings: Settings) -> None:
@@ -32,6 +37,17 @@ def run(settings: Settings) -> None:
 def create_app(gateway: Gateway, metrics: Metrics) -> Front:
     """The ASGI application. Its lifespan starts and stops the gateway."""
     intake = Intake(gateway.settings)
+    known: dict[str, frozenset[str]] = {DOCUMENT: frozenset()}
+
+    async def refuse_undocumented(request: Request[Any, Any, Any]) -> None:
+        parameters = known.get(str(request.scope.get("path_template")))
+        if parameters is None:
+            # The framework serves a copy of the document, and a page of its own
+            raise NotFoundException
+        if other := sorted(set(request.query_params) - parameters):
+            has = ", ".join(parameters) or "none"
+            detail = f"{other[0][:40]!r} is no parameter of this route, which has {has}"
+            raise Problem(400, "unknown_parameter", detail)
 
     @asynccontextmanager
     async def working(_: Litestar) -> AsyncIterator[None]:
@@ -48,6 +64,7 @@ def create_app(gateway: Gateway, metrics: Metrics) -> Front:
             "intake": Provide(lambda: intake, sync_to_thread=False),
             "counts": Provide(lambda: metrics, sync_to_thread=False),
         },
+        before_request=refuse_undocumented,
         exception_handlers={Exception: problem_response},
         lifespan=[working],
         logging_config=None,
@@ -56,10 +73,11 @@ def create_app(gateway: Gateway, metrics: Metrics) -> Front:
             title="Library inventory: commands",
             version=version("library-inventory"),
             description="Changes the inventory. What it holds is read elsewhere, from the query API.",
-            path="/",
-            render_plugins=[JsonRenderPlugin()],
+            path=DOCUMENT,
+            render_plugins=[JsonRenderPlugin(path="/", media_type=MediaType.JSON)],
             use_handler_docstrings=True,
         ),
     )
     complete(app, token=bool(gateway.settings.token))
+    known.update(query_parameters(app))
     return Front(app, gateway, intake, metrics.answers)

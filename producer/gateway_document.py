@@ -51,3 +51,17 @@ def complete(app: Litestar, *, token: bool) -> None:
     if token:
         document.components.security_schemes = {"token": SecurityScheme(type="http", scheme="bearer")}
         submit.security = look_up.security = [{"token": []}]
+
+
+def query_parameters(app: Litestar) -> dict[str, frozenset[str]]:
+    """The names that each path's document has."""
+    document: Any = app.openapi_schema
+    return {
+        path: frozenset(
+            parameter.name
+            for operation in (item.get, item.post)
+            for parameter in (operation.parameters if operation and operation.parameters else ())
+            if parameter.param_in == "query"
+        )
+        for path, item in document.paths.items()
+    }

@@ -120,8 +120,6 @@ async def look_up(
     This resolves an unknown outcome: with 404 nothing was done, and nothing will be unless it is sent again.
     """
     intake.authorise(once(list(request.scope["headers"])))
-    if unknown := set(request.query_params) - {"isbn"}:
-        raise Problem(400, "unknown_parameter", f"{sorted(unknown)[0][:40]!r} is no parameter here: isbn is")
     try:
         title = None if isbn is None else identifiers.parse(isbn)
     except Malformed as error:
