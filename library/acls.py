@@ -64,6 +64,8 @@ def needed(settings: Settings, users: Users) -> list[Access]:
         access += [
             Access(user, TOPIC, events, ("Read", *_LOOK)),
             Access(user, GROUP, name, ("Read", "Describe")),
+            # For its lag among the metrics
+            Access(users.api, GROUP, name, ("Describe",)),
         ]
     return access
 
