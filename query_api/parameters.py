@@ -24,7 +24,7 @@ Cursor = Annotated[
 After = Annotated[
     str | None,
     QueryParameter(
-        min_length=3, max_length=4000, pattern=r"^\s*\d{1,18}:\d{1,18}\s*(,\s*\d{1,18}:\d{1,18}\s*)*$",
+        min_length=3, max_length=4000, pattern=r"^[0-9]{1,18}:[0-9]{1,18}(,[0-9]{1,18}:[0-9]{1,18})*$",
         description="Wait until the answer includes this position, for example `3:17` from a receipt.",
     ),
 ]  # fmt: skip

@@ -1,7 +1,7 @@
 """A query API in this process, without Kafka: its replica is filled from events as the followers would."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -53,6 +53,16 @@ class NoGroups:
         return {"readers": {0: 3}}
 
 
+class Still(Follower):
+    """A follower that follows nothing."""
+
+    def start(self) -> None:
+        pass
+
+    def stop(self, timeout: float = 10.0) -> None:
+        pass
+
+
 class Stock:
     """Events, the rows they make, and a replica of both."""
 
@@ -64,7 +74,7 @@ class Stock:
         self.stored: list[Stored] = []
         self.waiters = Waiters()
         source, groups = cast(Source, NoKafka(self)), cast(GroupLags, NoGroups())
-        self.follower = Follower(source, folder, self.waiters.notify)
+        self.follower = Still(source, folder, self.waiters.notify)
         self.follower.replica, self.follower.trouble = self.replica, None
         self.reading = Reading(source, self.follower, self.waiters)
         self._metrics = Metrics(self.reading, groups)
@@ -73,7 +83,9 @@ class Stock:
     @cached_property
     def app(self) -> Front:
         """The application."""
-        return create_app(self.reading, self.waiters, self._metrics, Callers(Settings()))
+        return create_app(
+            self.reading, self.waiters, self._metrics, Callers(Settings(api="http://testserver"))
+        )
 
     def put(self, *events: Event | tuple[str, bytes, int]) -> list[str]:
         """Store events, or poison (ISBN, bytes, time); their positions."""
@@ -102,12 +114,14 @@ class Stock:
         self.waiters.notify(after)
         return [f"{stored.partition}:{stored.offset}" for stored in batch]
 
-    def ask(self, path: str, method: str = "GET", headers: dict[str, str] | None = None) -> httpx.Response:
+    def ask(
+        self, path: str, method: str = "GET", headers: Mapping[str, str | bytes] | None = None
+    ) -> httpx.Response:
         """One request."""
 
         async def asked() -> httpx.Response:
             async with self.client() as client:
-                return await client.request(method, path, headers=headers)
+                return await client.request(method, path, headers=cast(Any, headers))
 
         return asyncio.run(asked())
 
