@@ -46,14 +46,14 @@ def test_the_example_every_reader_tries(system: System) -> None:
         ("add", "9780306406157", ""),
         ("borrow", ELIXIR, ""),
     ]
-    events = system.events()
+    ends = system.ends()
     for code, commands in ((exits.REFUSED, refused), (exits.MALFORMED, malformed)):
         for command in commands:
             done = system.run(*command)
             assert (done.returncode, done.stdout) == (code, ""), (command, done.stderr)
             assert done.stderr.startswith("Error: ")
             assert done.stderr.count("\n") == 1
-    assert system.events() == events
+    assert system.ends() == ends
 
 
 def test_a_repeat_with_the_same_id_has_no_second_effect(system: System, isbn: str) -> None:
