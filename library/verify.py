@@ -1,0 +1,110 @@
+"""``library verify``: whether table and query API say what the events say."""
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from schemas import exits
+from schemas.command_line import Ending, with_settings
+
+if TYPE_CHECKING:
+    from library.verifying import Listed
+    from schemas.asking import Service
+    from schemas.settings import Settings
+
+
+@click.command()
+@click.option("--table-only", is_flag=True, help="Leave the query API out.")
+@click.option("--json", "as_json", is_flag=True, help="JSON lines: differing rows, then a summary.")
+@with_settings("kafka", "name", "api", "data_dir", "deadline")
+def verify(settings: "Settings", table_only: bool, as_json: bool) -> int:
+    """Fold all events again, and compare the inventory table and the query API with that, row by row.
+
+    Everything may go on meanwhile: each partition is compared at one position, at or behind the end of the
+    events as it was when this began. Prints the rows that differ; ends with 4 when there are any.
+    """
+    from confluent_kafka import KafkaException
+    from confluent_kafka.admin import AdminClient
+
+    from inventory.fold import Gap
+    from library.partition_log import Silent
+    from library.places import StillOpen, settled_end
+    from library.verifying import Behind, OtherStore
+    from schemas.kafka import client_config
+    from schemas.topics import events_topic
+    from schemas.unreachable import unreachable
+
+    admin = AdminClient(client_config(settings))
+    try:
+        ends = settled_end(admin, events_topic(settings), settings.deadline)
+        api = None if table_only else _listed(settings)
+        return _compare(admin, settings, ends, api, as_json)
+    except (KafkaException, Silent) as error:
+        raise unreachable(settings, error) from error
+    except (Behind, StillOpen) as error:
+        raise Ending(exits.FAILED, str(error)) from error
+    except (Gap, OtherStore) as error:
+        raise Ending(exits.BAD_DATA, str(error)) from error
+
+
+def _compare(
+    admin: Any, settings: "Settings", ends: dict[int, int], api: "Listed | None", as_json: bool
+) -> int:
+    from library.verifying import check
+    from schemas.positions import format_positions
+    from schemas.printing import print_rows
+    from schemas.progress import Progress
+    from schemas.topics import identify
+
+    source = identify(admin, settings).source
+    titles = wrong = 0
+    position: dict[int, int] = {}
+    with Progress("verifying", sum(ends.values()), "records") as progress:
+        for checked in check(settings, source, ends, api, progress.show):
+            titles, position[checked.partition] = titles + checked.titles, checked.following - 1
+            wrong += len(checked.differences)
+            rows = [_row(difference) if as_json else _line(difference) for difference in checked.differences]
+            print_rows(["isbn", "where", "difference"], rows, as_json)
+    at = format_positions(position)
+    compared = "table" if api is None else "table and query API"
+    if as_json:
+        summary = {"titles": titles, "differences": wrong, "position": at, "api": api is not None}
+        print_rows([], [summary], as_json)
+    elif wrong:
+        click.echo(f"{wrong:,} differences in {titles:,} titles, {compared}, at {at}", err=True)
+    else:
+        click.echo(f"{titles:,} titles are as their events say, in {compared}, at {at}", err=True)
+    sys.stdout.flush()
+    return exits.NOT_FOUND if wrong else exits.DONE
+
+
+def _row(difference: Any) -> dict[str, Any]:
+    import msgspec
+
+    row: dict[str, Any] = msgspec.to_builtins(difference)
+    return row
+
+
+def _line(difference: Any) -> dict[str, Any]:
+    return {"isbn": difference.isbn, "where": difference.where, "difference": difference.says}
+
+
+def _listed(settings: "Settings") -> "Listed":
+    from library.verifying import listed
+    from schemas.asking import NoAnswer, Service
+
+    try:
+        with Service(settings.api, settings.deadline) as service:
+            return listed(service, _page)
+    except NoAnswer as error:
+        raise Ending(
+            exits.UNAVAILABLE, f"{error}: --table-only leaves the query API out, --api URL names another"
+        ) from error
+
+
+def _page(service: "Service", parameters: dict[str, str | None]) -> tuple[dict[str, Any], str]:
+    answer = service.get(("inventory",), parameters)
+    if answer.status != 200:
+        raise Ending(exits.UNAVAILABLE, f"the query API says: {answer.detail}")
+    return answer.value, answer.headers.get("Inventory-Position", "")

@@ -1,0 +1,113 @@
+"""``library verify``: silent about a sound system, and finds each row that is not as its events say."""
+
+import json
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from library.places import end
+from library.verifying import Behind, Listed, check, listed
+from query_api.answers import title_of
+from schemas.codec import encode
+from schemas.events import BookAdded
+from schemas.partitions import partition_of
+from schemas.row import InventoryRow
+from schemas.topics import events_topic, identify
+from tests.projector.commands import library
+from tests.projector.events import EventStore
+from tests.projector.exact import expected, until_caught_up
+from tests.projector.topics import admin_of, write_changelog
+
+NOW = 1_763_900_000_000
+
+
+@pytest.fixture
+def store(settings, crew) -> EventStore:
+    """An event store that a worker has folded."""
+    store = EventStore(settings)
+    store.append(300, aborted=0.2)
+    crew.start()
+    until_caught_up(settings)
+    return store
+
+
+def _api(settings, **changes) -> Listed:
+    """What a query API would list; ``changes`` name other items, or None for one that it leaves out."""
+    rows = {isbn: row for isbn, row in expected(settings).items() if not row.removed}
+    items = {isbn: msgspec.to_builtins(title_of(row)) for isbn, row in rows.items()} | changes
+    admin = admin_of(settings)
+    position = {p: offset - 1 for p, offset in end(admin, events_topic(settings)).items()}
+    return Listed({isbn: item for isbn, item in items.items() if item is not None}, position)
+
+
+def _differences(settings, api: Listed | None = None):
+    admin = admin_of(settings)
+    ends = end(admin, events_topic(settings))
+    found = check(settings, identify(admin, settings).source, ends, api, lambda _: None)
+    return [difference for checked in found for difference in checked.differences]
+
+
+def test_a_sound_system_while_it_is_written(settings, store):
+    api = _api(settings)
+    # What came after the API's pages were read is no difference
+    store.append(100)
+    assert _differences(settings, api) == []
+    done = library(settings, "verify", "--table-only", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    summary = json.loads(done.stdout)
+    assert summary["differences"] == 0
+    assert summary["titles"] == len(expected(settings))
+
+
+def test_rows_that_are_not_as_their_events_say(settings, store):
+    rows = expected(settings)
+    wrong, older, *_ = [row for row in rows.values() if row.version > 1 and not row.removed]
+    stray = InventoryRow("9789999999991", "stray", "", 1, 1, (), False, 1, NOW)
+    for row in (replace(wrong, title="wrong"), replace(older, version=older.version - 1), stray):
+        write_changelog(settings, partition_of(row.isbn, 3), [(row.isbn.encode(), encode(row))])
+    found = {difference.isbn: difference.says for difference in _differences(settings)}
+    assert found == {
+        wrong.isbn: f"title 'wrong', not {wrong.title!r}",
+        older.isbn: f"version {older.version - 1}, not {older.version}",
+        stray.isbn: "there are no events that make this row",
+    }
+    done = library(settings, "verify", "--table-only")
+    assert done.returncode == 4
+    assert f"{wrong.isbn}\ttable\ttitle 'wrong'" in done.stdout
+    assert "3 differences" in done.stderr
+
+
+def test_what_the_query_api_tells_wrongly(settings, store):
+    rows = [row for row in expected(settings).values() if not row.removed and not row.loans]
+    wrong, missing, *_ = rows
+    item = msgspec.to_builtins(title_of(replace(wrong, available=wrong.available + 1)))
+    stray = msgspec.to_builtins(title_of(InventoryRow("9789999999991", "stray", "", 1, 1, (), False, 1, NOW)))
+    api = _api(settings, **{wrong.isbn: item, missing.isbn: None, "9789999999991": stray})
+    found = {difference.isbn: difference.says for difference in _differences(settings, api)}
+    assert found.keys() == {wrong.isbn, missing.isbn, "9789999999991"}
+    assert "available" in found[wrong.isbn]
+    assert found[missing.isbn] == "the row is missing"
+
+
+def test_all_pages_of_the_query_api_are_read():
+    pages = {None: ([{"isbn": "1"}], "c"), "c": ([{"isbn": "2"}], None)}
+
+    def ask(_, parameters):
+        items, following = pages[parameters["cursor"]]
+        return {"items": items, "next_cursor": following}, "0:5,2:7"
+
+    assert listed(None, ask) == Listed({"1": {"isbn": "1"}, "2": {"isbn": "2"}}, {0: 5, 2: 7})
+
+
+def test_a_table_that_does_not_come_to_the_end(settings, crew, store):
+    crew.end()
+    store.write(1, BookAdded("9780000000002", "t", "a", 1, NOW))
+    with pytest.raises(Behind, match="library status"):
+        _differences(replace(settings, deadline=0.5))
+
+
+def test_without_a_query_api(settings, store):
+    done = library(replace(settings, api="http://127.0.0.1:1"), "verify")
+    assert done.returncode == 69
+    assert "--table-only" in done.stderr
