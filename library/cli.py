@@ -17,6 +17,8 @@ COMMANDS = {
     "events": "library.events:events",
     "logs": "library.logs:logs",
     "replay": "library.replay:replay",
+    "verify": "library.verify:verify",
+    "held": "library.held:held",
     "topics": "library.topics:topics",
     "config": "library.config:config",
     "doctor": "library.doctor:doctor",

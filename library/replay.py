@@ -1,7 +1,5 @@
 """``library replay``: a consumer group reads the event store again; the projector computes its table anew."""
 
-import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -12,12 +10,7 @@ from schemas.command_line import Ending, with_settings
 if TYPE_CHECKING:
     from confluent_kafka.admin import AdminClient
 
-    from library.control import Control
     from schemas.settings import Settings
-
-SESSION = 30.0
-"""Seconds that a stopped reader may stay a member of its group."""
-LOOK_EVERY = 0.2
 
 
 @click.command()
@@ -68,51 +61,12 @@ def replay(
 
 
 def _replay_projector(admin: "AdminClient", settings: "Settings") -> None:
-    from library.control import NotRunning, Refused, connected
-
-    try:
-        with connected(Path(settings.data_dir)) as control:
-            control.ask("pause")
-            _to_beginning(admin, settings, SESSION)
-            control.ask("resume")
-            _follow(admin, settings, control)
-    except NotRunning:
-        _to_beginning(admin, settings, 0)
-        click.echo("the projector replays from the beginning as soon as it is started", err=True)
-    except Refused as error:
-        raise Ending(exits.FAILED, str(error)) from error
-
-
-def _to_beginning(admin: "AdminClient", settings: "Settings", patience: float) -> None:
-    from library.groups import move, wait_until_empty
     from library.places import beginning
-    from schemas.topics import events_topic, projector_group
+    from library.rewind import projector_from
+    from schemas.topics import events_topic
 
-    group, topic = projector_group(settings), events_topic(settings)
-    wait_until_empty(admin, group, patience)
-    move(admin, topic, group, beginning(admin, topic))
-
-
-def _follow(admin: "AdminClient", settings: "Settings", control: "Control") -> None:
-    """Show how far the projector has come, until it is at the end."""
-    from library.places import group_lag
-    from schemas.progress import Progress
-    from schemas.topics import events_topic, projector_group
-
-    def left() -> int:
-        return sum(group_lag(admin, events_topic(settings), projector_group(settings)).values())
-
-    began, total = time.monotonic(), left()
-    with Progress("replaying", total, "records") as progress:
-        while rest := left():
-            for process in control.ask("status")["processes"]:
-                if process["name"].startswith("projector") and process["state"] == "failed":
-                    why = f"{process['last_error']} (its log: {process['log']})"
-                    raise Ending(exits.FAILED, f"{process['name']} was given up: {why}")
-            progress.show(max(0, total - rest))
-            time.sleep(LOOK_EVERY)
-    seconds = time.monotonic() - began
-    click.echo(f"replayed {total:,} records in {seconds:.1f} s ({total / seconds:,.0f}/s)", err=True)
+    if not projector_from(admin, settings, beginning(admin, events_topic(settings))):
+        click.echo("the projector replays from the beginning as soon as it is started", err=True)
 
 
 def _move(
