@@ -5,6 +5,7 @@ from urllib.parse import unquote
 
 from litestar import Request, Response, get, post
 from litestar.datastructures import ResponseHeader
+from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Body, HeaderParameter, QueryParameter
 from msgspec import Struct
@@ -61,14 +62,18 @@ def _problems(*statuses: int) -> dict[int, ResponseSpec]:
     }
 
 
+def _header(name: str, description: str) -> ResponseHeader:
+    return ResponseHeader(name=name, description=description, documentation_only=True)
+
+
 @post(
     "/commands",
     operation_id="submit",
     response_description="Done, now or by an earlier request with the same key.",
     response_headers=[
-        ResponseHeader(name="Location", description="Where the receipt can be read again.", value=""),
-        ResponseHeader(name="Inventory-Position", description="For `?after=` of a read.", value=""),
-        ResponseHeader(name="Idempotency-Replayed", description="`true`: done before.", value=""),
+        _header("Location", "Where the receipt can be read again."),
+        _header("Inventory-Position", "The receipt's position, for `?after=` of a read."),
+        _header("Idempotency-Replayed", "`true`: it was done by an earlier request."),
     ],
     responses={
         200: ResponseSpec(Receipt, description="Nothing to do: it is as wanted.", generate_examples=False),
@@ -77,8 +82,8 @@ def _problems(*statuses: int) -> dict[int, ResponseSpec]:
 )
 async def submit_command(
     request: AnyRequest,
-    gateway: Gateway,
-    intake: Intake,
+    gateway: NamedDependency[Gateway],
+    intake: NamedDependency[Intake],
     data: Annotated[Command, Body(description="What is to be done, to one title.")],
     idempotency_key: Annotated[
         str,
@@ -109,8 +114,8 @@ async def submit_command(
 )
 async def look_up(
     request: AnyRequest,
-    gateway: Gateway,
-    intake: Intake,
+    gateway: NamedDependency[Gateway],
+    intake: NamedDependency[Intake],
     isbn: Annotated[
         str | None, QueryParameter(description="The command's title: each title has its own command ids.")
     ] = None,
@@ -151,7 +156,7 @@ async def health() -> Health:
     operation_id="readiness",
     responses={503: ResponseSpec(Readiness, description="Not now.", generate_examples=False)},
 )
-async def readiness(gateway: Gateway) -> Response[Readiness]:
+async def readiness(gateway: NamedDependency[Gateway]) -> Response[Readiness]:
     """Readiness: whether commands of all partitions can be carried out, as far as the last try showed."""
     troubles = {str(partition): why for partition, why in gateway.troubles().items()}
     ready = not troubles and not gateway.stopping
@@ -159,7 +164,7 @@ async def readiness(gateway: Gateway) -> Response[Readiness]:
 
 
 @get("/metrics", operation_id="metrics", media_type="text/plain")
-async def metrics(counts: Metrics) -> Response[bytes]:
+async def metrics(counts: NamedDependency[Metrics]) -> Response[bytes]:
     """Metrics in Prometheus' format."""
     return Response(generate_latest(counts.registry), media_type=CONTENT_TYPE_LATEST)
 

@@ -26,8 +26,8 @@ MOST_LOOK_UPS = 16
 """Each takes a moment of the partition's time, so they must not come before the commands."""
 AWAY = 2.0
 """Seconds that a batch is given after one that did not reach Kafka: to wait longer helps nobody."""
-REST = 1.0
-"""Seconds without a command after which a lane does what can wait."""
+REST, RETRY = 1.0, 0.5
+"""Seconds without a command after which a lane does what can wait, or looks whether Kafka is back."""
 
 Found: TypeAlias = list[Receipt] | Unwritable | OutcomeUnknown
 
@@ -63,6 +63,8 @@ class Lane:
         self._make_writer, self._deadline, self._loop, self._observe = make_writer, deadline, loop, observe
         self._queue: SimpleQueue[Waiting | None] = SimpleQueue()
         self._look_ups = 0
+        # The partition is read at once, so that the first command need not wait for it
+        self._pause = 0.0
         self._thread = threading.Thread(target=self._run, name="lane", daemon=True)
 
     def start(self) -> None:
@@ -131,11 +133,9 @@ class Lane:
     def _next_batch(self) -> list[Waiting] | None:
         """All that waits; empty when nothing came for a while, None when the lane is to end."""
         batch: list[Waiting] = []
-        # Before the first command comes the partition is read, so that it does not wait for it
-        patience = 0.0 if self.trouble else REST
         try:
             while len(batch) < LARGEST_BATCH:
-                one = self._queue.get_nowait() if batch else self._queue.get(timeout=patience)
+                one = self._queue.get_nowait() if batch else self._queue.get(timeout=self._pause)
                 if one is None:
                     if not batch:
                         return None
@@ -168,9 +168,12 @@ class Lane:
 
     def _note(self, result: Outcome | Found) -> None:
         self.trouble = result.reason if isinstance(result, OutcomeUnknown) else None
+        self._pause = RETRY if self.trouble else REST
 
     def _settle(self, batch: Sequence[Waiting], results: Sequence[Outcome | Found]) -> None:
-        self._loop.call_soon_threadsafe(_set_results, batch, results)
+        # A stop does not wait for a lane for ever; who waited has been told so
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(_set_results, batch, results)
 
 
 def _set_results(batch: Sequence[Waiting], results: Sequence[Outcome | Found]) -> None:

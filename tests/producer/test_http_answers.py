@@ -1,0 +1,68 @@
+"""Outcomes over HTTP, there and back."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inventory.rules import Rejection
+from producer.http_answers import FULL, RETRY, STOPPING, answer, location, outcome, problem_answer
+from producer.outcomes import (
+    Accepted,
+    Appended,
+    Outcome,
+    OutcomeUnknown,
+    Receipt,
+    Refused,
+    Reused,
+    Unwritable,
+)
+from schemas.problem import Problem
+
+ISBN = "9781593275846"
+IDS = st.text(min_size=1).filter(str.isprintable)
+TEXTS = st.text()
+EVENTS = st.lists(st.builds(Appended, TEXTS, st.integers(1, 1000))).map(tuple)
+RECEIPTS = st.builds(Receipt, IDS, st.just(ISBN), EVENTS, st.just("3:17"))
+OUTCOMES = st.one_of(
+    st.builds(Accepted, RECEIPTS, st.booleans()),
+    st.builds(Refused, st.builds(Rejection, TEXTS, TEXTS, st.lists(TEXTS).map(tuple))),
+    st.builds(Reused, st.just("an id")),
+    st.builds(Unwritable, TEXTS),
+    st.builds(OutcomeUnknown, TEXTS, st.booleans()),
+)
+
+
+@given(OUTCOMES)
+def test_an_outcome_comes_back_as_it_went(first: Outcome):
+    told = answer(first, "an id", ISBN)
+    headers = {name.decode().title(): value.decode("latin-1") for name, value in told.headers}
+    assert outcome(told.status, headers, told.body, "an id") == first
+
+
+@pytest.mark.parametrize("code", [FULL, STOPPING])
+def test_a_gateway_that_can_take_nothing_has_done_nothing(code: str):
+    told = problem_answer(Problem(503, code, "later", headers=RETRY))
+    assert outcome(told.status, {}, told.body, "an id") == OutcomeUnknown("later", sent=False)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, b"<html>hello</html>"),
+        (201, b"{}"),
+        (404, b'{"detail": "there is no such route", "code": "no_such_route"}'),
+        (500, b'{"detail": "something went wrong", "code": "internal"}'),
+        (503, b"busy"),
+        (409, b"[]"),
+        (302, b""),
+    ],
+)
+def test_what_says_nothing_of_the_outcome_is_not_taken_for_one(status: int, body: bytes):
+    assert outcome(status, {}, body, "an id") is None
+
+
+@given(IDS)
+def test_a_location_is_a_path_that_is_safe_to_send(command_id: str):
+    path = location(command_id, ISBN)
+    assert path.isascii()
+    assert path.count("/") == 2
