@@ -1,0 +1,201 @@
+"""A client process of a chaos run: submits random commands and records what it is told.
+
+It may be killed at any moment, by itself at a step of the protocol too. Started again under its name it
+first repeats what it has no certain answer to, as a careful caller does.
+"""
+
+import http.client
+import os
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Struct
+
+from inventory.commands import (
+    AddBook,
+    AddCopies,
+    BorrowBook,
+    Command,
+    CorrectDetails,
+    RemoveBook,
+    RenewLoan,
+    ReturnBook,
+    WithdrawCopies,
+    from_json,
+)
+from producer.http_answers import outcome as read_outcome
+from producer.outcomes import Accepted, Outcome, OutcomeUnknown, Submitted, submit
+from producer.snapshot import Snapshot
+from producer.writer import Writer
+from schemas.partitions import partition_of
+from schemas.settings import Settings
+from tests.chaos.history import Recorder, read
+from tests.chaos.hurried import hurry
+from tests.chaos.mutants import MUTANTS
+
+TITLES = (
+    "9780000000101",
+    "9780000000118",
+    "9780000000125",
+    "9780000000132",
+    "9780000000149",
+    "9780000000156",
+)
+USERS = ("ann", "bob", "eve")
+SIZES = (1, 1, 2, 5, 20, 100)
+DEADLINE = 20.0
+
+
+class Role(Struct, frozen=True):
+    """What an actor does until ``until`` (monotonic seconds); ``kind`` is long, oneshot or gateway."""
+
+    settings: Settings
+    kind: str
+    name: str
+    folder: str
+    seed: int
+    until: float
+    transaction_timeout: float
+    bound_to: str
+    mutant: str = ""
+    suicidal: bool = True
+
+
+class Actor:
+    """One client."""
+
+    def __init__(self, role: Role) -> None:
+        self.role, self.random = role, random.Random(role.seed)
+        file = Path(role.folder, f"{role.name}.jsonl")
+        calls = read([file]) if file.exists() else {}
+        certain = [id_ for id_, call in calls.items() if any(one.what != "unknown" for one in call.returns)]
+        self.accepted = [id_ for id_ in certain if calls[id_].ended("accepted")][-20:]
+        self.commands = {
+            id_: submit(id_, from_json(msgspec.json.encode(call.command))) for id_, call in calls.items()
+        }
+        self.pending = [self.commands[id_] for id_ in calls if id_ not in set(certain)]
+        self.recorder = Recorder(file)
+        self.writers: dict[int, Writer] = {}
+
+    def live(self) -> None:
+        """Submit commands until it is time."""
+        while time.monotonic() < self.role.until:
+            batch = self._batch()
+            for one in batch:
+                self.recorder.called(one.command_id, _as_json(one.command))
+            for one, outcome in zip(batch, self._executed(batch), strict=True):
+                self.recorder.returned(one.command_id, outcome)
+                if isinstance(outcome, OutcomeUnknown):
+                    self.pending.append(one)
+                elif isinstance(outcome, Accepted):
+                    self.accepted.append(one.command_id)
+                    self.commands[one.command_id] = one
+            time.sleep(self.random.choice((0, 0, 0.01, 0.05)))
+            if self.role.kind == "oneshot":
+                self._leave()
+                time.sleep(self.random.uniform(0, 0.3))
+        self._leave()
+
+    def _batch(self) -> list[Submitted]:
+        """Commands for one partition: what is pending, a repeat now and then, else new ones."""
+        if self.pending:
+            batch = [one for one in self.pending if self._partition(one) == self._partition(self.pending[0])]
+            self.pending = [one for one in self.pending if one not in batch]
+            return batch
+        partition = partition_of(self.random.choice(TITLES), self.role.settings.partitions)
+        titles = [t for t in TITLES if partition_of(t, self.role.settings.partitions) == partition]
+        size = 1 if self.role.kind == "gateway" else self.random.choice(SIZES)
+        batch = [
+            submit(f"{self.role.name}-{self.random.getrandbits(64):x}", self._command(titles))
+            for _ in range(size)
+        ]
+        if self.accepted and self.random.random() < 0.2:
+            again = self.commands[self.random.choice(self.accepted[-20:])]
+            if self._partition(again) == partition:
+                batch.append(again)
+        return batch
+
+    def _command(self, titles: list[str]) -> Command:
+        isbn, user = self.random.choice(titles), self.random.choice(USERS)
+        number = self.random.randint(1, 3)
+        makers = (
+            (30, lambda: BorrowBook(isbn, user)),
+            (24, lambda: ReturnBook(isbn, user)),
+            (4, lambda: ReturnBook(isbn)),
+            (12, lambda: AddBook(isbn, "Title", "Author", number)),
+            (6, lambda: RemoveBook(isbn)),
+            (8, lambda: AddCopies(isbn, number)),
+            (6, lambda: WithdrawCopies(isbn, number, "sold")),
+            (4, lambda: WithdrawCopies(isbn, 1, "lost", user)),
+            (3, lambda: RenewLoan(isbn, user)),
+            (3, lambda: CorrectDetails(isbn, title=f"Title {number}")),
+        )
+        (make,) = self.random.choices([maker for _, maker in makers], [weight for weight, _ in makers])
+        return make()
+
+    def _executed(self, batch: list[Submitted]) -> list[Outcome]:
+        if self.role.kind == "gateway":
+            return [self._posted(one) for one in batch]
+        return self._writer(self._partition(batch[0])).execute(batch, DEADLINE)
+
+    def _posted(self, one: Submitted) -> Outcome:
+        """What the gateway answers, read as any client would: what is no answer leaves all open."""
+        where = urlsplit(self.role.settings.gateway)
+        connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=DEADLINE)
+        headers = {"Content-Type": "application/json", "Idempotency-Key": one.command_id}
+        try:
+            connection.request("POST", "/commands", msgspec.json.encode(one.command), headers)
+            answer = connection.getresponse()
+            outcome = read_outcome(answer.status, dict(answer.headers), answer.read(), one.command_id)
+            return outcome or OutcomeUnknown(f"status {answer.status}")
+        except (OSError, http.client.HTTPException) as error:
+            time.sleep(0.05)
+            return OutcomeUnknown(str(error))
+        finally:
+            connection.close()
+
+    def _writer(self, partition: int) -> Writer:
+        if partition not in self.writers:
+            snapshot = None
+            if self.role.kind == "oneshot":
+                snapshot = Snapshot(self.role.settings, partition, self.role.bound_to)
+            make = MUTANTS.get(self.role.mutant, Writer)
+            self.writers[partition] = make(self.role.settings, partition, snapshot, reached=self._reached)
+        return self.writers[partition]
+
+    def _reached(self, _: str) -> None:
+        """At a named step: die, or be slow."""
+        chance = self.random.random()
+        if self.role.suicidal and chance < 0.002:
+            os.kill(os.getpid(), signal.SIGKILL)
+        elif chance < 0.01:
+            time.sleep(self.random.choice((0.02, 0.1, 0.4)))
+
+    def _leave(self) -> None:
+        for writer in self.writers.values():
+            writer.close()
+        self.writers.clear()
+
+    def _partition(self, one: Submitted) -> int:
+        return partition_of(one.command.isbn, self.role.settings.partitions)
+
+
+def _as_json(command: Command) -> dict[str, object]:
+    decoded: dict[str, object] = msgspec.json.decode(msgspec.json.encode(command))
+    return decoded
+
+
+def main() -> None:
+    """Play the role that the command line gives."""
+    role = msgspec.json.decode(sys.argv[1], type=Role)
+    hurry(role.transaction_timeout)
+    Actor(role).live()
+
+
+if __name__ == "__main__":
+    main()

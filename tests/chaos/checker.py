@@ -1,0 +1,207 @@
+"""Compares the log with what clients were told. It knows nothing of how writers work.
+
+The log gives each title's states in order; every answer must fit one of them, at a moment during its call.
+"""
+
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import accumulate
+from typing import Any
+
+from confluent_kafka import Message
+from msgspec import Struct
+from msgspec.structs import asdict
+
+from schemas.codec import decode
+from tests.chaos.history import NEVER, Call, Return
+from tests.chaos.model import NOTHING, UNCHANGED, Title, after, carries_out, possible
+
+DAY_MS = 24 * 3600 * 1000
+
+
+class Logged(Struct, frozen=True):
+    """One event of the log, as plain values."""
+
+    partition: int
+    offset: int
+    time: int
+    key: str
+    command_id: str
+    type: str
+    event: dict[str, Any]
+
+    @property
+    def isbn(self) -> str:
+        """Its title."""
+        return str(self.event["isbn"])
+
+
+def logged(message: Message) -> Logged:
+    """Take a record apart."""
+    event = decode(message.value())
+    headers = dict(message.headers())
+    command_id = headers["command_id"].decode()
+    fields = asdict(event)
+    return Logged(
+        message.partition(),
+        message.offset(),
+        message.timestamp()[1],
+        message.key().decode(),
+        command_id,
+        type(event).__name__,
+        fields,
+    )
+
+
+class _Line:
+    """A title's states in the log's order, and when each can have been the newest."""
+
+    def __init__(self, states: list[Title], called: list[int], answered: list[int]) -> None:
+        self.states, self._called = states, called
+        # Of all events from this one on, the first that was known for certain
+        self._known = list(accumulate(reversed(answered), min))[::-1]
+
+    def versions(self, begin: int, end: int) -> Iterator[int]:
+        """Versions that were possible at a moment between two times.
+
+        All events up to it were called before the end, and none after it was answered before the begin.
+        """
+        version = bisect_left(self._known, begin)
+        yield version
+        while version < len(self._called) and self._called[version] < end:
+            version += 1
+            yield version
+
+
+class Checker:
+    """Counts violations by kind, and keeps an example of each."""
+
+    def __init__(
+        self, log: Iterable[Logged], calls: Mapping[str, Call], imported: Collection[str] = ()
+    ) -> None:
+        """``imported`` are titles that an importer has brought in, and nobody else touches."""
+        self.log, self.calls, self.imported = list(log), calls, imported
+        self.violations: Counter[str] = Counter()
+        self.examples: dict[str, Any] = {}
+        self._events: dict[str, list[Logged]] = defaultdict(list)
+        self._lines: dict[str, _Line] = {}
+        self._of_command: dict[str, list[Logged]] = defaultdict(list)
+        for event in self.log:
+            self._events[event.isbn].append(event)
+            self._of_command[event.command_id].append(event)
+
+    def check(self) -> Counter[str]:
+        """All violations."""
+        self._check_times()
+        for isbn, events in self._events.items():
+            if isbn not in self.imported:
+                self._check_title(isbn, events)
+        for isbn in self.imported:
+            if [event.key for event in self._events.get(isbn, [])] != [f"{isbn}/1"]:
+                self._bad("an imported title that was not added exactly once", isbn)
+        for call in self.calls.values():
+            self._check_call(call)
+        self._check_order()
+        return self.violations
+
+    def _bad(self, what: str, *example: object) -> None:
+        self.violations[what] += 1
+        self.examples.setdefault(what, example)
+
+    def _check_times(self) -> None:
+        last: dict[int, int] = {}
+        for event in self.log:
+            if event.time < last.get(event.partition, 0):
+                self._bad("time runs backwards in a partition", event)
+            if event.time != event.event["timestamp"]:
+                self._bad("the record's time is not the event's", event)
+            due = event.event.get("due_at")
+            if due is not None and due != (event.time // DAY_MS + 22) * DAY_MS - 1:
+                self._bad("wrong due date", event)
+            last[event.partition] = event.time
+
+    def _check_title(self, isbn: str, events: list[Logged]) -> None:
+        """Versions without a gap, each event valid on the state before it, and from a known command."""
+        state = NOTHING
+        states = [state]
+        for event in events:
+            if event.key != f"{isbn}/{state.version + 1}":
+                self._bad("versions are not 1, 2, 3 …", event.key, state.version + 1)
+            call = self.calls.get(event.command_id)
+            if call is None:
+                self._bad("an event of no command", event)
+            elif event.type not in possible(state, call.command):
+                self._bad("an event that the state before it forbids", event, state)
+            elif not carries_out(call.command, event.event, state):
+                self._bad("an event that its command did not ask for", event, call.command)
+            state = after(state, event.type, event.event)
+            states.append(state)
+        called = [self._called(event) for event in events]
+        self._lines[isbn] = _Line(states, called, [self._answered(event) for event in events])
+
+    def _check_call(self, call: Call) -> None:
+        events = self._of_command.get(call.command_id, [])
+        if len(events) > 1:
+            self._bad("a command took effect more than once", events)
+        for one in call.returns:
+            if one.what == "accepted":
+                self._check_accepted(call, one, events)
+            elif one.what == "refused":
+                if events:
+                    self._bad("an event of a refused command", call.command, events)
+                if not self._held_during(call, one, one.code):
+                    self._bad("a refusal that no state during the call explains", call.command, one)
+            elif one.what != "unknown":
+                self._bad(f"an answer that was not to come: {one.what}", call.command)
+
+    def _check_accepted(self, call: Call, one: Return, events: list[Logged]) -> None:
+        assert one.receipt is not None
+        if not one.receipt["events"]:
+            if not self._held_during(call, one, UNCHANGED):
+                self._bad("'unchanged', which no state during the call explains", call.command, one)
+            return
+        told = {
+            "events": [[event.type, int(event.key.partition("/")[2])] for event in events],
+            "position": f"{events[-1].partition}:{events[-1].offset}" if events else "",
+        }
+        if not events:
+            self._bad("acknowledged, but not in the log", call.command, one)
+        elif told != one.receipt:
+            self._bad("a receipt that is not what the log says", one.receipt, told)
+
+    def _held_during(self, call: Call, one: Return, answer: str) -> bool:
+        """Whether the title had, at a moment between call and return, a state that explains the answer."""
+        line = self._lines.get(call.command["isbn"])
+        if line is None:
+            return answer in possible(NOTHING, call.command)
+        return any(
+            answer in possible(line.states[version], call.command)
+            for version in line.versions(one.called, one.returned)
+        )
+
+    def _called(self, event: Logged) -> int:
+        call = self.calls.get(event.command_id)
+        return call.first_called if call else 0
+
+    def _answered(self, event: Logged) -> int:
+        """When somebody first knew for certain of an event."""
+        call = self.calls.get(event.command_id)
+        return min((one.returned for one in call.ended("accepted")), default=NEVER) if call else NEVER
+
+    def _check_order(self) -> None:
+        """What was answered before another command was called stands before it in the partition."""
+        answered: dict[int, list[tuple[int, int]]] = defaultdict(list)
+        called: dict[int, list[tuple[int, int]]] = defaultdict(list)
+        for event in self.log:
+            answered[event.partition].append((self._answered(event), event.offset))
+            called[event.partition].append((self._called(event), event.offset))
+        for partition, ends in answered.items():
+            ends.sort()
+            at, latest = 0, -1
+            for begin, offset in sorted(called[partition]):
+                while at < len(ends) and ends[at][0] < begin:
+                    latest = max(latest, ends[at][1])
+                    at += 1
+                if offset < latest:
+                    self._bad("an event before one that was acknowledged earlier", offset, latest)

@@ -1,0 +1,22 @@
+"""The product's programs with a short transaction time-out, so that a pause may be longer than it.
+
+``python -m tests.chaos.hurried SECONDS gateway …``, or ``import …``.
+"""
+
+import sys
+
+from producer import catch_up, fence, writer
+from producer.cli import program
+from schemas.command_line import run
+
+
+def hurry(seconds: float) -> None:
+    """Let transactions time out after so many seconds, and save snapshots whatever they are worth."""
+    catch_up.TRANSACTION_TIMEOUT = fence.TRANSACTION_TIMEOUT = seconds
+    writer.CLOSING = 1
+    writer.RESTING = 100
+
+
+if __name__ == "__main__":
+    hurry(float(sys.argv.pop(1)))
+    run(program, "hurried")

@@ -1,0 +1,107 @@
+"""Writers with one step of the protocol left out. The checker must catch each of them.
+
+They are made here, by replacing methods, so that the product has no switch that could be left on.
+"""
+
+from collections.abc import Callable, Sequence
+
+from confluent_kafka import Producer
+
+from producer.deadline import Deadline
+from producer.fence import Fence, Record
+from producer.lost import Lost
+from producer.state import Answer, WriteState
+from producer.writer import Writer
+
+
+class NoFence(Writer):
+    """Appends with a plain idempotent producer, which nobody can fence."""
+
+    def __init__(self, *args: object, **more: object) -> None:
+        super().__init__(*args, **more)  # type: ignore[arg-type]
+        self.fence = _Plain(self.settings, self.partition)
+
+    def _deliver(self, state: WriteState, records: Sequence[Record], deadline: Deadline) -> None:
+        offsets = self.fence.deliver(records, deadline)
+        # Without transactions no end mark follows
+        state.next = offsets[0] - 1
+
+
+class _Plain(Fence):
+    def claim(self, deadline: Deadline) -> None:
+        self.prepare(deadline)
+        self._owner, self._spare = Producer(_without_transactions(self._config)), None
+
+    def deliver(self, records: Sequence[Record], deadline: Deadline) -> list[int]:
+        offsets: list[int] = []
+        assert self._owner is not None
+        for record in records:
+            self._owner.produce(
+                self._topic,
+                record.value,
+                record.key,
+                self._partition,
+                on_delivery=lambda _, message: offsets.append(message.offset()),
+                timestamp=record.timestamp,
+                headers=record.headers,
+            )
+        if self._owner.flush(deadline.left()) or not offsets:
+            raise Lost("not delivered")
+        return offsets
+
+    def commit(self, deadline: Deadline) -> None:
+        pass
+
+
+def _without_transactions(config: dict[str, object]) -> dict[str, object]:
+    plain = {name: value for name, value in config.items() if not name.startswith("transaction")}
+    return plain | {"enable.idempotence": True}
+
+
+class NoReadAgain(Writer):
+    """Looks where the log ends after it was fenced, but not at what was added meanwhile."""
+
+    def _read(self, state: WriteState, deadline: Deadline) -> None:
+        seen = WriteState(place=state.place)
+        super()._read(seen, deadline)
+        state.next, state.last, state.time = seen.next, seen.last, seen.time
+
+
+class NoProof(Writer):
+    """Answers refusals from what it believes to know."""
+
+    def _prove(self, deadline: Deadline) -> None:
+        pass
+
+
+class NoLookUp(Writer):
+    """Decides a command again that was accepted already."""
+
+    def _own(self, deadline: Deadline) -> None:
+        super()._own(deadline)
+        if self.state is not None:
+            self.state.__class__ = _Forgetful
+
+
+class _Forgetful(WriteState):
+    def answers(self, command_id: str) -> tuple[Answer, ...]:
+        return ()
+
+
+class NoOffsetCheck(Writer):
+    """Trusts the end for committed readers, and any offset that it gets."""
+
+    def _read(self, state: WriteState, deadline: Deadline) -> None:
+        self.catch_up.advance(state, deadline, lambda: None)
+
+    def _deliver(self, state: WriteState, records: Sequence[Record], deadline: Deadline) -> None:
+        self.fence.deliver(records, deadline)
+
+
+MUTANTS: dict[str, Callable[..., Writer]] = {
+    "no fence": NoFence,
+    "no re-read": NoReadAgain,
+    "no barrier": NoProof,
+    "no id look-up": NoLookUp,
+    "no offset check": NoOffsetCheck,
+}
