@@ -1,10 +1,12 @@
 """A projector that breaks where a test wants it: ``LIBRARY_TEST_FAULTS="die:after-append:3 session:6"``.
 
-``die:PLACE:N`` kills the process at the Nth passing of PLACE; ``session:SECONDS`` shortens the group's
-session; ``batch:EVENTS`` makes batches small; ``fold`` and ``unknown:EVENT`` make it a newer or an older
-program.
+- ``die:PLACE:N`` kills the process at the Nth passing of PLACE, ``fail:PLACE`` raises there
+- ``hang`` lets a stop take for ever
+- ``session:SECONDS`` shortens the group's session, ``batch:EVENTS`` makes batches small
+- ``fold`` makes it a newer program, ``unknown:EVENT`` an older one
 """
 
+import asyncio
 import os
 import signal
 from collections.abc import Callable
@@ -93,6 +95,25 @@ def _other_fold() -> None:
     assert folding.project is projection.project
 
 
+def _fail(place: str) -> None:
+    owner, name, _ = _PLACES[place]
+
+    async def failing(*args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError(f"{place} was made to fail")
+
+    setattr(owner, name, failing)
+
+
+def _hang() -> None:
+    """A stop that never ends."""
+
+    async def hanging(self: Any) -> None:
+        await asyncio.Event().wait()
+
+    app.App.on_stop = hanging
+    app.end_within.__defaults__ = (1.0,)
+
+
 def _unknown(event: str) -> None:
     """As an older program, which has no schema of that event."""
     from projector import wire
@@ -109,6 +130,8 @@ _FAULTS: dict[str, Callable[..., None]] = {
     "batch": _batch,
     "fold": _other_fold,
     "unknown": _unknown,
+    "fail": _fail,
+    "hang": _hang,
 }
 
 if __name__ == "__main__":
