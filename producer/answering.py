@@ -41,7 +41,7 @@ def command_options(command: Function) -> Function:
             click.option("--command-id", metavar="ID", help="Makes a retry safe: one id has one effect."),
             click.option("--json", "as_json", is_flag=True, help="The receipt as one line of JSON."),
             click.option("--wait", is_flag=True, help="Return when the query API shows the change."),
-            with_settings("kafka", "gateway", "api", "data_dir", "deadline"),
+            with_settings("kafka", "name", "gateway", "api", "data_dir", "deadline"),
         )
     ):
         decorated = option(decorated)

@@ -37,7 +37,7 @@ SHOWN = 5
 )
 @click.option("--dry-run", is_flag=True, help="Check the file and write no event.")
 @click.option("--json", "as_json", is_flag=True, help="The result as one line of JSON.")
-@with_settings("kafka", "data_dir", "deadline")
+@with_settings("kafka", "name", "data_dir", "deadline")
 def import_(
     settings: "Settings",
     file: Path,

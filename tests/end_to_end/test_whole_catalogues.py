@@ -77,6 +77,7 @@ def test_an_interrupted_import_is_completed_by_the_next(
     def events() -> int:
         return int(system.get("/stats").value["events"])
 
+    eventually(lambda: not any(system.get("/stats").value["lag"].values()), 60)
     before = events()
     importing = system.start("import", str(file), "--json")
     eventually(lambda: events() > before, 60)
