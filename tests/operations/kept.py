@@ -1,4 +1,4 @@
-"""A system's data directory, kept with every release: ``python -m tests.upgrade.kept`` makes this one's.
+"""A system's data directory, kept with every release: ``python -m tests.operations.kept`` makes this one's.
 
 Run it when a release is made, and commit both files. They are never made anew after that: what lies on
 people's disks does not change either.
@@ -14,7 +14,7 @@ from typing import Any
 from tests.library.system import System
 from tests.waiting import eventually
 
-HERE = Path(__file__).parent
+RELEASES = Path(__file__).parent / "releases"
 ISBNS = ("9781593275846", "9781680502992", "9780141439518")
 COMMANDS = (
     ("add", ISBNS[0], "Elixir in Action", "Saša Jurić", "10"),
@@ -65,9 +65,9 @@ def main() -> None:
             said = answers(system)
         finally:
             system.down()
-        keep(system, HERE / f"{version('library-inventory')}.tar.xz")
+        keep(system, RELEASES / f"{version('library-inventory')}.tar.xz")
     text = json.dumps(said, indent=1, ensure_ascii=False, sort_keys=True)
-    (HERE / f"{version('library-inventory')}.json").write_text(text + "\n", "utf-8")
+    (RELEASES / f"{version('library-inventory')}.json").write_text(text + "\n", "utf-8")
 
 
 if __name__ == "__main__":
