@@ -14,6 +14,7 @@ import httpx
 import msgspec
 
 from inventory.commands import Command
+from library.launch import dying_with_me
 from library.ports import free_port
 from schemas.settings import PREFIX, Settings
 from tests.waiting import eventually
@@ -32,6 +33,12 @@ class GatewayProcess:
 
     def start(self) -> "GatewayProcess":
         """Start it, and wait until it is ready."""
+        self.launch()
+        eventually(self.is_ready, limit=60)
+        return self
+
+    def launch(self) -> None:
+        """Start it."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         told = {
             f"{PREFIX}{name.upper()}": str(getattr(self.settings, name))
@@ -40,10 +47,10 @@ class GatewayProcess:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "producer", "gateway"], env=kept | told, stderr=log
+                dying_with_me([sys.executable, "-P", "-m", "producer", "gateway"]),
+                env=kept | told,
+                stderr=log,
             )
-        eventually(self.is_ready, limit=60)
-        return self
 
     def is_ready(self) -> bool:
         """Whether it says so."""
