@@ -101,10 +101,10 @@ class Child:
     async def stop(self) -> None:
         """End it cleanly, by force when its patience is over."""
         self._stopping.set()
-        if self._life is not None:
+        if self._life is not None and not self._life.done():
             await self._life
+            log.info("%s has stopped", self.program.name)
         self._enter(State.STOPPED)
-        log.info("%s has stopped", self.program.name)
 
     def kill(self) -> None:
         """End it by force, now."""
@@ -130,7 +130,8 @@ class Child:
             self._crashes.append(time.monotonic())
             crashes = sum(1 for at in self._crashes if at > time.monotonic() - WITHIN)
             if hopeless or crashes >= CRASHES:
-                log.error("%s is given up: %s", self.program.name, why)
+                if self._was_ready:
+                    log.error("%s is given up: %s", self.program.name, why)
                 self._enter(State.FAILED)
                 return
             pause = min(FIRST_PAUSE * 2 ** (crashes - 1), LONGEST_PAUSE)

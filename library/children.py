@@ -89,7 +89,7 @@ def _topics(settings: Settings) -> None:
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 
-    from schemas.kafka import client_config
+    from schemas.kafka import client_config, why
     from schemas.topics import WrongTopic, ensure_topics
 
     try:
@@ -98,7 +98,9 @@ def _topics(settings: Settings) -> None:
         raise CannotStart(str(error)) from error
     except KafkaException as error:
         raise CannotStart(
-            f"Kafka at {settings.kafka} can't be used: {error.args[0].str()}", exits.UNAVAILABLE
+            f"Kafka at {settings.kafka} can't be used: {why(settings, error)}; --kafka HOST:PORT names "
+            "another, and without it a system runs its own",
+            exits.UNAVAILABLE,
         ) from error
 
 

@@ -110,7 +110,7 @@ def _fetch(root: Path, jar: Jar, environment: Mapping[str, str]) -> None:
             found: Path = component.artifact().resolve()
         except (requests.RequestException, RuntimeError, OSError) as error:
             raise NoJars(
-                f"{jar.path.name} of Kafka is not in {root} and can't be fetched: {_short(error)}. The jars "
+                f"{jar.path.name} of Kafka is not in {root} and can't be fetched: {_why(error)}. The jars "
                 "are fetched once from Maven Central: connect to the network and run again, or copy that "
                 f"folder from a machine that has it, or name a mirror in {REPOSITORY}, or a broker that runs "
                 "elsewhere with --kafka HOST:PORT"
@@ -120,6 +120,9 @@ def _fetch(root: Path, jar: Jar, environment: Mapping[str, str]) -> None:
         found.replace(target)
 
 
-def _short(error: Exception) -> str:
-    text = " ".join(str(error).split())
+def _why(error: BaseException) -> str:
+    """The cause behind what the HTTP library wraps around it, in a few words."""
+    while cause := error.__cause__ or error.__context__:
+        error = cause
+    text = " ".join(str(getattr(error, "strerror", None) or error).split())
     return text if len(text) <= 200 else text[:200] + "…"

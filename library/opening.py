@@ -26,6 +26,8 @@ from schemas.settings import PREFIX, Settings
 log = logging.getLogger("library")
 
 Say = Callable[[str], None]
+_TOLD = "told"
+"""Marks a record that whoever started the system is told in another way."""
 
 
 def open_here(settings: Settings, embedded: bool, say: Say, on_ready: Callable[[], None]) -> None:
@@ -39,9 +41,16 @@ def open_here(settings: Settings, embedded: bool, say: Say, on_ready: Callable[[
             _require_ports(settings, embedded)
             asyncio.run(_supervise(Supervisor(settings, parts(settings, embedded)), on_ready))
     except CannotStart as error:
+        log.error("the start failed: %s", error, extra={_TOLD: True})
         raise Ending(error.code, str(error)) from error
-    except (AlreadyRunning, PortInUse, OSError) as error:
+    except (AlreadyRunning, PortInUse) as error:
         raise Ending(exits.FAILED, str(error)) from error
+    except OSError as error:
+        raise _unusable(data_dir, error) from error
+
+
+def _unusable(data_dir: Path, error: OSError) -> Ending:
+    return Ending(exits.FAILED, f"{data_dir} can't be used: {error}; choose another with --data-dir DIR")
 
 
 async def _supervise(supervisor: Supervisor, on_ready: Callable[[], None]) -> None:
@@ -64,7 +73,8 @@ class _Saying(logging.Handler):
         self._say = say
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._say(record.getMessage())
+        if not hasattr(record, _TOLD):
+            self._say(record.getMessage())
 
 
 def _log_to(path: Path, level: str, say: Say) -> None:
@@ -83,8 +93,12 @@ def open_behind(flags: Mapping[str, Any], settings: Settings, say: Say) -> None:
     """
     heard, told = os.pipe()
     given = {f"{PREFIX}{name.upper()}": str(value) for name, value in flags.items() if value is not None}
-    errors = Path(settings.data_dir) / "logs" / "supervisor.log"
-    errors.parent.mkdir(parents=True, exist_ok=True)
+    data_dir = Path(settings.data_dir)
+    errors = data_dir / "logs" / "supervisor.log"
+    try:
+        errors.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unusable(data_dir, error) from error
     with errors.open("ab") as out:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "library", "up", "--tell", str(told)],
@@ -136,7 +150,6 @@ class Telling:
 
     def failed(self, error: Ending) -> None:
         """Let whoever waits end with the same."""
-        log.error("the system ends: %s", error.message)
         self._tell(error=error.message, code=error.exit_code)
 
     def _tell(self, **what: object) -> None:

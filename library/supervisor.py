@@ -84,9 +84,8 @@ class Supervisor:
             done, waiting = await asyncio.wait(waiting, timeout=SAID_EVERY, return_when=FIRST_COMPLETED)
             if failed := [child for child in awaited if child.state is State.FAILED]:
                 program = failed[0].program
-                raise CannotStart(
-                    f"{program.name} could not be started: {failed[0].last_error} (its log: {program.log})"
-                )
+                where = f" (its log: {program.log})" if program.log.exists() else ""
+                raise CannotStart(f"{program.name} could not be started: {failed[0].last_error}{where}")
             if not done:
                 log.info("still waiting for %s", ", ".join(sorted(task.get_name() for task in waiting)))
 

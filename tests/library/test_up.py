@@ -150,6 +150,26 @@ def test_a_port_in_use_is_named_before_anything_starts(tmp_path):
     assert not (system.data_dir / "kafka").exists()
 
 
+@pytest.mark.parametrize("how", [["--detach"], []])
+def test_what_is_missing_for_a_start_is_said_with_what_to_do(tmp_path, how):
+    system = System(tmp_path)
+    no_java = system.library("up", *system.flags, *how, LIBRARY_JAVA=str(tmp_path / "java"))
+    assert no_java.returncode == 1
+    assert "kafka could not be started" in no_java.stderr
+    assert "Kafka needs Java 17 or newer" in no_java.stderr
+    (tmp_path / "file").touch()
+    no_folder = system.library("up", *system.flags, *how, "--data-dir", "file")
+    assert no_folder.returncode == 1
+    assert "choose another with --data-dir" in no_folder.stderr
+    newer = system.data_dir / "kafka" / "format.json"
+    newer.parent.mkdir(parents=True, exist_ok=True)
+    newer.write_text('{"kafka": "5.0.0"}')
+    done = system.library("up", *system.flags, *how)
+    assert done.returncode == 1
+    assert "formatted by Kafka 5.0.0" in done.stderr
+    assert "Traceback" not in no_java.stderr + no_folder.stderr + done.stderr
+
+
 def test_an_external_kafka_is_used_and_left_alone(broker, tmp_path):
     system = System(tmp_path)
     try:
