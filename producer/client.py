@@ -73,12 +73,13 @@ def _by_own_fence(settings: Settings, submitted: Submitted, seconds: float) -> O
 
     from producer.snapshot import Snapshot, binding
     from producer.writer import Writer
+    from schemas.kafka import why
 
     partition = partition_of(submitted.command.isbn, settings.partitions)
     try:
         snapshot = Snapshot(settings, partition, binding(settings, min(seconds, 5.0)))
     except KafkaException as error:
-        return OutcomeUnknown(str(error.args[0].str()), sent=False)
+        return OutcomeUnknown(why(settings, error), sent=False)
     writer = Writer(settings, partition, snapshot)
     try:
         (outcome,) = writer.execute([submitted], seconds)

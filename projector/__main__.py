@@ -62,7 +62,7 @@ def _checked(settings: "Settings") -> "AdminClient":
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 
-    from schemas.kafka import client_config
+    from schemas.kafka import client_config, why
     from schemas.topics import WrongTopic, check_topics
 
     admin = AdminClient(client_config(settings))
@@ -76,7 +76,7 @@ def _checked(settings: "Settings") -> "AdminClient":
         except KafkaException as error:
             if time.monotonic() > limit:
                 raise Ending(
-                    exits.UNAVAILABLE, f"Kafka at {settings.kafka}: {error.args[0].str()}"
+                    exits.UNAVAILABLE, f"Kafka at {settings.kafka} can't be used: {why(settings, error)}"
                 ) from error
 
 

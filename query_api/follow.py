@@ -80,7 +80,7 @@ class Follower:
             try:
                 self._follow()
             except (KafkaException, WrongTopic) as error:
-                self._say(str(error))
+                self._say(self._source.why(error))
                 self._stop.wait(0.5)
             except ReadAgain as error:
                 self._discard(str(error))
@@ -175,7 +175,7 @@ class Follower:
                 identity = self._source.identify(PATIENCE)
                 self.ends = self._source.ends(PATIENCE)
             except (KafkaException, WrongTopic) as error:
-                self._say(str(error))
+                self._say(self._source.why(error))
                 continue
             except Exception:
                 log.exception("looking at the topics failed")

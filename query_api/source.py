@@ -6,7 +6,7 @@ from confluent_kafka import Consumer, IsolationLevel, KafkaException, TopicParti
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from query_api.progress import Ends, Progress
-from schemas.kafka import client_config, reading_config
+from schemas.kafka import client_config, reading_config, why
 from schemas.settings import Settings
 from schemas.topics import Identity, changelog_topic, check_topics, events_topic, identify
 
@@ -48,6 +48,10 @@ class Source:
         tp = TopicPartition(self.events, partition)
         answer = self.admin.list_offsets({tp: _LATEST}, request_timeout=timeout)
         return int(answer[tp].result().offset)
+
+    def why(self, error: Exception) -> str:
+        """What it means that Kafka could not be used."""
+        return why(self._settings, error)
 
     def consumer(self, progress: Progress) -> Consumer:
         """A consumer of both topics that goes on after ``progress``."""

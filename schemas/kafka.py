@@ -11,6 +11,8 @@ UNUSED = "unused"
 name that an ACL can allow."""
 
 _quiet = logging.getLogger("librdkafka")
+# Else Python prints what nobody has asked for on stderr
+_quiet.addHandler(logging.NullHandler())
 
 
 def client_config(settings: Settings) -> dict[str, Any]:
@@ -67,11 +69,15 @@ def why(settings: Settings, error: Exception, limit: float = 5.0) -> str:
     librdkafka raises a time-out and tells the reason only to a callback. So where there is security a client
     of its own asks once more, for at most ``limit`` seconds.
     """
-    from confluent_kafka import KafkaError
+    from confluent_kafka import KafkaError, KafkaException
 
     cause = error.args[0] if error.args else error
     if not isinstance(cause, KafkaError):
-        return str(error)
+        return (
+            why(settings, error.__cause__, limit)
+            if isinstance(error.__cause__, KafkaException)
+            else str(error)
+        )
     away = (KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN)
     if settings.kafka_security != "PLAINTEXT" and cause.code() in away:
         return _turned_down(settings, limit) or cause.str()
@@ -82,7 +88,7 @@ def _turned_down(settings: Settings, limit: float) -> str:
     from confluent_kafka import KafkaError, Producer
 
     heard: list[KafkaError] = []
-    client = Producer(client_config(settings) | {"error_cb": heard.append})
+    client = Producer(client_config(settings) | {"error_cb": heard.append, "log_level": 0})
     end = time.monotonic() + limit
     while time.monotonic() < end:
         client.poll(0.1)

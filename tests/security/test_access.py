@@ -42,12 +42,15 @@ def test_a_stranger_sees_nothing(shared: Settings) -> None:
     assert "authorization failed" in said.stderr
 
 
-def test_a_wrong_password_is_called_so(shared: Settings) -> None:
-    said = library(as_user("reporting", shared, password="of-yesterday"), "topics", "describe")
+@pytest.mark.parametrize("command", [("events",), ("add", "9781593275846", "Elixir in Action")])
+def test_a_wrong_password_is_called_so(shared: Settings, command: tuple[str, ...]) -> None:
+    user = replace(as_user("reporting", shared, password="of-yesterday"), deadline=2.0)
+    said = library(user, *command)
     assert said.returncode == exits.UNAVAILABLE
     assert "turns user 'reporting' down" in said.stderr
     assert "LIBRARY_KAFKA_PASSWORD" in said.stderr
     assert "of-yesterday" not in said.stderr
+    assert len(said.stderr.splitlines()) == 1
 
 
 def test_a_certificate_of_an_unknown_authority_is_called_so(shared: Settings) -> None:
