@@ -1,0 +1,36 @@
+"""Integration tests of writer, projector and reader, on a broker in a container instead of the embedded one."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.brokers import CHOICE
+from tests.containers.engine import Engine
+from tests.containers.images import Images
+from tests.containers.system import ROOT
+
+pytestmark = [pytest.mark.containers, pytest.mark.timeout(900)]
+
+TESTS = (
+    "tests/test_brokers.py",
+    "tests/schemas/test_reader.py",
+    "tests/producer/test_writer.py",
+    "tests/projector/test_exact.py",
+)
+"""All others pass, too; `LIBRARY_TEST_BROKER=docker make test` runs them."""
+
+
+def test_the_same_tests_pass_on_a_container(engine: Engine, images: Images) -> None:
+    arguments = ["-q", "-m", "not slow and not containers", "-p", "no:cacheprovider", *TESTS]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *arguments],
+        cwd=ROOT,
+        env=engine.environment | {CHOICE: "docker", "KAFKA_IMAGE": images.kafka},
+        capture_output=True,
+        text=True,
+        timeout=800,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-5000:]
+    print(done.stdout.splitlines()[-1])
