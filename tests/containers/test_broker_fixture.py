@@ -1,4 +1,4 @@
-"""Integration tests of writer, projector and reader, on a broker in a container instead of the embedded one."""
+"""Integration tests of writer, projector and reader, on a broker in a container."""
 
 import subprocess
 import sys
@@ -18,7 +18,7 @@ TESTS = (
     "tests/producer/test_writer.py",
     "tests/projector/test_exact.py",
 )
-"""All others pass, too; `LIBRARY_TEST_BROKER=docker make test` runs them."""
+"""A choice: `LIBRARY_TEST_BROKER=docker make test` runs all of them there."""
 
 
 def test_the_same_tests_pass_on_a_container(engine: Engine, images: Images) -> None:
