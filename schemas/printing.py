@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 Row = Mapping[str, Any]
+_SHORT = 24
+"""Characters of a cell that is shown in one piece, as a time is, when the terminal is narrow."""
 
 
 def print_rows(columns: Iterable[str], rows: Iterable[Row], as_json: bool = False) -> None:
@@ -30,7 +32,10 @@ def _table(names: list[str], rows: Iterable[Row]) -> None:
     kept = list(rows)
     for name in names:
         numbers = all(isinstance(row.get(name), int | float | None) for row in kept)
-        table.add_column(name.replace("_", " "), justify="right" if kept and numbers else "left")
+        short = max((len(_text(row.get(name))) for row in kept), default=0) <= _SHORT
+        table.add_column(
+            name.replace("_", " "), justify="right" if kept and numbers else "left", no_wrap=short
+        )
     for row in kept:
         table.add_row(*(Text(_text(row.get(name))) for name in names))
     Console().print(table)
@@ -38,5 +43,7 @@ def _table(names: list[str], rows: Iterable[Row]) -> None:
 
 def _text(value: object) -> str:
     """A cell: no line end or tab in it can be taken for the table's own."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     text = "" if value is None else str(value)
     return " ".join(text.splitlines()).replace("\t", " ")
