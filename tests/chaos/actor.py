@@ -47,7 +47,6 @@ TITLES = (
     "9780000000156",
 )
 USERS = ("ann", "bob", "eve")
-SIZES = (1, 1, 2, 5, 20, 100)
 DEADLINE = 20.0
 
 
@@ -62,8 +61,8 @@ class Role(Struct, frozen=True):
     until: float
     transaction_timeout: float
     bound_to: str
+    sizes: tuple[int, ...]
     mutant: str = ""
-    suicidal: bool = True
 
 
 class Actor:
@@ -109,7 +108,7 @@ class Actor:
             return batch
         partition = partition_of(self.random.choice(TITLES), self.role.settings.partitions)
         titles = [t for t in TITLES if partition_of(t, self.role.settings.partitions) == partition]
-        size = 1 if self.role.kind == "gateway" else self.random.choice(SIZES)
+        size = 1 if self.role.kind == "gateway" else self.random.choice(self.role.sizes)
         batch = [
             submit(f"{self.role.name}-{self.random.getrandbits(64):x}", self._command(titles))
             for _ in range(size)
@@ -171,7 +170,7 @@ class Actor:
     def _reached(self, _: str) -> None:
         """At a named step: die, or be slow."""
         chance = self.random.random()
-        if self.role.suicidal and chance < 0.002:
+        if chance < 0.002:
             os.kill(os.getpid(), signal.SIGKILL)
         elif chance < 0.01:
             time.sleep(self.random.choice((0.02, 0.1, 0.4)))

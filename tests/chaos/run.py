@@ -51,6 +51,7 @@ class Plan(Struct, frozen=True):
     broker_kills: int = 0
     transaction_timeout: float = 3.0
     pauses: tuple[float, ...] = (0.3, 1.0, 5.0)
+    sizes: tuple[int, ...] = (1, 1, 2, 5, 20, 100)
     mutant: str = ""
 
 
@@ -148,6 +149,7 @@ class Run:
                 self.until,
                 self.plan.transaction_timeout,
                 self.bound_to,
+                self.plan.sizes,
                 self.plan.mutant,
             )
             arguments = ["-m", "tests.chaos.actor", msgspec.json.encode(role).decode()]
@@ -197,7 +199,7 @@ class Run:
             process.wait()
             self.done_to["killed"] += 1
             self._start(name)
-        elif chance < 0.4 and len(self.frozen) < len(self.processes) // 2:
+        elif chance < 0.4 and self.plan.pauses and len(self.frozen) < len(self.processes) // 2:
             pause = self.random.choice(self.plan.pauses)
             process.send_signal(signal.SIGSTOP)
             self.frozen[name] = time.monotonic() + pause

@@ -1,0 +1,42 @@
+"""The short chaos run, and that the checker catches every mutant; ``make chaos`` is the long one."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from producer.writer import Writer
+from schemas.settings import Settings
+from tests.brokers import embedded
+from tests.chaos.mutants import MUTANTS
+from tests.chaos.run import Plan, Run
+from tests.chaos.scenario import play
+
+
+@pytest.fixture
+def store(new_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """A system with one partition, where a doubt about the log's end does not last long."""
+    monkeypatch.setattr("producer.catch_up.TRANSACTION_TIMEOUT", 2.0)
+    return new_settings(partitions=1)
+
+
+def test_a_scene_full_of_dangers_ends_without_a_violation(store: Settings, tmp_path: Path):
+    checker = play(store, Writer, tmp_path)
+    assert not checker.violations, checker.examples
+    assert len(checker.log) == 6
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_writer_with_a_step_left_out_is_caught(store: Settings, tmp_path: Path, name: str):
+    assert play(store, MUTANTS[name], tmp_path).violations
+
+
+def test_ten_seconds_of_chaos_end_without_a_violation(tmp_path: Path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    with embedded(tmp_path / "kafka") as kafka:
+        run = Run(Plan(seed=1, seconds=10, import_titles=500, pauses=(0.3, 3.5)), kafka, folder)
+        report = run.live()
+    assert not report.violations, report.examples
+    assert report.commands > 500
+    assert report.done_to["killed"]
