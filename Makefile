@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: help up test test-containers test-three-brokers bench-rebuild check lock clean
+.PHONY: help up test test-containers test-three-brokers chaos bench-rebuild bench-query check lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-19s %s\n", $$1, $$2}'
@@ -35,6 +35,9 @@ test-containers: .venv/.dev ## docker compose for real; makes an engine and imag
 test-three-brokers: .venv/.dev ## leaders frozen and thawed, brokers killed: three minutes, three Javas
 	@$(BIN)/python -m pytest -m slow tests/three_brokers $(ARGS)
 
+chaos: .venv/.dev ## writers, gateway, importer and Kafka killed and frozen; every mutant caught: make chaos ARGS="--commands 100000"
+	@$(BIN)/python -m tests.chaos $(ARGS)
+
 PEER := benchmarks/kafka_streams/target/peer.jar
 $(PEER): benchmarks/kafka_streams/pom.xml $(wildcard benchmarks/kafka_streams/src/main/java/library/bench/*.java schemas/avsc/*.avsc)
 	@command -v mvn >/dev/null || { echo "Maven is needed to build the Kafka Streams peer: on Debian, apt-get install maven" >&2; exit 1; }
@@ -43,6 +46,9 @@ $(PEER): benchmarks/kafka_streams/pom.xml $(wildcard benchmarks/kafka_streams/sr
 
 bench-rebuild: .venv/.dev $(PEER) ## the table rebuilt by us, Kafka Streams and stock Faust: make bench-rebuild ARGS="--events 400000"
 	@$(BIN)/python -m benchmarks.rebuild $(ARGS)
+
+bench-query: .venv/.dev $(PEER) ## reads over HTTP by us, Kafka Streams and nginx, and reads of own writes; needs wrk
+	@$(BIN)/python -m benchmarks.query $(ARGS)
 
 check: .venv/.dev ## style, types, and which room may import which
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache
