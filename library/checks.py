@@ -186,8 +186,8 @@ def transactions(admin: AdminClient, settings: "Settings", patience: float) -> I
         yield Finding(
             "transactions",
             Grade.BROKEN,
-            f"a transaction is open on partition {partition} since offset {offset}: another program's, or one "
-            "whose end a killed Kafka has lost; nothing behind it can be read, and nothing be written",
+            f"a transaction is open on partition {partition} since offset {offset}: another program's, "
+            "or one whose end a killed Kafka has lost; nothing behind it can be read, and nothing be written",
             "stop that program, or wait until Kafka ends it (15 minutes at most); if it stays, end it with a "
             "Kafka distribution's tool, which drops its events: "
             f"kafka-transactions.sh --bootstrap-server {settings.kafka} abort --topic {topic} "
