@@ -27,7 +27,7 @@ up: .venv/.runtime ## the whole system on this machine: make up ARGS="--port 809
 	@$(BIN)/library up $(ARGS)
 
 test: .venv/.dev ## every test that takes seconds
-	@$(BIN)/python -m pytest -m "not slow and not containers" $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not containers" $(ARGS)
 
 test-containers: .venv/.dev ## docker compose for real; makes an engine and images where there are none
 	@$(BIN)/python -m pytest -m containers tests/containers $(ARGS)
