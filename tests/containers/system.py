@@ -84,7 +84,7 @@ class System:
         own |= {
             "LIBRARY_KAFKA": ",".join(f"{HOST}:{port}" for port in brokers),
             "LIBRARY_API": self.apis()[0],
-            "LIBRARY_GATEWAY": f"http://{HOST}:{self._ports['gateway']}",
+            "LIBRARY_GATEWAY": self.gateway,
         }
         return subprocess.run(
             [sys.executable, "-P", "-m", "library", *arguments],
@@ -95,6 +95,11 @@ class System:
             timeout=120,
             check=False,
         )
+
+    @property
+    def gateway(self) -> str:
+        """Where the gateway answers."""
+        return f"http://{HOST}:{self._ports['gateway']}"
 
     def apis(self, count: int = 1) -> list[str]:
         """Where the query APIs answer; one that is being started again has no port for a moment."""
