@@ -1,0 +1,190 @@
+"""Queries: our API beside Kafka Streams' interactive query and nginx: ``python -m benchmarks.query``."""
+
+import json
+import random
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from statistics import median
+from urllib.parse import quote
+
+import click
+from confluent_kafka.admin import AdminClient
+from msgspec import Struct
+
+from benchmarks.query_fresh import Fresh, at_a_steady_rate, gateway, under_load
+from benchmarks.query_load import (
+    CONNECTIONS,
+    SECONDS,
+    WARM_UP,
+    Load,
+    NoLoadGenerator,
+    Request,
+    load,
+    require_wrk,
+    script,
+)
+from benchmarks.query_servers import Server, kafka_streams, nginx, projecting, query_api
+from benchmarks.rebuild import RESULTS, broker
+from benchmarks.results import save, say, show
+from benchmarks.store import fill
+from benchmarks.workload import happenings
+from schemas.kafka import client_config
+from schemas.settings import Settings
+from schemas.topics import ensure_topics
+
+ASKED = 2_000
+"""Titles that are asked for in turn."""
+EVENTS_A_TITLE = 10
+SEARCHES = ["river+gard", "capek+sil", "moon", "wint+sto+l"]
+
+
+class Store(Struct, frozen=True):
+    """A filled event store, and some of its titles with a time in the middle of it."""
+
+    settings: Settings
+    isbns: list[str]
+    middle: str
+
+
+def filled(kafka: str, name: str, titles: int, seed: int) -> Store:
+    """Make the topics and fill the store."""
+    settings = Settings(kafka=kafka, name=name)
+    ensure_topics(AdminClient(client_config(settings)), settings)
+    happened = list(islice(happenings(titles, seed), titles * EVENTS_A_TITLE))
+    written = fill(settings, happened)
+    say(f"{name}: {written.events:,} events of {titles:,} titles written in {written.seconds:.1f} s")
+    present = {h.event.isbn: type(h.event).__name__ != "BookRemoved" for h in happened}
+    early = {h.event.isbn for h in happened[: len(happened) // 4]}
+    isbns = sorted(isbn for isbn, there in present.items() if there and isbn in early)
+    chosen = random.Random(seed).sample(isbns, min(ASKED, len(isbns)))
+    return Store(settings, chosen, _rfc3339(happened[len(happened) // 2].event.timestamp))
+
+
+def cases(store: Store, server: Server) -> dict[str, list[Request]]:
+    """What our API is asked."""
+    tags = {isbn: server.get(f"/inventory/{isbn}")[1]["etag"] for isbn in store.isbns[:200]}
+    at = quote(store.middle)
+    cursor = server.get("/inventory?limit=50")[0]["next_cursor"]
+    # Titles that were removed at that time answer 410, which is not what is to be measured
+    then = [isbn for isbn in store.isbns[:200] if _was_there(server, isbn, at)]
+    return {
+        "one title": [Request(f"/inventory/{isbn}") for isbn in store.isbns],
+        "not modified": [Request(f"/inventory/{isbn}", tag) for isbn, tag in tags.items()],
+        "page of 50": [Request(f"/inventory?limit=50&cursor={cursor}")],
+        "search": [Request(f"/inventory?q={q}&limit=20") for q in SEARCHES],
+        "title as of": [Request(f"/inventory/{isbn}?at={at}") for isbn in then],
+        "page of 50 as of": [Request(f"/inventory?limit=50&at={at}")],
+    }
+
+
+def _was_there(server: Server, isbn: str, at: str) -> bool:
+    try:
+        server.get(f"/inventory/{isbn}?at={at}")
+    except AssertionError:
+        return False
+    return True
+
+
+def measure(name: str, server: Server, asked: dict[str, list[Request]], folder: Path) -> list[Load]:
+    """Each case at 1 and at 32 connections, after some that are not counted."""
+    loads = []
+    for case, requests in asked.items():
+        lua = script(requests, folder / f"{name}-{case.replace(' ', '-')}.lua")
+        load(server.url, lua, max(CONNECTIONS), WARM_UP)
+        for connections in CONNECTIONS:
+            rate, p50, p99 = load(server.url, lua, connections)
+            memory = server.processes.memory_mb()
+            loads.append(
+                Load(name, case, connections, round(rate), round(p50, 3), round(p99, 3), round(memory))
+            )
+            say(str(loads[-1]))
+    return loads
+
+
+def round_of(store: Store, folder: Path) -> list[Load]:
+    """Everybody once, one after the other."""
+    one = [Request(f"/inventory/{isbn}") for isbn in store.isbns]
+    with query_api(store.settings, folder / "api") as server:
+        loads = measure("ours", server, cases(store, server), folder)
+        body = server.get(f"/inventory/{store.isbns[0]}")[0]
+    with kafka_streams(store.settings, folder / "streams", store.isbns[0]) as server:
+        loads += measure("kafka-streams", server, {"one title": one}, folder)
+    with nginx(json.dumps(body, ensure_ascii=False).encode(), folder / "nginx") as server_or_none:
+        if server_or_none is not None:
+            loads += measure("nginx-file", server_or_none, {"one title": [Request("/title")]}, folder)
+    return loads
+
+
+def medians(runs: Sequence[Load]) -> list[Load]:
+    """One result for each server, case and number of connections: the median of every figure."""
+    same: defaultdict[tuple[str, str, int], list[Load]] = defaultdict(list)
+    for run in runs:
+        same[run.name, run.case, run.connections].append(run)
+    figures = Load.__struct_fields__[3:]
+    return [
+        Load(*key, *(median(getattr(run, figure) for run in found) for figure in figures))
+        for key, found in same.items()
+    ]
+
+
+def large(kafka: str, titles: int, seed: int, folder: Path) -> list[Load]:
+    """One title of ten times as many."""
+    store = filled(kafka, "benchmark-large", titles * 10, seed)
+    with projecting(store.settings, folder / "large"):
+        pass
+    with query_api(store.settings, folder / "large-api") as server:
+        one = [Request(f"/inventory/{isbn}") for isbn in store.isbns]
+        return measure("ours, ten times the titles", server, {"one title": one}, folder)
+
+
+def fresh(settings: Settings, folder: Path) -> list[Fresh]:
+    """From acknowledgement to visible."""
+    with (
+        projecting(settings, folder / "fresh"),
+        gateway(settings, folder / "gateway") as write,
+        query_api(settings, folder / "fresh-api") as server,
+    ):
+        return [at_a_steady_rate(write, server), under_load(write, server)]
+
+
+def _rfc3339(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@click.command()
+@click.option("--titles", default=20_000, show_default=True)
+@click.option("--seed", default=1, show_default=True)
+@click.option("--repeats", default=3, show_default=True, help="Rounds; each figure is the median of them.")
+@click.option("--large/--no-large", "with_large", default=True, show_default=True, help="Ten times as many.")
+@click.option("--fresh/--no-fresh", "with_fresh", default=True, show_default=True, help="Reading own writes.")
+@click.option("--output", type=click.Path(path_type=Path), default=RESULTS / "query.json")
+def main(titles: int, seed: int, repeats: int, with_large: bool, with_fresh: bool, output: Path) -> None:
+    """Ask everybody for the same titles of a made-up library, and measure reads of own writes."""
+    try:
+        require_wrk()
+    except NoLoadGenerator as error:
+        sys.exit(str(error))
+    with tempfile.TemporaryDirectory(prefix="library-query-") as name, broker(Path(name)) as kafka:
+        folder = Path(name)
+        store = filled(kafka, "benchmark", titles, seed)
+        with projecting(store.settings, folder / "first"):
+            pass
+        runs = []
+        for number in range(repeats):
+            runs += round_of(store, folder / str(number))
+        results = medians(runs)
+        if with_large:
+            results += large(kafka, titles, seed, folder)
+        own = fresh(store.settings, folder) if with_fresh else []
+    show(results)
+    show(own)
+    save(output, {"results": results, "fresh": own, "repeats": repeats, "seconds": SECONDS, "runs": runs})
+
+
+if __name__ == "__main__":
+    main()

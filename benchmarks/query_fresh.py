@@ -1,0 +1,127 @@
+"""From a command's acknowledgement until a read shows it, over HTTP: at a steady rate, and under load."""
+
+import http.client
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import quantiles
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+from msgspec import Struct
+
+from benchmarks.processes import Processes, python
+from benchmarks.query_servers import Server
+from benchmarks.waiting import until
+from benchmarks.workload import happenings
+from inventory.commands import AddBook, BorrowBook, Command, ReturnBook
+from library.children import is_ready
+from library.ports import HOST, free_port
+from schemas.settings import Settings
+
+RATE = 50
+COMMANDS = 1_500
+WARM_UP = 250
+WRITES = 10_000
+CLIENTS = 32
+
+
+class Fresh(Struct, frozen=True):
+    """Milliseconds from the acknowledgement until an answer had it; ``stale`` answers did not."""
+
+    name: str
+    writes: int
+    writes_per_second: float
+    p50_ms: float
+    p99_ms: float
+    stale: int
+
+
+@contextmanager
+def gateway(settings: Settings, folder: Path) -> Iterator[str]:
+    """Our gateway, ready: its host and port."""
+    port = free_port()
+    options = ["--kafka", settings.kafka, "--name", settings.name, "--data-dir", str(folder / "data")]
+    command = python("producer", "gateway", *options, "--gateway-port", str(port))
+    with Processes([command], {}, folder / "output") as processes:
+        url = f"http://{HOST}:{port}"
+        until(lambda: is_ready(url), 120, "the gateway to be ready", meanwhile=processes.check)
+        yield f"{HOST}:{port}"
+
+
+class Client:
+    """Writes, and reads what it wrote."""
+
+    def __init__(self, write: str, read: str) -> None:
+        self._write, self._read = http.client.HTTPConnection(write), http.client.HTTPConnection(read)
+
+    def once(self, command: Command, version: int) -> tuple[float, bool]:
+        """Seconds from the acknowledgement of ``command`` to the answer, and whether that was stale."""
+        headers = {"Content-Type": "application/json", "Idempotency-Key": uuid4().hex}
+        receipt = self._asked(self._write, "POST", "/commands", msgspec.json.encode(command), headers)
+        acknowledged = time.perf_counter()
+        path = f"/inventory/{command.isbn}?after={receipt['position']}&timeout=30"
+        row = self._asked(self._read, "GET", path)
+        return time.perf_counter() - acknowledged, row["version"] < version
+
+    @staticmethod
+    def _asked(connection: http.client.HTTPConnection, method: str, path: str, *more: Any) -> Any:
+        connection.request(method, path, *more)
+        answer = connection.getresponse()
+        body = answer.read()
+        assert answer.status in (200, 201), (path, answer.status, body)
+        return json.loads(body)
+
+
+def at_a_steady_rate(write: str, server: Server) -> Fresh:
+    """One command after the other, RATE a second; the first ones are not counted."""
+    client = Client(write, server.url.removeprefix("http://"))
+    found = []
+    begun = time.perf_counter()
+    for number, (command, version) in enumerate(_to_and_fro(1, WARM_UP + COMMANDS)):
+        time.sleep(max(0.0, begun + number / RATE - time.perf_counter()))
+        found.append(client.once(command, version))
+    return _fresh(f"{RATE}/s, one client", found[WARM_UP:], COMMANDS / RATE)
+
+
+def under_load(write: str, server: Server) -> Fresh:
+    """CLIENTS at once, each as fast as it gets answers."""
+    found: list[tuple[float, bool]] = []
+
+    def use(number: int) -> None:
+        client = Client(write, server.url.removeprefix("http://"))
+        for command, version in _to_and_fro(1_000 + number, WRITES // CLIENTS):
+            found.append(client.once(command, version))
+
+    threads = [threading.Thread(target=use, args=(number,)) for number in range(CLIENTS)]
+    begun = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == WRITES // CLIENTS * CLIENTS, "a client ended early"
+    return _fresh(f"{CLIENTS} clients", found, time.perf_counter() - begun)
+
+
+def _fresh(name: str, found: list[tuple[float, bool]], seconds: float) -> Fresh:
+    percentiles = quantiles([1000 * waited for waited, _ in found], n=100)
+    return Fresh(
+        name,
+        len(found),
+        round(len(found) / seconds),
+        round(percentiles[49], 1),
+        round(percentiles[98], 1),
+        sum(stale for _, stale in found),
+    )
+
+
+def _to_and_fro(seed: int, count: int) -> Iterator[tuple[Command, int]]:
+    """Commands for a new title, each with the version that it makes: added, then lent and given back."""
+    isbn = next(happenings(1, seed + 7_000_000)).event.isbn
+    yield AddBook(isbn, "The Benchmark", "A Writer", 1), 1
+    for version in range(2, count + 1):
+        yield (ReturnBook(isbn, "ann") if version % 2 else BorrowBook(isbn, "ann")), version

@@ -1,0 +1,114 @@
+"""Who answers: our query API, Kafka Streams' interactive query, and a file that nginx serves."""
+
+import http.client
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from getpass import getuser
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from benchmarks.contestants import HEAP, JAR, ours
+from benchmarks.processes import Processes, python
+from benchmarks.progress import Group
+from benchmarks.waiting import until
+from library.children import is_ready
+from library.java import find_java
+from library.ports import HOST, free_port
+from schemas.settings import Settings
+from schemas.topics import events_topic
+
+
+class Server:
+    """A server that answers at ``url``."""
+
+    def __init__(self, url: str, processes: Processes) -> None:
+        self.url, self.processes = url, processes
+
+    def get(self, path: str) -> tuple[Any, dict[str, str]]:
+        """The JSON and the headers of a GET."""
+        connection = http.client.HTTPConnection(self.url.removeprefix("http://"), timeout=30)
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            body = answer.read()
+            assert answer.status == 200, (path, answer.status, body)
+            return json.loads(body), {name.lower(): value for name, value in answer.getheaders()}
+        finally:
+            connection.close()
+
+
+@contextmanager
+def projecting(settings: Settings, folder: Path) -> Iterator[None]:
+    """Our projector, from the moment it has read everything."""
+    entry = ours(settings, folder / "projector", 1)
+    group = Group(settings, entry.group)
+    with Processes(entry.commands, entry.environment, folder / "projecting") as processes:
+        until(lambda: group.lag() == 0, 600, "the projector to be through", meanwhile=processes.check)
+        yield
+
+
+@contextmanager
+def query_api(settings: Settings, folder: Path) -> Iterator[Server]:
+    """Our query API, ready."""
+    port = free_port()
+    options = ["--kafka", settings.kafka, "--name", settings.name, "--data-dir", str(folder / "data")]
+    command = python("query_api", *options, "--port", str(port))
+    with _serving([command], port, folder) as server:
+        url = server.url
+        until(lambda: is_ready(url), 600, "the query API to be ready", meanwhile=server.processes.check)
+        yield server
+
+
+@contextmanager
+def kafka_streams(settings: Settings, folder: Path, isbn: str) -> Iterator[Server]:
+    """The Java peer, once it has read everything and knows a title."""
+    port, application = free_port(), f"{settings.name}-peer-{uuid4().hex[:8]}"
+    command = [find_java(settings.java, os.environ), HEAP, "-jar", str(JAR), "--kafka", settings.kafka]
+    command += ["--events", events_topic(settings), "--application", application, "--cached", "true"]
+    command += ["--state-dir", str(folder / "state"), "--http-port", str(port)]
+    group = Group(settings, application)
+    with _serving([command], port, folder) as server:
+        until(lambda: group.lag() == 0, 600, "Kafka Streams to be through", meanwhile=server.processes.check)
+        assert server.get(f"/inventory/{isbn}")[0]["isbn"] == isbn
+        yield server
+
+
+@contextmanager
+def nginx(body: bytes, folder: Path) -> Iterator[Server | None]:
+    """nginx with one worker and one file, kept open; None where it is not installed."""
+    program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/sbin")
+    if program is None:
+        yield None
+        return
+    port = free_port()
+    (folder / "files").mkdir(parents=True)
+    (folder / "files" / "title").write_bytes(body)
+    config = folder / "nginx.conf"
+    config.write_text(
+        f"user {getuser()}; daemon off; pid {folder}/pid; error_log stderr; worker_processes 1;\n"
+        "events { worker_connections 1024; }\n"
+        f"http {{ access_log off; sendfile on; keepalive_requests 10000000; open_file_cache max=10;\n"
+        f"server {{ listen {HOST}:{port}; root {folder}/files; default_type application/json; }} }}\n",
+        "utf-8",
+    )
+    with _serving([[program, "-p", str(folder), "-c", str(config)]], port, folder) as server:
+        until(lambda: _answers(server), 20, "nginx to answer", meanwhile=server.processes.check)
+        yield server
+
+
+@contextmanager
+def _serving(commands: list[list[str]], port: int, folder: Path) -> Iterator[Server]:
+    with Processes(commands, {}, folder / "output") as processes:
+        yield Server(f"http://{HOST}:{port}", processes)
+
+
+def _answers(server: Server) -> bool:
+    try:
+        server.get("/title")
+    except OSError:
+        return False
+    return True
