@@ -37,7 +37,7 @@ record Options(
         Boolean.parseBoolean(given.getOrDefault("--cached", "false")),
         Integer.parseInt(given.getOrDefault("--threads", "1")),
         Integer.parseInt(given.getOrDefault("--linger-ms", "100")),
-        Integer.parseInt(given.getOrDefault("--commit-interval-ms", "250")),
+        Integer.parseInt(given.getOrDefault("--commit-interval-ms", "30000")),
         Integer.parseInt(given.getOrDefault("--poll-records", "1000")),
         Integer.parseInt(given.getOrDefault("--http-port", "-1")),
         Integer.parseInt(given.getOrDefault("--http-threads", "32")));

@@ -16,6 +16,7 @@ import org.apache.kafka.clients.consumer.ConsumerRecords;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.common.IsolationLevel;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.streams.processor.api.RecordMetadata;
 
 /** Prints one line when all events that stood in the store at the start are folded and committed. */
 final class Progress {
@@ -52,6 +53,13 @@ final class Progress {
       firstEventMs.compareAndSet(0, System.currentTimeMillis());
     }
     events.increment();
+  }
+
+  /** Whether the record is the last of its partition that stood there at the start. */
+  static boolean isLast(RecordMetadata record) {
+    Long end = awaited.get(new TopicPartition(record.topic(), record.partition()));
+    // The last offset is that of the transaction's marker
+    return end != null && record.offset() >= end - 2;
   }
 
   /** Sees the offsets that Kafka has accepted. Made by the consumer, hence public and without state. */

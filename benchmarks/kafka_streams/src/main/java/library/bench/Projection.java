@@ -11,16 +11,26 @@ import org.apache.kafka.streams.state.KeyValueStore;
 final class Projection implements Processor<byte[], byte[], Void, Void> {
   private static final int ISBN_LENGTH = 13;
   private final EventReader reader = new EventReader();
+  private ProcessorContext<Void, Void> context;
   private KeyValueStore<String, InventoryRow> rows;
 
   @Override
   public void init(ProcessorContext<Void, Void> context) {
+    this.context = context;
     rows = context.getStateStore(Options.STORE);
   }
 
   @Override
   public void process(Record<byte[], byte[]> event) {
     Progress.eventProcessed();
+    fold(event);
+    if (context.recordMetadata().filter(Progress::isLast).isPresent()) {
+      // Else the end of a rebuild would wait for the commit interval
+      context.commit();
+    }
+  }
+
+  private void fold(Record<byte[], byte[]> event) {
     byte[] key = event.key();
     String isbn = new String(key, 0, ISBN_LENGTH, StandardCharsets.ISO_8859_1);
     long version = version(key);
