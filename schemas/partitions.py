@@ -1,8 +1,10 @@
 """Where a title's events stand: one partition, as Kafka's Java clients compute it."""
 
+import struct
 from functools import lru_cache
 
 _MASK = 0xFFFFFFFF
+_WORDS = struct.Struct("<I").iter_unpack
 
 
 @lru_cache(maxsize=1 << 16)
@@ -18,8 +20,8 @@ def murmur2(data: bytes) -> int:
     """Kafka's murmur2 as an unsigned 32-bit number (org.apache.kafka.common.utils.Utils.murmur2)."""
     m, h = 0x5BD1E995, 0x9747B28C ^ len(data)
     whole = len(data) & ~3
-    for i in range(0, whole, 4):
-        k = int.from_bytes(data[i : i + 4], "little") * m & _MASK
+    for (k,) in _WORDS(data[:whole]):
+        k = k * m & _MASK
         h = h * m & _MASK ^ ((k ^ k >> 24) * m & _MASK)
     if tail := data[whole:]:
         h = (h ^ int.from_bytes(tail, "little")) * m & _MASK
