@@ -1,0 +1,60 @@
+"""Asking a service over HTTP: kept connections, answers that are none."""
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from schemas.asking import NoAnswer, Service
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        body = b'{"detail": "not here"}' if self.path.startswith("/problem") else self.path.encode()
+        self.send_response(404 if self.path.startswith("/problem") else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+        # As a server does with a connection that was idle for long, without a word
+        self.close_connection = True
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/base/"
+    server.shutdown()
+    server.server_close()
+
+
+def test_paths_and_parameters_are_quoted(url: str) -> None:
+    with Service(url, 5) as service:
+        answer = service.get(("inventory", "a/b č"), {"at": "1+2", "q": None})
+        assert (answer.status, answer.body) == (200, b"/base/inventory/a%2Fb%20%C4%8D?at=1%2B2")
+
+
+def test_a_connection_that_was_closed_meanwhile_is_opened_again(url: str) -> None:
+    with Service(url, 5) as service:
+        assert [service.get(("x",), {}).status for _ in range(3)] == [200, 200, 200]
+
+
+def test_a_problem_has_a_sentence(url: str) -> None:
+    with Service(url.replace("/base/", ""), 5) as service:
+        assert service.get(("problem",), {}).detail == "not here"
+        assert service.get(("other",), {}).detail == "status 200"
+
+
+@pytest.mark.parametrize(
+    "address", ["http://127.0.0.1:1", "http://127.0.0.1:1/", "ftp://x", "127.0.0.1:8080", ""]
+)
+def test_where_nothing_answers_the_address_is_named(address: str) -> None:
+    with pytest.raises(NoAnswer) as error, Service(address, 1) as service:
+        service.get(("inventory",), {})
+    assert address in str(error.value)
