@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from types import TracebackType
-from typing import Self, TypeAlias
+from typing import Self, TypeAlias, assert_never
 
 import msgspec
 from msgspec import Struct
@@ -73,13 +73,16 @@ class Workers:
             threading.Thread(target=_drive, args=(process, task, todo, heard), daemon=True).start()
         left = len(shares)
         while left:
-            match heard.get():
+            said = heard.get()
+            match said:
                 case Batch(counts):
                     yield counts
                 case Done():
                     left -= 1
                 case Halted(reason, begun):
                     raise Stopped(reason, begun)
+                case _:
+                    assert_never(said)
 
 
 def _drive(
@@ -98,7 +101,8 @@ def _drive(
             while not isinstance(said, Done):
                 said = _hear(process)
                 heard.put(said)
-    except (OSError, EOFError, msgspec.DecodeError) as error:
+    # ValueError: what it said is no JSON, or its input was closed because the import is stopped
+    except (OSError, EOFError, ValueError) as error:
         heard.put(Halted(f"a process of the import has ended: {error}", True))
 
 
