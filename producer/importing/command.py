@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -116,15 +115,15 @@ def _carried_out(
     ends: list[int] | None,
 ) -> "Counts | None":
     """Read the file, and append it, unless there are no ``ends``. Raises BadFile."""
-    from producer.importing.run import read_into, workers_for
+    from producer.importing.run import processes_for, read_into
+    from producer.importing.workers import Workers
     from schemas.progress import Progress
 
-    with nullcontext() if ends is None else workers_for(catalogue) as workers:
+    # Started first, they are ready when the file is read
+    with Workers(0 if ends is None else processes_for(catalogue)) as workers:
         with Progress("reading", catalogue.size, "bytes") as progress:
             read_into(spool, catalogue, columns, settings.partitions, progress.show)
-        if ends is None or workers is None:
-            return None
-        return _append(spool, identity, settings, ends, workers)
+        return None if ends is None else _append(spool, identity, settings, ends, workers)
 
 
 def _log_ends(settings: "Settings") -> list[int]:

@@ -60,9 +60,9 @@ def log_ends(settings: Settings) -> list[int]:
     return [ends[partition] for partition in range(settings.partitions)]
 
 
-def workers_for(catalogue: Catalogue) -> Workers:
-    """As many processes as the file and the machine make worthwhile; for a small file none but this one."""
-    return Workers(0 if catalogue.size < SMALL else min(os.cpu_count() or 1, MOST_PROCESSES))
+def processes_for(catalogue: Catalogue) -> int:
+    """How many processes the file and the machine make worthwhile; 0: none but this one."""
+    return 0 if catalogue.size < SMALL else min(os.cpu_count() or 1, MOST_PROCESSES)
 
 
 def append(

@@ -44,11 +44,12 @@ _SAID: msgspec.json.Decoder[Said] = msgspec.json.Decoder(Said)
 
 
 class Workers:
-    """``count`` processes that wait for work, which the file may be read in the meantime."""
+    """``count`` processes that wait for work, and end with this object."""
 
     def __init__(self, count: int) -> None:
         self.count = count
-        command = [sys.executable, "-m", "producer.importing.worker"]
+        # -P: no module of the folder that the user happens to be in
+        command = [sys.executable, "-P", "-m", "producer.importing.worker"]
         self._processes = [
             subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(count)
         ]
