@@ -12,9 +12,10 @@ metadata in which it leads nothing until it has registered: then nothing is give
 because the session of a broker that can't answer may be short.
 """
 
+import re
 import subprocess
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from library.launch import dying_with_me
@@ -22,9 +23,12 @@ from library.launch import dying_with_me
 CLEAN = ".kafka_cleanshutdown"
 """Kafka leaves this file in its log directory when it was stopped, and removes it when it starts."""
 SESSION_MS = 200
-LONGEST_START = 20.0
-LONGEST_SESSION = 2.0
-"""Seconds: where nothing was registered, no session ends either."""
+LONGEST = 60.0
+"""Seconds: then the broker starts as it is."""
+_REGISTRATION = re.compile(
+    rb"Replayed .*(?:RegisterBroker|BrokerRegistrationChange)Record\(.*\bfenced=([\w-]+)"
+)
+_WRITING = re.compile(rb"Read-write operation (maybeFenceStaleBroker\(\d+\)) will be completed")
 
 
 def was_killed(data: Path) -> bool:
@@ -48,21 +52,35 @@ def end_old_session(java: Sequence[str], config: Path) -> None:
 
     Where it can't run, the broker can't either, and says why.
     """
-    command = [*java, "-Dlibrary.controller=INFO", "kafka.Kafka", str(config)]
+    command = [*java, "-Dlibrary.controller=DEBUG", "kafka.Kafka", str(config)]
     with subprocess.Popen(
         dying_with_me(command), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     ) as controller:
         assert controller.stderr is not None
-        limit = threading.Timer(LONGEST_START, controller.kill)
+        limit = threading.Timer(LONGEST, controller.kill)
         limit.start()
         try:
-            for line in controller.stderr:
-                if b"Becoming the active controller" in line:
-                    limit.cancel()
-                    limit = threading.Timer(LONGEST_SESSION, controller.terminate)
-                    limit.start()
-                elif b"because its session has timed out" in line:
-                    controller.terminate()
+            session_ended(controller.stderr)
         finally:
-            limit.cancel()
             controller.terminate()
+            # It may have more to say than the pipe holds
+            controller.stderr.read()
+            limit.cancel()
+
+
+def session_ended(said: Iterable[bytes]) -> bool:
+    """Read what the controller says until no broker is registered as alive, and that is in its log.
+
+    Only its log at DEBUG tells when a change is in the log, and not merely decided. False: it never said so.
+    """
+    alive, writing = False, b""
+    for line in said:
+        if found := _REGISTRATION.search(line):
+            alive = {b"true": False, b"1": False, b"false": True, b"-1": True}.get(found[1], alive)
+        elif b"Becoming the active controller" in line and not alive:
+            return True
+        elif found := _WRITING.search(line):
+            writing = found[1]
+        elif writing and b"Processed " + writing in line:
+            return True
+    return False
