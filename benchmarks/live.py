@@ -1,5 +1,6 @@
 """Live: from a command's commit to its row in the changelog, at a steady rate; and a worker's memory."""
 
+import math
 import threading
 import time
 from collections import defaultdict
@@ -73,10 +74,10 @@ class Watcher:
         self._thread.join()
         self._consumer.close()
 
-    def arrival(self, command: Committed) -> float | None:
-        """When a row of the title with the command's version, or a later one, arrived."""
+    def arrival(self, command: Committed) -> float:
+        """When a row of the title with the command's version, or a later one, arrived; infinite: not yet."""
         rows = self._arrived[command.isbn]
-        return next((at for version, at in rows if version >= command.version), None)
+        return next((at for version, at in rows if version >= command.version), math.inf)
 
     def _watch(self) -> None:
         while not self._stopped.is_set():
@@ -113,20 +114,12 @@ def latency(live: Live, settings: Settings, events: Iterator[Happened], folder: 
     appenders = [Appender(settings, partition, linger_ms=0) for partition in range(settings.partitions)]
     with _through(live.name, settings, entry, folder / "live") as processes:
         with Watcher(settings, entry.changelog) as watcher:
-            committed = list(_at_a_steady_rate(appenders, settings, events))
-            # The last first, which is missing the longest
-            until(
-                lambda: all(watcher.arrival(command) is not None for command in reversed(committed)),
-                30,
-                f"{live.name} to write every row",
-                meanwhile=processes.check,
-            )
+            # Whoever has just started may still wait for its partitions
+            _all_arrive(live, watcher, processes, _append(appenders, settings, events, WARM_UP))
+            committed = _append(appenders, settings, events, COMMANDS)
+            _all_arrive(live, watcher, processes, committed)
         memory = processes.memory_mb()
-    waits = []
-    for command in committed[WARM_UP:]:
-        arrived = watcher.arrival(command)
-        assert arrived is not None
-        waits.append(1000 * (arrived - command.at))
+    waits = [1000 * (watcher.arrival(command) - command.at) for command in committed]
     percentiles = quantiles(waits, n=100)
     return Latency(live.name, RATE, round(percentiles[49], 1), round(percentiles[98], 1), round(memory))
 
@@ -140,14 +133,26 @@ def _through(name: str, settings: Settings, entry: Entry, folder: Path) -> Itera
         yield processes
 
 
-def _at_a_steady_rate(
-    appenders: list[Appender], settings: Settings, events: Iterator[Happened]
-) -> Iterator[Committed]:
-    begun = time.perf_counter()
-    for number, happened in enumerate(islice(events, WARM_UP + COMMANDS)):
+def _append(
+    appenders: list[Appender], settings: Settings, events: Iterator[Happened], count: int
+) -> list[Committed]:
+    """Append ``count`` events at the rate, one a transaction."""
+    begun, committed = time.perf_counter(), []
+    for number, happened in enumerate(islice(events, count)):
         isbn = happened.event.isbn
         appender = appenders[partition_of(isbn, settings.partitions)]
         time.sleep(max(0.0, begun + number / RATE - time.perf_counter()))
         appender.add(record(happened, number))
         appender.commit()
-        yield Committed(isbn, happened.version, time.perf_counter())
+        committed.append(Committed(isbn, happened.version, time.perf_counter()))
+    return committed
+
+
+def _all_arrive(live: Live, watcher: Watcher, processes: Processes, commands: list[Committed]) -> None:
+    until(
+        # The last first, which is missing the longest
+        lambda: all(watcher.arrival(command) < math.inf for command in reversed(commands)),
+        120,
+        f"{live.name} to write every row",
+        meanwhile=processes.check,
+    )

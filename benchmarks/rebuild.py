@@ -90,13 +90,21 @@ def medians(runs: Sequence[Result]) -> list[Result]:
     by_name: defaultdict[tuple[str, int], list[Result]] = defaultdict(list)
     for run in runs:
         by_name[run.name, run.events].append(run)
-    return [
-        Result(
-            *key,
-            *(median(getattr(run, figure) for run in same) for figure in Result.__struct_fields__[2:]),
-        )
-        for key, same in by_name.items()
-    ]
+    return [_median(same) for same in by_name.values()]
+
+
+def _median(runs: Sequence[Result]) -> Result:
+    def figure(name: str, digits: int | None = None) -> float:
+        return round(median(getattr(run, name) for run in runs), digits)
+
+    return Result(
+        runs[0].name,
+        runs[0].events,
+        figure("events_per_second"),
+        figure("whole_process_events_per_second"),
+        figure("cpu_seconds", 2),
+        figure("peak_mb"),
+    )
 
 
 @contextmanager
