@@ -15,7 +15,7 @@ from query_api.layout import RELEASE
 from query_api.metrics import Metrics
 from query_api.parameters import AnyRequest, provide_replica
 from query_api.reading import Reading
-from query_api.routes import changes, health, inventory, loans, registry, stats
+from query_api.routes import changes, docs, health, inventory, loans, registry, stats
 from query_api.waiting import Waiters
 from schemas.http import Callers, problem_response
 from schemas.problem import Problem
@@ -65,6 +65,7 @@ def create_app(reading: Reading, waiters: Waiters, metrics: Metrics, callers: Ca
             *stats.routes,
             *changes.routes,
             *registry.routes,
+            *docs.routes,
             *health.routes,
         ],
         dependencies={

@@ -89,7 +89,8 @@ def _complete(message: Any, position: str) -> None:
     headers = [(name, b"GET, HEAD, OPTIONS" if name == b"allow" else value) for name, value in headers]
     if not any(name == b"cache-control" for name, _ in headers):
         headers.append((b"cache-control", b"no-store" if message["status"] >= 400 else b"no-cache"))
-    headers += ALWAYS
+    given = {name for name, _ in headers}
+    headers += [header for header in ALWAYS if header[0] not in given]
     headers.append((b"inventory-position", position.encode()))
     message["headers"] = headers
 

@@ -16,7 +16,7 @@ from tests.query_api.stocked import Stock
 A, B = "9781593275846", "9781680502992"
 AT = 1714564800123
 ENDLESS = "/changes"
-PLAIN = ["/config", "/healthz", "/metrics", "/mode", "/readyz", "/schemas/types", "/subjects"]
+PLAIN = ["/config", "/docs", "/healthz", "/metrics", "/mode", "/readyz", "/schemas/types", "/subjects"]
 """Routes that take nothing, so that nothing in a request can be wrong."""
 ROUTES = [
     "/inventory", "/inventory/{isbn}", "/inventory/{isbn}/history", "/loans", "/schemas/ids/{number}",

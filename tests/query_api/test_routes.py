@@ -1,6 +1,8 @@
 """The routes' answers: bodies, statuses, headers."""
 
 import asyncio
+import base64
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -264,6 +266,19 @@ def test_a_replica_of_before_answers_and_says_how_far_it_is(stock: Stock):
     assert ready.json()["position"] == ready.headers["inventory-position"] == str(before)
     assert ready.json()["trouble"] == "Kafka does not answer"
     assert stock.ask(f"/inventory/{A}").status_code == 200
+
+
+def test_the_description_lets_nothing_in(stock: Stock):
+    answer = stock.ask("/docs")
+    assert answer.headers["content-type"].startswith("text/html")
+    for path in stock.ask("/openapi.json").json()["paths"]:
+        assert f"GET {path}</h2>" in answer.text
+    assert "<script" not in answer.text
+    assert "http:" not in answer.text
+    assert "https:" not in answer.text
+    style = answer.text.partition("<style>")[2].partition("</style>")[0]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert f"style-src 'sha256-{digest}'" in answer.headers["content-security-policy"]
 
 
 def test_the_schema_registry(stock: Stock):

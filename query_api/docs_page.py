@@ -1,0 +1,69 @@
+"""The OpenAPI document as a page for people: no script, nothing from elsewhere."""
+
+import base64
+import hashlib
+from html import escape
+from typing import Any
+
+STYLE = """
+body { font: 1rem/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+code, h2 { font-family: ui-monospace, monospace; }
+h2 { font-size: 1.1rem; margin-top: 2.5rem; border-top: 1px solid #8886; padding-top: 1rem; }
+table { border-collapse: collapse; width: 100%; }
+th, td { text-align: left; vertical-align: top; padding: .2rem 1rem .2rem 0; }
+th { font-weight: 600; }
+:root { color-scheme: light dark; }
+"""
+POLICY = (
+    "default-src 'none'; frame-ancestors 'none'; style-src "
+    f"'sha256-{base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()}'"
+)
+"""A Content-Security-Policy that lets nothing in but the style above."""
+
+
+def page(document: dict[str, Any]) -> str:
+    """The HTML of an OpenAPI document."""
+    title = escape(document["info"]["title"])
+    routes = "".join(_route(path, item["get"]) for path, item in sorted(document["paths"].items()))
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head><body>'
+        f"<h1>{title}</h1><p>{escape(document['info']['description'])} "
+        'Machine-readable: <a href="/openapi.json">/openapi.json</a>.</p>'
+        f"{routes}</body></html>"
+    )
+
+
+def _route(path: str, operation: dict[str, Any]) -> str:
+    parameters = "".join(_parameter(p) for p in operation.get("parameters", ()))
+    table = f"<table><tr><th>Parameter</th><th>Values</th><th></th></tr>{parameters}</table>"
+    answers = "".join(
+        f"<li><code>{escape(status)}</code> {escape(answer.get('description', ''))}</li>"
+        for status, answer in sorted(operation["responses"].items())
+    )
+    return (
+        f'<h2 id="{escape(operation["operationId"])}">GET {escape(path)}</h2>'
+        f"<p>{escape(operation.get('description', ''))}</p>{table if parameters else ''}<ul>{answers}</ul>"
+    )
+
+
+def _parameter(parameter: dict[str, Any]) -> str:
+    schema = parameter.get("schema", {})
+    where = "" if parameter["in"] == "query" else f" ({parameter['in']})"
+    text = parameter.get("description") or schema.get("description", "")
+    return (
+        f"<tr><td><code>{escape(parameter['name'])}</code>{where}</td><td>{escape(_values(schema))}</td>"
+        f"<td>{escape(text)}</td></tr>"
+    )
+
+
+def _values(schema: dict[str, Any]) -> str:
+    kinds = [option for option in schema.get("oneOf", [schema]) if option.get("type") != "null"]
+    said = [
+        " | ".join(map(str, kind["enum"])) if "enum" in kind else str(kind.get("type", "")) for kind in kinds
+    ]
+    if "minimum" in schema and "maximum" in schema:
+        said.append(f"{schema['minimum']} to {schema['maximum']}")
+    if "default" in schema:
+        said.append(f"default {schema['default']}")
+    return ", ".join(filter(None, said))
