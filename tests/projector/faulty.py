@@ -15,7 +15,7 @@ from typing import Any
 from projector import __main__, app, changelog, fetching, store, table
 from schemas.command_line import run
 
-_PLACES: dict[str, tuple[type, str, bool]] = {
+PLACES: dict[str, tuple[type, str, bool]] = {
     "before-append": (changelog.Producer, "append", False),
     "after-append": (changelog.Producer, "append", True),
     "after-store": (store.Store, "write", True),
@@ -26,7 +26,7 @@ _PLACES: dict[str, tuple[type, str, bool]] = {
 
 
 def _die(place: str, passing: str) -> None:
-    owner, name, after = _PLACES[place]
+    owner, name, after = PLACES[place]
     left = int(passing)
     original = getattr(owner, name)
 
@@ -96,7 +96,7 @@ def _other_fold() -> None:
 
 
 def _fail(place: str) -> None:
-    owner, name, _ = _PLACES[place]
+    owner, name, _ = PLACES[place]
 
     async def failing(*args: Any, **kwargs: Any) -> Any:
         raise RuntimeError(f"{place} was made to fail")
