@@ -10,7 +10,13 @@ class Deadline:
     """A moment ``seconds`` from now."""
 
     def __init__(self, seconds: float) -> None:
-        self._at = monotonic() + seconds
+        self._begun = monotonic()
+        self._at = self._begun + seconds
+
+    @property
+    def spent(self) -> float:
+        """Seconds since it was set."""
+        return monotonic() - self._begun
 
     def passes_within(self, seconds: float) -> bool:
         """Whether less than ``seconds`` are left."""

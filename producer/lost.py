@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import inf
 
 from confluent_kafka import KafkaError, KafkaException
 
@@ -21,6 +22,8 @@ _HOPELESS = {
     KafkaError.INVALID_TIMESTAMP,
     KafkaError.UNSUPPORTED_VERSION,
 }
+NEW_TOPIC = 2.0
+"""Seconds after which every broker knows of a topic that was made."""
 
 
 class Lost(Exception):
@@ -42,18 +45,21 @@ class Lost(Exception):
         return self.error is not None and self.error.code() in _TAKEN_OVER
 
     @property
-    def hopeless(self) -> bool:
-        """Trying again would end the same way."""
-        return self.error is not None and self.error.code() in _HOPELESS
+    def hopeless_after(self) -> float:
+        """Seconds after which trying again would still end the same way."""
+        code = self.error.code() if self.error is not None else None
+        if code == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            return NEW_TOPIC
+        return 0.0 if code in _HOPELESS else inf
 
 
 class WrongStore(Lost):
     """The topic is not the one that the settings describe: titles would be looked for in other partitions."""
 
     @property
-    def hopeless(self) -> bool:
-        """Trying again would end the same way."""
-        return True
+    def hopeless_after(self) -> float:
+        """At once."""
+        return 0.0
 
 
 class StateLost(Lost):

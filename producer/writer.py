@@ -154,7 +154,7 @@ class Writer:
                 # The one that took over gets its turn, then a fight is settled by chance
                 least = TURN if lost.taken_over else 0.0
                 pause = min(LONGEST_PAUSE, random.uniform(least, 2 * TURN * 2 ** min(losses - 1, 8)))
-                if lost.hopeless or deadline.passes_within(pause):
+                if lost.hopeless_after < deadline.spent or deadline.passes_within(pause):
                     return OutcomeUnknown(str(lost), sent=self._in_doubt)
                 self._wait(pause, deadline)
 

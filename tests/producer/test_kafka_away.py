@@ -3,9 +3,10 @@
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from confluent_kafka.admin import AdminClient
 
@@ -45,9 +46,20 @@ def test_a_kafka_that_never_answers_leaves_no_doubt():
 
 def test_a_topic_that_is_missing_is_named(broker: str):
     writer = Writer(Settings(kafka=broker, name="nobody-made-this", partitions=1), 0)
-    (outcome,) = writer.execute([command(ADD)], 1.0)
+    (outcome,) = writer.execute([command(ADD)], 600)
     assert isinstance(outcome, OutcomeUnknown)
+    assert not outcome.sent
     assert "library topics create" in outcome.reason
+    writer.close()
+
+
+def test_another_number_of_partitions_is_named(new_settings: Callable[..., Settings]):
+    other = msgspec.structs.replace(new_settings(partitions=2), partitions=4)
+    writer = Writer(other, 1)
+    (outcome,) = writer.execute([command(ADD)], 600)
+    assert isinstance(outcome, OutcomeUnknown)
+    assert not outcome.sent
+    assert "LIBRARY_PARTITIONS=2" in outcome.reason
     writer.close()
 
 
