@@ -95,7 +95,8 @@ def medians(runs: Sequence[Result]) -> list[Result]:
 
 def _median(runs: Sequence[Result]) -> Result:
     def figure(name: str, digits: int | None = None) -> float:
-        return round(median(getattr(run, name) for run in runs), digits)
+        values: list[float] = [getattr(run, name) for run in runs]
+        return round(median(values), digits)
 
     return Result(
         runs[0].name,
