@@ -1,5 +1,6 @@
 """What the inventory holds, asked from the query API: ``inventory``, ``search``, ``history``, ``loans``."""
 
+import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -79,7 +80,7 @@ def _show(
     try:
         with Service(settings.api, settings.deadline) as service:
             rows = iter([_asked(service, path, parameters)]) if one else _all(service, path, parameters)
-            print_rows(columns, rows if as_json else map(_flat, rows), as_json)
+            print_rows(columns, rows if as_json else map(_shown, rows), as_json)
     except NoAnswer as error:
         raise Ending(
             exits.UNAVAILABLE,
@@ -110,9 +111,13 @@ def _asked(service: "Service", path: tuple[str, ...], parameters: Parameters) ->
 _EXITS = {400: exits.MALFORMED, 404: exits.NOT_FOUND, 410: exits.NOT_FOUND, 503: exits.UNAVAILABLE}
 
 
-def _flat(row: dict[str, Any]) -> dict[str, Any]:
-    """The row with an event's own fields as one cell."""
-    data = row.get("data")
-    if not isinstance(data, dict):
-        return row
-    return row | {"data": " ".join(f"{name}={value}" for name, value in data.items())}
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    """The row in single cells: an event's own fields as one, and for people an ISBN with its hyphens."""
+    shown = dict(row)
+    if isinstance(data := row.get("data"), dict):
+        shown["data"] = " ".join(f"{name}={value}" for name, value in data.items())
+    if "isbn" in row and sys.stdout.isatty():
+        from inventory.isbn import display
+
+        shown["isbn"] = display(row["isbn"])
+    return shown

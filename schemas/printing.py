@@ -28,7 +28,10 @@ def _table(names: list[str], rows: Iterable[Row]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    console = Console()
+    # Who wants no colour gets no other decoration either
+    style = "" if console.no_color else "bold"
+    table = Table(box=None, pad_edge=False, header_style=style, padding=(0, 2, 0, 0))
     kept = list(rows)
     for name in names:
         numbers = all(isinstance(row.get(name), int | float | None) for row in kept)
@@ -38,7 +41,7 @@ def _table(names: list[str], rows: Iterable[Row]) -> None:
         )
     for row in kept:
         table.add_row(*(Text(_text(row.get(name))) for name in names))
-    Console().print(table)
+    console.print(table)
 
 
 def _text(value: object) -> str:

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,25 @@ class System:
             text=True,
             timeout=LIMIT,
         )
+
+    def on_terminal(self, *arguments: str, **environment: str) -> str:
+        """What ``library`` shows on a terminal of 200 columns."""
+        ours, its = os.openpty()
+        with os.fdopen(ours, "rb", buffering=0) as screen:
+            process = subprocess.Popen(
+                [*PROGRAM, *arguments],
+                cwd=self.folder,
+                env=self.environment | {"COLUMNS": "200", "TERM": "xterm"} | environment,
+                stdout=its,
+            )
+            os.close(its)
+            shown = b""
+            # A terminal whose last program has ended gives an error instead of an end
+            with suppress(OSError):
+                while chunk := screen.read(4096):
+                    shown += chunk
+            assert process.wait(LIMIT) == 0
+        return shown.decode()
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start ``library`` with ``arguments``."""

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from inventory.isbn import display
 from schemas import exits
 from tests.end_to_end.running import System
 
@@ -130,6 +131,21 @@ def test_titles_are_found_by_their_words(system: System, isbn: str) -> None:
     system.receipt("add", isbn, "Příběhy z lesa", "Karel Čapek")
     assert isbn in system.done("search", "capek lesa")
     assert system.done("search", "nothing-has-this-word") == ""
+
+
+def test_people_see_a_table_and_programs_do_not(system: System, isbn: str) -> None:
+    title = "A title" + " that is very long" * 20
+    system.receipt("add", isbn, title, "Ann", "3", "--command-id", "table")
+    row = system.done("inventory", isbn)
+    assert row == f"{isbn}\t{title}\tAnn\t3\t3\t0\n"
+    assert json.loads(system.done("inventory", isbn, "--json"))["title"] == title
+    table = system.on_terminal("history", isbn)
+    assert "\x1b[1mversion" in table
+    table = system.on_terminal("inventory", isbn, NO_COLOR="1")
+    assert "\x1b" not in table
+    first, second = table.splitlines()[:2]
+    assert first.split() == ["isbn", "title", "author", "quantity", "available", "on", "loan"]
+    assert second.startswith(f"{display(isbn)}  A title that is")
 
 
 @pytest.mark.parametrize(
