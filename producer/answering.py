@@ -2,6 +2,7 @@
 
 import functools
 import os
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, assert_never
 
@@ -117,11 +118,16 @@ def _print(accepted: "Accepted", asked: Asked) -> None:
 
         click.echo(msgspec.json.encode(receipt))
         return
+    isbn = receipt.isbn
+    if sys.stdout.isatty():
+        from inventory.isbn import display
+
+        isbn = display(isbn)
     place = f"(position {receipt.position}, command id {receipt.command_id})"
     for event in receipt.events:
-        click.echo(f"{receipt.isbn} version {event.version}: {_WORDS[event.type]} {place}")
+        click.echo(f"{isbn} version {event.version}: {_WORDS[event.type]} {place}")
     if not receipt.events:
-        click.echo(f"{receipt.isbn} unchanged: it is as you want it already {place}")
+        click.echo(f"{isbn} unchanged: it is as you want it already {place}")
 
 
 _WORDS = {
