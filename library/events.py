@@ -1,8 +1,11 @@
 """``library events``: the event store as lines that any program can read."""
 
 import json
+import os
+import select
 import signal
 import sys
+import threading
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -41,8 +44,7 @@ def events(settings: "Settings", group: str | None, follow: bool, start: str, as
     from schemas.reader import Away, Reader
     from schemas.unreachable import unreachable
 
-    # A reader that is stopped, as by a supervisor, leaves its group, so that others need not wait for it
-    signal.signal(signal.SIGTERM, _stop)
+    _leave_when_stopped()
     line = _json_line if as_json or not sys.stdout.isatty() else _words
     try:
         with Reader(settings, group, _start(start), _report) as reader:
@@ -103,5 +105,25 @@ def _report(unreadable: "Unreadable") -> None:
     click.echo(f"passed over: {unreadable}", err=True)
 
 
-def _stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-    sys.exit(128 + number)
+def _leave_when_stopped() -> None:
+    """End in an orderly way on SIGTERM, and as soon as nobody reads our output any more.
+
+    So the reader leaves its group, and the next one need not wait for it. Without looking, a closed pipe
+    would be met only when the next event is written.
+    """
+    closed = threading.Event()
+
+    def stop(number: int, _: FrameType | None) -> None:
+        if closed.is_set():
+            raise BrokenPipeError
+        sys.exit(128 + number)
+
+    def watch(output: int) -> None:
+        poll = select.poll()
+        poll.register(output, 0)
+        poll.poll()
+        closed.set()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    signal.signal(signal.SIGTERM, stop)
+    threading.Thread(target=watch, args=(sys.stdout.fileno(),), daemon=True).start()
