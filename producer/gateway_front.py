@@ -80,7 +80,8 @@ def _completing(request: Any, send: Send) -> Any:
                     (name, value.replace(b"GET", b"GET, HEAD") if name == b"allow" else value)
                     for name, value in headers
                 ]
-            message["headers"] = [*headers, *SAFETY]
+            given = {name for name, _ in headers}
+            message["headers"] = headers + [header for header in SAFETY if header[0] not in given]
         await send(message)
 
     return send_completed

@@ -19,6 +19,7 @@ from producer.gateway_metrics import Metrics
 from producer.http_answers import Answer, answer, receipt_answer
 from producer.http_intake import Intake, carried, malformed, once
 from producer.outcomes import COMMAND_ID_LENGTH, Receipt, Unwritable, submit
+from schemas.docs_page import POLICY, page
 from schemas.problem import PROBLEM_JSON, Problem, ProblemDocument
 
 AnyRequest = Request[Any, Any, Any]
@@ -169,7 +170,14 @@ async def metrics(counts: NamedDependency[Metrics]) -> Response[bytes]:
     return Response(generate_latest(counts.registry), media_type=CONTENT_TYPE_LATEST)
 
 
-ROUTES: list[Any] = [submit_command, look_up, health, readiness, metrics]
+@get("/docs", operation_id="docs", media_type="text/html")
+async def docs(request: AnyRequest) -> Response[str]:
+    """This description as a page; /openapi.json has it for programs."""
+    html = page(request.app.openapi_schema.to_schema())
+    return Response(html, media_type="text/html", headers={"Content-Security-Policy": POLICY})
+
+
+ROUTES: list[Any] = [submit_command, look_up, health, readiness, metrics, docs]
 
 
 def _response(told: Answer) -> Response[Any]:

@@ -4,9 +4,9 @@ from typing import Any
 
 from litestar import Response, get
 
-from query_api.docs_page import POLICY, page
 from query_api.parameters import AnyRequest
 from query_api.responding import SHARED
+from schemas.docs_page import POLICY, page
 
 
 @get("/docs", operation_id="docs", media_type="text/html", sync_to_thread=False)

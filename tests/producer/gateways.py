@@ -16,6 +16,7 @@ import msgspec
 from inventory.commands import Command
 from library.launch import dying_with_me
 from library.ports import free_port
+from schemas.problem import PROBLEM_JSON
 from schemas.settings import PREFIX, Settings
 from tests.waiting import eventually
 
@@ -89,6 +90,17 @@ def post(
     }
     body = command if isinstance(command, bytes) else msgspec.json.encode(command)
     return client.post("/commands", content=body, headers={k: v for k, v in given.items() if v})
+
+
+def problem(answer: httpx.Response, status: int, code: str) -> dict[str, object]:
+    """The problem document that ``answer`` must be."""
+    assert answer.headers["content-type"] == PROBLEM_JSON
+    document: dict[str, object] = answer.json()
+    assert (answer.status_code, document["status"], document["code"]) == (status, status, code), document
+    assert document["type"] == "about:blank"
+    assert document["title"]
+    assert document["detail"]
+    return document
 
 
 @contextmanager

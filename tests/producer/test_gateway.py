@@ -1,60 +1,16 @@
 """Commands over HTTP, to a gateway as it runs in earnest."""
 
-import http.client
-import json
-import socket
-from collections.abc import Iterator
 from urllib.parse import quote
 from uuid import uuid4
 
-import httpx
 import pytest
-from confluent_kafka.admin import AdminClient
 
 from inventory import isbn as identifiers
 from inventory.commands import AddBook, AddCopies, BorrowBook, RemoveBook, ReturnBook
-from schemas.kafka import client_config
 from schemas.positions import parse_positions
-from schemas.problem import PROBLEM_JSON
 from schemas.records import recorded
-from schemas.settings import Settings
-from schemas.topics import ensure_topics
-from tests.producer.gateways import GatewayProcess, gateway_of
+from tests.producer.gateways import GatewayProcess, problem
 from tests.producer.writing import log_of
-
-
-@pytest.fixture(scope="module")
-def gateway(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
-    """One for all tests here, each of which has titles of its own."""
-    name = f"test-{uuid4().hex[:12]}"
-    settings = Settings(kafka=broker, name=name, data_dir=str(tmp_path_factory.mktemp(name)), partitions=2)
-    ensure_topics(AdminClient(client_config(settings)), settings)
-    with gateway_of(settings) as running:
-        yield running
-
-
-@pytest.fixture
-def isbn() -> str:
-    """A title that nobody else has."""
-    return identifiers.in_house(uuid4().int % 10**11)
-
-
-@pytest.fixture
-def title(gateway: GatewayProcess, isbn: str) -> str:
-    """A title in the inventory, with two copies."""
-    assert gateway.post(AddBook(isbn, "Elixir in Action", "Sasa Juric", 2)).status_code == 201
-    return isbn
-
-
-def problem(answer: httpx.Response, status: int, code: str) -> dict[str, object]:
-    """The problem document that ``answer`` must be."""
-    assert answer.headers["content-type"] == PROBLEM_JSON
-    document: dict[str, object] = answer.json()
-    assert (answer.status_code, document["status"], document["code"]) == (status, status, code), document
-    assert document["type"] == "about:blank"
-    assert document["title"]
-    assert document["detail"]
-    return document
 
 
 def test_an_accepted_command_gets_a_receipt_that_can_be_read_again(gateway: GatewayProcess, isbn: str):
@@ -169,94 +125,6 @@ def test_a_key_that_is_no_text_is_refused(gateway: GatewayProcess, title: str):
     headers = {"content-type": "application/json", "idempotency-key": b"\xff\xfe"}
     body = b'{"type": "AddCopies", "isbn": "%s", "quantity": 1}' % title.encode()
     problem(gateway.client.post("/commands", content=body, headers=headers), 400, "malformed")
-
-
-def add(**fields: object) -> bytes:
-    return json.dumps({"type": "AddBook", "isbn": "9781593275846", "title": "Elixir", **fields}).encode()
-
-
-HOSTILE = {
-    "not JSON": b"add a book",
-    "nothing": b"",
-    "an array": b"[]",
-    "a number": b"1",
-    "two values": add() + b"{}",
-    "cut off": add()[:-5],
-    "not UTF-8": b'{"type":"AddBook","isbn":"9781593275846","title":"\xff\xfe"}',
-    "a byte order mark": b"\xef\xbb\xbf" + add(),
-    "UTF-16": add().decode().encode("utf-16"),
-    "NUL bytes": b"\0" * 100,
-    "deep arrays": b"[" * 30_000,
-    "deep objects": b'{"a":' * 10_000,
-    "deep in a field": b'{"type":"AddBook","isbn":' + b"[" * 30_000,
-    "no type": b'{"isbn":"9781593275846","title":"Elixir"}',
-    "unknown type": add(type="BurnBook"),
-    "type of another type": add(type=["AddBook"]),
-    "unknown field": add(shelf=3),
-    "missing field": b'{"type":"AddBook","isbn":"9781593275846"}',
-    "number as text": add(quantity="3"),
-    "text as number": add(title=3),
-    "null": add(title=None),
-    "boolean quantity": add(quantity=True),
-    "half a copy": add(quantity=1.5),
-    "no copies": add(quantity=0),
-    "negative": add(quantity=-1),
-    "huge number": add(quantity=10**400),
-    "just beyond 64 bits": add(quantity=2**64),
-    "not a number": b'{"type":"AddBook","isbn":"9781593275846","title":"Elixir","quantity":NaN}',
-    "huge exponent": b'{"type":"AddBook","isbn":"9781593275846","title":"Elixir","quantity":1e999}',
-    "empty title": add(title=" "),
-    "overlong title": add(title="x" * 1001),
-    "overlong author": add(author="x" * 1001),
-    "overlong isbn": add(isbn="-" * 5000 + "9781593275846"),
-    "control character": add(title="a\x07b"),
-    "NUL in a title": add(title="a\0b"),
-    "line break in a title": add(title="a\nb"),
-    "lone surrogate": b'{"type":"AddBook","isbn":"9781593275846","title":"\\ud800"}',
-    "wrong check digit": add(isbn="9781593275847"),
-    "empty isbn": add(isbn=""),
-    "isbn of other digits": add(isbn="９７８１５９３２７５８４６"),
-}
-
-
-@pytest.mark.parametrize("body", HOSTILE.values(), ids=HOSTILE)
-def test_a_hostile_body_gets_a_clear_answer_and_makes_no_event(gateway: GatewayProcess, body: bytes):
-    said = problem(gateway.post(body), 400, "malformed")
-    assert said["field"]
-    problem(gateway.post(BorrowBook("9781593275846", "ann")), 409, "unknown_title")
-
-
-def test_a_body_too_large_is_refused_by_its_length(gateway: GatewayProcess):
-    problem(gateway.post(add() + b" " * 65_536), 413, "too_large")
-
-
-def test_a_hundred_megabytes_hurt_nobody(gateway: GatewayProcess, title: str):
-    def memory() -> int:
-        samples = [line for line in gateway.client.get("/metrics").text.splitlines() if "resident" in line]
-        return int(float(samples[-1].split()[1]))
-
-    before = memory()
-    for whole in (True, False):
-        connection = http.client.HTTPConnection("127.0.0.1", gateway.settings.gateway_port, timeout=60)
-        piece = b" " * 1_000_000
-        headers = {"Content-Type": "application/json", "Idempotency-Key": "big"}
-        length = {"Content-Length": str(100 * len(piece))} if whole else {}
-        connection.request("POST", "/commands", iter([piece] * 100), headers | length)
-        answer = connection.getresponse()
-        assert (answer.status, json.loads(answer.read())["code"]) == (413, "too_large")
-        connection.close()
-    assert gateway.post(AddCopies(title, 1)).status_code == 201
-    assert memory() - before < 50_000_000
-
-
-def test_a_sender_that_goes_away_in_the_middle_changes_nothing(gateway: GatewayProcess, title: str):
-    with socket.create_connection(("127.0.0.1", gateway.settings.gateway_port)) as connection:
-        connection.sendall(
-            b"POST /commands HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-            b'Idempotency-Key: gone\r\nContent-Length: 500\r\n\r\n{"type": "AddCopies", '
-        )
-    problem(gateway.client.get("/commands/gone"), 404, "no_such_command")
-    assert gateway.post(AddCopies(title, 1)).json()["events"][0]["version"] == 2
 
 
 @pytest.mark.parametrize(

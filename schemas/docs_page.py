@@ -24,17 +24,22 @@ POLICY = (
 def page(document: dict[str, Any]) -> str:
     """The HTML of an OpenAPI document."""
     title = escape(document["info"]["title"])
-    routes = "".join(_route(path, item["get"]) for path, item in sorted(document["paths"].items()))
+    routes = "".join(
+        _route(method, path, item[method])
+        for path, item in sorted(document["paths"].items())
+        for method in ("get", "post")
+        if method in item
+    )
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head><body>'
         f"<h1>{title}</h1><p>{escape(document['info']['description'])} "
         'Machine-readable: <a href="/openapi.json">/openapi.json</a>.</p>'
-        f"{routes}</body></html>"
+        f"{routes}{_bodies(document)}</body></html>"
     )
 
 
-def _route(path: str, operation: dict[str, Any]) -> str:
+def _route(method: str, path: str, operation: dict[str, Any]) -> str:
     parameters = "".join(_parameter(p) for p in operation.get("parameters", ()))
     table = f"<table><tr><th>Parameter</th><th>Values</th><th></th></tr>{parameters}</table>"
     answers = "".join(
@@ -42,8 +47,32 @@ def _route(path: str, operation: dict[str, Any]) -> str:
         for status, answer in sorted(operation["responses"].items())
     )
     return (
-        f'<h2 id="{escape(operation["operationId"])}">GET {escape(path)}</h2>'
+        f'<h2 id="{escape(operation["operationId"])}">{method.upper()} {escape(path)}</h2>'
         f"<p>{escape(operation.get('description', ''))}</p>{table if parameters else ''}<ul>{answers}</ul>"
+    )
+
+
+def _bodies(document: dict[str, Any]) -> str:
+    """What may be sent: each kind of body with its fields, where a route takes one."""
+    schemas = document.get("components", {}).get("schemas", {})
+    sent = [
+        option["$ref"].rpartition("/")[2]
+        for item in document["paths"].values()
+        if (body := item.get("post", {}).get("requestBody"))
+        for option in body["content"]["application/json"]["schema"].get("oneOf", ())
+    ]
+    return "".join(_body(name, schemas[name]) for name in sent)
+
+
+def _body(name: str, schema: dict[str, Any]) -> str:
+    fields = "".join(
+        f"<tr><td><code>{escape(field)}</code></td><td>{escape(_values(kind))}</td>"
+        f"<td>{'' if field in schema.get('required', ()) else 'may be left out'}</td></tr>"
+        for field, kind in schema["properties"].items()
+    )
+    return (
+        f'<h2 id="{escape(name)}">{escape(name)}</h2><p>{escape(schema.get("description", ""))}</p>'
+        f"<table><tr><th>Field</th><th>Values</th><th></th></tr>{fields}</table>"
     )
 
 
@@ -60,7 +89,8 @@ def _parameter(parameter: dict[str, Any]) -> str:
 def _values(schema: dict[str, Any]) -> str:
     kinds = [option for option in schema.get("oneOf", [schema]) if option.get("type") != "null"]
     said = [
-        " | ".join(map(str, kind["enum"])) if "enum" in kind else str(kind.get("type", "")) for kind in kinds
+        " | ".join(map(str, kind["enum"])) if "enum" in kind else str(kind.get("const", kind.get("type", "")))
+        for kind in kinds
     ]
     if "minimum" in schema and "maximum" in schema:
         said.append(f"{schema['minimum']} to {schema['maximum']}")
