@@ -51,4 +51,5 @@ def test_a_stopped_reader_leaves_its_group(system: System, isbn: str) -> None:
         pass
     following.terminate()
     assert following.wait(30) == 128 + signal.SIGTERM
-    assert system.done("events", "--group", "stopped") == ""
+    # Its place is kept; at most what was just written comes again
+    assert lines(system.done("events", "--group", "stopped")) in ([], [(isbn, 1)])
