@@ -1,5 +1,6 @@
 """The Faust app: one agent that folds the event store into one table."""
 
+import asyncio
 import logging
 import os
 import threading
@@ -25,11 +26,13 @@ from schemas.topics import TABLE, Identity, changelog_topic, events_topic, proje
 
 log = logging.getLogger(__name__)
 
-BATCH = 10_000
-"""Events in a batch, at most: folding more would keep the event loop from its heartbeats."""
-FETCH = 4 << 20
-"""Bytes of a partition in a fetch, at most: enough for a batch, so that a title's events come together."""
-WAITING = 4
+BATCH = 20_000
+"""Events in a batch, at most: the more events of a title come together, the fewer rows are written."""
+AT_ONCE = 2_000
+"""Events that are folded before the event loop gets a turn: it has heartbeats to send."""
+FETCH = 8 << 20
+"""Bytes of a partition in a fetch, at most: enough for a batch."""
+WAITING = 2
 """Batches that wait for the agent. (Faust counts messages; its default of 4,096 would fill the memory.)"""
 LARGEST = 1_000_000
 """Bytes of a row, and of a batch of rows: what a broker takes by default, less what surrounds them."""
@@ -136,11 +139,14 @@ class Projection:
         fold = self._folds.get(partition)
         if fold is None:
             fold = self._folds[partition] = PartitionFold(lambda key: self._table.store.read(partition, key))
-        rows, stopped = fold.fold(batch)
-        if stopped is not None:
-            batch.end_before(stopped.offset)
-            self._halt(batch.tp, stopped.offset, stopped.reason)
+        for start in range(0, len(batch), AT_ONCE):
+            if (stopped := fold.add(batch[start : start + AT_ONCE])) is not None:
+                batch.end_before(stopped.offset)
+                self._halt(batch.tp, stopped.offset, stopped.reason)
+                break
+            await asyncio.sleep(0)
         if batch.next != batch.begin:
+            rows = fold.take()
             await self._table.write(batch, rows)
             self._app.metrics.batch(len(batch), len(rows), time.monotonic() - begun)
 

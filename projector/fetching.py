@@ -15,6 +15,8 @@ from projector.ending import Lost
 
 FETCH_WAIT_MS = 100
 """How long the broker may hold a fetch that has nothing to answer; Faust's own 1,500 is hard-coded."""
+FETCH_BYTES = 12 << 20
+"""Bytes in one answer, of all partitions together: what a rebuild holds in memory, about three times."""
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
@@ -27,6 +29,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         # aiokafka reads these when it starts; Faust has no settings for them
         consumer._isolation_level = "read_committed"
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS
+        consumer._fetch_max_bytes = FETCH_BYTES
         return consumer
 
     async def on_thread_stop(self) -> None:

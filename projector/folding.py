@@ -23,15 +23,8 @@ class BadRecord(NamedTuple):
     reason: BadKey
 
 
-class Folded(NamedTuple):
-    """Changed rows by their key, each in its last state, and what ended the batch before its end."""
-
-    rows: dict[bytes, bytes]
-    stopped: BadRecord | None
-
-
 class PartitionFold:
-    """Folds the batches of a partition, one after the other.
+    """Folds the batches of a partition, one after the other: ``add`` events, then ``take`` the changed rows.
 
     Titles that events came for lately stay in memory. So one that may have missed a batch, or whose batch
     was not stored, has to be thrown away: ``stored`` (row by key, as in the table) is the truth.
@@ -41,12 +34,11 @@ class PartitionFold:
         self._stored = stored
         self._recent: dict[bytes, _State] = {}
         self._older: dict[bytes, _State] = {}
+        self._changed: dict[bytes, _State] = {}
 
-    def fold(self, records: Iterable[Record]) -> Folded:
-        """Raises Gap: the worker must not go on."""
-        changed: dict[bytes, _State] = {}
-        recent = self._recent
-        stopped = None
+    def add(self, records: Iterable[Record]) -> BadRecord | None:
+        """Fold records in, up to one that names no title. Raises Gap: the worker must not go on."""
+        recent, changed = self._recent, self._changed
         for offset, key, value in records:
             name = key[:13] if key is not None else b""
             state = recent.get(name)
@@ -56,8 +48,7 @@ class PartitionFold:
             try:
                 isbn, version = parse_event_key(key)
             except BadKey as error:
-                stopped = BadRecord(offset, error)
-                break
+                return BadRecord(offset, error)
             if version == 1 and value and (state := WireRow.added(name, value)) is not None:
                 recent[name] = changed[name] = state
                 continue
@@ -67,12 +58,17 @@ class PartitionFold:
                 continue
             row = _row(state)
             after = project(row, isbn, version, offset, value)
-            if after is row:
-                continue
-            recent[name] = changed[name] = WireRow.of(after) or after
-        if len(recent) > KEPT:
-            self._older, self._recent = recent, {}
-        return Folded({name: _encoded(state) for name, state in changed.items()}, stopped)
+            if after is not row:
+                recent[name] = changed[name] = WireRow.of(after) or after
+        return None
+
+    def take(self) -> dict[bytes, bytes]:
+        """The rows that changed since the last time, by key, each in its last state."""
+        rows = {name: _encoded(state) for name, state in self._changed.items()}
+        self._changed.clear()
+        if len(self._recent) > KEPT:
+            self._older, self._recent = self._recent, {}
+        return rows
 
     def _remembered(self, name: bytes) -> _State | None:
         state = self._older.get(name)

@@ -1,6 +1,7 @@
 """The worker's life: started, ready, ended by a signal or a crash, and then really gone."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -32,6 +33,9 @@ def run(app: App, ready_file: Path | None) -> int:
 
     Writes ``ready_file`` once the table is recovered and follows the events.
     """
+    # What was imported stays: collecting garbage need not look through it again and again
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
     app.conf.datadir.mkdir(parents=True, exist_ok=True)
     # Also for the thread that talks to Kafka, which makes its loop itself
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
