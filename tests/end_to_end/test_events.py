@@ -44,11 +44,11 @@ def test_a_closed_pipe_ends_it_and_the_next_reader_goes_on(
 
 
 def test_a_stopped_reader_leaves_its_group(system: System, isbn: str) -> None:
+    system.done("events", "--group", "stopped")
     following = system.start("events", "--group", "stopped", "--follow")
     assert following.stdout is not None
     system.done("add", isbn, "T")
-    while (isbn, 1) not in lines(following.stdout.readline()):
-        pass
+    assert lines(following.stdout.readline()) == [(isbn, 1)]
     following.terminate()
     assert following.wait(30) == 128 + signal.SIGTERM
     # Its place is kept; at most what was just written comes again
