@@ -56,7 +56,7 @@ class System:
     def up(self, *options: str) -> None:
         """Start what is not running, and wait until all are healthy. Raises Failed with their last words."""
         try:
-            self.compose("up", "--detach", "--wait", "--wait-timeout=180", *options)
+            self.compose("up", "--detach", "--wait", "--wait-timeout=300", *options)
         except Failed as error:
             raise Failed(f"{error}\n{self.compose('ps', '--all')}\n{self.said()}") from error
 
