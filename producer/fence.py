@@ -98,8 +98,14 @@ class Fence:
         self._owner = producer
 
     def deliver(self, records: Sequence[Record], deadline: Deadline) -> list[int]:
-        """Begin a transaction with ``records``; the offsets at which the log has them. Raises Lost."""
+        """Begin a transaction with ``records``; the offsets at which the log has them. Raises Lost.
+
+        Only the first and the last are told of their delivery: each telling takes Python's lock, for which a
+        busy gateway lets it wait. What lies between are the others, for they are delivered in order or not
+        at all; were there more, somebody else has written, and that is Lost, too.
+        """
         producer, offsets, failures = self._required(), list[int](), list[KafkaError]()
+        ends = (0, len(records) - 1)
 
         def delivered(error: KafkaError | None, message: Any) -> None:
             if error is None:
@@ -109,15 +115,17 @@ class Fence:
 
         with lost_on_error("appending"):
             producer.begin_transaction()
-            for record in records:
-                while not self._queued(producer, record, delivered):
+            for index, record in enumerate(records):
+                while not self._queued(producer, record, delivered if index in ends else None):
                     producer.poll(deadline.left(0.01))
             waiting = producer.flush(deadline.left())
         if failures:
             raise Lost("appending failed", failures[0])
-        if waiting or len(offsets) != len(records):
+        if waiting or len(offsets) != len(set(ends)):
             raise Lost("the records were not delivered in time")
-        return offsets
+        if offsets[-1] - offsets[0] != ends[1]:
+            raise Lost("another producer has written to the partition at the same time")
+        return list(range(offsets[0], offsets[-1] + 1))
 
     def commit(self, deadline: Deadline) -> None:
         """End the transaction. Returning proves that nobody has claimed the partition since ``claim``.
