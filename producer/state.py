@@ -74,6 +74,13 @@ class Place(NamedTuple):
     trouble: str = ""
 
 
+class Overlay(NamedTuple):
+    """Titles by ISBN and answers by command id, as they are after some base."""
+
+    titles: dict[str, Known]
+    answers: dict[str, tuple[Answer, ...]]
+
+
 class Base(Protocol):
     """What was known at some earlier offset, read on demand; only what came later is held in memory."""
 
@@ -94,6 +101,7 @@ class WriteState:
         self.base, self.next, self.last, self.time, self.trouble = base, *place
         self.titles: dict[str, Known] = {}
         self.added: dict[str, tuple[Answer, ...]] = {}
+        self._frozen = Overlay({}, {})
 
     @property
     def place(self) -> Place:
@@ -107,17 +115,33 @@ class WriteState:
 
     def known(self, isbn: str) -> Known:
         """The title as it is now. Raises Lost, when the base is not what it was."""
-        known = self.titles.get(isbn)
+        known = self.titles.get(isbn) or self._frozen.titles.get(isbn)
         if known is None and self.base is not None:
             known = self.base.known(isbn, self.next)
         return known or Known(UNKNOWN)
 
     def answers(self, command_id: str) -> tuple[Answer, ...]:
         """Accepted commands with this id: one for each title that had it. Raises as ``known``."""
-        answers = self.added.get(command_id)
+        answers = self.added.get(command_id) or self._frozen.answers.get(command_id)
         if answers is None:
             answers = self.base.answers(command_id, self.next) if self.base is not None else ()
         return answers
+
+    def freeze(self) -> Overlay:
+        """What is held in memory, which stays as it is from now on until ``saved`` or ``thaw``."""
+        self._frozen = Overlay(self.titles, self.added)
+        self.titles, self.added = {}, {}
+        return self._frozen
+
+    def saved(self, base: Base) -> None:
+        """Let go of what was frozen: ``base`` has it."""
+        self.base, self._frozen = base, Overlay({}, {})
+
+    def thaw(self) -> None:
+        """Keep what was frozen."""
+        self.titles = self._frozen.titles | self.titles
+        self.added = self._frozen.answers | self.added
+        self._frozen = Overlay({}, {})
 
     def take(self, messages: Sequence[Message]) -> None:
         """Add the next records of the log."""

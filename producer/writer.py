@@ -58,8 +58,8 @@ PROBE_KEY = b"!probe"
 TURN = 0.02
 """Seconds that a writer leaves to the one that fenced it, which is enough to claim, read and commit."""
 LONGEST_PAUSE = 0.5
-WRITING, RESTING, CLOSING = 20_000, 2_000, 500
-"""Answers held in memory that make it worthwhile to save the snapshot, at such a moment."""
+WRITING, RESTING, CLOSING = 50_000, 10_000, 500
+"""Titles or answers held in memory that make it worthwhile to save the snapshot, at such a moment."""
 
 T = TypeVar("T")
 
@@ -106,10 +106,7 @@ class Writer:
         """
         tried: set[str] = set()
 
-        def attempt(deadline: Deadline) -> list[Outcome]:
-            return self._attempt(submitted, tried, deadline)
-
-        done = self._until_done(attempt, deadline_s)
+        done = self._until_done(lambda deadline: self._attempt(submitted, tried, deadline), deadline_s)
         return done if isinstance(done, list) else [done] * len(submitted)
 
     def look_up(self, command_id: str, deadline_s: float) -> list[Receipt] | Unwritable | OutcomeUnknown:
@@ -127,8 +124,11 @@ class Writer:
         return self._until_done(attempt, deadline_s)
 
     def rest(self) -> None:
-        """Do what can wait until the answers are out: keep the snapshot near. Call it now and then."""
-        self._save(RESTING)
+        """Do what can wait until the answers are out: keep the snapshot near. Call it after answering."""
+        if self._snapshot is not None and self.state is not None:
+            self._snapshot.settle(self.state)
+            if self.state.unsaved >= RESTING:
+                self._snapshot.save_behind(self.state)
 
     def close(self) -> None:
         """Give the partition up; another writer takes it without waiting."""
@@ -244,4 +244,5 @@ class Writer:
     def _save(self, worthwhile: int) -> None:
         state = self.state
         if self._snapshot is not None and state is not None and state.unsaved >= worthwhile:
+            self._snapshot.settle(state, wait=True)
             self._snapshot.save(state)

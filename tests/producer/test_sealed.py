@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from producer.sealed import ROOT, Damaged, SealedMap
+from producer.sealed import Damaged, SealedMap
 
 entries = st.dictionaries(st.binary(max_size=6), st.binary(max_size=40), max_size=12)
 
@@ -25,9 +25,9 @@ def opened(path: Path) -> Iterator[SealedMap]:
         file.close()
 
 
-def put(file: SealedMap, what: dict[bytes, bytes]) -> None:
+def put(file: SealedMap, what: dict[bytes, bytes], root: bytes = b"root") -> None:
     file.begin()
-    file.put(what)
+    file.put(what, root)
     file.commit()
 
 
@@ -35,25 +35,37 @@ def put(file: SealedMap, what: dict[bytes, bytes]) -> None:
 @given(st.lists(entries, max_size=5), st.lists(st.binary(max_size=6), max_size=10))
 def test_it_holds_what_was_put_and_nothing_else(puts: list[dict[bytes, bytes]], asked: list[bytes]):
     with TemporaryDirectory() as folder, opened(Path(folder) / "map") as file:
-        held = {ROOT: b"root"}
-        put(file, held)
-        for more in puts:
+        held: dict[bytes, bytes] = {}
+        for number, more in enumerate(puts):
             held |= more
-            put(file, more)
-        for key in [*held, *asked]:
-            assert file.get(key) == held.get(key)
+            put(file, more, b"root %d" % number)
+        if puts:
+            for key in [*held, *asked]:
+                assert file.get(key) == held.get(key)
+            assert file.root == b"root %d" % (len(puts) - 1)
+
+
+def test_it_grows_and_whoever_has_it_open_finds_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("producer.sealed.LONGEST", 2)
+    with opened(tmp_path / "map") as file, opened(tmp_path / "map") as reader:
+        for first in range(0, 6000, 500):
+            put(file, {b"%d" % n: b"value %d" % n for n in range(first, first + 500)}, b"%d" % first)
+            assert reader.get(b"%d" % first) == b"value %d" % first
+            assert reader.root == b"%d" % first
+        assert file._pages > 1000
+        assert all(reader.get(b"%d" % n) == b"value %d" % n for n in range(6000))
 
 
 def test_what_is_rolled_back_was_never_there(tmp_path: Path):
     with opened(tmp_path / "map") as file:
-        put(file, {ROOT: b""})
+        put(file, {b"a": b"1"})
         file.begin()
-        file.put({b"a": b"1"})
+        file.put({b"a": b"2", b"b": b"3"}, b"other")
         file.rollback()
-        assert file.get(b"a") is None
+        assert (file.get(b"a"), file.get(b"b"), file.root) == (b"1", None, b"root")
 
 
-def test_a_map_without_its_root_is_damaged(tmp_path: Path):
+def test_a_map_that_nothing_was_put_in_is_damaged(tmp_path: Path):
     with opened(tmp_path / "map") as file, pytest.raises(Damaged):
         file.get(b"a")
 
@@ -61,7 +73,7 @@ def test_a_map_without_its_root_is_damaged(tmp_path: Path):
 @pytest.mark.parametrize("seed", range(4))
 def test_damage_is_noticed_or_does_no_harm(tmp_path: Path, seed: int):
     """Wherever random bytes fall, no key that was put is called absent, and no value is another one."""
-    held = {ROOT: b"root"} | {b"k%04d" % n: b"value %d" % n for n in range(0, 3000, 2)}
+    held = {b"k%04d" % n: b"value %d" % n for n in range(0, 3000, 2)}
     path = tmp_path / "map"
     with opened(path) as file:
         put(file, held)
@@ -80,10 +92,15 @@ def test_damage_is_noticed_or_does_no_harm(tmp_path: Path, seed: int):
     assert noticed
 
 
-def test_a_key_that_sqlite_loses_is_noticed(tmp_path: Path):
+def test_pages_that_change_places_are_noticed(tmp_path: Path):
     with opened(tmp_path / "map") as file:
-        put(file, {ROOT: b"", b"a": b"1", b"b": b"2", b"c": b"3"})
-        file._db.execute("DELETE FROM entries WHERE key = ?", (b"b",))
-        assert file.get(b"c") == b"3"
-        with pytest.raises(Damaged):
-            file.get(b"b")
+        put(file, {b"%d" % n: b"" for n in range(600)})
+        file._db.execute("UPDATE pages SET number = -number WHERE number IN (1, 2)")
+        file._db.execute("UPDATE pages SET number = 3 + number WHERE number < 0")
+        noticed = 0
+        for n in range(600):
+            try:
+                assert file.get(b"%d" % n) == b""
+            except Damaged:
+                noticed += 1
+        assert noticed

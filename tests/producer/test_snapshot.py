@@ -9,8 +9,9 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from inventory.commands import AddBook, BorrowBook, ReturnBook
-from producer import snapshot as module
+from inventory.rules import RULES_VERSION
 from producer.outcomes import Accepted
+from producer.sealed import SealedMap
 from producer.snapshot import Snapshot, binding
 from producer.writer import Writer
 from schemas.kafka import client_config
@@ -90,12 +91,30 @@ def test_memory_is_let_go_when_it_is_saved(store: Settings, monkeypatch: pytest.
     writer = start(store)
     run(writer, ADD, BORROW)
     writer.rest()
-    assert len(writer.state.added) == 2
+    assert writer.state.unsaved == 2
     run(writer, ReturnBook(ISBN, "ann"))
     writer.rest()
-    assert (writer.state.added, writer.state.titles) == ({}, {})
+    # While it is being saved, and after
+    assert refused(run(writer, ReturnBook(ISBN, "ann"))[0]) == "not_on_loan"
+    writer._snapshot.settle(writer.state, wait=True)
+    assert (writer.state.unsaved, loaded(store)) == (0, 5)
     assert refused(run(writer, ReturnBook(ISBN, "ann"))[0]) == "not_on_loan"
     writer.close()
+
+
+def test_what_comes_while_it_is_being_saved_is_kept(store: Settings, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("producer.writer.RESTING", 1)
+    writer = start(store)
+    run(writer, ADD)
+    writer.rest()
+    run(writer, BORROW)
+    writer._snapshot.settle(writer.state, wait=True)
+    assert set(writer.state.titles) == {ISBN}
+    assert refused(run(writer, BORROW)[0]) == "already_borrowed"
+    writer.rest()
+    writer.close()
+    assert loaded(store) == 4
+    assert refused(run(start(store), BORROW)[0]) == "already_borrowed"
 
 
 @pytest.mark.parametrize(
@@ -172,7 +191,7 @@ def test_damage_that_is_met_while_it_is_in_use_costs_only_time(saved: Settings):
     writer = start(saved)
     writer.execute([], 20)
     with sqlite3.connect(files(saved)[0]) as db:
-        db.execute("UPDATE entries SET value = x'00' WHERE key = ?", (b"t" + ISBN.encode(),))
+        db.execute("UPDATE pages SET content = x'80' WHERE number > 0")
     assert refused(run(writer, BORROW)[0]) == "already_borrowed"
     writer.close()
     all_is_right(saved)
@@ -180,7 +199,7 @@ def test_damage_that_is_met_while_it_is_in_use_costs_only_time(saved: Settings):
 
 def test_a_title_that_vanished_from_the_file_is_not_taken_for_unknown(saved: Settings):
     with sqlite3.connect(files(saved)[0]) as db:
-        db.execute("DELETE FROM entries WHERE key <> x''")
+        db.execute("DELETE FROM pages WHERE number > 0")
     all_is_right(saved)
 
 
@@ -214,14 +233,25 @@ def test_one_that_went_further_still_may_be_saved_over(saved: Settings):
     check.close()
 
 
-def test_a_full_disk_leaves_what_was_saved_before(saved: Settings, caplog: pytest.LogCaptureFixture):
+class FullDisk(SealedMap):
+    """A map that SQLite gives no more room."""
+
+    def begin(self) -> None:
+        self._db.execute("PRAGMA max_page_count = 1")
+        super().begin()
+
+
+def test_a_full_disk_leaves_what_was_saved_before(
+    saved: Settings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
     writer = start(saved)
     writer.execute([], 20)
-    writer._snapshot._map._db.execute("PRAGMA max_page_count = 1")
+    monkeypatch.setattr("producer.snapshot.SealedMap", FullDisk)
     more = [AddBook(f"{n}", "A title that takes its place " * 30) for n in numbers(60)]
     assert all(isinstance(outcome, Accepted) for outcome in run(writer, *more))
     writer.close()
-    assert "could not be saved" in caplog.text
+    assert "database or disk is full" in caplog.text
+    monkeypatch.undo()
     assert loaded(saved) == 4
     all_is_right(saved)
 
@@ -255,7 +285,7 @@ def test_it_is_bound_to_what_kafka_says(saved: Settings):
     cluster, topic, rules = binding(saved).split()
     assert cluster
     assert topic
-    assert rules.startswith(f"{module.RULES_VERSION}.")
+    assert rules.startswith(f"{RULES_VERSION}.")
 
 
 def test_the_log_is_recognised_by_its_last_event(saved: Settings):
