@@ -23,6 +23,8 @@ def machine() -> dict[str, Any]:
     """What the figures depend on."""
     return {
         "cores": os.cpu_count(),
+        # Much more than ours means that others were at work too
+        "load_average_15_min": round(os.getloadavg()[2], 1),
         "memory_gib": round(psutil.virtual_memory().total / 2**30),
         "processor": _processor(),
         "system": f"{platform.system()} {platform.machine()}",
