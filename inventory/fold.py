@@ -1,6 +1,6 @@
 """The read side's fold: what the inventory table says of a title, event by event."""
 
-from typing import assert_never
+from typing import TypeGuard, assert_never
 
 from msgspec.structs import replace
 
@@ -32,28 +32,36 @@ class Unfoldable(ValueError):
     """An event that contradicts the row; only its title has to wait."""
 
 
+def stays(row: InventoryRow | None, isbn: str, version: int) -> TypeGuard[InventoryRow]:
+    """Whether the row stays as it is, whatever the event says that makes ``version`` of the title.
+
+    It does for a version that it has already, and while it waits for another event. Version 1 starts the row
+    anew, so that a replay from the beginning recomputes it. Raises Gap.
+    """
+    if version == 1:
+        return False
+    if row is None:
+        raise Gap(isbn, 0, version)
+    if version <= row.version or (row.held is not None and row.held.version != version):
+        return True
+    if version != row.version + 1:
+        raise Gap(isbn, row.version, version)
+    return False
+
+
 def fold(row: InventoryRow | None, version: int, event: Event) -> InventoryRow:
     """The row after ``event``, which makes ``version`` of its title.
 
-    A version that the row has already gives the same row. Version 1 starts the row anew, so that a replay
-    from the beginning recomputes it. A held row stays as it is until the event it waits for can be applied.
-
     Raises Gap, and Unfoldable for an event that contradicts the row.
     """
-    if version == 1:
-        row = None
-    elif row is None:
-        raise Gap(event.isbn, 0, version)
-    elif version <= row.version or (row.held is not None and row.held.version != version):
+    if stays(row, event.isbn, version):
         return row
-    elif version != row.version + 1:
-        raise Gap(event.isbn, row.version, version)
     if isinstance(event, BookAdded):
         return InventoryRow(
             event.isbn, event.title, event.author, event.quantity, event.quantity, (), False, version,
             event.timestamp,
         )  # fmt: skip
-    if row is None or row.removed:
+    if row is None or row.removed or version == 1:
         raise Unfoldable(f"{type(event).__name__} of a title that is not in the inventory")
     after = _apply(row, version, event)
     if after.available < 0:
