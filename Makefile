@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: help up test test-containers test-three-brokers chaos bench-rebuild bench-query check lock clean
+.PHONY: help up test test-containers test-three-brokers chaos chaos-projector bench-rebuild bench-query check lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-19s %s\n", $$1, $$2}'
@@ -35,8 +35,12 @@ test-containers: .venv/.dev ## docker compose for real; makes an engine and imag
 test-three-brokers: .venv/.dev ## leaders frozen and thawed, brokers killed: three minutes, three Javas
 	@$(BIN)/python -m pytest -m slow tests/three_brokers $(ARGS)
 
-chaos: .venv/.dev ## writers, gateway, importer and Kafka killed and frozen; every mutant caught: make chaos ARGS="--commands 100000"
+chaos: .venv/.dev ## writers, gateway, importer, Kafka, then the projector killed and frozen: make chaos ARGS="--commands 100000"
 	@$(BIN)/python -m tests.chaos $(ARGS)
+	@$(BIN)/python -m tests.projector.chaos
+
+chaos-projector: .venv/.dev ## the projector's alone: make chaos-projector ARGS="--kills 100 --seed 1"
+	@$(BIN)/python -m tests.projector.chaos $(ARGS)
 
 PEER := benchmarks/kafka_streams/target/peer.jar
 $(PEER): benchmarks/kafka_streams/pom.xml $(wildcard benchmarks/kafka_streams/src/main/java/library/bench/*.java schemas/avsc/*.avsc)
