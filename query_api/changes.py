@@ -1,6 +1,7 @@
 """What changed, in the order in which it became visible, from any position on."""
 
 import asyncio
+import operator
 import sqlite3
 from collections.abc import AsyncIterator
 from functools import partial
@@ -22,6 +23,8 @@ HEARTBEAT = 15.0
 """Seconds without a change after which a comment tells that the connection lives."""
 AT_ONCE = 500
 """Changes that are read from the replica together."""
+BUFFER = 1_000
+"""Changes that may come while a reader does not take what it was sent; then it is let go."""
 
 
 class Change(Struct, frozen=True):
@@ -69,7 +72,7 @@ async def told(reading: Reading, replica: Replica, after: dict[int, int] | None)
 
     An event's id is the whole position, so that a reader who comes back with it misses nothing and gets
     nothing twice. The replica is the buffer: a slow reader holds nothing in memory. Ends when the replica is
-    made anew, and with the process.
+    made anew, and with the process; a reader who is too slow is let go by ``outrun``.
     """
     at = (
         replica.progress.offsets()
@@ -89,6 +92,17 @@ async def told(reading: Reading, replica: Replica, after: dict[int, int] | None)
             at = {partition: max(offset, visible[partition]) for partition, offset in at.items()}
             if not await reading.until(partial(_shows_more, at), HEARTBEAT):
                 yield b": nothing new\n" + _event(at)
+
+
+async def outrun(reading: Reading, replica: Replica) -> None:
+    """Ends when BUFFER changes have come since it began, or no more will."""
+    first = _count(replica)
+    while reading.answers_from(replica) and _count(replica) - first < BUFFER:
+        await reading.until(partial(operator.is_not, replica.progress), HEARTBEAT)
+
+
+def _count(replica: Replica) -> int:
+    return int(replica.reader().execute("SELECT events FROM totals").fetchone()[0])
 
 
 def _changes(replica: Replica, after: dict[int, int], until: dict[int, int]) -> list[Placed]:

@@ -1,6 +1,7 @@
 """What changes, as it becomes visible."""
 
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Annotated, Any
 
 from litestar import get
@@ -58,8 +59,9 @@ async def follow_changes(
         )
     if request.scope["state"]["head"]:
         # The answer to GET never ends
-        return EventStream(_nothing())
-    return EventStream(reading.counted(changes.told(reading, replica, after)))
+        return EventStream(_nothing(), partial(changes.outrun, reading, replica))
+    told = reading.counted(changes.told(reading, replica, after))
+    return EventStream(told, partial(changes.outrun, reading, replica))
 
 
 async def _nothing() -> AsyncIterator[bytes]:
