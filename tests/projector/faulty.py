@@ -1,6 +1,7 @@
 """A projector that breaks where a test wants it: ``LIBRARY_TEST_FAULTS="die:after-append:3 session:6"``.
 
-- ``die:PLACE:N`` kills the process at the Nth passing of PLACE, ``fail:PLACE`` raises there
+- ``die:PLACE:N`` kills the process at the Nth passing of PLACE, ``freeze:PLACE:N`` stops it there until it is
+  thawed, ``fail:PLACE`` raises there
 - ``hang`` lets a stop take for ever
 - ``session:SECONDS`` shortens the group's session, ``batch:EVENTS`` makes batches small
 - ``fold`` makes it a newer program, ``unknown:EVENT`` an older one
@@ -26,6 +27,15 @@ PLACES: dict[str, tuple[type, str, bool]] = {
 
 
 def _die(place: str, passing: str) -> None:
+    _signal(signal.SIGKILL, place, passing)
+
+
+def _freeze(place: str, passing: str) -> None:
+    _signal(signal.SIGSTOP, place, passing)
+
+
+def _signal(number: int, place: str, passing: str) -> None:
+    """Have this process get the signal at the Nth ``passing`` of ``place``."""
     owner, name, after = PLACES[place]
     left = int(passing)
     original = getattr(owner, name)
@@ -34,7 +44,7 @@ def _die(place: str, passing: str) -> None:
         nonlocal left
         left -= 1
         if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), number)
 
     async def waited(*args: Any, **kwargs: Any) -> Any:
         if not after:
@@ -126,6 +136,7 @@ def _unknown(event: str) -> None:
 
 _FAULTS: dict[str, Callable[..., None]] = {
     "die": _die,
+    "freeze": _freeze,
     "session": _session,
     "batch": _batch,
     "fold": _other_fold,

@@ -6,6 +6,7 @@ import pytest
 
 from tests.projector.events import EventStore
 from tests.projector.exact import assert_exact, in_changelog, until_caught_up, until_lag
+from tests.waiting import eventually
 
 
 def test_killed_again_and_again_with_aborted_transactions(settings, crew):
@@ -45,17 +46,18 @@ def test_killed_in_the_write_window(settings, crew, fault):
 
 def test_a_worker_frozen_before_its_first_write_cannot_write_old_rows_over_newer_ones(settings, crew):
     store = EventStore(settings)
-    frozen = crew.start(0, "session:6").until_ready()
-    frozen.freeze()
-    # The broker answers the fetch that waits, so the frozen worker has these events already
+    frozen = crew.start(0, "session:6 freeze:before-append:1")
     store.append(200)
-    crew.start(1, "session:6")
+    eventually(lambda: frozen.is_frozen)
+    # Another one takes over, and writes the same rows and newer ones
+    crew.start(1)
     until_caught_up(settings)
     store.append(200)
     until_caught_up(settings)
     frozen.thaw()
-    # It must end by itself, so that its supervisor starts a sound one
-    assert frozen.ended() not in (0, 65)
+    # It goes on with its write, is refused, and ends, so that its supervisor starts a sound one
+    assert frozen.ended() == 1
+    assert "fenced" in frozen.log.read_text("utf-8").lower()
     store.append(100)
     assert_exact(settings)
     assert in_changelog(settings).went_back == 0

@@ -68,9 +68,12 @@ def test_a_worker_frozen_and_thawed_again_and_again(settings, crew):
         store.append(200, aborted=0.2)
         until_caught_up(settings)
         frozen.thaw()
-        if frozen.ended() != 0:
-            frozen = crew.start(0, "batch:20 session:6").until_ready()
+        # It joins anew, or was in the middle of a write, is refused, and ends
+        store.append(100)
         assert_exact(settings)
+        if frozen.process.poll() is not None:
+            assert frozen.process.returncode == 1
+            frozen = crew.start(0, "batch:20 session:6").until_ready()
     assert in_changelog(settings).went_back == 0
 
 

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
 from schemas.settings import PREFIX, Settings
 from tests.waiting import eventually
 
@@ -58,6 +60,11 @@ class Worker:
     def freeze(self) -> None:
         """As a stopped virtual machine."""
         self.process.send_signal(signal.SIGSTOP)
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether it is, by itself or by ``freeze``."""
+        return psutil.Process(self.process.pid).status() == psutil.STATUS_STOPPED
 
     def thaw(self) -> None:
         """And on."""
