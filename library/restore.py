@@ -1,6 +1,7 @@
 """``library restore``: an event store made anew from a backup."""
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,9 +13,9 @@ from schemas.command_line import Ending, with_settings
 
 if TYPE_CHECKING:
     from confluent_kafka import Producer
-    from confluent_kafka.admin import AdminClient
 
     from library.archive import Digest, Record
+    from library.places import Offsets
     from schemas.settings import Settings
 
 AT_ONCE, SECONDS = 1000, 5.0
@@ -29,7 +30,8 @@ def restore(settings: "Settings", file: Path, only_check: bool) -> None:
     """Fill an empty event store from FILE.
 
     Every event keeps its version, ids, headers and time. The number of partitions may be another than it was:
-    this is the way to change it. Positions (partition:offset) are others afterwards.
+    this is the way to change it. Positions (partition:offset) are others afterwards. A restore that was
+    interrupted goes on where it ended when it is run again; a store with any other event is left alone.
     """
     from library.archive import NotWhole, check
 
@@ -60,16 +62,20 @@ def _restore(settings: "Settings", file: Path, expected: "Digest") -> None:
     store = events_topic(settings)
     try:
         ensure_topics(admin, settings)
-        # Before the look whether it is empty: from here on no other writer can commit unnoticed
+        # Before the look at what is there: from here on no other writer can commit unnoticed
         writers = _fenced(settings)
-        _require_empty(admin, settings)
+        there = _there_already(settled_end(admin, store, settings.deadline), settings, file)
     except (WrongTopic, StillOpen) as error:
         raise Ending(exits.FAILED, str(error)) from error
+    except Away as error:
+        raise Ending(exits.UNAVAILABLE, str(error)) from error
     except KafkaException as error:
         raise unreachable(settings, error) from error
+    if there:
+        click.echo(f"{there.total():,} events are there already, by an earlier restore of it", err=True)
     try:
         with Progress("restoring", expected.records, "events") as progress:
-            _write(store, writers, counted(read(file)[1], progress.show))
+            _write(store, writers, counted(read(file)[1], progress.show), there)
         written = Digest()
         with Progress("comparing", expected.records, "events") as progress:
             for record in counted(
@@ -79,8 +85,8 @@ def _restore(settings: "Settings", file: Path, expected: "Digest") -> None:
     except (KafkaException, Away, StillOpen) as error:
         raise Ending(
             exits.FAILED,
-            f"the restore broke off: {error}. {store} now holds a part of the events and must not be used: "
-            f"remove it (or take another --data-dir), see that nothing writes to it, and restore again",
+            f"the restore broke off: {error}. {store} holds a part of the events and must not be used yet: "
+            "see that nothing else writes to it, and run the same command again; it goes on where it ended",
         ) from error
     if written.text() != expected.text():
         raise Ending(
@@ -91,19 +97,48 @@ def _restore(settings: "Settings", file: Path, expected: "Digest") -> None:
     click.echo(f"restored and compared {written.records:,} events; digest {written.text()}", err=True)
 
 
-def _require_empty(admin: "AdminClient", settings: "Settings") -> None:
-    from library.places import settled_end
+def _there_already(ends: "Offsets", settings: "Settings", file: Path) -> Counter[int]:
+    """How many of the file's events each partition begins with, as an interrupted restore leaves it.
+
+    Raises Ending where there is anything else, and as ``records`` and ``read`` do.
+    """
+    from library.archive import read
     from library.records import records
+
+    unread = {partition: records(settings, {partition: end}) for partition, end in ends.items()}
+    there: Counter[int] = Counter()
+    for record in read(file)[1]:
+        if not unread:
+            break
+        partition = _partition(record, settings.partitions)
+        if partition not in unread:
+            continue
+        found = next(unread[partition], None)
+        if found is None:
+            del unread[partition]
+        elif _content(found) == _content(record):
+            there[partition] += 1
+        else:
+            raise _not_empty(settings, file, found)
+    for left in unread.values():
+        if (found := next(left, None)) is not None:
+            raise _not_empty(settings, file, found)
+    return there
+
+
+def _content(record: "Record") -> tuple[object, ...]:
+    return record.key, record.value, record.timestamp, record.headers
+
+
+def _not_empty(settings: "Settings", file: Path, found: "Record") -> Ending:
     from schemas.topics import events_topic
 
-    store = events_topic(settings)
-    if (found := next(records(settings, settled_end(admin, store, settings.deadline)), None)) is not None:
-        first = (found.key or b"").decode(errors="replace")
-        raise Ending(
-            exits.FAILED,
-            f"{store} is not empty (its first event is {first}): a backup is restored into a new store only, "
-            "for example with another --data-dir or --name",
-        )
+    key = (found.key or b"").decode(errors="replace")
+    return Ending(
+        exits.FAILED,
+        f"{events_topic(settings)} is not empty, and {key} there is not of an earlier restore of {file}: a "
+        "backup is restored into a new store only, for example with another --data-dir or --name",
+    )
 
 
 def _fenced(settings: "Settings") -> list["Producer"]:
@@ -122,12 +157,15 @@ def _fenced(settings: "Settings") -> list["Producer"]:
     return writers
 
 
-def _write(store: str, writers: list["Producer"], found: Iterator["Record"]) -> None:
-    """Raises KafkaException; what was committed until then is in the store."""
+def _write(store: str, writers: list["Producer"], found: Iterator["Record"], there: Counter[int]) -> None:
+    """Write what is not ``there`` yet. Raises KafkaException; what was committed before is in the store."""
     pending: dict[int, int] = {}
     since = time.monotonic()
     for record in found:
         partition = _partition(record, len(writers))
+        if there[partition]:
+            there[partition] -= 1
+            continue
         writer = writers[partition]
         if partition not in pending:
             pending[partition] = 0

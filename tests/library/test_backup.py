@@ -1,4 +1,6 @@
 import json
+import re
+from itertools import islice
 
 import pytest
 from confluent_kafka.admin import AdminClient
@@ -60,13 +62,46 @@ def test_a_store_goes_into_a_file_and_into_another_store_with_other_partitions(f
         assert json.loads(command(backup, target, str(again), "--json").stdout)["digest"] == said["digest"]
 
 
-def test_a_store_with_events_is_not_restored_into(full, tmp_path):
+def test_a_store_with_other_events_is_not_restored_into(full, new_settings, tmp_path):
     file = tmp_path / "store.backup"
     command(backup, full, str(file))
-    done = command(restore, full, str(file))
-    assert done.exit_code == 1
-    assert "is not empty" in done.stderr
-    assert len(everything(full)) == 400
+    store(full, [(1, BookAdded(isbn(900), "Later", "", 1, BEGAN + 1000))])
+    other = new_settings(partitions=2)
+    store(other, [(1, BookAdded(isbn(0), "Book 0", "Dana", 2, BEGAN))])
+    for settings, count in ((full, 401), (other, 1)):
+        done = command(restore, settings, str(file))
+        assert done.exit_code == 1
+        assert "is not empty" in done.stderr
+        assert len(everything(settings)) == count
+
+
+def test_an_interrupted_restore_goes_on_where_it_ended(full, new_settings, tmp_path, monkeypatch):
+    file = tmp_path / "store.backup"
+    digest = json.loads(command(backup, full, str(file), "--json").stdout)["digest"]
+    target = new_settings(partitions=2)
+
+    class Interrupted(BaseException):
+        pass
+
+    def killed(found):
+        yield from islice(found, 250)
+        raise Interrupted
+
+    real = restoring._write
+    with monkeypatch.context() as patched:
+        patched.setattr(restoring, "AT_ONCE", 20)
+        patched.setattr(restoring, "_write", lambda s, w, found, there: real(s, w, killed(found), there))
+        with pytest.raises(Interrupted):
+            command(restore, target, str(file))
+    done = command(restore, target, str(file))
+    assert done.exit_code == 0, done.stderr
+    # Two partitions' open transactions are lost
+    assert 250 - 2 * 20 < int(re.search(r"(\d+) events are there already", done.stderr)[1]) < 250
+    assert "restored and compared 400" in done.stderr
+    assert digest in done.stderr
+    again = command(restore, target, str(file))
+    assert "400 events are there already" in again.stderr
+    assert len(everything(target)) == 400
 
 
 def test_nothing_is_written_from_a_file_that_is_cut_off(full, new_settings, tmp_path):
