@@ -5,6 +5,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from schemas.kafka import client_config, reading_config
 from schemas.settings import Settings
 from schemas.topics import events_topic
+from tests.waiting import eventually
 
 
 def test_a_transaction_is_written_and_read_back(settings: Settings) -> None:
@@ -16,7 +17,8 @@ def test_a_transaction_is_written_and_read_back(settings: Settings) -> None:
     producer.commit_transaction(30)
     reader = Consumer(reading_config(settings) | {"group.id": settings.name})
     reader.assign([TopicPartition(topic, 0, 0)])
-    message = reader.poll(30)
+    # What was just committed is seen a moment later; until then the reader is told that it is at the end
+    eventually(
+        lambda: (told := reader.poll(1)) is not None and told.error() is None and told.value() == b"event"
+    )
     reader.close()
-    assert message is not None
-    assert message.value() == b"event"
