@@ -10,6 +10,7 @@ from litestar.exceptions import NotFoundException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 
+from query_api.description import complete
 from query_api.front import Front
 from query_api.layout import RELEASE
 from query_api.metrics import Metrics
@@ -80,12 +81,13 @@ def create_app(reading: Reading, waiters: Waiters, metrics: Metrics, callers: Ca
         openapi_config=OpenAPIConfig(
             title="Library inventory",
             version=RELEASE,
-            description="What the shelves hold, now and at any time. See docs/api.md.",
+            description="What the shelves hold, now and at any time. Every route answers HEAD too.",
             path=DOCUMENT,
             render_plugins=[JsonRenderPlugin(path="/", media_type=MediaType.JSON)],
             use_handler_docstrings=True,
         ),
     )
+    complete(app.openapi_schema)
     allowed.update(_query_parameters(app))
     return Front(app, reading, metrics, callers)
 

@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from litestar import Response
+from litestar.datastructures import ResponseHeader
 from litestar.openapi.datastructures import ResponseSpec
 
 from query_api.parameters import AnyRequest
@@ -14,6 +15,13 @@ SHARED = "no-cache"
 """May be kept by anybody, but is asked for again each time."""
 PRIVATE = "private, no-store"
 """Names patrons: kept by nobody."""
+
+LINKED = ResponseHeader(
+    "Link", documentation_only=True, description="The next page, `rel=next`; not on the last."
+)
+TAGGED = ResponseHeader(
+    "ETag", documentation_only=True, required=True, description="Made from the content: the same everywhere."
+)
 
 _MEANING = {
     400: "The request is malformed: the detail says what.",

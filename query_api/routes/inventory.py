@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 from litestar import Response, Router, get
 from litestar.di import NamedDependency
-from litestar.params import QueryParameter
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import HeaderParameter, QueryParameter
 
 from query_api.answers import History, Title, Titles, json_of, page_of, title_of
 from query_api.cursors import Number, make_cursor
@@ -23,8 +24,10 @@ from query_api.parameters import (
 from query_api.past import row_at, titles_at
 from query_api.replica import Replica
 from query_api.responding import (
+    LINKED,
     PRIVATE,
     SHARED,
+    TAGGED,
     etag_of,
     json_response,
     matches,
@@ -47,6 +50,9 @@ Version = Annotated[
     int | None,
     QueryParameter(ge=1, le=2**63 - 1, description="As it was after this many events of the title."),
 ]
+IfNoneMatch = Annotated[
+    str | None, HeaderParameter(name="If-None-Match", description="The `ETag` that the caller has.")
+]
 Query = Annotated[
     str | None,
     QueryParameter(
@@ -59,7 +65,7 @@ Available = Annotated[
 ]
 
 
-@get("/", responses=problems(400, 503), operation_id="list_inventory")
+@get("/", responses=problems(400, 503), response_headers=[LINKED], operation_id="list_inventory")
 async def list_inventory(
     request: AnyRequest,
     replica: NamedDependency[Replica],
@@ -86,13 +92,19 @@ async def list_inventory(
     return page_response(request, page_of(found.bodies, following), following, SHARED)
 
 
-@get("/{isbn:str}", responses=problems(400, 404, 410, 503), operation_id="get_title")
+@get(
+    "/{isbn:str}", operation_id="get_title", response_headers=[TAGGED],
+    responses={
+        304: ResponseSpec(None, description="The caller has this state already."),
+        **problems(400, 404, 410, 503),
+    },
+)  # fmt: skip
 async def get_title(
-    request: AnyRequest,
     replica: NamedDependency[Replica],
     isbn: IsbnPath,
     at: At = None,
     version: Version = None,
+    if_none_match: IfNoneMatch = None,
 ) -> Response[Title]:
     """One title."""
     number = parsed_isbn(isbn)
@@ -104,12 +116,15 @@ async def get_title(
         moment = None if at is None else parsed_time(at, _now())
         body = _past_of(replica, number, version, moment)
     etag = etag_of(body)
-    if matches(request.headers.get("if-none-match", ""), etag):
+    if if_none_match is not None and matches(if_none_match, etag):
         return not_modified(etag)
     return json_response(body, SHARED, ETag=etag)
 
 
-@get("/{isbn:str}/history", responses=problems(400, 404, 503), operation_id="get_history")
+@get(
+    "/{isbn:str}/history", operation_id="get_history", response_headers=[LINKED],
+    responses=problems(400, 404, 503),
+)  # fmt: skip
 async def get_history(
     request: AnyRequest,
     replica: NamedDependency[Replica],

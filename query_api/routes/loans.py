@@ -12,14 +12,14 @@ from query_api.cursors import make_cursor
 from query_api.loans import Key, LoanFilters, page
 from query_api.parameters import AnyRequest, Cursor, Limit, parsed_cursor, parsed_isbn
 from query_api.replica import Replica
-from query_api.responding import PRIVATE, page_response, problems
+from query_api.responding import LINKED, PRIVATE, page_response, problems
 
 UserId = Annotated[str | None, QueryParameter(min_length=1, max_length=200, description="Of this borrower.")]
 OfIsbn = Annotated[str | None, QueryParameter(min_length=1, max_length=40, description="Of this title.")]
 Overdue = Annotated[bool | None, QueryParameter(description="true: due before now; false: not yet due.")]
 
 
-@get("/loans", responses=problems(400, 503), operation_id="list_loans")
+@get("/loans", responses=problems(400, 503), response_headers=[LINKED], operation_id="list_loans")
 async def list_loans(
     request: AnyRequest,
     replica: NamedDependency[Replica],
