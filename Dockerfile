@@ -22,5 +22,4 @@ COPY --from=build /app /app
 ENV PATH=/app/bin:$PATH PYTHONUNBUFFERED=1 LIBRARY_DATA_DIR=/var/lib/library LIBRARY_HOST=0.0.0.0
 USER library
 WORKDIR /var/lib/library
-VOLUME /var/lib/library
 CMD ["library", "--help"]

@@ -29,10 +29,11 @@ class System:
     def __init__(self, engine: Engine, images: Images, folder: Path, *options: str) -> None:
         """``options`` are compose's own, before its command; ``folder`` is where the programs run."""
         self._engine, self._folder = engine, folder
+        self.project = f"library-test-{uuid4().hex[:8]}"
         self._ports = {name: free_port() for name in ("kafka", "kafka2", "kafka3", "gateway")}
         self._apis = _free_range(API_PORTS)
         self._environment = engine.environment | {
-            "COMPOSE_PROJECT_NAME": f"library-test-{uuid4().hex[:8]}",
+            "COMPOSE_PROJECT_NAME": self.project,
             "IMAGE_TAG": TAG,
             "KAFKA_IMAGE": images.kafka,
             "PYTHON_IMAGE": images.python,
@@ -72,6 +73,12 @@ class System:
         """How often the engine has started its container again."""
         container = self.compose("ps", "--quiet", service).strip()
         return int(self._engine.docker("inspect", "--format={{.RestartCount}}", container))
+
+    def volumes(self) -> set[str]:
+        """The names of all volumes that its containers have."""
+        containers = self.compose("ps", "--all", "--quiet").split()
+        form = '{{range .Mounts}}{{if eq .Type "volume"}}{{.Name}} {{end}}{{end}}'
+        return set(self._engine.docker("inspect", f"--format={form}", *containers).split())
 
     def said(self) -> str:
         """The last lines of every container's log."""

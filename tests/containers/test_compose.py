@@ -75,6 +75,10 @@ def test_what_a_broker_acknowledged_just_before_it_was_killed_is_there(system: S
         eventually(lambda i=isbn, n=at_least: system.get(f"/inventory/{i}")[1]["quantity"] >= n, limit=60)
 
 
+def test_only_kafkas_data_has_a_volume_so_that_down_leaves_nothing_else_behind(system: System) -> None:
+    assert system.volumes() == {f"{system.project}_kafka"}
+
+
 @pytest.mark.parametrize("service", ["kafka", "projector", "query_api", "gateway"])
 def test_what_is_killed_comes_back_and_has_lost_nothing(system: System, service: str) -> None:
     before = _row(system)["quantity"], system.restarts(service)

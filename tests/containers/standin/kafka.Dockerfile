@@ -9,5 +9,6 @@ RUN useradd --uid 1000 appuser && \
     mkdir -p /mnt/shared/config /opt/kafka/config /var/lib/kafka/data /etc/kafka/secrets && \
     chown -R appuser /mnt/shared/config /opt/kafka/config /var/lib/kafka /etc/kafka
 USER appuser
+VOLUME ["/etc/kafka/secrets", "/var/lib/kafka/data", "/mnt/shared/config"]
 EXPOSE 9092
 CMD ["/etc/kafka/docker/run"]
