@@ -2,6 +2,8 @@
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.containers.commands import NoContainers, run
@@ -9,6 +11,7 @@ from tests.containers.commands import NoContainers, run
 CLIENT_RELEASE = "trixie"
 """The first Debian release with compose v2 and buildx; older ones take them from there."""
 SIGNATURES = "/usr/share/keyrings/debian-archive-keyring.gpg"
+POLICY = Path("/usr/sbin/policy-rc.d")
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
@@ -27,7 +30,22 @@ def install(**packages: str) -> None:
     print(f"installing {', '.join(missing)} with apt-get", flush=True)
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     run("apt-get", "update", "-qq", environment=quiet)
-    run("apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing, environment=quiet)
+    with _starting_nothing():
+        run("apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing, environment=quiet)
+
+
+@contextmanager
+def _starting_nothing() -> Iterator[None]:
+    """As Debian has it: services stay as they are. Else docker.io's engine would outlive the tests."""
+    if POLICY.exists():
+        yield
+        return
+    POLICY.write_text("#!/bin/sh\nexit 101\n", "utf-8")
+    POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        POLICY.unlink()
 
 
 def client_plugins(home: Path) -> None:
