@@ -9,20 +9,20 @@ from schemas import exits
 from schemas.command_line import Ending, with_settings
 
 if TYPE_CHECKING:
-    from library.verifying import Listed
+    from library.verifying_api import Listed
     from schemas.asking import Service
     from schemas.settings import Settings
 
 
 @click.command()
 @click.option("--table-only", is_flag=True, help="Leave the query API out.")
-@click.option("--json", "as_json", is_flag=True, help="JSON lines: differing rows, then a summary.")
+@click.option("--json", "as_json", is_flag=True, help="JSON lines: what differs, then a summary.")
 @with_settings("kafka", "name", "api", "data_dir", "deadline")
 def verify(settings: "Settings", table_only: bool, as_json: bool) -> int:
-    """Fold all events again, and compare the inventory table and the query API with that, row by row.
+    """Fold all events again, and compare the table with that, row by row, and what the query API lists.
 
     Everything may go on meanwhile: each partition is compared at one position, at or behind the end of the
-    events as it was when this began. Prints the rows that differ; ends with 4 when there are any.
+    events as it was when this began. Prints what differs; ends with 4 when anything does.
     """
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
@@ -58,23 +58,22 @@ def _compare(
     from schemas.topics import identify
 
     source = identify(admin, settings).source
-    titles = wrong = 0
-    position: dict[int, int] = {}
     with Progress("verifying", sum(ends.values()), "records") as progress:
-        for checked in check(settings, source, ends, api, progress.show):
-            titles, position[checked.partition] = titles + checked.titles, checked.following - 1
-            wrong += len(checked.differences)
-            rows = [_row(difference) if as_json else _line(difference) for difference in checked.differences]
-            print_rows(["isbn", "where", "difference"], rows, as_json)
-    at = format_positions(position)
-    compared = "table" if api is None else "table and query API"
+        compared = list(check(settings, source, ends, api, progress.show))
+    found = [difference for part in compared for difference in part.differences]
+    titles, wrong = sum(part.titles for part in compared), len(found)
+    if as_json or found:
+        rows = [_row(difference) if as_json else _line(difference) for difference in found]
+        print_rows(["isbn", "where", "difference"], rows, as_json)
+    at = format_positions({part.partition: part.following - 1 for part in compared})
+    with_what = "table" if api is None else "table and query API"
     if as_json:
         summary = {"titles": titles, "differences": wrong, "position": at, "api": api is not None}
         print_rows([], [summary], as_json)
     elif wrong:
-        click.echo(f"{wrong:,} differences in {titles:,} titles, {compared}, at {at}", err=True)
+        click.echo(f"{wrong:,} differences in {titles:,} titles, {with_what}, at {at}", err=True)
     else:
-        click.echo(f"{titles:,} titles are as their events say, in {compared}, at {at}", err=True)
+        click.echo(f"{titles:,} titles are as their events say, in {with_what}, at {at}", err=True)
     sys.stdout.flush()
     return exits.NOT_FOUND if wrong else exits.DONE
 
@@ -91,7 +90,7 @@ def _line(difference: Any) -> dict[str, Any]:
 
 
 def _listed(settings: "Settings") -> "Listed":
-    from library.verifying import listed
+    from library.verifying_api import listed
     from schemas.asking import NoAnswer, Service
 
     try:
@@ -103,8 +102,8 @@ def _listed(settings: "Settings") -> "Listed":
         ) from error
 
 
-def _page(service: "Service", parameters: dict[str, str | None]) -> tuple[dict[str, Any], str]:
-    answer = service.get(("inventory",), parameters)
+def _page(service: "Service", route: str, parameters: dict[str, str | None]) -> tuple[dict[str, Any], str]:
+    answer = service.get((route,), parameters)
     if answer.status != 200:
         raise Ending(exits.UNAVAILABLE, f"the query API says: {answer.detail}")
     return answer.value, answer.headers.get("Inventory-Position", "")

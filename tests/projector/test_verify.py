@@ -1,14 +1,14 @@
 """``library verify``: silent about a sound system, and finds each row that is not as its events say."""
 
 import json
+from collections import Counter
 
-import msgspec
 import pytest
 from msgspec.structs import replace
 
 from library.places import end
-from library.verifying import Behind, Listed, check, listed
-from query_api.answers import title_of
+from library.verifying import Behind, check
+from library.verifying_api import Listed, Told, listed, loan_item, title_item
 from schemas.codec import encode
 from schemas.events import BookAdded
 from schemas.partitions import partition_of
@@ -35,10 +35,10 @@ def store(settings, crew) -> EventStore:
 def _api(settings, **changes) -> Listed:
     """What a query API would list; ``changes`` name other items, or None for one that it leaves out."""
     rows = {isbn: row for isbn, row in expected(settings).items() if not row.removed}
-    items = {isbn: msgspec.to_builtins(title_of(row)) for isbn, row in rows.items()} | changes
-    admin = admin_of(settings)
-    position = {p: offset - 1 for p, offset in end(admin, events_topic(settings)).items()}
-    return Listed({isbn: item for isbn, item in items.items() if item is not None}, position)
+    items = {isbn: title_item(row) for isbn, row in rows.items()} | changes
+    loans = [{"isbn": isbn} | loan_item(loan) for isbn, row in rows.items() for loan in row.loans]
+    position = {p: offset - 1 for p, offset in end(admin_of(settings), events_topic(settings)).items()}
+    return Listed(Told([item for item in items.values() if item], position), Told(loans, position))
 
 
 def _differences(settings, api: Listed | None = None):
@@ -79,25 +79,45 @@ def test_rows_that_are_not_as_their_events_say(settings, store):
 
 
 def test_what_the_query_api_tells_wrongly(settings, store):
-    rows = [row for row in expected(settings).values() if not row.removed and not row.loans]
-    wrong, missing, *_ = rows
-    item = msgspec.to_builtins(title_of(replace(wrong, available=wrong.available + 1)))
-    stray = msgspec.to_builtins(title_of(InventoryRow("9789999999991", "stray", "", 1, 1, (), False, 1, NOW)))
-    api = _api(settings, **{wrong.isbn: item, missing.isbn: None, "9789999999991": stray})
+    rows = [row for row in expected(settings).values() if not row.removed]
+    wrong, missing, stale, *_ = (row for row in rows if row.version > 1)
+    item = title_item(replace(wrong, available=wrong.available + 1))
+    old = title_item(replace(stale, version=stale.version - 1))
+    stray = title_item(InventoryRow("9789999999991", "stray", "", 1, 1, (), False, 1, NOW))
+    api = _api(settings, **{wrong.isbn: item, missing.isbn: None, stale.isbn: old, "9789999999991": stray})
     found = {difference.isbn: difference.says for difference in _differences(settings, api)}
-    assert found.keys() == {wrong.isbn, missing.isbn, "9789999999991"}
-    assert "available" in found[wrong.isbn]
+    assert found.keys() == {wrong.isbn, missing.isbn, stale.isbn, "9789999999991"}
+    assert f"available {wrong.available + 1}, not {wrong.available}" in found[wrong.isbn]
     assert found[missing.isbn] == "the row is missing"
+    assert found[stale.isbn] == f"version {stale.version - 1}, not {stale.version}"
+    assert found["9789999999991"] == "there are no events that make this row"
+
+
+def test_loans_that_the_query_api_tells_wrongly(settings, store):
+    api = _api(settings)
+    wrong, missing, *_ = api.loans.items
+    stray = wrong | {"user_id": "nobody"}
+    loans = [wrong | {"due_at": "2050-01-01T00:00:00.000Z"}, stray, *api.loans.items[2:]]
+    found = _differences(settings, Listed(api.titles, Told(loans, api.loans.position)))
+    assert {difference.where for difference in found} == {"api loans"}
+    said = Counter((difference.isbn, difference.says) for difference in found)
+    assert said == Counter(
+        {
+            (wrong["isbn"], f"due_at '2050-01-01T00:00:00.000Z', not {wrong['due_at']!r}"): 1,
+            (wrong["isbn"], "there are no events that make this loan"): 1,
+            (missing["isbn"], "the loan is missing"): 1,
+        }
+    )
 
 
 def test_all_pages_of_the_query_api_are_read():
     pages = {None: ([{"isbn": "1"}], "c"), "c": ([{"isbn": "2"}], None)}
 
-    def ask(_, parameters):
-        items, following = pages[parameters["cursor"]]
-        return {"items": items, "next_cursor": following}, "0:5,2:7"
+    def ask(_, route, parameters):
+        items, following = pages[parameters["cursor"]] if route == "inventory" else ([], None)
+        return {"items": items, "next_cursor": following}, "0:5,2:7" if items else ""
 
-    assert listed(None, ask) == Listed({"1": {"isbn": "1"}, "2": {"isbn": "2"}}, {0: 5, 2: 7})
+    assert listed(None, ask) == Listed(Told([{"isbn": "1"}, {"isbn": "2"}], {0: 5, 2: 7}), Told([], {}))
 
 
 def test_a_table_that_does_not_come_to_the_end(settings, crew, store):

@@ -1,0 +1,50 @@
+"""A list that was made while things changed is held against what there was since its position."""
+
+import pytest
+
+from library.verifying_api import Listing
+
+
+@pytest.mark.parametrize(
+    ("listed", "differences"),
+    [
+        # At the position 5 there was "b"; it became "c" at 7
+        ("b", []),
+        ("c", []),
+        ("a", [("key", "b", {"is": "a"})]),
+        ("d", [("key", "b", {"is": "d"})]),
+        # It was there all the time
+        (None, [("key", "c", None)]),
+    ],
+)
+def test_what_changed_since_the_position(listed, differences):
+    items = {} if listed is None else {"key": {"is": listed}}
+    listing = Listing(items, 5, lambda state: {"is": state})
+    for offset, state in ((1, "a"), (3, "b"), (7, "c")):
+        listing.change("key", offset, state)
+    assert list(listing.differences()) == differences
+
+
+@pytest.mark.parametrize(
+    ("states", "listed", "differences"),
+    [
+        # There at the position and still, but not listed
+        ([(5, "a")], None, [("key", "a", None)]),
+        # Not there before
+        ([(6, "a")], None, []),
+        ([(6, "a")], "a", []),
+        # Gone since, so either is right
+        ([(5, "a"), (6, None)], "a", []),
+        ([(5, "a"), (6, None)], None, []),
+        # Gone before
+        ([(4, "a"), (5, None)], "a", [("key", None, {"is": "a"})]),
+        ([(4, "a"), (5, None)], None, []),
+        ([], "a", [("key", None, {"is": "a"})]),
+    ],
+)
+def test_what_came_and_went(states, listed, differences):
+    items = {} if listed is None else {"key": {"is": listed}}
+    listing = Listing(items, 5, lambda state: {"is": state})
+    for offset, state in states:
+        listing.change("key", offset, state)
+    assert list(listing.differences()) == differences
