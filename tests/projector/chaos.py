@@ -96,14 +96,17 @@ class Run:
         worker = self._one()
         if self.random.random() < 0.7:
             eventually(lambda: worker.process.poll() is not None or worker.ready_file.exists(), 60)
+        self._kill(worker)
+
+    def _kill(self, worker: Worker) -> None:
+        # Not those that ended by themselves before
+        self.done["killed at random"] += worker.process.poll() is None
         worker.kill()
-        self.done["killed at random"] += 1
 
     def die_in_the_window(self, start: Starter) -> None:
         """Around a write or a commit."""
         index = self.random.randrange(WORKERS)
-        self.workers[index].kill()
-        self.done["killed at random"] += 1
+        self._kill(self.workers[index])
         place = self.random.choice(sorted(PLACES))
         self.workers[index] = start(index, f"batch:40 session:6 die:{place}:{self.random.randrange(1, 4)}")
         self.write()
@@ -140,8 +143,7 @@ class Run:
     def lose(self, start: Starter) -> None:
         """The changelog, while no worker runs."""
         for worker in self.workers.values():
-            worker.kill()
-            self.done["killed at random"] += 1
+            self._kill(worker)
         lose_changelog(self.settings)
         self.done["changelog lost"] += 1
 
