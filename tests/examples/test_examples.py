@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -86,11 +87,16 @@ def test_what_is_borrowed_most_comes_first_under_its_present_title() -> None:
     assert counts.top(1) == [(2, A, "Elixir")]
 
 
+def told(settings: Settings) -> dict[str, str]:
+    """The environment of a program that is to read this system."""
+    return os.environ | {"LIBRARY_KAFKA": settings.kafka, "LIBRARY_NAME": settings.name}
+
+
 def example(name: str, settings: Settings, *arguments: str) -> str:
     """What the example prints when it is run as its page says."""
     done = subprocess.run(
         [sys.executable, "-m", f"examples.{name}", *arguments],
-        env=os.environ | {"LIBRARY_KAFKA": settings.kafka, "LIBRARY_NAME": settings.name},
+        env=told(settings),
         capture_output=True,
         text=True,
         timeout=60,
@@ -112,3 +118,28 @@ def test_both_run(settings: Settings, tmp_path: Path) -> None:
     notice = {"user_id": "ann", "isbn": A, "title": "Elixir", "due": "1970-01-02"}
     assert json.loads(example("overdue_notices", settings, *state)) == notice
     assert example("overdue_notices", settings, *state) == ""
+
+
+def test_the_third_one_of_the_page_runs(settings: Settings, tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "consumer-groups.md").read_text("utf-8")
+    program = tmp_path / "new_titles.py"
+    (text,) = [block for block in page.split("```python\n") if block.startswith('"""Prints each title')]
+    program.write_text(text.partition("```")[0], "utf-8")
+    store(settings, [(1, BookAdded(A, "Elixir", "", 2, 0)), (2, BookBorrowed(A, "ann", 0, DAY))])
+
+    def lines_until(wanted: str) -> list[str]:
+        lines = []
+        with subprocess.Popen(
+            [sys.executable, program], cwd=tmp_path, env=told(settings), stdout=subprocess.PIPE, text=True
+        ) as running:
+            assert running.stdout is not None
+            while not lines or lines[-1] not in (wanted, ""):
+                lines.append(running.stdout.readline())
+            running.send_signal(signal.SIGINT)
+        return lines
+
+    first, second = f"{A}\tElixir\n", f"{B}\tProgramming\n"
+    assert lines_until(first) == [first]
+    store(settings, [(1, BookAdded(B, "Programming", "", 1, 0))])
+    # It goes on; only what it had not committed when it was stopped comes again
+    assert lines_until(second) in ([second], [first, second])
