@@ -15,11 +15,11 @@ from library import jars, ports
 from library.control import NotRunning, connected
 from library.groups import members
 from library.java import NoJava, find_java, java_version
-from library.places import end, group_lag, high_watermarks
+from library.places import committed, end, group_lag, high_watermarks
 from library.runfile import read_run
-from library.servers import held_titles, is_ready
+from library.servers import held_titles, what_is_wrong
 from schemas.kafka import client_config, why
-from schemas.topics import MissingTopic, WrongTopic, check_topics, events_topic, projector_group
+from schemas.topics import WrongTopic, check_topics, events_topic, projector_group
 
 if TYPE_CHECKING:
     from schemas.settings import Settings
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 LITTLE, TOO_LITTLE = 2_000_000_000, 200_000_000
 """Free bytes on the disk."""
 PATIENCE = 12.0
-"""Seconds until a transaction of ours has ended by itself: its time-out, and a little."""
+"""Seconds until a transaction of ours has ended by itself: its time-out, and a little. A projector that works
+has got on in that time, too."""
 _LOOK_EVERY = 0.25
 
 
@@ -63,7 +64,7 @@ def examine(settings: "Settings", patience: float = PATIENCE) -> Iterator[Findin
         if found.grade is not Grade.BROKEN:
             try:
                 yield from transactions(admin, settings, patience)
-                yield projection(admin, settings)
+                yield projection(admin, settings, patience)
             except KafkaException as error:
                 yield Finding("broker", Grade.BROKEN, why(settings, error), "library logs kafka")
     yield answering("query API", settings.api, "api")
@@ -132,18 +133,26 @@ def system(settings: "Settings") -> Iterator[Finding]:
 
 
 def free_ports(settings: "Settings") -> Iterator[Finding]:
-    """Whether a system could be started on the ports of the settings."""
+    """Whether a system could be started on the ports of the settings, or one in containers has them."""
     wanted = [
-        ("Kafka", settings.kafka_port, "--kafka-port"),
-        ("the query API", settings.port, "--port"),
-        ("the gateway", settings.effective_gateway_port, "--gateway-port"),
+        ("Kafka", settings.kafka_port, "--kafka-port", settings.kafka),
+        ("the query API", settings.port, "--port", settings.api),
+        ("the gateway", settings.effective_gateway_port, "--gateway-port", settings.gateway),
     ]
-    for name, port, flag in wanted:
+    for name, port, flag, address in wanted:
         if ports.is_free(port):
             yield Finding("ports", Grade.FINE, f"{port} is free for {name}")
+        elif address.endswith(f":{port}") and _answers(settings, address):
+            yield Finding("ports", Grade.FINE, f"{port} is used by {name} that answers there")
         else:
             said = f"{port}, for {name}, is in use by {ports.holder(port)}"
             yield Finding("ports", Grade.WARNING, said, f"library up {flag} {ports.free_port()}")
+
+
+def _answers(settings: "Settings", address: str) -> bool:
+    if address == settings.kafka:
+        return reach(AdminClient(client_config(settings)), settings).grade is Grade.FINE
+    return not what_is_wrong(address)
 
 
 def reach(admin: AdminClient, settings: "Settings") -> Finding:
@@ -152,6 +161,8 @@ def reach(admin: AdminClient, settings: "Settings") -> Finding:
         metadata = admin.list_topics(timeout=3)
     except KafkaException as error:
         mend = "library up, or --kafka HOST:PORT"
+        if settings.kafka_security != "PLAINTEXT":
+            mend = "library config show: the settings from kafka to kafka_ca say who connects where, and how"
         return Finding("broker", Grade.BROKEN, f"{settings.kafka}: {why(settings, error)}", mend)
     said = f"{len(metadata.brokers)} at {settings.kafka}, cluster {metadata.cluster_id}"
     return Finding("broker", Grade.FINE, said)
@@ -161,10 +172,8 @@ def topics(admin: AdminClient, settings: "Settings") -> Finding:
     """Whether both topics are as the settings say."""
     try:
         check_topics(admin, settings)
-    except MissingTopic as error:
-        return Finding("topics", Grade.BROKEN, str(error), "library topics create")
     except WrongTopic as error:
-        return Finding("topics", Grade.BROKEN, str(error), "as it says")
+        return Finding("topics", Grade.BROKEN, error.found, error.mend)
     except KafkaException as error:
         return Finding("topics", Grade.BROKEN, why(settings, error), "library logs kafka")
     return Finding("topics", Grade.FINE, f"{settings.name}: {settings.partitions} partitions, compacted")
@@ -195,23 +204,29 @@ def transactions(admin: AdminClient, settings: "Settings", patience: float) -> I
         )
 
 
-def projection(admin: AdminClient, settings: "Settings") -> Finding:
-    """Whether somebody keeps the table, and how far it is behind."""
-    group = projector_group(settings)
-    here = members(admin, group)
-    lag = sum(group_lag(admin, events_topic(settings), group).values())
+def projection(admin: AdminClient, settings: "Settings", patience: float) -> Finding:
+    """Whether somebody keeps the table, how far it is behind, and whether that changes."""
+    group, topic = projector_group(settings), events_topic(settings)
+    here, place = members(admin, group), committed(admin, topic, group)
+    lag = sum(group_lag(admin, topic, group).values())
     if not here:
         said = f"no projector runs; the table is {lag:,} records behind"
-        return Finding("table", Grade.WARNING, said, "library up, or python -m projector")
-    said = f"{len(here)} at work, {lag:,} records behind"
-    return Finding("table", Grade.FINE, said)
+        return Finding("table", Grade.WARNING, said, "library up, or python -m projector --index 0")
+    give_up = time.monotonic() + patience
+    while lag and committed(admin, topic, group) == place:
+        if time.monotonic() > give_up:
+            said = f"{len(here)} at work, {lag:,} records behind, and no nearer after {patience:.0f} s"
+            return Finding("table", Grade.BROKEN, said, "library logs projector")
+        time.sleep(_LOOK_EVERY)
+    return Finding("table", Grade.FINE, f"{len(here)} at work, {lag:,} records behind")
 
 
 def answering(name: str, url: str, log: str) -> Finding:
-    """Whether a server is ready."""
-    if is_ready(url):
+    """Whether a server is ready, and says of itself that all is well."""
+    if not (wrong := what_is_wrong(url)):
         return Finding(name, Grade.FINE, f"ready at {url}")
-    return Finding(name, Grade.WARNING, f"not ready at {url}", f"library up; if it runs, library logs {log}")
+    mend = f"library up; if it runs, library logs {log}"
+    return Finding(name, Grade.WARNING, f"not ready at {url}: {wrong}", mend)
 
 
 def held(settings: "Settings") -> Iterator[Finding]:

@@ -12,6 +12,22 @@ def is_ready(url: str, timeout: float = 2.0) -> bool:
         return False
 
 
+def what_is_wrong(url: str, timeout: float = 2.0) -> str:
+    """Why the server there is not ready, or can't read or write at the moment, as it says; empty: nothing.
+
+    Its ``/readyz`` tells one trouble, or one for each partition: the first stands for all.
+    """
+    try:
+        with Service(url, timeout) as service:
+            answer = service.get(("readyz",), {})
+            told = answer.value
+    except (NoAnswer, ValueError) as error:
+        return str(error)
+    if trouble := told.get("trouble") or next(iter(told.get("troubles", {}).values()), ""):
+        return str(trouble)
+    return "" if answer.status == 200 else "it has not caught up yet"
+
+
 def held_titles(api: str, timeout: float = 2.0) -> int | None:
     """How many titles wait for a repair; None if the query API does not say."""
     try:

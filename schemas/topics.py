@@ -60,7 +60,11 @@ def topic_configs(settings: Settings) -> dict[str, dict[str, str]]:
 
 
 class WrongTopic(Exception):
-    """A topic that is not as the settings say; the message says what to do."""
+    """A topic that is not as the settings say; the message says what to do, ``mend`` is the command alone."""
+
+    def __init__(self, found: str, mend: str, besides: str = "") -> None:
+        super().__init__(f"{found}: `{mend}`{besides}")
+        self.found, self.mend = found, mend
 
 
 class MissingTopic(WrongTopic):
@@ -85,19 +89,7 @@ def ensure_topics(admin: AdminClient, settings: Settings, timeout: float = 15.0)
 
     Raises WrongTopic for another partition count or a policy that deletes events, KafkaException for Kafka.
     """
-    new = [
-        NewTopic(name, settings.partitions, settings.replication, config=config)
-        for name, config in topic_configs(settings).items()
-    ]
     give_up = time.monotonic() + timeout
-    futures = admin.create_topics(new, operation_timeout=timeout, request_timeout=timeout)
-    for future in futures.values():
-        try:
-            future.result()
-        except KafkaException as error:
-            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise
-    # Brokers hear of a new topic a moment after the controller has made it
     while True:
         try:
             check_topics(admin, settings, timeout)
@@ -106,12 +98,28 @@ def ensure_topics(admin: AdminClient, settings: Settings, timeout: float = 15.0)
         except MissingTopic:
             if time.monotonic() > give_up:
                 raise
+            # Only now: whoever uses topics that are there needs no right to create any. Brokers hear of a new
+            # topic a moment after the controller has made it, and making it again does no harm
+            _create_topics(admin, settings, timeout)
         except KafkaException as error:
             if error.args[0].code() not in LEADER_MOVING | {KafkaError.UNKNOWN_TOPIC_OR_PART}:
                 raise
             if time.monotonic() > give_up:
                 raise
         time.sleep(0.02)
+
+
+def _create_topics(admin: AdminClient, settings: Settings, timeout: float) -> None:
+    new = [
+        NewTopic(name, settings.partitions, settings.replication, config=config)
+        for name, config in topic_configs(settings).items()
+    ]
+    for future in admin.create_topics(new, operation_timeout=timeout, request_timeout=timeout).values():
+        try:
+            future.result()
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise
 
 
 def _require_leaders(admin: AdminClient, settings: Settings, timeout: float) -> None:
@@ -131,13 +139,13 @@ def check_topics(admin: AdminClient, settings: Settings, timeout: float = 15.0) 
             found = len(future.result().partitions)
         except KafkaException as error:
             if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-                raise MissingTopic(f"topic {name} is missing: `library topics create` makes it") from error
+                raise MissingTopic(f"topic {name} is missing", "library topics create") from error
             raise
         if found != settings.partitions:
             raise WrongTopic(
-                f"topic {name} has {found} partitions, the settings say {settings.partitions}: set "
-                f"LIBRARY_PARTITIONS={found}; to change the number, `library backup` and `library restore` "
-                "into a new store"
+                f"topic {name} has {found} partitions, the settings say {settings.partitions}",
+                f"export LIBRARY_PARTITIONS={found}",
+                "; to change the number, `library backup` and `library restore` into a new store",
             )
     store = events_topic(settings)
     resource = ConfigResource(ResourceType.TOPIC, store)
@@ -145,9 +153,9 @@ def check_topics(admin: AdminClient, settings: Settings, timeout: float = 15.0) 
     policy = entries["cleanup.policy"].value
     if policy != "compact":
         raise WrongTopic(
-            f"topic {store} has cleanup.policy={policy}, which loses events: set it to compact, for example "
-            f"`kafka-configs.sh --alter --entity-type topics --entity-name {store} --add-config "
-            "cleanup.policy=compact`"
+            f"topic {store} has cleanup.policy={policy}, which loses events",
+            f"kafka-configs.sh --bootstrap-server {settings.kafka} --alter --entity-type topics "
+            f"--entity-name {store} --add-config cleanup.policy=compact",
         )
 
 

@@ -1,17 +1,27 @@
 import json
+import re
 import socket
 
+import click
 import pytest
+from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 from msgspec.structs import replace
 
 from library import checks
 from library.checks import Grade, examine
+from library.cli import library
 from library.doctor import doctor
+from library.groups import members
+from library.places import settled_end
 from library.ports import free_port
 from schemas.events import BookAdded
+from schemas.kafka import client_config, reading_config
 from schemas.partitions import partition_of
+from schemas.topics import events_topic, projector_group
 from tests.library.running import command
 from tests.library.storing import BEGAN, isbn, store, titles
+from tests.waiting import eventually
 
 
 @pytest.fixture
@@ -57,6 +67,39 @@ def test_missing_topics_and_another_partition_count_are_told_apart(away):
     assert by_check["topics"].mend == "library topics create"
     _, by_check = findings(replace(away, partitions=3))
     assert "has 8 partitions, the settings say 3" in by_check["topics"].found
+    assert by_check["topics"].mend == "export LIBRARY_PARTITIONS=8"
+
+
+def test_a_policy_that_loses_events_is_broken(away):
+    admin, entry = AdminClient(client_config(away)), ConfigEntry("cleanup.policy", "compact,delete")
+    entry.incremental_operation = AlterConfigOpType.SET
+    resource = ConfigResource(ResourceType.TOPIC, events_topic(away), incremental_configs=[entry])
+    admin.incremental_alter_configs([resource])[resource].result(20)
+    found = eventually(lambda: (f := checks.topics(admin, away)).grade is Grade.BROKEN and f)
+    assert "loses events" in found.found
+    assert f"--bootstrap-server {away.kafka}" in found.mend
+    assert found.mend.endswith("cleanup.policy=compact")
+
+
+def test_a_projector_that_gets_no_further_is_broken(away):
+    store(away, titles(20))
+    admin, group = AdminClient(client_config(away)), projector_group(away)
+    idle = Consumer(reading_config(away) | {"group.id": group, "auto.offset.reset": "earliest"})
+    idle.subscribe([events_topic(away)])
+    try:
+        eventually(lambda: idle.poll(0.1) and members(admin, group))
+        found = checks.projection(admin, away, 0.3)
+        assert found.grade is Grade.BROKEN
+        assert "1 at work" in found.found
+        assert "no nearer" in found.found
+        assert found.mend == "library logs projector"
+        end = settled_end(admin, events_topic(away), 20)
+        idle.commit(
+            offsets=[TopicPartition(events_topic(away), p, o) for p, o in end.items()], asynchronous=False
+        )
+        assert checks.projection(admin, away, 0).grade is Grade.FINE
+    finally:
+        idle.close()
 
 
 def test_a_port_in_use_is_named_with_the_flag_for_another(away):
@@ -66,6 +109,11 @@ def test_a_port_in_use_is_named_with_the_flag_for_another(away):
     [in_use] = [f for f in found if f.check == "ports" and f.grade is Grade.WARNING]
     assert str(taken.kafka_port) in in_use.found
     assert in_use.mend.startswith("library up --kafka-port ")
+
+
+def test_a_port_that_kafka_answers_on_is_no_trouble(away):
+    found, _ = findings(replace(away, kafka_port=int(away.kafka.rpartition(":")[2])))
+    assert any("used by Kafka that answers there" in finding.found for finding in found)
 
 
 def test_a_full_disk_is_broken(away, monkeypatch):
@@ -90,3 +138,5 @@ def test_the_command_ends_with_1_when_something_is_broken(away):
 def test_everything_that_is_not_fine_says_what_mends_it(away):
     found, _ = findings(replace(away, kafka=f"127.0.0.1:{free_port()}"))
     assert all(finding.mend for finding in found if finding.grade is not Grade.FINE)
+    for named in re.findall(r"library ([a-z]+)", " ".join(finding.mend for finding in found)):
+        assert named in library.list_commands(click.Context(library))
