@@ -5,13 +5,17 @@ import logging
 import threading
 from asyncio import Future
 from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
+from confluent_kafka import KafkaException
+
 from producer.http_answers import FULL, RETRY, STOPPING
-from producer.lanes import Full, Lane
+from producer.lanes import Away, Full, Lane
 from producer.outcomes import Outcome, OutcomeUnknown, Receipt, Submitted, Unwritable
 from producer.snapshot import Snapshot, binding
 from producer.writer import Writer
+from schemas.kafka import why
 from schemas.partitions import partition_of
 from schemas.problem import Problem
 from schemas.settings import Settings
@@ -22,6 +26,8 @@ DRAINING = 12.0
 """Seconds that a stop waits for what was accepted; after them its outcome is called unknown."""
 LEAVING = 3.0
 """Seconds that a lane is given to hand its partition over."""
+AGAIN = 1.0
+"""Seconds before a Kafka that could not be used is asked again: all lanes begin with the same question."""
 
 
 class Gateway:
@@ -33,6 +39,7 @@ class Gateway:
         self.stopping = False
         self._pending: set[Future[Any]] = set()
         self._bound_to, self._asking = "", threading.Lock()
+        self._away, self._ask_again = "", 0.0
 
     def start(self) -> None:
         """Begin to read all partitions; commands are taken at once, and wait for that."""
@@ -112,8 +119,19 @@ class Gateway:
 
     def _writer_of(self, partition: int) -> Callable[[], Writer]:
         def make() -> Writer:
-            with self._asking:
-                self._bound_to = self._bound_to or binding(self.settings)
-            return Writer(self.settings, partition, Snapshot(self.settings, partition, self._bound_to))
+            return Writer(self.settings, partition, Snapshot(self.settings, partition, self._binding()))
 
         return make
+
+    def _binding(self) -> str:
+        """What snapshots are bound to. Raises Away. In any lane's thread."""
+        with self._asking:
+            if not self._bound_to and monotonic() >= self._ask_again:
+                try:
+                    self._bound_to = binding(self.settings)
+                except KafkaException as error:
+                    self._away = f"Kafka at {self.settings.kafka} can't be used: {why(self.settings, error)}"
+                    self._ask_again = monotonic() + AGAIN
+            if not self._bound_to:
+                raise Away(self._away)
+            return self._bound_to

@@ -12,8 +12,6 @@ from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, TypeAlias
 
-from confluent_kafka import KafkaException
-
 from producer.outcomes import Outcome, OutcomeUnknown, Receipt, Submitted, Unwritable
 from producer.writer import Writer
 
@@ -36,6 +34,10 @@ class Full(Exception):
     """A partition has as much to do as may wait for it."""
 
 
+class Away(Exception):
+    """Kafka can't be used; the message says why."""
+
+
 class Waiting(NamedTuple):
     """Something to do, and where its result is waited for; ``since`` is of the monotonic clock."""
 
@@ -47,7 +49,7 @@ class Waiting(NamedTuple):
 class Lane:
     """Feeds one partition's writer from a thread of its own.
 
-    ``make_writer`` is called in that thread and may raise KafkaException; ``observe`` is told the size and
+    ``make_writer`` is called in that thread and may raise Away; ``observe`` is told the size and
     the seconds of each batch. All methods belong to the thread that runs ``loop``.
     """
 
@@ -117,9 +119,8 @@ class Lane:
         while (batch := self._next_batch()) is not None:
             try:
                 writer = writer or self._make_writer()
-            except KafkaException as error:
-                reason = f"Kafka does not answer: {error.args[0].str()}"
-                self._give_up(batch, OutcomeUnknown(reason, sent=False))
+            except Away as error:
+                self._give_up(batch, OutcomeUnknown(str(error), sent=False))
                 continue
             try:
                 self._work(writer, batch)

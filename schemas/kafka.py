@@ -81,6 +81,8 @@ def why(settings: Settings, error: Exception, limit: float = 5.0) -> str:
     away = (KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN)
     if settings.kafka_security != "PLAINTEXT" and cause.code() in away:
         return _turned_down(settings, limit) or cause.str()
+    if cause.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+        return f"{cause.str()}: `library topics create` makes the topics"
     return cause.str()
 
 

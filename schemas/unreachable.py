@@ -17,7 +17,7 @@ def unreachable(settings: "Settings", error: Exception) -> Ending:
 
     cause = error.args[0]
     if isinstance(cause, KafkaError) and cause.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-        return Ending(exits.UNAVAILABLE, f"{cause.str()}: `library topics create` makes the topics")
+        return Ending(exits.UNAVAILABLE, why(settings, error))
     return Ending(
         exits.UNAVAILABLE,
         f"Kafka at {settings.kafka} can't be used: {why(settings, error)}; `library up` starts a system on "

@@ -7,11 +7,10 @@ from itertools import chain
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException
 
 from inventory.commands import BorrowBook
 from producer import lanes
-from producer.lanes import Full, Lane
+from producer.lanes import Away, Full, Lane
 from producer.outcomes import Accepted, Outcome, OutcomeUnknown, Receipt, Submitted
 from producer.writer import Writer
 from tests.producer.writing import ISBN, command
@@ -162,7 +161,7 @@ def test_a_writer_that_fails_is_followed_by_a_new_one():
 
 
 def test_a_kafka_that_cant_be_asked_is_asked_again():
-    answers = iter([KafkaException(KafkaError(KafkaError._TIMED_OUT)), Scripted()])
+    answers = iter([Away("Kafka can't be used: it turns us down"), Scripted()])
 
     def make() -> Writer:
         answer = next(answers)
@@ -177,6 +176,7 @@ def test_a_kafka_that_cant_be_asked_is_asked_again():
         outcome = await asyncio.wait_for(first, 20)
         assert isinstance(outcome, OutcomeUnknown)
         assert not outcome.sent
+        assert outcome.reason == "Kafka can't be used: it turns us down"
         assert isinstance(await asyncio.wait_for(lane.submit(ids(1)[0]), 20), Accepted)
         lane.stop()
         await asyncio.to_thread(lane.join, 20)

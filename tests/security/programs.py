@@ -3,6 +3,9 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from msgspec.structs import asdict
 
@@ -28,3 +31,25 @@ def library(settings: Settings, *arguments: str) -> "subprocess.CompletedProcess
         timeout=60,
         check=False,
     )
+
+
+@contextmanager
+def running(settings: Settings, log: Path, *module: str) -> Iterator[None]:
+    """Run a service while the block runs; ``log`` is what it says."""
+    with log.open("wb") as said:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *module],
+            env=environment(settings),
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=said,
+        )
+    try:
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

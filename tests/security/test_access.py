@@ -1,16 +1,23 @@
 """On a shared Kafka: who may write the event store, and what a wrong password or certificate leads to."""
 
+import json
+import urllib.error
+import urllib.request
+from pathlib import Path
+
 import pytest
 from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 from msgspec.structs import replace
 
+from library.ports import HOST, free_port
 from schemas import exits
 from schemas.kafka import client_config, why
 from schemas.settings import Settings
 from schemas.topics import events_topic
-from tests.security.programs import library
+from tests.security.programs import library, running
 from tests.security.secured import as_user
+from tests.waiting import eventually
 
 
 def test_a_consumer_groups_user_may_not_write_the_event_store(shared: Settings) -> None:
@@ -51,6 +58,49 @@ def test_a_wrong_password_is_called_so(shared: Settings, command: tuple[str, ...
     assert "LIBRARY_KAFKA_PASSWORD" in said.stderr
     assert "of-yesterday" not in said.stderr
     assert len(said.stderr.splitlines()) == 1
+
+
+def test_each_service_and_the_doctor_name_a_wrong_password(shared: Settings, tmp_path: Path) -> None:
+    port, gateway_port = free_port(), free_port()
+    user = replace(
+        as_user("library-writer", shared, password="of-yesterday"),
+        port=port,
+        gateway_port=gateway_port,
+        gateway=f"http://{HOST}:{gateway_port}",
+        data_dir=str(tmp_path),
+    )
+    log = tmp_path / "projector.log"
+    with (
+        running(user, tmp_path / "gateway.log", "producer", "gateway"),
+        running(user, tmp_path / "api.log", "query_api"),
+        running(user, log, "projector"),
+    ):
+        for told in (
+            lambda: readiness(gateway_port),
+            lambda: readiness(port),
+            lambda: log.read_text("utf-8"),
+            # Its own password is right
+            lambda: library(replace(shared, gateway=user.gateway), "doctor").stdout,
+        ):
+            eventually(lambda told=told: "LIBRARY_KAFKA_PASSWORD" in told(), limit=60)
+    said = library(user, "doctor", "--json")
+    assert said.returncode == exits.FAILED
+    [broker] = [line for line in map(json.loads, said.stdout.splitlines()) if line["check"] == "broker"]
+    assert "LIBRARY_KAFKA_PASSWORD" in broker["found"]
+    assert "library config show" in broker["mend"]
+
+
+def readiness(port: int) -> str:
+    """What the service there says of itself, ready or not."""
+    try:
+        with urllib.request.urlopen(f"http://{HOST}:{port}/readyz", timeout=10) as answer:
+            said: str = answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.read().decode()
+    except OSError as error:
+        return str(error)
+    return said
 
 
 def test_a_certificate_of_an_unknown_authority_is_called_so(shared: Settings) -> None:

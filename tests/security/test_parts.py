@@ -1,48 +1,19 @@
 """With the printed ACLs, each part as a user of its own: the system works."""
 
 import json
-import subprocess
-import sys
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from msgspec.structs import replace
 
-from inventory.commands import AddBook, BorrowBook
 from library.ports import HOST, free_port
-from producer.outcomes import Accepted, submit
-from producer.writer import Writer
-from schemas.partitions import partition_of
 from schemas.reader import Reader
 from schemas.settings import Settings
-from tests.security.programs import environment, library
+from tests.security.programs import library, running
 from tests.security.secured import as_user
 from tests.waiting import eventually
 
 ISBN = "9781593275846"
-
-
-@contextmanager
-def running(settings: Settings, log: Path, *module: str) -> Iterator[None]:
-    with log.open("wb") as said:
-        process = subprocess.Popen(
-            [sys.executable, "-m", *module],
-            env=environment(settings),
-            stdin=subprocess.DEVNULL,
-            stdout=said,
-            stderr=said,
-        )
-    try:
-        yield
-    finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def row(port: int) -> dict[str, object]:
@@ -54,14 +25,36 @@ def row(port: int) -> dict[str, object]:
     return found
 
 
+def done(settings: Settings, *command: str) -> str:
+    """What the command said on both outputs; it must succeed."""
+    ended = library(settings, *command)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout + ended.stderr
+
+
 def test_each_part_works_as_its_own_user(shared: Settings, tmp_path: Path) -> None:
-    writer = Writer(as_user("library-writer", shared), partition_of(ISBN, shared.partitions))
-    outcomes = [
-        *writer.execute([submit("1", AddBook(ISBN, "Elixir in Action", quantity=10))], 30),
-        *writer.execute([submit("2", BorrowBook(ISBN, "ann"))], 30),
-    ]
-    writer.close()
-    assert all(isinstance(outcome, Accepted) for outcome in outcomes), outcomes
+    port, gateway_port = free_port(), free_port()
+    writer = replace(
+        as_user("library-writer", shared),
+        gateway=f"http://{HOST}:{gateway_port}",
+        gateway_port=gateway_port,
+        data_dir=str(tmp_path / "writer"),
+    )
+    api = replace(as_user("library-api", shared), port=port)
+    with (
+        running(writer, tmp_path / "gateway.log", "producer", "gateway"),
+        running(as_user("library-projector", shared), tmp_path / "projector.log", "projector"),
+        running(api, tmp_path / "api.log", "query_api"),
+    ):
+        # By a fence of its own, then through the gateway
+        done(replace(writer, gateway=""), "add", ISBN, "Elixir in Action", "", "10")
+        done(writer, "borrow", ISBN, "ann")
+        eventually(lambda: row(port).get("available") == 9, limit=40)
+        operator = replace(shared, api=f"http://{HOST}:{port}", gateway="")
+        done(operator, "topics", "create")
+        assert "library.events" in done(operator, "topics", "describe")
+        assert "broken" not in done(operator, "doctor")
+        done(operator, "verify")
 
     with Reader(as_user("reporting", shared), group="overdue") as reader:
         events = reader.events(follow=True)
@@ -69,13 +62,7 @@ def test_each_part_works_as_its_own_user(shared: Settings, tmp_path: Path) -> No
             ("BookAdded", 1),
             ("BookBorrowed", 2),
         ]
-
-    port = free_port()
-    api = replace(as_user("library-api", shared), port=port)
-    with (
-        running(as_user("library-projector", shared), tmp_path / "projector.log", "projector"),
-        running(api, tmp_path / "api.log", "query_api"),
-    ):
-        eventually(lambda: row(port).get("available") == 9, limit=40)
-    described = library(shared, "topics", "describe")
-    assert described.returncode == 0, described.stderr
+    done(operator, "replay", "--to-beginning")
+    assert "2 events" in done(operator, "backup", str(tmp_path / "store.backup"))
+    # The writer may fill a store, not make its topics
+    assert "restored and compared 2" in done(writer, "restore", str(tmp_path / "store.backup"))
