@@ -45,6 +45,7 @@ class Fence:
             "retry.backoff.ms": 10,
             "retry.backoff.max.ms": 200,
             "socket.timeout.ms": 3000,
+            "socket.connection.setup.timeout.ms": 2000,
             "metadata.max.age.ms": 5000,
         }
         self._spare: Producer | None = None

@@ -36,6 +36,7 @@ class Log:
             "fetch.wait.max.ms": 0,
             "queued.max.messages.kbytes": 16 * 1024,
             "socket.timeout.ms": 3000,
+            "socket.connection.setup.timeout.ms": 2000,
             "metadata.max.age.ms": 5000,
         }
         self._topic, self._partition = events_topic(settings), partition
