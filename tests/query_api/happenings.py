@@ -22,7 +22,9 @@ START = 1_700_000_000_000
 isbns = st.sampled_from(ISBNS)
 users = st.sampled_from(["ann", "bob", "eve"])
 few = st.integers(1, 3)
-names = st.sampled_from(["Elixir in Action", "Saša Jurić", "Die Füße", "日本語の本", "war and peace", ""])
+names = st.sampled_from(
+    ["Elixir in Action", "–", "Saša Jurić", "Die Füße", "日本語の本", "war and peace", ""]
+)
 titles = names.filter(bool)
 commands: st.SearchStrategy[Command] = st.one_of(
     st.builds(AddBook, isbns, titles, names, few),
