@@ -142,7 +142,7 @@ class Follower:
         after = batch.draft.done(self._ends_at_start)
         if after == before:
             return
-        with replica.batch(after) as db:
+        with replica.batch(after, batch.rows) as db:
             put_events(db, batch.events)
             put_rows(db, batch.rows.values())
             for record in batch.unreadable:

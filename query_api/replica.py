@@ -2,7 +2,8 @@
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from query_api.progress import Progress
 from schemas.topics import Identity
 
 FILE = "replica.sqlite"
+_BATCHES, _FEW = 64, 64
+"""Of so many batches it is known which titles they changed, where those are not more than a few."""
 
 
 class Unusable(Exception):
@@ -31,6 +34,7 @@ class Replica:
         self.identity = identity
         self.progress = progress
         """As it is stored; a reader that takes it before it reads never promises too much."""
+        self._changed: deque[tuple[Progress, frozenset[str] | None]] = deque(maxlen=_BATCHES)
         self._local = threading.local()
 
     def reader(self) -> sqlite3.Connection:
@@ -47,13 +51,30 @@ class Replica:
         return connection
 
     @contextmanager
-    def batch(self, after: Progress) -> Iterator[sqlite3.Connection]:
-        """One transaction, at whose end the replica is at ``after``; all or nothing."""
+    def batch(self, after: Progress, changed: Collection[str] | None = None) -> Iterator[sqlite3.Connection]:
+        """One transaction, at whose end the replica is at ``after``; all or nothing.
+
+        ``changed`` names the titles (ISBNs) whose rows it writes; None: any.
+        """
         with self._writer as db:
             db.execute("BEGIN IMMEDIATE")
             yield db
             _store(db, self.progress, after)
+        few = None if changed is None or len(changed) > _FEW else frozenset(changed)
+        # Before the progress, so that who sees that can learn what changed
+        self._changed.append((after, few))
         self.progress = after
+
+    def changed_since(self, progress: Progress) -> set[str] | None:
+        """ISBNs of the titles that were written after ``progress``; None: any may have been."""
+        found: set[str] = set()
+        for after, changed in reversed(tuple(self._changed)):
+            if after is progress:
+                return found
+            if changed is None:
+                return None
+            found |= changed
+        return None
 
     def exists(self) -> bool:
         """Whether the file is still there: SQLite goes on without it."""

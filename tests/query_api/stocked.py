@@ -108,7 +108,7 @@ class Stock:
             self.rows[isbn] = changed[isbn] = row
         ends = tuple(self.next)
         after = Progress(ends, ends, ends, (True,) * PARTITIONS, ready=True)
-        with self.replica.batch(after) as db:
+        with self.replica.batch(after, changed) as db:
             put_events(db, batch)
             put_rows(db, changed.values())
         self.waiters.notify(after)
