@@ -1,10 +1,11 @@
 """The HTTP application: its routes, its documentation, and what is done around each request."""
 
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from litestar import Litestar, MediaType
+from litestar import Litestar, MediaType, Response
 from litestar.di import Provide
 from litestar.exceptions import NotFoundException
 from litestar.openapi import OpenAPIConfig
@@ -50,6 +51,9 @@ def create_app(reading: Reading, waiters: Waiters, metrics: Metrics, callers: Ca
     def counted() -> Metrics:
         return metrics
 
+    def unreadable(request: AnyRequest, error: sqlite3.DatabaseError) -> Response[bytes]:
+        return problem_response(request, reading.unreadable(error))
+
     @asynccontextmanager
     async def following(_: Litestar) -> AsyncIterator[None]:
         async with waiters.running():
@@ -75,7 +79,7 @@ def create_app(reading: Reading, waiters: Waiters, metrics: Metrics, callers: Ca
             "metrics": Provide(counted, sync_to_thread=False),
         },
         before_request=refuse_undocumented,
-        exception_handlers={Exception: problem_response},
+        exception_handlers={sqlite3.DatabaseError: unreadable, Exception: problem_response},
         lifespan=[following],
         logging_config=None,
         openapi_config=OpenAPIConfig(

@@ -1,5 +1,6 @@
 """What stands before the routes: whose name is asked for, HEAD, the hot route, headers of every answer."""
 
+import sqlite3
 from typing import Any
 
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
@@ -41,7 +42,11 @@ class Front:
                 origin = value
         plain = request["method"] == "GET" and not request["query_string"] and origin is None
         if plain and host is not None and self._callers.knows(host.decode("latin-1")):
-            answer = self._hot.answer(request["path"], if_none_match)
+            try:
+                answer = self._hot.answer(request["path"], if_none_match)
+            except sqlite3.DatabaseError:
+                # The route will meet it, too, and say what to do
+                answer = None
             if answer is not None:
                 self._answers[answer[0]] += 1
                 await _send(send, *answer)

@@ -1,6 +1,8 @@
 """What every read begins with: a replica that may answer, as new as the caller asked for."""
 
 import asyncio
+import logging
+import sqlite3
 from collections.abc import AsyncIterator, Callable
 
 from query_api.follow import Follower
@@ -10,6 +12,8 @@ from query_api.source import KafkaException, Source
 from query_api.waiting import Waiters
 from schemas.positions import BadPosition, parse_positions
 from schemas.problem import Problem
+
+log = logging.getLogger(__name__)
 
 MOST_TIMEOUT = 30.0
 """Seconds that a request may wait at most."""
@@ -39,11 +43,15 @@ class Reading:
         """The replica, once it had everything. Raises Problem 503."""
         replica = self.follower.replica
         if replica is None or not replica.progress.complete:
-            raise Problem(
-                503, "not_ready", "the replica is still being read; /readyz says how far it is, try again",
-                headers={"Retry-After": "1"},
-            )  # fmt: skip
+            raise _not_ready("the replica is still being read; /readyz says how far it is, try again")
         return replica
+
+    def unreadable(self, error: sqlite3.DatabaseError) -> Problem:
+        """What to answer when reading the replica failed; a damaged one is made anew."""
+        if not isinstance(error, sqlite3.OperationalError):
+            self.follower.read_again(f"it is damaged: {error}")
+        log.error("the replica can't be read: %s", error)
+        return _not_ready("the replica can't be read; it is made anew where it is damaged, try again")
 
     async def after(self, text: str, timeout: float) -> Replica:
         """The replica, once rows and history include the position in ``text``; waits ``timeout`` seconds.
@@ -106,3 +114,7 @@ class Reading:
                     400, "beyond_the_end",
                     f"{partition}:{offset} is beyond the event store's end, which is {partition}:{end - 1}",
                 )  # fmt: skip
+
+
+def _not_ready(detail: str) -> Problem:
+    return Problem(503, "not_ready", detail, headers={"Retry-After": "1"})

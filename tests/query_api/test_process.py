@@ -66,6 +66,21 @@ def test_killed_again_and_again_it_loses_nothing_and_counts_nothing_twice(settin
         assert kills >= 2
 
 
+def test_a_file_that_is_damaged_while_it_is_used_is_made_again(settings: Settings):
+    writer = standin(settings)
+    writer.commit(*ADDED)
+    with running(settings) as api:
+        for file in Path(settings.data_dir).glob("api/1/replica.sqlite*"):
+            if not file.name.endswith("-shm"):
+                with file.open("r+b") as open_file:
+                    open_file.write(os.urandom(file.stat().st_size))
+        early = api.client.get(f"/inventory/{NUMBERS[0]}")
+        assert (early.status_code, early.json()["code"]) == (503, "not_ready")
+        eventually(lambda: api.answers("/inventory") == 200)
+        assert agrees(api, writer)
+        assert "it is damaged" in api.log.read_text("utf-8")
+
+
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
     """A broker that may be stopped."""
