@@ -103,11 +103,14 @@ class Reading:
         return await self.until(lambda progress: progress.has(needs), timeout)
 
     def _check_exists(self, needs: dict[int, int]) -> None:
+        ends = self.follower.ends
         for partition, offset in needs.items():
+            if self.follower.trouble is not None or (ends is not None and offset < ends.events[partition]):
+                # Known to be there, or not to be told now: the wait will show
+                continue
             try:
                 end = self._source.high_watermark(partition, timeout=2.0)
             except KafkaException:
-                # It can't be told now; the wait will show
                 return
             if offset >= end:
                 raise Problem(

@@ -73,7 +73,8 @@ class Stock:
         self.rows: dict[str, InventoryRow] = {}
         self.stored: list[Stored] = []
         self.waiters = Waiters()
-        source, groups = cast(Source, NoKafka(self)), cast(GroupLags, NoGroups())
+        self.source = NoKafka(self)
+        source, groups = cast(Source, self.source), cast(GroupLags, NoGroups())
         self.follower = Still(source, folder, self.waiters.notify)
         self.follower.replica, self.follower.trouble = self.replica, None
         self.reading = Reading(source, self.follower, self.waiters)

@@ -46,6 +46,20 @@ def test_no_read_answers_before_it_has_the_position(stock: Stock, path: str):
     assert early.headers["retry-after"] == "1"
 
 
+def test_kafka_is_not_asked_while_it_is_away(stock: Stock, monkeypatch: pytest.MonkeyPatch):
+    """Each question would hold a thread, which searches need, until it times out."""
+    asked: list[int] = []
+    monkeypatch.setattr(
+        stock.source, "high_watermark", lambda partition, timeout: asked.append(partition) or 0
+    )
+    partition = stock.stored[0].partition
+    missing = f"/stats?after={partition}:{stock.next[partition]}&timeout=0.01"
+    assert stock.ask(missing).status_code == 400
+    stock.follower.trouble = "Kafka does not answer"
+    assert stock.ask(missing).status_code == 503
+    assert asked == [partition]
+
+
 def test_the_document_has_what_every_answer_has(stock: Stock):
     paths = stock.ask("/openapi.json").json()["paths"]
     for path, item in paths.items():
