@@ -187,9 +187,20 @@ class Follower:
                 self.read_again(f"the topics were replaced: {identity} instead of {replica.identity}")
             elif not replica.exists():
                 self.read_again("its file was deleted")
-            elif self._following and self.trouble is not None:
-                log.info("Kafka answers again")
-                self.trouble = self._said = None
+            else:
+                self._checkpoint(replica)
+                if self._following and self.trouble is not None:
+                    log.info("Kafka answers again")
+                    self.trouble = self._said = None
+
+    def _checkpoint(self, replica: Replica) -> None:
+        try:
+            replica.checkpoint()
+        except sqlite3.OperationalError as error:
+            # It was deleted a moment ago, or there is no space: who writes meets that, too
+            log.warning("the replica's log can't be moved into its file: %s", error)
+        except sqlite3.DatabaseError as error:
+            self.read_again(f"it is damaged: {error}")
 
     def _say(self, trouble: str) -> None:
         self.trouble = trouble

@@ -4,7 +4,7 @@ import sqlite3
 import threading
 from collections import deque
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from query_api.layout import FORMAT, TABLES
@@ -12,6 +12,8 @@ from query_api.progress import Progress
 from schemas.topics import Identity
 
 FILE = "replica.sqlite"
+_MOST_LOGGED = 4_000
+"""Pages in the write-ahead log at which the writer itself moves them into the file."""
 _BATCHES, _FEW = 64, 64
 """Of so many batches it is known which titles they changed, where those are not more than a few."""
 
@@ -75,6 +77,14 @@ class Replica:
                 return None
             found |= changed
         return None
+
+    def checkpoint(self) -> None:
+        """Move what the write-ahead log has into the file: flushing takes time that the writer need not wait.
+
+        Raises sqlite3.Error.
+        """
+        with closing(sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=rw", uri=True)) as db:
+            db.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def exists(self) -> bool:
         """Whether the file is still there: SQLite goes on without it."""
@@ -140,6 +150,8 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA cache_size = -32000")
     connection.execute("PRAGMA journal_size_limit = 67108864")
+    # Only where the follower's regular checkpoints can't keep up
+    connection.execute(f"PRAGMA wal_autocheckpoint = {_MOST_LOGGED}")
     return connection
 
 

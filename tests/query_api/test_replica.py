@@ -1,6 +1,7 @@
 """The replica's file: whose it is, what damages it, and that a batch is stored whole or not at all."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,21 @@ def test_a_batch_that_fails_leaves_nothing(tmp_path: Path):
     with replica.batch(AT) as db:
         put_rows(db, [ROW])
     assert body_of(replica.reader(), int(ROW.isbn)) is not None
+
+
+def test_a_checkpoint_brings_what_was_written_into_the_file(tmp_path: Path):
+    replica = create_replica(tmp_path, IDENTITY, 1)
+    with replica.batch(AT) as db:
+        put_rows(db, [ROW])
+    replica.checkpoint()
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    # Without the log beside it
+    shutil.copy(tmp_path / FILE, copy / FILE)
+    found = open_replica(copy)
+    assert found is not None
+    assert found.progress == AT
+    assert body_of(found.reader(), int(ROW.isbn)) is not None
 
 
 def test_there_may_be_none(tmp_path: Path):
