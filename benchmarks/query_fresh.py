@@ -27,7 +27,7 @@ RATE = 50
 COMMANDS = 1_500
 WARM_UP = 250
 WRITES = 10_000
-CLIENTS = 32
+CLIENTS = 40
 
 
 class Fresh(Struct, frozen=True):
