@@ -8,7 +8,7 @@ import click
 
 from library.control import Control, NotRunning, Refused, connected
 from library.groups import move, wait_until_empty
-from library.places import Offsets, group_lag
+from library.places import Offsets, beginning, committed, end
 from schemas import exits
 from schemas.command_line import Ending
 from schemas.progress import Progress
@@ -48,10 +48,16 @@ def projector_from(admin: "AdminClient", settings: "Settings", to: Offsets) -> b
 
 
 def _follow(admin: "AdminClient", settings: "Settings", control: Control) -> None:
-    """Show how far the projector has come, until it is at the end."""
+    """Show how far the projector has come, until it is where the events ended when this began.
+
+    Not until it is at the end: while somebody writes all the time, that is never seen.
+    """
+    topic, group = events_topic(settings), projector_group(settings)
+    first, goal = beginning(admin, topic), end(admin, topic)
 
     def left() -> int:
-        return sum(group_lag(admin, events_topic(settings), projector_group(settings)).values())
+        place = committed(admin, topic, group)
+        return sum(max(0, goal[p] - max(place.get(p, 0), first[p])) for p in goal)
 
     began, total = time.monotonic(), left()
     with Progress("replaying", total, "records") as progress:

@@ -1,11 +1,14 @@
 """``library replay``: the table computed again while it is read and written."""
 
+import signal
 import threading
 from collections.abc import Callable
 
+from schemas import exits
 from tests.end_to_end.folding import assert_as_folded, digest
 from tests.end_to_end.running import System
 from tests.end_to_end.test_faults import wait_until_shown, written
+from tests.waiting import eventually
 
 
 def test_nobody_sees_the_inventory_go_back(system: System, new_isbn: Callable[[], str]) -> None:
@@ -31,8 +34,30 @@ def test_nobody_sees_the_inventory_go_back(system: System, new_isbn: Callable[[]
     assert {isbn: set(versions) for isbn, versions in seen.items()} == {isbn: {11} for isbn in read}
     assert digest(system, read) == before
 
+    # It ends, though somebody writes all the time
     replaying = system.start("replay")
-    receipts = [written(system, new_isbn(), 3) for _ in range(5)]
-    assert replaying.wait(60) == 0
-    wait_until_shown(system, [title[-1] for title in receipts])
+    receipts = []
+
+    def replayed() -> bool:
+        receipts.append(written(system, new_isbn(), 3)[-1])
+        return replaying.poll() is not None
+
+    eventually(replayed, 60, pause=0)
+    assert replaying.returncode == exits.DONE
+    wait_until_shown(system, receipts)
+    assert_as_folded(system)
+
+
+def test_one_that_is_interrupted_can_be_started_again(system: System, new_isbn: Callable[[], str]) -> None:
+    read = [new_isbn() for _ in range(3)]
+    wait_until_shown(system, [written(system, isbn, 5)[-1] for isbn in read])
+    before = digest(system, read)
+    replaying = system.start("replay")
+    eventually(lambda: system.status()["projector"]["state"] != "running")
+    replaying.send_signal(signal.SIGINT)
+    assert replaying.wait(30) == exits.INTERRUPTED
+    # Nobody else would start it
+    eventually(lambda: system.status()["projector"]["state"] == "running", 30)
+    assert "replayed" in system.run("replay").stderr
+    assert digest(system, read) == before
     assert_as_folded(system)

@@ -42,9 +42,10 @@ def test_which_titles_wait_and_trying_again(settings, crew, store):
     assert library(settings, "held", "show", WELL).returncode == 4
 
     worker = crew.start().until_ready()
-    refused = library(settings, "held", "retry")
-    assert refused.returncode == 1
-    assert f"{settings.name}-projector-0" in refused.stderr
+    for command in (("held", "retry"), ("replay",)):
+        refused = library(settings, *command)
+        assert refused.returncode == 1
+        assert f"{settings.name}-projector-0 at " in refused.stderr
     assert worker.stop() == 0
 
     done = library(settings, "held", "retry")
