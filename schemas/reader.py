@@ -10,6 +10,7 @@ twice must do no harm: its key (title and version) is unique.
 """
 
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
@@ -101,7 +102,12 @@ class Reader:
             "max.poll.interval.ms": 24 * 3600 * 1000,
         }
         if self._group is not None:
-            config |= {"group.id": self._group, "group.protocol": "consumer"}
+            # With the process's number, so that whoever is told who reads in a group can find it
+            config |= {
+                "group.id": self._group,
+                "group.protocol": "consumer",
+                "client.id": f"library-{os.getpid()}",
+            }
         self._consumer = Consumer(config)
         try:
             partitions = self._partitions()
