@@ -1,10 +1,14 @@
 """Whatever broker the tests run on, it does what the system needs of one."""
 
+from pathlib import Path
+
+import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from schemas.kafka import client_config, reading_config
 from schemas.settings import Settings
 from schemas.topics import events_topic
+from tests.brokers import CHOICE, chosen
 from tests.waiting import eventually
 
 
@@ -22,3 +26,13 @@ def test_a_transaction_is_written_and_read_back(settings: Settings) -> None:
         lambda: (told := reader.poll(1)) is not None and told.error() is None and told.value() == b"event"
     )
     reader.close()
+
+
+def test_one_that_runs_already_can_be_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv(CHOICE, "127.0.0.1:19092")
+    with chosen(tmp_path) as found:
+        assert found.bootstrap == "127.0.0.1:19092"
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setenv(CHOICE, "podman")
+    with pytest.raises(pytest.UsageError, match="docker, embedded or HOST:PORT"), chosen(tmp_path):
+        pass
