@@ -1,7 +1,9 @@
 """Poison events: only their title waits, and a retry goes on with it."""
 
 import pytest
+from msgspec.structs import replace
 
+from library.ports import free_port
 from schemas.codec import encode
 from schemas.events import BookAdded, BookBorrowed, BookReturned, CopiesAdded
 from schemas.keys import event_key
@@ -16,6 +18,7 @@ from tests.projector.exact import (
     until_caught_up,
     until_lag,
 )
+from tests.projector.test_metrics import metrics
 from tests.projector.topics import reset_group
 from tests.waiting import eventually
 
@@ -90,8 +93,11 @@ def test_an_unparseable_key_stops_its_partition_and_no_other(settings, crew, key
     store.append(120)
     ends = {message.partition(): message.offset() + 2 for message in read(settings, events_topic(settings))}
     (stop,) = [message.offset() for message in read(settings, events_topic(settings)) if message.key() == key]
-    worker = crew.start(faults="batch:50")
+    port = free_port()
+    worker = crew.start(faults="batch:50", settings=replace(settings, metrics_port=port))
     until_lag(settings, lambda lag: lag == ends[1] - stop)
+    told = metrics(port)
+    assert [told["library_projector_halted", str(p)] for p in range(3)] == [0, 1, 0]
     assert f"partition 1 is stopped at offset {stop}, the others go on" in worker.said()
     assert in_changelog(settings).rows == expected(settings, {1: stop})
     assert worker.stop() == 0
