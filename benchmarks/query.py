@@ -38,7 +38,9 @@ from schemas.settings import Settings
 from schemas.topics import ensure_topics
 
 ASKED = 2_000
-"""Titles that are asked for in turn."""
+"""Titles that are asked for in turn, fewer than those whose answers our API keeps."""
+ASKED_OF_ALL = 10_000
+"""So many that it keeps none of them until it is asked for again."""
 EVENTS_A_TITLE = 10
 SEARCHES = ["river+gard", "capek+sil", "moon", "wint+sto+l"]
 
@@ -61,8 +63,14 @@ def filled(kafka: str, name: str, titles: int, seed: int) -> Store:
     present = {h.event.isbn: type(h.event).__name__ != "BookRemoved" for h in happened}
     early = {h.event.isbn for h in happened[: len(happened) // 4]}
     isbns = sorted(isbn for isbn, there in present.items() if there and isbn in early)
-    chosen = random.Random(seed).sample(isbns, min(ASKED, len(isbns)))
+    chosen = random.Random(seed).sample(isbns, min(ASKED_OF_ALL, len(isbns)))
     return Store(settings, chosen, _rfc3339(happened[len(happened) // 2].event.timestamp))
+
+
+def one_title(store: Store) -> dict[str, list[Request]]:
+    """What our API and the peer are asked."""
+    requests = [Request(f"/inventory/{isbn}") for isbn in store.isbns]
+    return {"one title": requests[:ASKED], "one of all titles": requests}
 
 
 def cases(store: Store, server: Server) -> dict[str, list[Request]]:
@@ -73,7 +81,7 @@ def cases(store: Store, server: Server) -> dict[str, list[Request]]:
     # Titles that were removed at that time answer 410, which is not what is to be measured
     then = [isbn for isbn in store.isbns[:200] if _was_there(server, isbn, at)]
     return {
-        "one title": [Request(f"/inventory/{isbn}") for isbn in store.isbns],
+        **one_title(store),
         "not modified": [Request(f"/inventory/{isbn}", tag) for isbn, tag in tags.items()],
         "page of 50": [Request(f"/inventory?limit=50&cursor={cursor}")],
         "search": [Request(f"/inventory?q={q}&limit=20") for q in SEARCHES],
@@ -108,12 +116,11 @@ def measure(name: str, server: Server, asked: dict[str, list[Request]], folder: 
 
 def round_of(store: Store, folder: Path) -> list[Load]:
     """Everybody once, one after the other."""
-    one = [Request(f"/inventory/{isbn}") for isbn in store.isbns]
     with query_api(store.settings, folder / "api") as server:
         loads = measure("ours", server, cases(store, server), folder)
         body = server.get(f"/inventory/{store.isbns[0]}")[0]
     with kafka_streams(store.settings, folder / "streams", store.isbns[0]) as server:
-        loads += measure("kafka-streams", server, {"one title": one}, folder)
+        loads += measure("kafka-streams", server, one_title(store), folder)
     with nginx(json.dumps(body, ensure_ascii=False).encode(), folder / "nginx") as server_or_none:
         if server_or_none is not None:
             loads += measure("nginx-file", server_or_none, {"one title": [Request("/title")]}, folder)
@@ -138,8 +145,7 @@ def large(kafka: str, titles: int, seed: int, folder: Path) -> list[Load]:
     with projecting(store.settings, folder / "large"):
         pass
     with query_api(store.settings, folder / "large-api") as server:
-        one = [Request(f"/inventory/{isbn}") for isbn in store.isbns]
-        return measure("ours, ten times the titles", server, {"one title": one}, folder)
+        return measure("ours, ten times the titles", server, one_title(store), folder)
 
 
 def fresh(settings: Settings, folder: Path) -> list[Fresh]:
