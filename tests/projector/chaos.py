@@ -8,6 +8,7 @@ store, row by row. The same seed gives the same plan; how processes meet is up t
 
 import os
 import random
+import signal
 import tempfile
 from collections import Counter
 from collections.abc import Callable
@@ -23,7 +24,7 @@ from schemas.kafka import client_config
 from schemas.settings import Settings
 from schemas.topics import ensure_topics
 from tests.projector.events import EventStore
-from tests.projector.exact import assert_exact, lag, until_caught_up
+from tests.projector.exact import assert_exact, lag, until_lag
 from tests.projector.faulty import PLACES
 from tests.projector.topics import lose_changelog
 from tests.projector.workers import Worker, crew_of
@@ -45,6 +46,17 @@ class Run:
         self.random = random.Random(seed)
         self.done: Counter[str] = Counter()
         self.workers: dict[int, Worker] = {}
+        self._deck: list[Callable[[Starter], None]] = []
+        """What is still to be done before everything comes again: each kind is sure to."""
+        self._places: list[str] = []
+        self._doomed: dict[int, str] = {}
+        """Where workers will die by themselves, sooner or later."""
+
+    def show(self) -> None:
+        """How the workers are, and what they said last."""
+        for index, worker in self.workers.items():
+            said = "\n".join(worker.log.read_text("utf-8").splitlines()[-40:])
+            click.echo(f"worker {index}, exit code {worker.process.poll()}:\n{said}", err=True)
 
     @property
     def kills(self) -> int:
@@ -55,26 +67,43 @@ class Run:
         """Write, break something while it is folded, write on, and compare."""
         self.revive(start)
         self.write()
-        what = self.random.choices(
-            [self.kill, self.die_in_the_window, self.freeze, self.stop, self.restart_kafka, self.lose],
-            [40, 40, 4, 8, 4, 4],
-        )[0]
-        what(start)
+        if not self._deck:
+            self._deck = 10 * [self.kill, self.die_in_the_window] + 2 * [self.freeze, self.stop]
+            self._deck += [self.restart_kafka, self.lose]
+            self.random.shuffle(self._deck)
+        self._deck.pop()(start)
         self.write()
         self.revive(start)
-        rows = assert_exact(self.settings, limit=120)
+        self.settle(start)
+        rows = assert_exact(self.settings)
         self.done["comparisons"] += 1
         self.done["rows compared"] += 2 * len(rows)
 
+    def settle(self, start: Starter) -> None:
+        """Wait until everything is in the table, with workers started again as a supervisor does."""
+
+        def caught_up(lag: int) -> bool:
+            self.revive(start)
+            return lag == 0
+
+        until_lag(self.settings, caught_up, 120)
+
     def revive(self, start: Starter) -> None:
-        """Start workers that ended, as a supervisor does; 65 would mean that it must not."""
+        """Start workers that ended; 65 would mean that a supervisor must not."""
         for index in range(WORKERS):
             worker = self.workers.get(index)
-            if worker is not None and worker.process.poll() is None:
-                continue
             if worker is not None:
+                if worker.process.poll() is None:
+                    continue
                 assert worker.process.returncode != 65, worker.said()
+                self._bury(index)
             self.workers[index] = start(index, "batch:40 session:6")
+
+    def _bury(self, index: int) -> None:
+        """Count what became of a worker that has ended by itself."""
+        place = self._doomed.pop(index, None)
+        code = self.workers[index].process.returncode
+        self.done[f"killed {place}" if code == -signal.SIGKILL and place else f"ended with {code}"] += 1
 
     def write(self) -> None:
         """Some events, in large transactions or one by one, a fifth of them aborted too."""
@@ -86,51 +115,61 @@ class Run:
             self.store.come_back()
             self.done["transactions left open"] += 1
 
-    def _one(self) -> Worker:
-        return self.random.choice(
-            [worker for worker in self.workers.values() if worker.process.poll() is None]
-        )
+    def _living(self) -> list[int]:
+        return [index for index, worker in self.workers.items() if worker.process.poll() is None]
+
+    def _settled(self, index: int) -> int:
+        """A worker once it is ready, or has ended."""
+        worker = self.workers[index]
+        eventually(lambda: worker.process.poll() is not None or worker.ready_file.exists(), 60)
+        return index
 
     def kill(self, start: Starter) -> None:
-        """At any time, during its start too."""
-        worker = self._one()
-        if self.random.random() < 0.7:
-            eventually(lambda: worker.process.poll() is not None or worker.ready_file.exists(), 60)
-        self._kill(worker)
+        """One or both, at any time, during a start too."""
+        living = self._living()
+        for index in self.random.sample(living, min(len(living), self.random.choice([1, 2]))):
+            self._kill(self._settled(index) if self.random.random() < 0.7 else index)
+            self.write()
 
-    def _kill(self, worker: Worker) -> None:
-        # Not those that ended by themselves before
-        self.done["killed at random"] += worker.process.poll() is None
-        worker.kill()
+    def _kill(self, index: int) -> None:
+        if self.workers[index].process.poll() is None:
+            self.done["killed at random"] += 1
+            self.workers[index].kill()
+            self._doomed.pop(index, None)
+        else:
+            self._bury(index)
+        del self.workers[index]
 
     def die_in_the_window(self, start: Starter) -> None:
         """Around a write or a commit."""
-        index = self.random.randrange(WORKERS)
-        self._kill(self.workers[index])
-        place = self.random.choice(sorted(PLACES))
-        self.workers[index] = start(index, f"batch:40 session:6 die:{place}:{self.random.randrange(1, 4)}")
+        index = self.random.choice(self._living())
+        self._kill(index)
+        if not self._places:
+            self._places = self.random.sample(sorted(PLACES), len(PLACES))
+        place = self._places.pop()
+        passing = self.random.randrange(1, 4) if place != "after-claim" else 1
+        worker = self.workers[index] = start(index, f"batch:40 session:6 die:{place}:{passing}")
+        self._doomed[index] = place
         self.write()
-        worker = self.workers[index]
         # One that has nothing to do does not come by
         eventually(lambda: worker.process.poll() is not None or lag(self.settings) == 0, 120)
-        if worker.process.poll() is not None:
-            self.done[f"killed {place}"] += 1
 
     def freeze(self, start: Starter) -> None:
         """Beyond its session, while the other one goes on."""
-        worker = self._one()
+        worker = self.workers[self.random.choice(self._living())]
         worker.freeze()
         self.store.append(100, aborted=0.2)
         # While it sleeps the other one, when there is one, takes its partitions and catches up
-        until_caught_up(self.settings, 120)
+        self.settle(start)
         worker.thaw()
         self.done["frozen"] += 1
 
     def stop(self, start: Starter) -> None:
         """Cleanly."""
-        worker = self._one()
-        eventually(lambda: worker.process.poll() is not None or worker.ready_file.exists(), 60)
-        worker.stop()
+        index = self._settled(self.random.choice(self._living()))
+        code = self.workers.pop(index).stop()
+        self._doomed.pop(index, None)
+        assert code in (0, 1, -signal.SIGKILL), code
         self.done["stopped"] += 1
 
     def restart_kafka(self, start: Starter) -> None:
@@ -142,8 +181,8 @@ class Run:
 
     def lose(self, start: Starter) -> None:
         """The changelog, while no worker runs."""
-        for worker in self.workers.values():
-            self._kill(worker)
+        for index in list(self.workers):
+            self._kill(index)
         lose_changelog(self.settings)
         self.done["changelog lost"] += 1
 
@@ -162,10 +201,13 @@ def main(kills: int, seed: int) -> None:
                 while run.kills < kills:
                     run.round(crew.start)
                     click.echo(f"\r{run.kills} of {kills} kills", nl=False, err=True)
+        except AssertionError:
+            run.show()
+            raise
         finally:
             run.kafka.kill()
             click.echo("", err=True)
-            for what, count in sorted(run.done.items()):
+            for what, count in sorted({**run.done, "killed": run.kills}.items()):
                 click.echo(f"{what:24} {count:>8,}")
     click.echo("every comparison was exact")
 
