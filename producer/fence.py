@@ -1,10 +1,12 @@
 """The fence of one partition: a transactional id that only its last claimant can commit with."""
 
+import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaError, Producer
 
+from producer.breath import Breath
 from producer.deadline import LONGEST_REQUEST, Deadline
 from producer.lost import Lost, WrongStore, lost_on_error
 from schemas.headers import Headers
@@ -41,7 +43,8 @@ class Fence:
             "transaction.timeout.ms": int(TRANSACTION_TIMEOUT * 1000),
             "message.timeout.ms": int(TRANSACTION_TIMEOUT * 1000),
             "acks": "all",
-            "linger.ms": 0,
+            # Records go when they are flushed, all in one request
+            "linger.ms": 20,
             "retry.backoff.ms": 10,
             "retry.backoff.max.ms": 200,
             "socket.timeout.ms": 3000,
@@ -51,6 +54,7 @@ class Fence:
         self._spare: Producer | None = None
         self._owner: Producer | None = None
         self._patience = PATIENCE
+        self._breath = Breath()
         self.replicated = False
 
     @property
@@ -98,6 +102,10 @@ class Fence:
         self._patience = PATIENCE
         self._owner = producer
 
+    def breathe(self) -> None:
+        """Wait until a transaction can begin without being turned away; see ``producer.breath``."""
+        time.sleep(self._breath.left(time.monotonic()))
+
     def deliver(self, records: Sequence[Record], deadline: Deadline) -> list[int]:
         """Begin a transaction with ``records``; the offsets at which the log has them. Raises Lost.
 
@@ -114,12 +122,15 @@ class Fence:
             else:
                 failures.append(error)
 
+        self.breathe()
+        begun = time.monotonic()
         with lost_on_error("appending"):
             producer.begin_transaction()
             for index, record in enumerate(records):
                 while not self._queued(producer, record, delivered if index in ends else None):
                     producer.poll(deadline.left(0.01))
             waiting = producer.flush(deadline.left())
+        self._breath.delivered(begun, time.monotonic())
         if failures:
             raise Lost("appending failed", failures[0])
         if waiting or len(offsets) != len(set(ends)):
@@ -135,11 +146,13 @@ class Fence:
         """
         with lost_on_error("committing"):
             self._required().commit_transaction(deadline.left())
+        self._breath.ended(time.monotonic())
 
     def abort(self, deadline: Deadline) -> None:
         """Undo a transaction that is still ours. Raises Lost."""
         with lost_on_error("undoing a probe"):
             self._required().abort_transaction(deadline.left())
+        self._breath.ended(time.monotonic())
 
     def lose(self) -> None:
         """Drop the producer as it is: the next claim, ours or another's, ends what it left open."""

@@ -116,7 +116,7 @@ class Lane:
 
     def _run(self) -> None:
         writer: Writer | None = None
-        while (batch := self._next_batch()) is not None:
+        while (batch := self._next_batch(writer)) is not None:
             try:
                 writer = writer or self._make_writer()
             except Away as error:
@@ -131,20 +131,23 @@ class Lane:
         if writer is not None:
             writer.close()
 
-    def _next_batch(self) -> list[Waiting] | None:
+    def _next_batch(self, writer: Writer | None) -> list[Waiting] | None:
         """All that waits; empty when nothing came for a while, None when the lane is to end."""
         batch: list[Waiting] = []
         try:
-            while len(batch) < LARGEST_BATCH:
-                one = self._queue.get_nowait() if batch else self._queue.get(timeout=self._pause)
-                if one is None:
-                    if not batch:
-                        return None
-                    self._queue.put(None)
-                    break
+            one = self._queue.get(timeout=self._pause)
+            if writer is not None:
+                writer.fence.breathe()
+            while one is not None:
                 batch.append(one)
+                if len(batch) == LARGEST_BATCH:
+                    return batch
+                one = self._queue.get_nowait()
         except Empty:
-            pass
+            return batch
+        if not batch:
+            return None
+        self._queue.put(None)
         return batch
 
     def _work(self, writer: Writer, batch: Sequence[Waiting]) -> None:
