@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from library.ports import HOST, free_port, is_free
+from library.ports import HOST
 from tests.containers.commands import Failed, run
 from tests.containers.engine import Engine
 from tests.containers.images import Images
+from tests.lasting_ports import lasting_ports
 from tests.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
@@ -30,8 +31,10 @@ class System:
         """``options`` are compose's own, before its command; ``folder`` is where the programs run."""
         self._engine, self._folder = engine, folder
         self.project = f"library-test-{uuid4().hex[:8]}"
-        self._ports = {name: free_port() for name in ("kafka", "kafka2", "kafka3", "gateway")}
-        self._apis = _free_range(API_PORTS)
+        single = ("kafka", "kafka2", "kafka3", "gateway")
+        ports = lasting_ports(len(single) + API_PORTS)
+        self._ports = dict(zip(single, ports, strict=False))
+        self._apis = ports[len(single) :]
         self._environment = engine.environment | {
             "COMPOSE_PROJECT_NAME": self.project,
             "IMAGE_TAG": TAG,
@@ -73,6 +76,10 @@ class System:
         """How often the engine has started its container again."""
         container = self.compose("ps", "--quiet", service).strip()
         return int(self._engine.docker("inspect", "--format={{.RestartCount}}", container))
+
+    def ports(self) -> list[str]:
+        """All ports of its containers: ``127.0.0.1:8080->8080/tcp`` where one is published."""
+        return self.compose("ps", "--format", "{{.Ports}}").replace(",", " ").split()
 
     def volumes(self) -> set[str]:
         """The names of all volumes that its containers have."""
@@ -128,11 +135,3 @@ class System:
                 return error.code, json.load(error)
         except OSError as error:
             return 0, str(error)
-
-
-def _free_range(length: int) -> list[int]:
-    while True:
-        first = free_port()
-        ports = list(range(first, first + length))
-        if ports[-1] < 65536 and all(is_free(port) for port in ports):
-            return ports

@@ -75,6 +75,12 @@ def test_what_a_broker_acknowledged_just_before_it_was_killed_is_there(system: S
         eventually(lambda i=isbn, n=at_least: system.get(f"/inventory/{i}")[1]["quantity"] >= n, limit=60)
 
 
+def test_ports_are_published_on_this_machine_only(system: System) -> None:
+    published = [port for port in system.ports() if "->" in port]
+    assert len(published) >= 3
+    assert all(port.startswith("127.0.0.1:") for port in published)
+
+
 def test_only_kafkas_data_has_a_volume_so_that_down_leaves_nothing_else_behind(system: System) -> None:
     assert system.volumes() == {f"{system.project}_kafka"}
 
@@ -106,6 +112,7 @@ def test_projector_and_query_api_scale(system: System) -> None:
     assert done.returncode == exits.DONE, done.stderr
     for api in system.apis(2):
         eventually(lambda api=api: system.get(ELIXIR, api)[1]["quantity"] == quantity + 1, limit=60)
+    eventually(lambda: "2 at work" in system.library("doctor").stdout, limit=60, pause=1)
 
 
 def test_three_brokers_lose_one_and_go_on(

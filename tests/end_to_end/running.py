@@ -10,10 +10,10 @@ from typing import Any
 
 import psutil
 
-from library.ports import free_port
 from producer.importing.run import log_ends
 from schemas.asking import Answer, Service
 from schemas.settings import Settings, load
+from tests.lasting_ports import lasting_ports
 from tests.waiting import eventually
 
 PROGRAM = [sys.executable, "-m", "library"]
@@ -25,7 +25,7 @@ class System:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        ports = (free_port(), free_port(), free_port())
+        ports = lasting_ports(3)
         self._flags = [
             text
             for flag, port in zip(("--port", "--kafka-port", "--gateway-port"), ports, strict=True)

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from library.ports import free_port
 from library.runfile import Run, read_run
+from tests.lasting_ports import lasting_ports
 from tests.waiting import eventually
 
 
@@ -21,7 +21,7 @@ class System:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.data_dir = folder / ".library"
-        self.port, self.gateway_port, self.kafka_port = free_port(), free_port(), free_port()
+        self.port, self.gateway_port, self.kafka_port = lasting_ports(3)
 
     @property
     def flags(self) -> list[str]:

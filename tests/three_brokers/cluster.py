@@ -11,10 +11,11 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from library.kafka_properties import one_node
-from library.ports import HOST, free_port, is_free
+from library.ports import HOST, is_free
 from schemas.kafka import client_config
 from schemas.settings import Settings
 from tests.broker_process import format_storage, start_broker
+from tests.lasting_ports import lasting_ports
 from tests.three_brokers.quorum import active_controller
 from tests.waiting import eventually
 
@@ -40,11 +41,12 @@ class Cluster:
     """Three nodes, each broker and controller, numbered from 1; the caller stops it."""
 
     def __init__(self, home: Path) -> None:
-        self._ports = {node: free_port() for node in (1, 2, 3)}
+        ports = lasting_ports(6)
+        self._ports = dict(enumerate(ports[:3], 1))
         self._homes = {node: home / f"kafka-{node}" for node in self._ports}
         self._running: dict[int, subprocess.Popen[bytes]] = {}
         self._frozen: set[int] = set()
-        self._format({node: free_port() for node in self._ports})
+        self._format(dict(enumerate(ports[3:], 1)))
         for node in self._ports:
             self.start(node)
         self.wait_until_whole()

@@ -11,13 +11,14 @@ import httpx
 import pytest
 
 from inventory.commands import AddBook
-from library.ports import HOST, free_port
+from library.ports import HOST
 from producer.outcomes import submit
 from producer.writer import Writer
 from schemas.partitions import partition_of
 from schemas.reader import Reader
 from schemas.settings import Settings
 from schemas.topics import ensure_topics, events_topic
+from tests.lasting_ports import lasting_ports
 from tests.projector.exact import Rows, assert_exact
 from tests.three_brokers.clients import Clients
 from tests.three_brokers.cluster import Cluster
@@ -43,7 +44,7 @@ def settings(cluster: Cluster, tmp_path: Path) -> Settings:
         data_dir=str(tmp_path),
         partitions=3,
         replication=3,
-        port=free_port(),
+        port=lasting_ports(1)[0],
     )
     ensure_topics(cluster.admin(), settings)
     return settings
