@@ -1,25 +1,39 @@
 """A map in an SQLite file that notices damage: what it says is there, and what it says is not.
 
-Keys are spread over numbered pages, each with a checksum, and every page always exists. So absence is
-proven as well as presence, and random bytes in the file can't make a title or a command id vanish unnoticed,
-which SQLite alone does not promise. When pages get long their number is doubled twice.
+It is a stack of layers, one for each ``put``; the newest that has a key counts. The keys of each are spread
+over numbered pages with checksums, and every page always exists. So absence is proven as well as presence, and
+random bytes in the file can't make a title or a command id vanish unnoticed, which SQLite alone does not
+promise.
+
+A layer never changes. So a page that was found not to have a key need not be looked at again, and most keys
+that are asked for are new. A layer takes in those before it that are not larger, so there are few, and each
+entry is written again as often as the map doubles.
 """
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 from zlib import crc32
 
 import msgspec
 
-FIRST_PAGES = 256
-"""A power of two."""
-GROWTH = 4
-LONGEST = 64
-"""Entries of a page, on average, beyond which there are more pages."""
+LONGEST = 16
+"""Entries of a page, on average, at most."""
+REMEMBERED = 20_000
+"""Pages of which it is remembered what may be on them: about 4 MB."""
 
-_HEADER = msgspec.msgpack.Decoder(tuple[int, int, bytes])
+
+class _Layer(NamedTuple):
+    """Pages ``number << 32`` and following, ``1 << bits`` of them."""
+
+    number: int
+    bits: int
+    entries: int
+
+
+_HEADER = msgspec.msgpack.Decoder(tuple[int, list[_Layer], bytes])
 _PAGE = msgspec.msgpack.Decoder(dict[bytes, bytes])
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -36,7 +50,9 @@ class SealedMap:
 
     def __init__(self, path: Path, *, create: bool) -> None:
         self.root = b""
-        self._pages, self._entries, self._version = 0, 0, -1
+        self._layers: list[_Layer] = []
+        self._made, self._version = 0, -1
+        self._prints: dict[int, bytes] = {}
         self._db = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}",
             uri=True,
@@ -45,9 +61,9 @@ class SealedMap:
             check_same_thread=False,
         )
         try:
-            # Consistent after a power cut, if not the newest; that is enough
             self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = NORMAL")
+            # What a power cut damages is noticed; to flush would only keep Kafka's own flushes waiting
+            self._db.execute("PRAGMA synchronous = OFF")
             if create:
                 self._db.execute(
                     "CREATE TABLE IF NOT EXISTS pages "
@@ -60,7 +76,7 @@ class SealedMap:
     def get(self, key: bytes) -> bytes | None:
         """The value of ``key``, or None where it is proven to be absent. Raises Damaged."""
         while True:
-            value = self._page(_number(key, self._pages)).get(key) if self._pages else None
+            value = self._find(key)
             # Asked afterwards: so what was read is not from a change that was not noticed
             version = self._changes()
             if version == self._version:
@@ -72,27 +88,21 @@ class SealedMap:
         self._db.execute("BEGIN IMMEDIATE")
         version = self._changes()
         if self._db.execute("SELECT 1 FROM pages LIMIT 1").fetchone() is None:
-            self._pages, self._entries, self._version = FIRST_PAGES, 0, version
-            self._write_pages((number, {}) for number in range(1, FIRST_PAGES + 1))
+            self._layers, self._made, self._version = [], 0, version
         else:
             self._read_header(version)
 
     def put(self, entries: Mapping[bytes, bytes], root: bytes) -> None:
         """Add or replace entries, and replace the root, after ``begin``. Raises Damaged."""
-        if self._entries + len(entries) > self._pages * LONGEST:
-            self._grow()
-        by_page: dict[int, dict[bytes, bytes]] = defaultdict(dict)
-        for key, value in entries.items():
-            by_page[_number(key, self._pages)][key] = value
-        # In the file's order, which is quicker
-        for number in sorted(by_page):
-            page = self._page(number)
-            self._entries -= len(page)
-            page |= by_page.pop(number)
-            self._entries += len(page)
-            self._write(number, _encode(page))
+        merged, most = list[_Layer](), len(entries)
+        while self._layers and self._layers[-1].entries <= most:
+            merged.insert(0, self._layers.pop())
+            most += merged[0].entries
+        self._layers.append(self._new_layer(entries, merged, most))
+        for layer in merged:
+            self._db.execute("DELETE FROM pages WHERE number BETWEEN ? AND ?", _range(layer))
         self.root = root
-        self._write(0, _encode((self._pages, self._entries, root)))
+        self._write([(0, _encode((self._made, self._layers, root)))])
 
     def commit(self) -> None:
         """Make what was put since ``begin`` visible at once."""
@@ -102,11 +112,29 @@ class SealedMap:
         """Undo what was put since ``begin``, if it was not committed."""
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
-            self._pages, self._version = 0, -1
+            self._layers, self._version = [], -1
 
     def close(self) -> None:
         """Let go of the file."""
         self._db.close()
+
+    def _find(self, key: bytes) -> bytes | None:
+        mark = crc32(key)
+        fingerprint = _fingerprint(mark)
+        for layer in reversed(self._layers):
+            number = _page_number(layer, mark)
+            prints = self._prints.get(number)
+            if prints is None or fingerprint in prints:
+                page = self._page(number)
+                if key in page:
+                    return page[key]
+                self._remember(number, page)
+        return None
+
+    def _remember(self, number: int, page: Mapping[bytes, bytes]) -> None:
+        if len(self._prints) >= REMEMBERED:
+            self._prints.clear()
+        self._prints[number] = b"".join(_fingerprint(crc32(key)) for key in page)
 
     def _changes(self) -> int:
         """A number that is another one after another connection has written."""
@@ -114,7 +142,10 @@ class SealedMap:
         return int(version)
 
     def _read_header(self, version: int) -> None:
-        self._pages, self._entries, self.root = _HEADER.decode(self._content(0))
+        try:
+            self._made, self._layers, self.root = _HEADER.decode(self._content(0))
+        except msgspec.MsgspecError as error:
+            raise Damaged(f"another program's file: {error}") from error
         self._version = version
 
     def _page(self, number: int) -> dict[bytes, bytes]:
@@ -126,29 +157,58 @@ class SealedMap:
             raise Damaged(f"page {number} is not what it was")
         return bytes(row[0])
 
-    def _grow(self) -> None:
-        """Spread the entries over more pages, one page after the other."""
-        before, self._pages = self._pages, self._pages * GROWTH
-        for number in range(1, before + 1):
-            parts: dict[int, dict[bytes, bytes]] = {number + before * n: {} for n in range(GROWTH)}
-            for key, value in self._page(number).items():
-                parts[_number(key, self._pages)][key] = value
-            self._write_pages(parts.items())
+    def _new_layer(self, entries: Mapping[bytes, bytes], merged: Sequence[_Layer], most: int) -> _Layer:
+        """Write ``entries`` and those of the ``merged`` layers, the newest last, as a layer of their own."""
+        self._made += 1
+        bits = max(0, (most - 1) // LONGEST).bit_length()
+        # Part by part, so that memory need not hold them all
+        parts = min([bits, *(layer.bits for layer in merged)])
+        fresh: defaultdict[int, dict[bytes, bytes]] = defaultdict(dict)
+        for key, value in entries.items():
+            fresh[crc32(key) >> (32 - parts)][key] = value
+        layer, count = _Layer(self._made, bits, 0), 0
+        for part in range(1 << parts):
+            held: dict[bytes, bytes] = {}
+            for older in merged:
+                for number in _numbers(older, part, parts):
+                    held |= self._page(number)
+            held |= fresh.pop(part, {})
+            count += len(held)
+            pages: dict[int, dict[bytes, bytes]] = {n: {} for n in _numbers(layer, part, parts)}
+            for key, value in held.items():
+                pages[_page_number(layer, crc32(key))][key] = value
+            self._write((number, _encode(page)) for number, page in pages.items())
+        return layer._replace(entries=count)
 
-    def _write_pages(self, pages: Iterable[tuple[int, dict[bytes, bytes]]]) -> None:
-        for number, page in pages:
-            self._write(number, _encode(page))
-
-    def _write(self, number: int, content: bytes) -> None:
-        self._db.execute(
-            "INSERT OR REPLACE INTO pages VALUES (?, ?, ?)", (number, content, _seal(number, content))
+    def _write(self, pages: Iterator[tuple[int, bytes]] | list[tuple[int, bytes]]) -> None:
+        self._db.executemany(
+            "INSERT OR REPLACE INTO pages VALUES (?, ?, ?)",
+            [(number, content, _seal(number, content)) for number, content in pages],
         )
 
 
-def _number(key: bytes, pages: int) -> int:
-    """The page of ``key``: from 1 on; 0 is the header."""
-    return 1 + (crc32(key) & (pages - 1))
+def _page_number(layer: _Layer, mark: int) -> int:
+    """The page of a key: the first bits of its checksum, so that neighbours stay neighbours in any layer."""
+    return layer.number << 32 | mark >> (32 - layer.bits)
+
+
+def _numbers(layer: _Layer, part: int, parts: int) -> range:
+    """The layer's pages with part ``part`` of ``1 << parts`` parts of all keys."""
+    more = layer.bits - parts
+    first = layer.number << 32 | part << more
+    return range(first, first + (1 << more))
+
+
+def _range(layer: _Layer) -> tuple[int, int]:
+    """The layer's first and last page."""
+    first = layer.number << 32
+    return first, first + (1 << layer.bits) - 1
+
+
+def _fingerprint(mark: int) -> bytes:
+    """Two bytes that tell most keys of a page apart: the last bits of the checksum."""
+    return (mark & 0xFFFF).to_bytes(2, "little")
 
 
 def _seal(number: int, content: bytes) -> int:
-    return crc32(content, number)
+    return crc32(content, crc32(number.to_bytes(8, "little")))

@@ -7,6 +7,7 @@ from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -49,11 +50,45 @@ def test_it_grows_and_whoever_has_it_open_finds_all(tmp_path: Path, monkeypatch:
     monkeypatch.setattr("producer.sealed.LONGEST", 2)
     with opened(tmp_path / "map") as file, opened(tmp_path / "map") as reader:
         for first in range(0, 6000, 500):
+            assert reader.root == b"" or reader.get(b"%d" % first) is None
             put(file, {b"%d" % n: b"value %d" % n for n in range(first, first + 500)}, b"%d" % first)
             assert reader.get(b"%d" % first) == b"value %d" % first
             assert reader.root == b"%d" % first
-        assert file._pages > 1000
+        assert 1 < len(file._layers) < 6
+        assert sum(1 << layer.bits for layer in file._layers) >= 6000 / 2
         assert all(reader.get(b"%d" % n) == b"value %d" % n for n in range(6000))
+        (pages,) = file._db.execute("SELECT count(*) FROM pages WHERE number > 0").fetchone()
+        assert pages == sum(1 << layer.bits for layer in file._layers)
+
+
+def test_the_newest_of_a_keys_values_counts_in_whatever_layer(tmp_path: Path):
+    with opened(tmp_path / "map") as file:
+        put(file, {b"%d" % n: b"old" for n in range(1000)})
+        put(file, {b"1": b"newer", b"2": b"newer"})
+        put(file, {b"1": b"newest"})
+        assert len(file._layers) > 1
+        assert [file.get(b"%d" % n) for n in range(4)] == [b"old", b"newest", b"newer", b"old"]
+        put(file, {b"x%d" % n: b"" for n in range(2000)})
+        assert len(file._layers) == 1
+        assert file._layers[0].entries == 3000
+        assert [file.get(b"%d" % n) for n in range(4)] == [b"old", b"newest", b"newer", b"old"]
+
+
+def test_what_is_remembered_of_pages_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("producer.sealed.REMEMBERED", 10)
+    with opened(tmp_path / "map") as file:
+        put(file, {b"%d" % n: b"" for n in range(3000)})
+        assert all(file.get(b"absent %d" % n) is None for n in range(1000))
+        assert len(file._prints) <= 10
+
+
+def test_a_file_of_an_earlier_program_is_damaged(tmp_path: Path):
+    with opened(tmp_path / "map") as file:
+        file.begin()
+        file._write([(0, msgspec.msgpack.encode((256, 1000, b"root")))])
+        file.commit()
+    with opened(tmp_path / "map") as file, pytest.raises(Damaged):
+        file.get(b"a")
 
 
 def test_what_is_rolled_back_was_never_there(tmp_path: Path):
@@ -95,8 +130,10 @@ def test_damage_is_noticed_or_does_no_harm(tmp_path: Path, seed: int):
 def test_pages_that_change_places_are_noticed(tmp_path: Path):
     with opened(tmp_path / "map") as file:
         put(file, {b"%d" % n: b"" for n in range(600)})
-        file._db.execute("UPDATE pages SET number = -number WHERE number IN (1, 2)")
-        file._db.execute("UPDATE pages SET number = 3 + number WHERE number < 0")
+        (first,) = file._db.execute("SELECT min(number) FROM pages WHERE number > 0").fetchone()
+        places = {"one": first, "two": first + 1}
+        file._db.execute("UPDATE pages SET number = -number WHERE number IN (:one, :two)", places)
+        file._db.execute("UPDATE pages SET number = :one + :two + number WHERE number < 0", places)
         noticed = 0
         for n in range(600):
             try:
