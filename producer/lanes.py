@@ -137,7 +137,7 @@ class Lane:
         try:
             one = self._queue.get(timeout=self._pause)
             if writer is not None:
-                writer.fence.breathe()
+                writer.breathe()
             while one is not None:
                 batch.append(one)
                 if len(batch) == LARGEST_BATCH:

@@ -123,6 +123,10 @@ class Writer:
 
         return self._until_done(attempt, deadline_s)
 
+    def breathe(self) -> None:
+        """Wait until Kafka is ready for the next transaction; ``execute`` does it too, with commands in hand."""
+        self.fence.breathe()
+
     def rest(self) -> None:
         """Do what can wait until the answers are out: keep the snapshot near. Call it after answering."""
         if self._snapshot is not None and self.state is not None:

@@ -45,6 +45,9 @@ class Scripted(Writer):
         self.asked.append(command_id)
         return OutcomeUnknown("Kafka is away") if self.away else []
 
+    def breathe(self) -> None:
+        pass
+
     def rest(self) -> None:
         pass
 
