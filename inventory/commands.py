@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import astuple
 
 from inventory import isbn as identifiers
 from inventory.texts import Malformed, line
@@ -92,9 +93,16 @@ def checked(command: Command) -> Command:
     """The command with its ISBN as EAN-13 and its texts trimmed. Raises Malformed."""
     kind = type(command)
     values: list[Any] = [
-        value if value is None else check(value)
-        for check, value in zip(_checks(kind), msgspec.structs.astuple(command), strict=True)
+        None if value is None else check(value)
+        for check, value in zip(_checks(kind), astuple(command), strict=True)
     ]
+    if kind is CorrectDetails or kind is WithdrawCopies:
+        _require_sense(command)
+    return kind(*values)
+
+
+def _require_sense(command: Command) -> None:
+    """What several fields must make together."""
     if isinstance(command, CorrectDetails) and command.title is None and command.author is None:
         raise Malformed("title", "nothing to correct: give a title, an author, or both")
     if isinstance(command, WithdrawCopies) and command.user_id is not None:
@@ -102,7 +110,6 @@ def checked(command: Command) -> Command:
             raise Malformed("user_id", "a borrower is named only for a lost copy: return others first")
         if command.quantity != 1:
             raise Malformed("quantity", "a borrower has one copy of a title: quantity must be 1")
-    return kind(*values)
 
 
 def digest(command: Command) -> str:

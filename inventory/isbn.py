@@ -16,16 +16,16 @@ _IN_HOUSE = range(200, 300)
 @lru_cache(maxsize=1 << 15)
 def parse(text: str) -> str:
     """The EAN-13, without hyphens, of an ISBN-10, ISBN-13 or other EAN-13. Raises Malformed."""
-    shown = repr(text[:40])
     if len(text) > LONGEST:
-        raise Malformed("isbn", f"{shown}… is no ISBN: it has {len(text)} characters")
+        raise Malformed("isbn", f"{text[:40]!r}… is no ISBN: it has {len(text)} characters")
     compact = text.replace("-", "").replace(" ", "").strip().upper()
+    if len(compact) == 13 and compact.isascii() and compact.isdigit() and _adds_up(compact):
+        return compact
+    shown = repr(text[:40])
     if not compact:
         raise Malformed("isbn", "the ISBN is empty")
     if not compact.isascii() or len(compact) not in (10, 13):
         raise Malformed("isbn", f"{shown} is no ISBN: 10 or 13 digits are needed, for example 978-1593275846")
-    if len(compact) == 13 and compact.isdigit() and _adds_up(compact):
-        return compact
     try:
         if len(compact) == 10:
             first = "978" + str(isbn.validate(compact))[:9]

@@ -16,7 +16,9 @@ def line(field: str, text: str, longest: int, *, empty: bool = False) -> str:
 
     Raises Malformed for one that is empty (unless ``empty``), too long, or holds what is no text.
     """
-    text = unicodedata.normalize("NFC", text.strip())
+    text = text.strip()
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", text)
     if not text and not empty:
         raise Malformed(field, f"the {_name(field)} is empty")
     if len(text) > longest:

@@ -41,16 +41,13 @@ class Columns(Struct, frozen=True):
         return command
 
     def _text(self, field: str, row: Row) -> str:
-        if (constant := self.constants.get(field)) is not None:
-            return constant
-        key = self.keys.get(field)
-        if key is None:
-            return ""
+        if field in self.constants:
+            return self.constants[field]
         try:
-            value = row[key]
+            value = row[self.keys[field]]
         except LookupError:
             return ""
-        if isinstance(value, str):
+        if type(value) is str:
             return value
         if value is None:
             return ""
