@@ -2,8 +2,7 @@
 
 It is a stack of layers, one for each ``put``; the newest that has a key counts. The keys of each are spread
 over numbered pages with checksums, and every page always exists. So absence is proven as well as presence, and
-random bytes in the file can't make a title or a command id vanish unnoticed, which SQLite alone does not
-promise.
+random bytes can't make a title or a command id vanish unnoticed, which SQLite alone does not promise.
 
 A layer never changes. So a page that was found not to have a key need not be looked at again, and most keys
 that are asked for are new. A layer takes in those before it that are not larger, so there are few, and each

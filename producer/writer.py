@@ -124,7 +124,7 @@ class Writer:
         return self._until_done(attempt, deadline_s)
 
     def breathe(self) -> None:
-        """Wait until Kafka is ready for the next transaction; ``execute`` does it too, with commands in hand."""
+        """Wait until Kafka is ready for the next transaction, as ``execute`` does with commands in hand."""
         self.fence.breathe()
 
     def rest(self) -> None:
