@@ -1,7 +1,7 @@
 """A map in an SQLite file that notices damage: what it says is there, and what it says is not.
 
 It is a stack of layers, one for each ``put``; the newest that has a key counts. The keys of each are spread
-over numbered pages with checksums, and every page always exists. So absence is proven as well as presence, and
+over numbered pages with checksums, and every page always exists. So absence is proven as well as presence:
 random bytes can't make a title or a command id vanish unnoticed, which SQLite alone does not promise.
 
 A layer never changes. So a page that was found not to have a key need not be looked at again, and most keys
