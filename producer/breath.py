@@ -10,7 +10,7 @@ RETRY = 0.020
 """Seconds that librdkafka waits when it was turned away; a delivery that took less was not."""
 LONGEST = 0.016
 STEP = 0.002
-FORGETTING = 0.995
+FORGETTING = 0.99
 SOON = 0.1
 """Seconds after a commit in which a transaction may still be turned away."""
 

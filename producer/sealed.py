@@ -10,6 +10,7 @@ entry is written again as often as the map doubles.
 """
 
 import sqlite3
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,8 @@ import msgspec
 
 LONGEST = 16
 """Entries of a page, on average, at most."""
+YIELD_EVERY, YIELDED = 8, 0.0002
+"""Parts that are written in one go, and seconds between two goes."""
 REMEMBERED = 20_000
 """Pages of which it is remembered what may be on them: about 4 MB."""
 
@@ -167,6 +170,9 @@ class SealedMap:
             fresh[crc32(key) >> (32 - parts)][key] = value
         layer, count = _Layer(self._made, bits, 0), 0
         for part in range(1 << parts):
+            if part % YIELD_EVERY == 0:
+                # To who answers callers in another thread, and would else be kept waiting for Python's lock
+                time.sleep(YIELDED)
             held: dict[bytes, bytes] = {}
             for older in merged:
                 for number in _numbers(older, part, parts):

@@ -58,7 +58,7 @@ PROBE_KEY = b"!probe"
 TURN = 0.02
 """Seconds that a writer leaves to the one that fenced it, which is enough to claim, read and commit."""
 LONGEST_PAUSE = 0.5
-WRITING, RESTING, CLOSING = 50_000, 10_000, 500
+WRITING, RESTING, CLOSING = 50_000, 20_000, 500
 """Titles or answers held in memory that make it worthwhile to save the snapshot, at such a moment."""
 
 T = TypeVar("T")
