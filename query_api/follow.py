@@ -19,8 +19,8 @@ from schemas.topics import Identity, WrongTopic
 
 log = logging.getLogger(__name__)
 
-BATCH = 2_000
-"""Records in a transaction, at most."""
+BATCH = 5_000
+"""Records in a transaction, at most: the more, the fewer pages are written several times."""
 CHECK_EVERY = 2.0
 """Seconds between looks at who Kafka and the topics are."""
 PATIENCE = 5.0

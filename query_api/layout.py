@@ -3,7 +3,7 @@
 from importlib.metadata import version
 
 RELEASE = version("library-inventory")
-FORMAT = f"1/{RELEASE}"
+FORMAT = f"2/{RELEASE}"
 """A replica of another release is read again: its fold or its tables may have been other ones."""
 
 SHIFT = 1 << 40
@@ -24,9 +24,6 @@ CREATE TABLE titles (
     available INT NOT NULL, updated_at INT NOT NULL, held INT NOT NULL, title_key TEXT NOT NULL,
     author_key TEXT NOT NULL, body BLOB NOT NULL
 );
-CREATE INDEX titles_by_title ON titles (substr(title_key, 1, 80), isbn) WHERE removed = 0;
-CREATE INDEX titles_by_author ON titles (substr(author_key, 1, 80), isbn) WHERE removed = 0;
-CREATE INDEX titles_by_change ON titles (updated_at, isbn) WHERE removed = 0;
 CREATE INDEX titles_held ON titles (isbn) WHERE held = 1;
 -- given words with spaces between them: what a word is, is decided in `texts` alone
 CREATE VIRTUAL TABLE search USING fts5(
@@ -37,8 +34,6 @@ CREATE TABLE loans (
     isbn INT NOT NULL, user_id TEXT NOT NULL, borrowed_at INT NOT NULL, due_at INT NOT NULL,
     PRIMARY KEY (isbn, user_id)
 ) WITHOUT ROWID;
-CREATE INDEX loans_by_due ON loans (due_at, isbn, user_id);
-CREATE INDEX loans_by_user ON loans (user_id, due_at, isbn);
 
 -- place: see SHIFT; value: as it stands in the event store; problem: why it can't be read
 CREATE TABLE events (
@@ -46,7 +41,6 @@ CREATE TABLE events (
     command_id TEXT NOT NULL, value BLOB, problem TEXT
 );
 CREATE UNIQUE INDEX events_of_title ON events (isbn, version);
-CREATE INDEX events_by_time ON events (isbn, at, version);
 -- every title that ever was, and when it first was
 CREATE TABLE known (isbn INTEGER PRIMARY KEY, first_at INT NOT NULL);
 -- the folded row at every so many versions, so that the past is a short fold away
@@ -65,3 +59,14 @@ CREATE TABLE totals (
 );
 INSERT INTO totals VALUES (0, 0, 0, 0, 0);
 """
+
+INDEXES = """
+CREATE INDEX titles_by_title ON titles (substr(title_key, 1, 80), isbn) WHERE removed = 0;
+CREATE INDEX titles_by_author ON titles (substr(author_key, 1, 80), isbn) WHERE removed = 0;
+CREATE INDEX titles_by_change ON titles (updated_at, isbn) WHERE removed = 0;
+CREATE INDEX loans_by_due ON loans (due_at, isbn, user_id);
+CREATE INDEX loans_by_user ON loans (user_id, due_at, isbn);
+CREATE INDEX events_by_time ON events (isbn, at, version)
+"""
+"""What only answers need. Made once everything was read: kept up meanwhile, they would cost more than what
+they are of, since each event and row would be written at several places far apart."""

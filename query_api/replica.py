@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from query_api.layout import FORMAT, TABLES
+from query_api.layout import FORMAT, INDEXES, TABLES
 from query_api.progress import Progress
 from schemas.topics import Identity
 
@@ -61,6 +61,9 @@ class Replica:
         with self._writer as db:
             db.execute("BEGIN IMMEDIATE")
             yield db
+            if after.complete and not self.progress.complete:
+                for index in INDEXES.split(";"):
+                    db.execute(index)
             _store(db, self.progress, after)
         few = None if changed is None or len(changed) > _FEW else frozenset(changed)
         # Before the progress, so that who sees that can learn what changed

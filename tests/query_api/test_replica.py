@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from query_api.layout import INDEXES
 from query_api.progress import Progress
-from query_api.replica import FILE, Unusable, create_replica, open_replica
+from query_api.replica import FILE, Replica, Unusable, create_replica, open_replica
 from query_api.rows import put_rows
 from query_api.slots import slot
 from query_api.titles import body_of
@@ -62,6 +63,29 @@ def test_a_checkpoint_brings_what_was_written_into_the_file(tmp_path: Path):
     assert found is not None
     assert found.progress == AT
     assert body_of(found.reader(), int(ROW.isbn)) is not None
+
+
+def test_what_only_answers_need_is_made_once_everything_was_read(tmp_path: Path):
+    reading = Progress((1,), (1,), (1,), (False,))
+    replica = create_replica(tmp_path, IDENTITY, 1)
+    with replica.batch(reading) as db:
+        put_rows(db, [ROW])
+    assert not indexes(replica)
+    replica.close()
+    again = open_replica(tmp_path)
+    assert again is not None
+    with again.batch(AT):
+        pass
+    found = indexes(again)
+    assert len(found) == INDEXES.count("CREATE INDEX")
+    with again.batch(replace(AT, ready=True)):
+        pass
+    assert indexes(again) == found
+
+
+def indexes(replica: Replica) -> set[str]:
+    named = replica.reader().execute("SELECT name FROM sqlite_master WHERE type = 'index'").fetchall()
+    return {name for (name,) in named if "_by_" in name}
 
 
 def test_there_may_be_none(tmp_path: Path):
