@@ -88,7 +88,7 @@ def build(settings: Settings, index: int, identify: Callable[[], Identity]) -> A
         consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=FETCH,
         broker_session_timeout=10.0,
-        broker_heartbeat_interval=2.0,
+        broker_heartbeat_interval=0.5,
         broker_commit_interval=0.25,
         broker_max_poll_records=BATCH,
         stream_buffer_maxsize=WAITING,
