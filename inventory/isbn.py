@@ -2,9 +2,6 @@
 
 from functools import lru_cache
 
-import stdnum.exceptions
-from stdnum import ean, isbn
-
 from inventory.texts import Malformed
 
 LONGEST = 100
@@ -21,7 +18,15 @@ def parse(text: str) -> str:
     compact = text.replace("-", "").replace(" ", "").strip().upper()
     if len(compact) == 13 and compact.isascii() and compact.isdigit() and _adds_up(compact):
         return compact
-    shown = repr(text[:40])
+    return _validated(compact, repr(text[:40]))
+
+
+def _validated(compact: str, shown: str) -> str:
+    """What is no correct EAN-13 as it stands: an ISBN-10, or wrong."""
+    # Late: a command with a correct ISBN-13 does without
+    import stdnum.exceptions
+    from stdnum import ean, isbn
+
     if not compact:
         raise Malformed("isbn", "the ISBN is empty")
     if not compact.isascii() or len(compact) not in (10, 13):
@@ -48,6 +53,8 @@ def _adds_up(digits: str) -> bool:
 
 def display(ean13: str) -> str:
     """With hyphens where it is an ISBN, as people write it."""
+    from stdnum import isbn
+
     return str(isbn.format(ean13)) if ean13.startswith(("978", "979")) else ean13
 
 
@@ -56,5 +63,7 @@ def in_house(number: int) -> str:
     prefix, rest = divmod(number, 10**9)
     if prefix not in range(len(_IN_HOUSE)):
         raise ValueError(f"in-house numbers go up to {len(_IN_HOUSE) * 10**9 - 1}")
+    from stdnum import ean
+
     digits = f"{_IN_HOUSE[prefix]}{rest:09d}"
     return digits + str(ean.calc_check_digit(digits))

@@ -4,7 +4,6 @@ Both ways lead to the same log and look the command's id up there, so going on w
 broke off is safe: the command is done once.
 """
 
-import http.client
 from time import monotonic
 from urllib.parse import urlsplit
 
@@ -41,6 +40,9 @@ _NOTHING_SENT = OutcomeUnknown("no gateway was asked", sent=False)
 
 def _by_gateway(settings: Settings, submitted: Submitted) -> Outcome:
     """What the gateway says; OutcomeUnknown too when it does not answer, or says nothing of the outcome."""
+    # Late: it is not quickly imported
+    import http.client
+
     parts = urlsplit(settings.gateway)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.hostname or "", parts.port, timeout=CONNECTING)

@@ -110,12 +110,27 @@ def setting_flags(*names: str) -> Callable[[Function], Function]:
 def loaded(flags: dict[str, Any], running: bool = True) -> "Loaded":
     """Settings as ``schemas.settings.load`` finds them from here. Bad ones end the command with 2."""
     # Late, so that `--help` does not pay for it
+    _import_msgspec()
     from schemas.settings import BadSettings, load
 
     try:
         return load(flags, os.environ, Path.cwd(), running)
     except BadSettings as error:
         raise Ending(exits.MALFORMED, str(error)) from error
+
+
+def _import_msgspec() -> None:
+    """Import msgspec without typing_extensions: a tenth of a command's time.
+
+    It looks there first, for the sake of earlier Pythons, for what ``typing`` has.
+    """
+    if "typing_extensions" in sys.modules:
+        return
+    sys.modules["typing_extensions"] = None  # type: ignore[assignment]
+    try:
+        import msgspec  # noqa: F401
+    finally:
+        del sys.modules["typing_extensions"]
 
 
 def run(program: click.Command, name: str) -> NoReturn:
