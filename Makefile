@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: help up test test-containers test-three-brokers chaos chaos-projector bench-rebuild bench-query check lock clean
+.PHONY: help up test test-containers test-three-brokers chaos chaos-projector bench-rebuild bench-append bench-query check lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-19s %s\n", $$1, $$2}'
@@ -50,6 +50,9 @@ $(PEER): benchmarks/kafka_streams/pom.xml $(wildcard benchmarks/kafka_streams/sr
 
 bench-rebuild: .venv/.dev $(PEER) ## the table rebuilt by us, Kafka Streams and stock Faust: make bench-rebuild ARGS="--events 400000"
 	@$(BIN)/python -m benchmarks.rebuild $(ARGS)
+
+bench-append: .venv/.dev ## commands over HTTP, an import, single commands, beside `eventsourcing`; needs wrk
+	@$(BIN)/python -m benchmarks.append $(ARGS)
 
 bench-query: .venv/.dev $(PEER) ## reads over HTTP by us, Kafka Streams and nginx, and reads of own writes; needs wrk
 	@$(BIN)/python -m benchmarks.query $(ARGS)

@@ -42,22 +42,26 @@ class Fresh(Struct, frozen=True):
 
 
 @contextmanager
-def gateway(settings: Settings, folder: Path) -> Iterator[str]:
-    """Our gateway, ready: its host and port."""
+def gateway(settings: Settings, folder: Path) -> Iterator[Server]:
+    """Our gateway, ready."""
     port = free_port()
+    # Snapshots are kept only where the data directory is
+    (folder / "data").mkdir(parents=True, exist_ok=True)
     options = ["--kafka", settings.kafka, "--name", settings.name, "--data-dir", str(folder / "data")]
     command = python("producer", "gateway", *options, "--gateway-port", str(port))
     with Processes([command], {}, folder / "output") as processes:
         url = f"http://{HOST}:{port}"
         until(lambda: is_ready(url), 120, "the gateway to be ready", meanwhile=processes.check)
-        yield f"{HOST}:{port}"
+        yield Server(url, processes)
 
 
 class Client:
     """Writes, and reads what it wrote."""
 
-    def __init__(self, write: str, read: str) -> None:
-        self._write, self._read = http.client.HTTPConnection(write), http.client.HTTPConnection(read)
+    def __init__(self, write: Server, read: Server) -> None:
+        self._write, self._read = (
+            http.client.HTTPConnection(server.url.removeprefix("http://")) for server in (write, read)
+        )
 
     def once(self, command: Command, version: int) -> tuple[float, bool]:
         """Seconds from the acknowledgement of ``command`` to the answer, and whether that was stale."""
@@ -77,9 +81,9 @@ class Client:
         return json.loads(body)
 
 
-def at_a_steady_rate(write: str, server: Server) -> Fresh:
+def at_a_steady_rate(write: Server, server: Server) -> Fresh:
     """One command after the other, RATE a second; the first ones are not counted."""
-    client = Client(write, server.url.removeprefix("http://"))
+    client = Client(write, server)
     found = []
     begun = time.perf_counter()
     for number, (command, version) in enumerate(_to_and_fro(1, WARM_UP + COMMANDS)):
@@ -88,12 +92,12 @@ def at_a_steady_rate(write: str, server: Server) -> Fresh:
     return _fresh(f"{RATE}/s, one client", found[WARM_UP:], COMMANDS / RATE)
 
 
-def under_load(write: str, server: Server) -> Fresh:
+def under_load(write: Server, server: Server) -> Fresh:
     """CLIENTS at once, each as fast as it gets answers."""
     found: list[tuple[float, bool]] = []
 
     def use(number: int) -> None:
-        client = Client(write, server.url.removeprefix("http://"))
+        client = Client(write, server)
         for command, version in _to_and_fro(1_000 + number, WRITES // CLIENTS):
             found.append(client.once(command, version))
 

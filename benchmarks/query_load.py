@@ -72,10 +72,11 @@ def load(url: str, lua: Path, connections: int, seconds: int = SECONDS) -> tuple
         raise LoadError(f"{url}: {found[0]}")
     rate = re.search(r"Requests/sec: +([0-9.]+)", done.stdout)
     assert rate is not None, done.stdout
-    return float(rate[1]), _percentile(done.stdout, 50), _percentile(done.stdout, 99)
+    return float(rate[1]), percentile(done.stdout, 50), percentile(done.stdout, 99)
 
 
-def _percentile(text: str, percent: int) -> float:
+def percentile(text: str, percent: int) -> float:
+    """A percentile, in ms, from what wrk printed."""
     found = re.search(rf"^ +{percent}% +([0-9.]+)(us|ms|s) *$", text, re.MULTILINE)
     assert found is not None, text
     return float(found[1]) * _UNITS[found[2]]

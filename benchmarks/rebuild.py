@@ -109,9 +109,9 @@ def _median(runs: Sequence[Result]) -> Result:
 
 
 @contextmanager
-def broker(folder: Path) -> Iterator[str]:
-    """The broker of `library up`, with its default durability."""
-    kafka = Kafka(Node(home=folder / "kafka", port=free_port()), os.environ)
+def broker(folder: Path, durability: str = "disk") -> Iterator[str]:
+    """The broker of `library up`, flushing to disk before it acknowledges unless ``durability`` is "os"."""
+    kafka = Kafka(Node(home=folder / "kafka", port=free_port(), durability=durability), os.environ)
     try:
         yield kafka.bootstrap
     finally:
@@ -119,7 +119,15 @@ def broker(folder: Path) -> Iterator[str]:
 
 
 @click.command()
-@click.option("--events", default=400_000, show_default=True, help="Events in the store.")
+@click.option(
+    "--events",
+    "sizes",
+    multiple=True,
+    type=int,
+    default=[400_000],
+    show_default=True,
+    help="In the store; may be given repeatedly.",
+)
 @click.option("--titles", default=20_000, show_default=True)
 @click.option("--seed", default=1, show_default=True)
 @click.option("--repeats", default=3, show_default=True, help="Rounds; each figure is the median of them.")
@@ -128,7 +136,7 @@ def broker(folder: Path) -> Iterator[str]:
 @click.option("--live/--no-live", default=True, show_default=True, help="Measure the live latency too.")
 @click.option("--output", type=click.Path(path_type=Path), default=RESULTS / "rebuild.json")
 def main(
-    events: int,
+    sizes: tuple[int, ...],
     titles: int,
     seed: int,
     repeats: int,
@@ -141,22 +149,25 @@ def main(
     chosen = [one for one in contestants(variants) if not only or one.name in only]
     with tempfile.TemporaryDirectory(prefix="library-rebuild-") as name, broker(Path(name)) as kafka:
         folder = Path(name)
-        large = filled(Settings(kafka=kafka, name="benchmark"), events, titles, seed)
-        small = large
-        if any(not one.commits for one in chosen) and events > STOCK_EVENTS:
-            small = filled(Settings(kafka=kafka, name="benchmark-stock"), STOCK_EVENTS, titles, seed)
         runs = []
-        for number in range(repeats):
-            # Stock Faust takes as long as all others together
-            for one in (one for one in chosen if one.commits or number == 0):
-                runs.append(rebuild(one, large if one.commits else small, folder / f"{one.name}-{number}"))
-                say(str(runs[-1]))
+        for events in sizes:
+            store = filled(Settings(kafka=kafka, name=f"benchmark-{events}"), events, titles, seed)
+            for number in range(repeats):
+                for one in (one for one in chosen if one.commits):
+                    runs.append(rebuild(one, store, folder / f"{one.name}-{events}-{number}"))
+                    say(str(runs[-1]))
+        # Stock Faust takes as long as all others together
+        for one in (one for one in chosen if not one.commits):
+            store = filled(Settings(kafka=kafka, name="benchmark-stock"), STOCK_EVENTS, titles, seed)
+            runs.append(rebuild(one, store, folder / one.name))
+            say(str(runs[-1]))
         names = [one.name for one in chosen]
-        results = sorted(medians(runs), key=lambda result: names.index(result.name))
-        more = islice(happenings(titles, seed), events, None)
-        latencies = [
-            latency(one, large.settings, more, folder / f"live-{one.name}") for one in lives() if live
-        ]
+        results = sorted(medians(runs), key=lambda result: (result.events, names.index(result.name)))
+        latencies = []
+        if live:
+            settings = Settings(kafka=kafka, name=f"benchmark-{sizes[0]}")
+            more = islice(happenings(titles, seed), sizes[0], None)
+            latencies = [latency(one, settings, more, folder / f"live-{one.name}") for one in lives()]
     show(results)
     show(latencies)
     save(output, {"results": results, "live": latencies, "repeats": repeats, "runs": runs})

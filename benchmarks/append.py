@@ -1,0 +1,117 @@
+"""Writes: ``python -m benchmarks.append``. The gateway over HTTP, an import, single commands, and a peer."""
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from itertools import count, islice
+from pathlib import Path
+from typing import TypeAlias
+
+import click
+import msgspec
+from confluent_kafka.admin import AdminClient
+
+from benchmarks.append_load import load
+from benchmarks.append_peers import Commands, postgresql, postgresql_server, sqlite
+from benchmarks.append_programs import Import, OneShots, catalogue, imported, one_shots
+from benchmarks.query_fresh import gateway
+from benchmarks.query_load import NoLoadGenerator, require_wrk
+from benchmarks.rebuild import RESULTS, broker
+from benchmarks.results import save, say, show
+from benchmarks.store import fill
+from benchmarks.workload import Happened, happenings
+from schemas.kafka import client_config
+from schemas.partitions import partition_of
+from schemas.settings import Settings
+from schemas.topics import ensure_topics
+
+CLIENTS = (1, 16, 64, 256)
+PEER_CLIENTS = (1, 4, 16)
+DURABILITIES = ("disk", "os")
+WARM_UP = 10.0
+"""Seconds that broker and gateway are used before anything counts: a virtual machine is slow at first."""
+TITLES_A_LOAD = 10_000_000
+IN_STORE = 100_000
+
+Result: TypeAlias = Commands | Import | OneShots
+
+
+def over_http(settings: Settings, durability: str, folder: Path, seconds: float) -> Iterator[Commands]:
+    """The gateway with more and more clients."""
+    first_titles = count(0, TITLES_A_LOAD)
+    with gateway(settings, folder) as server:
+        load(server.url, folder, max(CLIENTS), WARM_UP, next(first_titles))
+        for clients in CLIENTS:
+            rate, p50, p99 = load(server.url, folder, clients, seconds, next(first_titles))
+            yield Commands("gateway", durability, clients, round(rate), round(p50, 2), round(p99, 2))
+
+
+def programs(kafka: str, durability: str, folder: Path, titles: int) -> Iterator[Result]:
+    """An import into an empty store; single commands on a store with IN_STORE events."""
+    empty = _system(kafka, "benchmark-import", folder)
+    yield imported(empty, durability, catalogue(folder / "catalogue.csv", titles), titles)
+    store = _system(kafka, "benchmark-commands", folder)
+    happened = list(islice(happenings(IN_STORE // 10, 1), IN_STORE))
+    fill(store, happened)
+    isbns = list(_of_different_partitions(store, happened))
+    for snapshot in (True, False):
+        yield one_shots(store, durability, IN_STORE, isbns, snapshot=snapshot)
+
+
+def peers(durability: str, folder: Path, seconds: float) -> Iterator[Commands]:
+    """The same commands elsewhere."""
+    for clients in PEER_CLIENTS:
+        yield sqlite(folder / f"sqlite-{clients}", durability, clients, seconds)
+    with postgresql_server(durability) as port:
+        for clients in PEER_CLIENTS if port is not None else ():
+            yield postgresql(port, durability, clients, seconds)
+
+
+def everything(durability: str, seconds: float, titles: int) -> Iterator[Result]:
+    """All figures with acknowledgements of one kind."""
+    with tempfile.TemporaryDirectory(prefix="library-append-") as name:
+        folder = Path(name)
+        with broker(folder, durability) as kafka:
+            yield from over_http(_system(kafka, "benchmark", folder), durability, folder, seconds)
+            yield from programs(kafka, durability, folder, titles)
+        yield from peers(durability, folder, seconds)
+
+
+def _of_different_partitions(settings: Settings, happened: list[Happened]) -> Iterator[str]:
+    """One title of each partition; all are in the inventory."""
+    last = {one.event.isbn: type(one.event).__name__ for one in happened}
+    present = [isbn for isbn, event in last.items() if event != "BookRemoved"]
+    yield from {partition_of(isbn, settings.partitions): isbn for isbn in present}.values()
+
+
+def _system(kafka: str, name: str, folder: Path) -> Settings:
+    data = folder / name
+    data.mkdir()
+    settings = Settings(kafka=kafka, name=name, data_dir=str(data))
+    ensure_topics(AdminClient(client_config(settings)), settings)
+    return settings
+
+
+@click.command()
+@click.option("--seconds", default=10.0, show_default=True, help="Of each load.")
+@click.option("--titles", default=400_000, show_default=True, help="In the catalogue that is imported.")
+@click.option("--durability", "chosen", multiple=True, type=click.Choice(DURABILITIES), help="Only this.")
+@click.option("--output", type=click.Path(path_type=Path), default=RESULTS / "append.json")
+def main(seconds: float, titles: int, chosen: tuple[str, ...], output: Path) -> None:
+    """Measure writes, flushed to disk before the acknowledgement, and acknowledged from the page cache."""
+    try:
+        require_wrk()
+    except NoLoadGenerator as error:
+        sys.exit(str(error))
+    results: list[Result] = []
+    for durability in chosen or DURABILITIES:
+        for result in everything(durability, seconds, titles):
+            say(str(result))
+            results.append(result)
+    for kind in (Commands, Import, OneShots):
+        show([result for result in results if isinstance(result, kind)])
+    save(output, {"results": msgspec.to_builtins(results), "seconds": seconds})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""Commands over HTTP: wrk, with requests that it makes as it goes, each with a decision of its own."""
+
+import re
+import subprocess
+from pathlib import Path
+
+from benchmarks.query_load import LoadError, percentile
+
+_LUA = """
+-- Titles are added, lent and given back: all of a window first added, then all lent, then all given back,
+-- so that a title's commands never overtake each other on different connections.
+local window, prefix, first, made_before, n = %d, "%s", %d, %d, -1
+local headers = {["Content-Type"] = "application/json"}
+local bodies = {
+  [0] = '{"type":"AddBook","isbn":"%%s","title":"The Benchmark","author":"A Writer","quantity":3}',
+  '{"type":"BorrowBook","isbn":"%%s","user_id":"ann"}',
+  '{"type":"ReturnBook","isbn":"%%s","user_id":"ann"}',
+}
+local ready = {}
+
+local function ean(number)
+  local digits, sum = string.format("2%%011d", number), 0
+  for i = 1, 12 do sum = sum + (digits:byte(i) - 48) * (i %% 2 == 1 and 1 or 3) end
+  return digits .. (10 - sum %% 10) %% 10
+end
+
+local function command(number)
+  local body = bodies[math.floor(number / window) %% 3]
+  local title = first + math.floor(number / (3 * window)) * window + number %% window
+  headers["Idempotency-Key"] = prefix .. number
+  return wrk.format("POST", "/commands", headers, string.format(body, ean(title)))
+end
+
+function init()
+  -- Made in advance: what wrk does for each request should not be what is measured
+  for number = 0, made_before - 1 do ready[number] = command(number) end
+end
+
+function request()
+  n = n + 1
+  -- wrk asks for one request before it begins, and does not send it
+  if n == 0 then return wrk.format("GET", "/healthz") end
+  return ready[n - 1] or command(n - 1)
+end
+"""
+MADE_BEFORE = 12_000
+"""Requests for each second."""
+WINDOW_A_CLIENT = 16
+
+
+def load(
+    url: str, folder: Path, clients: int, seconds: float, first_title: int
+) -> tuple[float, float, float]:
+    """Commands a second, and the 50th and 99th percentile in ms. Raises LoadError if one was not accepted."""
+    lua = folder / f"commands-{first_title}.lua"
+    made_before = round(min(MADE_BEFORE, 600 * clients) * seconds)
+    values = (WINDOW_A_CLIENT * clients, f"bench-{first_title}-", first_title, made_before)
+    lua.write_text(_LUA % values, "utf-8")
+    command = ["wrk", "-t1", f"-c{clients}", f"-d{seconds:g}s", "--timeout", "30s", "--latency"]
+    done = subprocess.run(
+        [*command, "-s", str(lua), url], capture_output=True, text=True, timeout=seconds + 90, check=True
+    )
+    if found := re.search(r"(Non-2xx or 3xx responses|Socket errors): .*", done.stdout):
+        raise LoadError(f"{url}: {found[0]}")
+    rate = re.search(r"Requests/sec: +([0-9.]+)", done.stdout)
+    assert rate is not None, done.stdout
+    return float(rate[1]), percentile(done.stdout, 50), percentile(done.stdout, 99)

@@ -1,0 +1,60 @@
+"""What a gateway keeps in memory: ``python -m benchmarks.append_memory --commands 1000000``."""
+
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+from confluent_kafka.admin import AdminClient
+from msgspec import Struct
+
+from benchmarks.append_load import load
+from benchmarks.query_fresh import gateway
+from benchmarks.query_load import NoLoadGenerator, require_wrk
+from benchmarks.rebuild import RESULTS, broker
+from benchmarks.results import save, say, show
+from schemas.kafka import client_config
+from schemas.settings import Settings
+from schemas.topics import ensure_topics
+
+CLIENTS = 256
+SECONDS = 10.0
+TITLES_A_LOAD = 10_000_000
+
+
+class Memory(Struct, frozen=True):
+    """What the gateway took (RSS) after so many commands, and how fast the last of them were."""
+
+    commands: int
+    memory_mb: int
+    commands_per_second: float
+
+
+@click.command()
+@click.option("--commands", default=1_000_000, show_default=True, help="Loads go on until so many.")
+@click.option("--output", type=click.Path(path_type=Path), default=RESULTS / "append_memory.json")
+def main(commands: int, output: Path) -> None:
+    """Give a gateway more and more commands for new titles, and look at its memory in between."""
+    try:
+        require_wrk()
+    except NoLoadGenerator as error:
+        sys.exit(str(error))
+    results: list[Memory] = []
+    with tempfile.TemporaryDirectory(prefix="library-memory-") as name, broker(Path(name)) as kafka:
+        folder = Path(name)
+        settings = Settings(kafka=kafka, name="benchmark")
+        ensure_topics(AdminClient(client_config(settings)), settings)
+        with gateway(settings, folder) as server:
+            done = 0
+            while done < commands:
+                first_title = TITLES_A_LOAD * len(results)
+                rate, _, _ = load(server.url, folder, CLIENTS, SECONDS, first_title)
+                done += round(rate * SECONDS)
+                results.append(Memory(done, round(server.processes.memory_mb()), round(rate)))
+                say(str(results[-1]))
+    show(results)
+    save(output, {"results": results})
+
+
+if __name__ == "__main__":
+    main()

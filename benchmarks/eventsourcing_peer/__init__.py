@@ -1,0 +1,1 @@
+"""The same commands with the library `eventsourcing` on SQLite or PostgreSQL."""
