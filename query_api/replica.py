@@ -151,7 +151,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=64)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
-    connection.execute("PRAGMA cache_size = -32000")
+    connection.execute("PRAGMA cache_size = -8000")
     connection.execute("PRAGMA journal_size_limit = 67108864")
     # Only where the follower's regular checkpoints can't keep up
     connection.execute(f"PRAGMA wal_autocheckpoint = {_MOST_LOGGED}")

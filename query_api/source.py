@@ -56,7 +56,9 @@ class Source:
     def consumer(self, progress: Progress) -> Consumer:
         """A consumer of both topics that goes on after ``progress``."""
         config: dict[str, Any] = reading_config(self._settings) | {
-            "queued.max.messages.kbytes": 16384,
+            # Sixteen partitions and more, each with its part of a fetch
+            "queued.max.messages.kbytes": 4096,
+            "max.partition.fetch.bytes": 262144,
         }
         consumer = Consumer(config)
         consumer.assign(
