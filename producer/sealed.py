@@ -4,9 +4,9 @@ It is a stack of layers, one for each ``put``; the newest that has a key counts.
 over numbered pages with checksums, and every page always exists. So absence is proven as well as presence:
 random bytes can't make a title or a command id vanish unnoticed, which SQLite alone does not promise.
 
-A layer never changes. So a page that was found not to have a key need not be looked at again, and most keys
-that are asked for are new. A layer takes in those before it that are not larger, so there are few, and each
-entry is written again as often as the map doubles.
+A layer never changes. So what its pages have need not be read again to say that a key is not there, and most
+keys that are asked for are new. A layer takes in those before it that are not larger, so there are few, and
+each entry is written again as often as the map doubles.
 """
 
 import sqlite3
@@ -23,8 +23,8 @@ LONGEST = 16
 """Entries of a page, on average, at most."""
 YIELD_EVERY, YIELDED = 8, 0.0002
 """Parts that are written in one go, and seconds between two goes."""
-REMEMBERED = 20_000
-"""Pages of which it is remembered what may be on them: about 4 MB."""
+REMEMBERED = 50_000
+"""Pages of which it is remembered what may be on them: about 10 MB."""
 
 
 class _Layer(NamedTuple):
@@ -76,7 +76,12 @@ class SealedMap:
             raise
 
     def get(self, key: bytes) -> bytes | None:
-        """The value of ``key``, or None where it is proven to be absent. Raises Damaged."""
+        """The value of ``key``, or None where it is proven to be absent. Raises Damaged.
+
+        What others have put since the last ``refresh`` is noticed only when the file is read.
+        """
+        if self._version >= 0 and self._is_absent(key):
+            return None
         while True:
             value = self._find(key)
             # Asked afterwards: so what was read is not from a change that was not noticed
@@ -84,6 +89,22 @@ class SealedMap:
             if version == self._version:
                 return value
             self._read_header(version)
+
+    def refresh(self) -> None:
+        """Notice what others have put. Raises Damaged."""
+        if (version := self._changes()) != self._version:
+            self._read_header(version)
+
+    @property
+    def learnt(self) -> Mapping[int, bytes]:
+        """What is remembered of pages, for ``learn`` of another map of the same file."""
+        return self._prints
+
+    def learn(self, learnt: Mapping[int, bytes]) -> None:
+        """Remember what another map of the same file does."""
+        if len(self._prints) + len(learnt) > REMEMBERED:
+            self._prints.clear()
+        self._prints.update(learnt)
 
     def begin(self) -> None:
         """Keep all other writers out, until ``commit`` or ``rollback``. Raises Damaged."""
@@ -115,10 +136,21 @@ class SealedMap:
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
             self._layers, self._version = [], -1
+            self._prints.clear()
 
     def close(self) -> None:
         """Let go of the file."""
         self._db.close()
+
+    def _is_absent(self, key: bytes) -> bool:
+        """Whether that is known without the file. To read it costs little, but hands Python's lock over."""
+        mark = crc32(key)
+        fingerprint = _fingerprint(mark)
+        for layer in self._layers:
+            prints = self._prints.get(_page_number(layer, mark))
+            if prints is None or fingerprint in prints:
+                return False
+        return True
 
     def _find(self, key: bytes) -> bytes | None:
         mark = crc32(key)
@@ -182,6 +214,8 @@ class SealedMap:
             pages: dict[int, dict[bytes, bytes]] = {n: {} for n in _numbers(layer, part, parts)}
             for key, value in held.items():
                 pages[_page_number(layer, crc32(key))][key] = value
+            for number, page in pages.items():
+                self._remember(number, page)
             self._write((number, _encode(page)) for number, page in pages.items())
         return layer._replace(entries=count)
 

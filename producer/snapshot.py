@@ -8,6 +8,7 @@ used is never repaired but followed by a file with the next number.
 import logging
 import sqlite3
 import threading
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from time import monotonic
@@ -120,7 +121,11 @@ class Snapshot:
         try:
             if saving.saved is not None and self._map is None:
                 self._map = SealedMap(saving.saved, create=False)
-        except sqlite3.Error as error:
+            if saving.saved is not None and self._map is not None:
+                self._map.learn(saving.learnt)
+                # Before ``state`` lets go of what the file has now
+                self._map.refresh()
+        except (sqlite3.Error, Damaged) as error:
             saving.error = error
         if saving.error is not None:
             _log.warning(
@@ -190,6 +195,7 @@ class _Saving(threading.Thread):
         self._files, self._binding, self._loaded = files, bound_to, loaded
         self.place, self._overlay, self.state = place, overlay, state
         self.saved: Path | None = None
+        self.learnt: Mapping[int, bytes] = {}
         self.error: Exception | None = None
 
     def run(self) -> None:
@@ -198,7 +204,7 @@ class _Saving(threading.Thread):
             path = self._files.to_write()
             with closing(SealedMap(path, create=True)) as file:
                 if self._put(file):
-                    self.saved = path
+                    self.saved, self.learnt = path, file.learnt
                     self._files.remove_older(path)
         except (sqlite3.Error, OSError, Damaged) as error:
             self.error = error

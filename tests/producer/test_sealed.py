@@ -52,6 +52,7 @@ def test_it_grows_and_whoever_has_it_open_finds_all(tmp_path: Path, monkeypatch:
         for first in range(0, 6000, 500):
             assert reader.root == b"" or reader.get(b"%d" % first) is None
             put(file, {b"%d" % n: b"value %d" % n for n in range(first, first + 500)}, b"%d" % first)
+            reader.refresh()
             assert reader.get(b"%d" % first) == b"value %d" % first
             assert reader.root == b"%d" % first
         assert 1 < len(file._layers) < 6
@@ -98,6 +99,28 @@ def test_what_is_rolled_back_was_never_there(tmp_path: Path):
         file.put({b"a": b"2", b"b": b"3"}, b"other")
         file.rollback()
         assert (file.get(b"a"), file.get(b"b"), file.root) == (b"1", None, b"root")
+        put(file, {b"c": b"4"})
+        assert [file.get(key) for key in (b"a", b"b", b"c")] == [b"1", None, b"4"]
+
+
+def test_what_is_not_there_is_known_without_the_file_and_else_it_is_read(tmp_path: Path):
+    with opened(tmp_path / "map") as file, opened(tmp_path / "map") as other:
+        put(file, {b"%d" % n: b"value" for n in range(1000)})
+        assert other.get(b"0") == b"value"
+        other.learn(file.learnt)
+        file._db.execute("DELETE FROM pages WHERE number > 0")
+        answers = [_answer(other, b"absent %d" % n) for n in range(200)]
+        assert answers.count("None") > 190
+        assert "Damaged" in [_answer(other, b"%d" % n) for n in range(1000)]
+        assert "b'value'" not in [_answer(other, b"%d" % n) for n in range(1000)]
+        assert "None" not in [_answer(other, b"%d" % n) for n in range(1000)]
+
+
+def _answer(file: SealedMap, key: bytes) -> str:
+    try:
+        return repr(file.get(key))
+    except Damaged:
+        return "Damaged"
 
 
 def test_a_map_that_nothing_was_put_in_is_damaged(tmp_path: Path):
