@@ -4,7 +4,10 @@ Both ways lead to the same log and look the command's id up there, so going on w
 broke off is safe: the command is done once.
 """
 
+import threading
+from contextlib import suppress
 from time import monotonic
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import msgspec
@@ -13,6 +16,9 @@ from producer.http_answers import outcome as read_outcome
 from producer.outcomes import Outcome, OutcomeUnknown, Submitted
 from schemas.partitions import partition_of
 from schemas.settings import Settings
+
+if TYPE_CHECKING:
+    from producer.fence import Fence
 
 CONNECTING = 1.0
 """Seconds that the gateway has to accept a connection."""
@@ -71,20 +77,36 @@ def _by_gateway(settings: Settings, submitted: Submitted) -> Outcome:
 
 def _by_own_fence(settings: Settings, submitted: Submitted, seconds: float) -> Outcome:
     # Late: a command that the gateway takes needs no Kafka client
+    from producer.fence import Fence
+
+    partition = partition_of(submitted.command.isbn, settings.partitions)
+    fence = Fence(settings, partition)
+    connecting = threading.Thread(target=_connect, args=(fence, seconds), daemon=True)
+    connecting.start()
+    # Meanwhile
     from confluent_kafka import KafkaException
 
     from producer.snapshot import Snapshot, binding
     from producer.writer import Writer
     from schemas.kafka import why
 
-    partition = partition_of(submitted.command.isbn, settings.partitions)
     try:
         snapshot = Snapshot(settings, partition, binding(settings, min(seconds, 5.0)))
     except KafkaException as error:
         return OutcomeUnknown(why(settings, error), sent=False)
-    writer = Writer(settings, partition, snapshot)
+    connecting.join()
+    writer = Writer(settings, partition, snapshot, fence=fence)
     try:
         (outcome,) = writer.execute([submitted], seconds)
         return outcome
     finally:
         writer.close()
+
+
+def _connect(fence: "Fence", seconds: float) -> None:
+    from producer.deadline import Deadline
+    from producer.lost import Lost
+
+    # The writer will meet it again, and say so
+    with suppress(Lost):
+        fence.prepare(Deadline(seconds))

@@ -79,7 +79,8 @@ class Writer:
     """Writes one partition. Not for several threads at once; any number of processes may have one each.
 
     ``reached`` is called with the name of each step that was passed: claimed, read, decided, delivered,
-    committed. With a ``snapshot`` memory stays flat and a start is quick; without one all is read.
+    committed. With a ``snapshot`` memory stays flat and a start is quick; without one all is read. A
+    ``fence`` may be given connected.
     """
 
     def __init__(
@@ -88,13 +89,14 @@ class Writer:
         partition: int,
         snapshot: Snapshot | None = None,
         *,
+        fence: Fence | None = None,
         clock: Callable[[], int] = now_ms,
         reached: Callable[[str], None] = _nothing,
     ) -> None:
         self.settings, self.partition = settings, partition
         self._snapshot, self._clock, self._reached = snapshot, clock, reached
         self._zone = ZoneInfo(settings.timezone)
-        self.fence = Fence(settings, partition)
+        self.fence = fence or Fence(settings, partition)
         self.catch_up = CatchUp(settings, partition)
         self.state: WriteState | None = None
         self._in_doubt = False
