@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: help up test test-containers test-three-brokers chaos chaos-projector bench-rebuild bench-append bench-query check lock clean
+.PHONY: help up test test-containers test-three-brokers chaos chaos-projector bench-rebuild bench-append bench-append-memory bench-query check lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-19s %s\n", $$1, $$2}'
@@ -53,6 +53,9 @@ bench-rebuild: .venv/.dev $(PEER) ## the table rebuilt by us, Kafka Streams and 
 
 bench-append: .venv/.dev ## commands over HTTP, an import, single commands, beside `eventsourcing`; needs wrk
 	@$(BIN)/python -m benchmarks.append $(ARGS)
+
+bench-append-memory: .venv/.dev ## a gateway's memory while it takes a million commands; needs wrk
+	@$(BIN)/python -m benchmarks.append_memory $(ARGS)
 
 bench-query: .venv/.dev $(PEER) ## reads over HTTP by us, Kafka Streams and nginx, and reads of own writes; needs wrk
 	@$(BIN)/python -m benchmarks.query $(ARGS)
