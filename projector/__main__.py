@@ -2,7 +2,7 @@
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     type=click.Path(dir_okay=False, path_type=Path),
     help="Written when the table is recovered and followed.",
 )
-def projector(settings: "Settings", index: int, ready_file: Path | None) -> int:
+def projector(settings: "Settings", index: int, ready_file: Path | None) -> NoReturn:
     """Fold the event store into the inventory table.
 
     Ends with 65 when a restart won't help, with 69 when Kafka does not answer.
@@ -43,7 +43,7 @@ def projector(settings: "Settings", index: int, ready_file: Path | None) -> int:
     built = app.build(settings, index, lambda: identify(admin, settings))
     if settings.metrics_port:
         _tell_metrics(built, settings)
-    return worker.run(built, ready_file)
+    worker.leave(worker.run(built, ready_file))
 
 
 def _tell_metrics(app: "App", settings: "Settings") -> None:
