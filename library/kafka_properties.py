@@ -38,7 +38,8 @@ def one_node(data: Path, port: int, controller: int, durability: str) -> dict[st
         "transaction.state.log.num.partitions": 4,
         "share.coordinator.state.topic.replication.factor": 1,
         "share.coordinator.state.topic.min.isr": 1,
-        "group.initial.rebalance.delay.ms": 0,
+        # Workers that are started together share the partitions at once, instead of one after the other
+        "group.initial.rebalance.delay.ms": 100,
         # Else a killed reader keeps its partitions for 45 s
         "group.consumer.min.session.timeout.ms": 6000,
         "group.consumer.session.timeout.ms": 6000,
