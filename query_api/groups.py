@@ -27,7 +27,8 @@ class GroupLags:
     def lags(self) -> Lags:
         """Offsets of the event store after each group's place in it, by group and partition.
 
-        Groups that have no place in it are left out; all of them while Kafka does not answer.
+        Groups that have no place in it, or can't be asked for it, are left out; all of them while Kafka does
+        not answer.
         """
         with self._lock:
             if time.monotonic() - self._asked_at > KEPT:
@@ -52,9 +53,14 @@ class GroupLags:
         }
         lags: Lags = {}
         for name, future in asked.items():
+            try:
+                answer = future.result()
+            except KafkaException:
+                # Its coordinator is moving, or it was deleted since: the others can be told all the same
+                continue
             places = {
                 place.partition: place.offset
-                for place in future.result().topic_partitions or ()
+                for place in answer.topic_partitions or ()
                 if place.topic == self._source.events and place.offset >= 0
             }
             if places:
