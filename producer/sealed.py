@@ -51,7 +51,7 @@ class SealedMap:
     """
 
     def __init__(self, path: Path, *, create: bool) -> None:
-        self.root = b""
+        self.path, self.root = path, b""
         self._layers: list[_Layer] = []
         self._made, self._version = 0, -1
         self._prints: dict[int, bytes] = {}
@@ -83,12 +83,21 @@ class SealedMap:
         if self._version >= 0 and self._is_absent(key):
             return None
         while True:
-            value = self._find(key)
+            damage: Damaged | None = None
+            value: bytes | None = None
+            try:
+                value = self._find(key)
+            except Damaged as error:
+                # Perhaps only a layer that another process has taken into its own meanwhile
+                damage = error
             # Asked afterwards: so what was read is not from a change that was not noticed
             version = self._changes()
-            if version == self._version:
+            if version != self._version:
+                self._read_header(version)
+            elif damage is not None:
+                raise damage
+            else:
                 return value
-            self._read_header(version)
 
     def refresh(self) -> None:
         """Notice what others have put. Raises Damaged."""

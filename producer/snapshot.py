@@ -119,9 +119,11 @@ class Snapshot:
         saving.join()
         self._saving = None
         try:
-            if saving.saved is not None and self._map is None:
-                self._map = SealedMap(saving.saved, create=False)
-            if saving.saved is not None and self._map is not None:
+            if saving.saved is not None:
+                if self._map is None or self._map.path != saving.saved:
+                    # Another process has passed over the file that was loaded
+                    self._let_go()
+                    self._map = SealedMap(saving.saved, create=False)
                 self._map.learn(saving.learnt)
                 # Before ``state`` lets go of what the file has now
                 self._map.refresh()
@@ -216,6 +218,9 @@ class _Saving(threading.Thread):
                 root = layout.read_root(file.root)
                 if root.binding != self._binding or not self._loaded <= root.next <= self.place.next:
                     return False
+            elif self._loaded:
+                # A new file: ``overlay`` alone is not the whole state
+                return False
             file.put(layout.entries(self._overlay), layout.write_root(self._binding, self.place))
             file.commit()
         finally:

@@ -75,6 +75,15 @@ def test_the_newest_of_a_keys_values_counts_in_whatever_layer(tmp_path: Path):
         assert [file.get(b"%d" % n) for n in range(4)] == [b"old", b"newest", b"newer", b"old"]
 
 
+def test_a_layer_that_another_has_taken_in_is_no_damage(tmp_path: Path):
+    with opened(tmp_path / "map") as file, opened(tmp_path / "map") as reader:
+        put(file, {b"%d" % n: b"old" for n in range(1000)})
+        assert reader.get(b"1") == b"old"
+        put(file, {b"%d" % n: b"new" for n in range(2000)})
+        assert len(file._layers) == 1
+        assert [reader.get(b"%d" % n) for n in (1, 999, 1999)] == [b"new"] * 3
+
+
 def test_what_is_remembered_of_pages_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("producer.sealed.REMEMBERED", 10)
     with opened(tmp_path / "map") as file:

@@ -233,6 +233,35 @@ def test_one_that_went_further_still_may_be_saved_over(saved: Settings):
     check.close()
 
 
+def test_a_file_that_a_killed_process_has_only_begun_gets_no_part_of_a_state(saved: Settings):
+    writer = start(saved)
+    run(writer, BorrowBook(ISBN, "bob"), ReturnBook(ISBN, "bob"))
+    SealedMap(files(saved)[0].with_name("test-begun"), create=True).close()
+    begun = files(saved)[0].with_name(files(saved)[0].name.replace("-1.sqlite", "-2.sqlite"))
+    files(saved)[0].with_name("test-begun").rename(begun)
+    writer._snapshot.save(writer.state)
+    writer.close()
+    # Of the first command, which was saved before, the writer held nothing that it could have put there
+    all_is_right(saved)
+
+
+def test_a_save_into_anothers_file_is_followed_there(saved: Settings):
+    """One process has passed over the file that another still uses."""
+    one, another = start(saved), start(saved)
+    run(one, BorrowBook(ISBN, "bob"))
+    another._snapshot.discard()
+    another.state = None
+    run(another, ReturnBook(ISBN, "bob"))
+    another.close()
+    assert len(files(saved)) == 1
+    run(one, ReturnBook(ISBN, "ann"), BorrowBook(ISBN, "eve"))
+    one._snapshot.save(one.state)
+    assert one.state.unsaved == 0
+    assert refused(run(one, BorrowBook(ISBN, "eve"))[0]) == "already_borrowed"
+    assert accepted(one.execute([ONCE], 20)[0]).replayed
+    one.close()
+
+
 class FullDisk(SealedMap):
     """A map that SQLite gives no more room."""
 
