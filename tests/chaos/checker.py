@@ -185,9 +185,13 @@ class Checker:
         return call.first_called if call else 0
 
     def _answered(self, event: Logged) -> int:
-        """When somebody first knew for certain of an event."""
+        """When somebody first knew for certain of an event.
+
+        One that changed nothing at first, which is not remembered, may have an effect when it is repeated.
+        """
         call = self.calls.get(event.command_id)
-        return min((one.returned for one in call.ended("accepted")), default=NEVER) if call else NEVER
+        told = [one.returned for one in call.ended("accepted") if one.receipt["events"]] if call else []
+        return min(told, default=NEVER)
 
     def _check_order(self) -> None:
         """What was answered before another command was called stands before it in the partition."""
