@@ -13,7 +13,7 @@ from projector.batch import Batch
 IDENTITY_KEY = b"__identity__"
 """In RocksDB only: what the rows were made from. No ISBN can be it."""
 
-MEMORY = {"block_cache_size": 2 << 20, "write_buffer_size": 2 << 20, "max_write_buffer_number": 2}
+MEMORY = {"block_cache_size": 512 << 10, "write_buffer_size": 2 << 20, "max_write_buffer_number": 2}
 """Bytes for each partition. The rows of the titles at work are kept by the fold, so small caches do."""
 
 
