@@ -11,7 +11,7 @@ import click
 import msgspec
 from confluent_kafka.admin import AdminClient
 
-from benchmarks.append_load import load
+from benchmarks.append_load import TITLES_A_LOAD, load
 from benchmarks.append_peers import Commands, postgresql, postgresql_server, sqlite
 from benchmarks.append_programs import Import, OneShots, catalogue, imported, one_shots
 from benchmarks.query_fresh import gateway
@@ -30,7 +30,6 @@ PEER_CLIENTS = (1, 4, 16)
 DURABILITIES = ("disk", "os")
 WARM_UP = 10.0
 """Seconds that broker and gateway are used before anything counts: a virtual machine is slow at first."""
-TITLES_A_LOAD = 10_000_000
 IN_STORE = 100_000
 
 Result: TypeAlias = Commands | Import | OneShots

@@ -46,6 +46,8 @@ end
 MADE_BEFORE = 12_000
 """Requests for each second."""
 WINDOW_A_CLIENT = 16
+TITLES_A_LOAD = 10_000_000
+"""More than any load comes to, so that each has titles of its own."""
 
 
 def load(

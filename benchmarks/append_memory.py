@@ -8,7 +8,7 @@ import click
 from confluent_kafka.admin import AdminClient
 from msgspec import Struct
 
-from benchmarks.append_load import load
+from benchmarks.append_load import TITLES_A_LOAD, load
 from benchmarks.query_fresh import gateway
 from benchmarks.query_load import NoLoadGenerator, require_wrk
 from benchmarks.rebuild import RESULTS, broker
@@ -19,7 +19,6 @@ from schemas.topics import ensure_topics
 
 CLIENTS = 256
 SECONDS = 10.0
-TITLES_A_LOAD = 10_000_000
 
 
 class Memory(Struct, frozen=True):

@@ -80,7 +80,8 @@ class SealedMap:
 
         What others have put since the last ``refresh`` is noticed only when the file is read.
         """
-        if self._version >= 0 and self._is_absent(key):
+        # To read the file costs little, but hands Python's lock over
+        if self._version >= 0 and next(self._candidates(key), None) is None:
             return None
         while True:
             damage: Damaged | None = None
@@ -151,27 +152,22 @@ class SealedMap:
         """Let go of the file."""
         self._db.close()
 
-    def _is_absent(self, key: bytes) -> bool:
-        """Whether that is known without the file. To read it costs little, but hands Python's lock over."""
-        mark = crc32(key)
-        fingerprint = _fingerprint(mark)
-        for layer in self._layers:
-            prints = self._prints.get(_page_number(layer, mark))
-            if prints is None or fingerprint in prints:
-                return False
-        return True
-
-    def _find(self, key: bytes) -> bytes | None:
+    def _candidates(self, key: bytes) -> Iterator[int]:
+        """Pages that may have the key, the newest first, as far as that is known without the file."""
         mark = crc32(key)
         fingerprint = _fingerprint(mark)
         for layer in reversed(self._layers):
             number = _page_number(layer, mark)
             prints = self._prints.get(number)
             if prints is None or fingerprint in prints:
-                page = self._page(number)
-                if key in page:
-                    return page[key]
-                self._remember(number, page)
+                yield number
+
+    def _find(self, key: bytes) -> bytes | None:
+        for number in self._candidates(key):
+            page = self._page(number)
+            if key in page:
+                return page[key]
+            self._remember(number, page)
         return None
 
     def _remember(self, number: int, page: Mapping[bytes, bytes]) -> None:
