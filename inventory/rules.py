@@ -32,7 +32,7 @@ RULES_VERSION = 1
 """Raised with every change of Title or evolve: saved states of another version are not used."""
 
 
-class Title(Struct, frozen=True):
+class Title(Struct, frozen=True, gc=False):
     """What decisions about a title need. ``loans`` maps borrowers to due dates (ms)."""
 
     version: int = 0

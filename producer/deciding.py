@@ -58,16 +58,17 @@ class _Batch:
     def decide(self, one: Submitted) -> Outcome:
         command_id, isbn = one.command_id, one.command.isbn
         given = self.answers.get(command_id) or self.state.answers(command_id)
-        known = next((answer for answer in given if answer.isbn == isbn), None)
-        if known is not None:
-            if known.digest != one.digest:
+        earlier = next((answer for answer in given if answer.isbn == isbn), None)
+        if earlier is not None:
+            if earlier.digest != one.digest:
                 return Reused(command_id)
-            return Accepted(known.receipt(command_id, self.partition), command_id not in self.tried)
+            return Accepted(earlier.receipt(command_id, self.partition), command_id not in self.tried)
         title = self.titles.get(isbn)
         if title is None:
-            title, trouble = self.state.known(isbn)
-            if trouble := self.state.trouble or trouble:
+            known = self.state.known(isbn)
+            if trouble := self.state.trouble or known.trouble:
                 return Unwritable(trouble)
+            title = known.title
         decision = decide(title, one.command, self.at, self.due_at)
         if isinstance(decision, Rejection):
             self.proof = True

@@ -29,7 +29,7 @@ DOCUMENT = "/openapi.json"
 def run(settings: Settings) -> None:
     """Serve until SIGTERM; what was accepted is answered first. Raises schemas.serve.PortTaken."""
     # A command makes many short-lived objects and no cycles: to look for them often costs a tenth of its time
-    gc.set_threshold(50_000, 20, 100)
+    gc.set_threshold(5_000, 50, 100)
     metrics = Metrics()
     gateway = Gateway(settings, metrics.observe)
     metrics.gateway = gateway

@@ -10,21 +10,27 @@ each entry is written again as often as the map doubles.
 """
 
 import sqlite3
-import time
+import sys
+from array import array
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
 
 import msgspec
 
-LONGEST = 16
+from producer.gentle import MANY, Pause, never
+
+LONGEST = 64
 """Entries of a page, on average, at most."""
-YIELD_EVERY, YIELDED = 8, 0.0002
-"""Parts that are written in one go, and seconds between two goes."""
 REMEMBERED = 50_000
 """Pages of which it is remembered what may be on them: about 10 MB."""
+ROWS = 100
+"""Pages written at a time."""
+SMALL = 8
+"""Bits that a layer has at least which is read part by part: 16,000 entries."""
 
 
 class _Layer(NamedTuple):
@@ -35,8 +41,13 @@ class _Layer(NamedTuple):
     entries: int
 
 
+class _Page(NamedTuple):
+    entries: dict[bytes, bytes]
+    marks: list[int]
+
+
 _HEADER = msgspec.msgpack.Decoder(tuple[int, list[_Layer], bytes])
-_PAGE = msgspec.msgpack.Decoder(dict[bytes, bytes])
+_decode = msgspec.msgpack.Decoder(dict[bytes, bytes]).decode
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -125,13 +136,13 @@ class SealedMap:
         else:
             self._read_header(version)
 
-    def put(self, entries: Mapping[bytes, bytes], root: bytes) -> None:
+    def put(self, entries: Mapping[bytes, bytes], root: bytes, pause: Pause = never) -> None:
         """Add or replace entries, and replace the root, after ``begin``. Raises Damaged."""
         merged, most = list[_Layer](), len(entries)
         while self._layers and self._layers[-1].entries <= most:
             merged.insert(0, self._layers.pop())
             most += merged[0].entries
-        self._layers.append(self._new_layer(entries, merged, most))
+        self._layers.append(self._new_layer(entries, merged, most, pause))
         for layer in merged:
             self._db.execute("DELETE FROM pages WHERE number BETWEEN ? AND ?", _range(layer))
         self.root = root
@@ -167,13 +178,13 @@ class SealedMap:
             page = self._page(number)
             if key in page:
                 return page[key]
-            self._remember(number, page)
+            self._remember(number, map(crc32, page))
         return None
 
-    def _remember(self, number: int, page: Mapping[bytes, bytes]) -> None:
+    def _remember(self, number: int, marks: Iterable[int]) -> None:
         if len(self._prints) >= REMEMBERED:
             self._prints.clear()
-        self._prints[number] = b"".join(_fingerprint(crc32(key)) for key in page)
+        self._prints[number] = array("H", [mark & 0xFFFF for mark in marks]).tobytes()
 
     def _changes(self) -> int:
         """A number that is another one after another connection has written."""
@@ -188,47 +199,72 @@ class SealedMap:
         self._version = version
 
     def _page(self, number: int) -> dict[bytes, bytes]:
-        return _PAGE.decode(self._content(number))
+        return _decode(self._content(number))
+
+    def _entries(self, layers: Iterable[_Layer]) -> Iterator[tuple[bytes, bytes]]:
+        for layer in layers:
+            for content in self._contents(_numbers(layer, 0, 0)):
+                yield from _decode(content).items()
 
     def _content(self, number: int) -> bytes:
-        row = self._db.execute("SELECT content, seal FROM pages WHERE number = ?", (number,)).fetchone()
-        if row is None or not isinstance(row[0], bytes) or row[1] != _seal(number, row[0]):
-            raise Damaged(f"page {number} is not what it was")
-        return bytes(row[0])
+        (content,) = self._contents(range(number, number + 1))
+        return content
 
-    def _new_layer(self, entries: Mapping[bytes, bytes], merged: Sequence[_Layer], most: int) -> _Layer:
+    def _contents(self, numbers: range) -> list[bytes]:
+        found = self._db.execute(
+            "SELECT number, content, seal FROM pages WHERE number BETWEEN ? AND ? ORDER BY number",
+            (numbers[0], numbers[-1]),
+        ).fetchall()
+        if [number for number, _, _ in found] != list(numbers) or not all(map(_intact, found)):
+            raise Damaged(f"pages {numbers[0]} to {numbers[-1]} are not what they were")
+        return [content for _, content, _ in found]
+
+    def _new_layer(
+        self, entries: Mapping[bytes, bytes], merged: Sequence[_Layer], most: int, pause: Pause
+    ) -> _Layer:
         """Write ``entries`` and those of the ``merged`` layers, the newest last, as a layer of their own."""
         self._made += 1
         bits = max(0, (most - 1) // LONGEST).bit_length()
-        # Part by part, so that memory need not hold them all
-        parts = min([bits, *(layer.bits for layer in merged)])
+        # Part by part, so that memory need not hold them all; the newest are the smallest, and held whole
+        large = [layer for layer in merged if layer.bits >= SMALL]
+        parts = min([bits, *(layer.bits for layer in large)])
         fresh: defaultdict[int, dict[bytes, bytes]] = defaultdict(dict)
-        for key, value in entries.items():
+        newer = chain(self._entries(merged[len(large) :]), entries.items())
+        for number, (key, value) in enumerate(newer):
             fresh[crc32(key) >> (32 - parts)][key] = value
+            if number % MANY == 0:
+                pause()
         layer, count = _Layer(self._made, bits, 0), 0
+        written: list[tuple[int, bytes]] = []
         for part in range(1 << parts):
-            if part % YIELD_EVERY == 0:
-                # To who answers callers in another thread, and would else be kept waiting for Python's lock
-                time.sleep(YIELDED)
+            pause()
             held: dict[bytes, bytes] = {}
-            for older in merged:
-                for number in _numbers(older, part, parts):
-                    held |= self._page(number)
+            for older in large:
+                for content in self._contents(_numbers(older, part, parts)):
+                    held |= _decode(content)
             held |= fresh.pop(part, {})
             count += len(held)
-            pages: dict[int, dict[bytes, bytes]] = {n: {} for n in _numbers(layer, part, parts)}
+            pages = {number: _Page({}, []) for number in _numbers(layer, part, parts)}
             for key, value in held.items():
-                pages[_page_number(layer, crc32(key))][key] = value
+                mark = crc32(key)
+                page = pages[_page_number(layer, mark)]
+                page.entries[key] = value
+                page.marks.append(mark)
             for number, page in pages.items():
-                self._remember(number, page)
-            self._write((number, _encode(page)) for number, page in pages.items())
+                self._remember(number, page.marks)
+            written += [(number, _encode(page.entries)) for number, page in pages.items()]
+            if len(written) >= ROWS or part == (1 << parts) - 1:
+                self._write(written)
+                written.clear()
         return layer._replace(entries=count)
 
-    def _write(self, pages: Iterator[tuple[int, bytes]] | list[tuple[int, bytes]]) -> None:
-        self._db.executemany(
-            "INSERT OR REPLACE INTO pages VALUES (?, ?, ?)",
-            [(number, content, _seal(number, content)) for number, content in pages],
-        )
+    def _write(self, pages: Sequence[tuple[int, bytes]]) -> None:
+        for first in range(0, len(pages), ROWS):
+            some = pages[first : first + ROWS]
+            # In one statement: after each, Python's lock is waited for
+            rows = ", ".join(["(?, ?, ?)"] * len(some))
+            values = [value for at, content in some for value in (at, content, _seal(at, content))]
+            self._db.execute(f"INSERT OR REPLACE INTO pages VALUES {rows}", values)
 
 
 def _page_number(layer: _Layer, mark: int) -> int:
@@ -251,7 +287,12 @@ def _range(layer: _Layer) -> tuple[int, int]:
 
 def _fingerprint(mark: int) -> bytes:
     """Two bytes that tell most keys of a page apart: the last bits of the checksum."""
-    return (mark & 0xFFFF).to_bytes(2, "little")
+    return (mark & 0xFFFF).to_bytes(2, sys.byteorder)
+
+
+def _intact(row: tuple[int, object, object]) -> bool:
+    number, content, seal = row
+    return isinstance(content, bytes) and seal == _seal(number, content)
 
 
 def _seal(number: int, content: bytes) -> int:

@@ -18,6 +18,7 @@ from confluent_kafka.admin import AdminClient
 
 from inventory.rules import RULES_VERSION
 from producer import snapshot_format as layout
+from producer.gentle import Gentle
 from producer.lost import StateLost
 from producer.sealed import Damaged, SealedMap
 from producer.snapshot_files import NumberedFiles
@@ -116,7 +117,7 @@ class Snapshot:
         saving = self._saving
         if saving is None or (saving.is_alive() and not wait):
             return
-        saving.join()
+        saving.finish()
         self._saving = None
         try:
             if saving.saved is not None:
@@ -147,7 +148,7 @@ class Snapshot:
     def close(self) -> None:
         """Let go of the file; what is being saved is saved first."""
         if self._saving is not None:
-            self._saving.join()
+            self._saving.finish()
             self._saving = None
         self._let_go()
 
@@ -199,17 +200,25 @@ class _Saving(threading.Thread):
         self.saved: Path | None = None
         self.learnt: Mapping[int, bytes] = {}
         self.error: Exception | None = None
+        self._pause = Gentle()
+
+    def finish(self) -> None:
+        """Wait for its end, which then comes soon."""
+        self._pause.hurry = True
+        self.join()
 
     def run(self) -> None:
         """Save it, or note why that can't be done."""
         try:
             path = self._files.to_write()
-            with closing(SealedMap(path, create=True)) as file:
+            with self._pause.turn(), closing(SealedMap(path, create=True)) as file:
                 if self._put(file):
                     self.saved, self.learnt = path, file.learnt
                     self._files.remove_older(path)
         except (sqlite3.Error, OSError, Damaged) as error:
-            self.error = error
+            # Another process that saves at the moment is no failure
+            if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_BUSY:
+                self.error = error
 
     def _put(self, file: SealedMap) -> bool:
         file.begin()
@@ -221,7 +230,8 @@ class _Saving(threading.Thread):
             elif self._loaded:
                 # A new file: ``overlay`` alone is not the whole state
                 return False
-            file.put(layout.entries(self._overlay), layout.write_root(self._binding, self.place))
+            entries = layout.entries(self._overlay, self._pause)
+            file.put(entries, layout.write_root(self._binding, self.place), self._pause)
             file.commit()
         finally:
             file.rollback()

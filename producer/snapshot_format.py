@@ -7,6 +7,7 @@ from msgspec import Struct
 from msgspec.structs import astuple
 
 from inventory.rules import Title
+from producer.gentle import MANY, Pause, never
 from producer.outcomes import Appended
 from producer.state import Answer, Known, LastEvent, Overlay, Place
 
@@ -46,16 +47,19 @@ def place_of(root: Root) -> Place:
     return Place(root.next, LastEvent(*root.last) if root.last else None, root.time, root.trouble)
 
 
-def entries(overlay: Overlay) -> Mapping[bytes, bytes]:
+def entries(overlay: Overlay, pause: Pause = never) -> Mapping[bytes, bytes]:
     """The entries of titles and answers."""
-    found = {
-        title_key(isbn): _encode((astuple(title), trouble))
-        for isbn, (title, trouble) in overlay.titles.items()
-    }
-    for command_id, answers in overlay.answers.items():
+    found: dict[bytes, bytes] = {}
+    for number, (isbn, known) in enumerate(overlay.titles.items()):
+        found[title_key(isbn)] = _encode((astuple(known.title), known.trouble))
+        if number % MANY == 0:
+            pause()
+    for number, (command_id, answers) in enumerate(overlay.answers.items()):
         found[command_key(command_id)] = _encode(
             [(one.isbn, one.digest, [astuple(event) for event in one.events], one.offset) for one in answers]
         )
+        if number % MANY == 0:
+            pause()
     return found
 
 

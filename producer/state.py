@@ -15,7 +15,7 @@ from schemas.positions import Position
 from schemas.records import event_of
 
 
-class Known(NamedTuple):
+class Known(Struct, frozen=True, gc=False):
     """A title; ``trouble`` says why it can't be written, where it can't."""
 
     title: Title
@@ -170,8 +170,9 @@ class WriteState:
                 "of the partition can be decided on: upgrade, or run `library doctor`"
             )
             return
-        title, trouble = self.known(isbn)
-        if trouble or version <= title.version:
+        known = self.known(isbn)
+        title = known.title
+        if known.trouble or version <= title.version:
             return
         if version > title.version + 1:
             self._block(isbn, title, offset, f"version {version} follows {title.version}: events are missing")

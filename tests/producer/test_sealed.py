@@ -75,6 +75,22 @@ def test_the_newest_of_a_keys_values_counts_in_whatever_layer(tmp_path: Path):
         assert [file.get(b"%d" % n) for n in range(4)] == [b"old", b"newest", b"newer", b"old"]
 
 
+@pytest.mark.parametrize("small", [0, 3, 20])
+def test_layers_of_all_sizes_are_taken_in_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: int
+):
+    monkeypatch.setattr("producer.sealed.LONGEST", 2)
+    monkeypatch.setattr("producer.sealed.SMALL", small)
+    chance, held = Random(small), dict[bytes, bytes]()
+    with opened(tmp_path / "map") as file:
+        for number, count in enumerate((400, 100, 20, 3, 1, 1, 50, 900)):
+            more = {b"%d" % chance.randrange(1200): b"value %d" % number for _ in range(count)}
+            held |= more
+            put(file, more)
+            assert {key: file.get(key) for key in held} == held
+        assert len(file._layers) == 1
+
+
 def test_a_layer_that_another_has_taken_in_is_no_damage(tmp_path: Path):
     with opened(tmp_path / "map") as file, opened(tmp_path / "map") as reader:
         put(file, {b"%d" % n: b"old" for n in range(1000)})

@@ -117,6 +117,28 @@ def test_what_comes_while_it_is_being_saved_is_kept(store: Settings, monkeypatch
     assert refused(run(start(store), BORROW)[0]) == "already_borrowed"
 
 
+def test_while_another_process_saves_nothing_is_wrong(
+    store: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setattr("producer.writer.RESTING", 1)
+    writer = start(store)
+    run(writer, ADD)
+    writer.rest()
+    writer._snapshot.settle(writer.state, wait=True)
+    other = SealedMap(files(store)[0], create=False)
+    other.begin()
+    run(writer, BORROW)
+    writer.rest()
+    writer._snapshot.settle(writer.state, wait=True)
+    assert (set(writer.state.titles), loaded(store), caplog.messages) == ({ISBN}, 2, [])
+    other.rollback()
+    other.close()
+    writer.rest()
+    writer._snapshot.settle(writer.state, wait=True)
+    assert (writer.state.unsaved, loaded(store)) == (0, 4)
+    writer.close()
+
+
 @pytest.mark.parametrize(
     ("wrong", "part"), [("another-cluster", 0), ("another-topic", 1), ("another-rules-version", 2)]
 )

@@ -1,0 +1,55 @@
+"""Work that rests, waits for its turn, and hurries when somebody waits for it."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from producer import gentle
+from producer.gentle import REST, SPELL, Gentle
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+    """What the thread has worked, in its first place; then each rest that it took."""
+    times = [0.0]
+    monkeypatch.setattr(gentle.time, "thread_time", lambda: times[0])
+    monkeypatch.setattr(gentle.time, "sleep", times.append)
+    return times
+
+
+def test_a_spell_of_work_is_followed_by_a_longer_rest(clock: list[float]):
+    pause = Gentle()
+    for _ in range(30):
+        clock[0] += SPELL / 10
+        pause()
+    assert len(clock[1:]) == pytest.approx(3, abs=1)
+    assert all(rest == pytest.approx(SPELL * REST, rel=0.2) for rest in clock[1:])
+
+
+def test_who_is_waited_for_does_not_rest(clock: list[float]):
+    pause = Gentle()
+    pause.hurry = True
+    clock[0] = 20 * SPELL
+    pause()
+    assert clock[1:] == []
+
+
+def test_one_works_at_a_time_but_for_who_is_waited_for():
+    first, second = Gentle(), Gentle()
+    working = threading.Event()
+
+    def work() -> None:
+        with second.turn():
+            working.set()
+
+    with first.turn():
+        thread = threading.Thread(target=work)
+        thread.start()
+        assert not working.wait(3 * gentle.LOOK)
+        second.hurry = True
+        assert working.wait(10)
+        thread.join(10)
+        # Who hurried gives back no turn that was not its own
+        assert gentle._turn.locked()
+    assert not gentle._turn.locked()
