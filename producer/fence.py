@@ -104,7 +104,9 @@ class Fence:
 
     def breathe(self) -> None:
         """Wait until a transaction can begin without being turned away; see ``producer.breath``."""
-        time.sleep(self._breath.left(time.monotonic()))
+        if (left := self._breath.left(time.monotonic())) > 0:
+            # To sleep for no time would still hand Python's lock over
+            time.sleep(left)
 
     def deliver(self, records: Sequence[Record], deadline: Deadline) -> list[int]:
         """Begin a transaction with ``records``; the offsets at which the log has them. Raises Lost.

@@ -97,6 +97,29 @@ def test_what_arrives_during_a_commit_is_the_next_batch():
     assert writer.closed
 
 
+def test_after_a_batch_of_several_the_next_one_waits_for_more(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(lanes, "EACH", 0.5)
+    monkeypatch.setattr(lanes, "MOST", 0.5)
+    writer = Scripted()
+
+    async def work(lane: Lane) -> None:
+        await lane.submit(ids(1)[0])
+        await lane.submit(ids(1, 1)[0])
+        writer.gate.clear()
+        waiting = [lane.submit(one) for one in ids(1, 2)]
+        while lane.waiting:
+            await asyncio.sleep(0)
+        waiting += [lane.submit(one) for one in ids(2, 3)]
+        writer.gate.set()
+        await asyncio.gather(*waiting)
+        early = lane.submit(ids(1, 5)[0])
+        while lane.waiting:
+            await asyncio.sleep(0)
+        await asyncio.gather(early, lane.submit(ids(1, 6)[0]))
+
+    assert in_lane(work, writer) == [1, 1, 1, 2, 2]
+
+
 def test_a_batch_has_a_largest_size(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(lanes, "LARGEST_BATCH", 3)
     writer = Scripted()
