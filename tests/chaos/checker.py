@@ -78,10 +78,17 @@ class Checker:
     """Counts violations by kind, and keeps an example of each."""
 
     def __init__(
-        self, log: Iterable[Logged], calls: Mapping[str, Call], imported: Collection[str] = ()
+        self,
+        log: Iterable[Logged],
+        calls: Mapping[str, Call],
+        imported: Collection[str] = (),
+        intruded: Collection[tuple[int, int]] = (),
     ) -> None:
-        """``imported`` are titles that an importer has brought in, and nobody else touches."""
-        self.log, self.calls, self.imported = list(log), calls, imported
+        """``imported`` are titles that an importer has brought in, and nobody else touches.
+
+        ``intruded`` are times (ns) at which a foreign transaction had been open for longer than the writers'.
+        """
+        self.log, self.calls, self.imported, self.intruded = list(log), calls, imported, intruded
         self.violations: Counter[str] = Counter()
         self.examples: dict[str, Any] = {}
         self._events: dict[str, list[Logged]] = defaultdict(list)
@@ -152,8 +159,17 @@ class Checker:
                     self._bad("an event of a refused command", call.command, events)
                 if not self._held_during(call, one, one.code):
                     self._bad("a refusal that no state during the call explains", call.command, one)
+            elif one.what == "unwritable":
+                if not self._intruded_on(one):
+                    self._bad(
+                        "'unwritable', though no foreign transaction was open for long", call.command, one
+                    )
             elif one.what != "unknown":
                 self._bad(f"an answer that was not to come: {one.what}", call.command)
+
+    def _intruded_on(self, one: Return) -> bool:
+        overlaps = any(since < one.returned and one.called < until for since, until in self.intruded)
+        return overlaps and one.code.startswith("a transaction that is not the library's is open")
 
     def _check_accepted(self, call: Call, one: Return, events: list[Logged]) -> None:
         assert one.receipt is not None

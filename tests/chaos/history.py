@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from producer.outcomes import Accepted, Outcome, OutcomeUnknown, Refused
+from producer.outcomes import Accepted, Outcome, OutcomeUnknown, Refused, Unwritable
 
 NEVER = 1 << 62
 
@@ -62,6 +62,8 @@ class Recorder:
                 line |= {"what": "refused", "code": rejection.code}
             case OutcomeUnknown():
                 line |= {"what": "unknown"}
+            case Unwritable(reason):
+                line |= {"what": "unwritable", "code": reason}
             case other:
                 line |= {"what": type(other).__name__}
         self._line(line)

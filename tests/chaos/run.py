@@ -93,6 +93,8 @@ class Run:
         self.bound_to = binding(self.settings)
         self.intruder = foreign(self.settings, f"intruder-{self.settings.name}")
         self.intruding_until = 0.0
+        self.intruding_since = 0
+        self.intruded: list[tuple[int, int]] = []
         self.imported = [in_house(number) for number in range(plan.import_titles)]
 
     def live(self) -> Report:
@@ -219,7 +221,9 @@ class Run:
             if self.intruding_until and time.monotonic() > self.intruding_until:
                 self.intruding_until = 0.0
                 self.intruder.abort_transaction(5)
+                self._intruded()
             elif not self.intruding_until and self.random.random() < 0.1:
+                self.intruding_since = time.monotonic_ns()
                 self.intruder.begin_transaction()
                 partition = self.random.randrange(self.plan.partitions)
                 self.intruder.produce(events_topic(self.settings), b"", b"intruder", partition)
@@ -229,6 +233,14 @@ class Run:
         except KafkaException:
             self.intruding_until = 0.0
             self.intruder = foreign(self.settings, f"intruder-{self.settings.name}")
+            self._intruded()
+
+    def _intruded(self) -> None:
+        """Note from when to when a foreign transaction kept writers waiting for longer than they wait."""
+        since = self.intruding_since + int(self.plan.transaction_timeout * 1e9)
+        if since < (until := time.monotonic_ns()):
+            self.done_to["of them long ones"] += 1
+            self.intruded.append((since, until))
 
     def _kill_broker(self) -> None:
         self.kafka.kill()
@@ -240,6 +252,7 @@ class Run:
         self._thaw(all_of_them=True)
         if self.intruding_until:
             self.intruder.abort_transaction(10)
+            self._intruded()
         limit = time.monotonic() + ENDING
         for name, process in self.processes.items():
             if name not in ("gateway", "import"):
@@ -266,7 +279,7 @@ class Run:
             for message in log_of(self.settings, partition)
         ]
         calls = read(self.folder.glob("*.jsonl"))
-        checker = Checker(log, calls, self.imported)
+        checker = Checker(log, calls, self.imported, self.intruded)
         violations = checker.check()
         outcomes = Counter(one.what for call in calls.values() for one in call.returns)
         return Report(
