@@ -17,6 +17,8 @@ FETCH_WAIT_MS = 100
 """How long the broker may hold a fetch that has nothing to answer; Faust's own 1,500 is hard-coded."""
 FETCH_BYTES = 12 << 20
 """Bytes in one answer, of all partitions together: what a rebuild holds in memory, about three times."""
+FIRST_BYTES = 64 << 10
+"""Bytes in one answer before anything is wanted."""
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
@@ -29,7 +31,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         # aiokafka reads these when it starts; Faust has no settings for them
         consumer._isolation_level = "read_committed"
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS
-        consumer._fetch_max_bytes = FETCH_BYTES
+        # Until Faust has said where recovery begins aiokafka reads the changelog's first records, for nothing
+        consumer._fetch_max_bytes = FIRST_BYTES
         return consumer
 
     async def on_thread_stop(self) -> None:
@@ -46,6 +49,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         max_records: int | None = None,
     ) -> dict[TP, Batch]:
         fetcher: Fetcher = consumer._fetcher
+        fetcher._fetch_max_bytes = FETCH_BYTES
         end = time.monotonic() + (timeout or 0)
         with fetcher._subscriptions.fetch_context():
             while self.consumer.flow_active:

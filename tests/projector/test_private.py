@@ -90,7 +90,7 @@ READ: list[tuple[type, str]] = [
         AIOKafkaConsumer,
         "_isolation_level _fetch_max_wait_ms _fetch_max_bytes _closed _fetcher _coordinator _subscription",
     ),
-    (Fetcher, "_subscriptions _records _closed"),
+    (Fetcher, "_subscriptions _records _closed _fetch_max_bytes"),
     (FetchResult, "_partition_records"),
     (TopicPartitionState, "_position"),
     (GroupCoordinator, "_group_instance_id"),
@@ -117,6 +117,8 @@ def test_what_is_relied_on_in_their_code():
     assert "isolation_level=self._isolation_level" in start
     assert "fetch_max_wait_ms=self._fetch_max_wait_ms" in start
     assert "fetch_max_bytes=self._fetch_max_bytes" in start
+    # Read for each request, so that it can be set later
+    assert "self._fetch_max_bytes" in inspect.getsource(Fetcher._get_actions_per_node)
     # Looked up on the instance for each record
     assert "self._consumer_record(tp, record)" in inspect.getsource(PartitionRecords._unpack_records)
     # Nothing is awaited on the way to what was fetched
