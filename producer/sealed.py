@@ -25,8 +25,8 @@ from producer.gentle import MANY, Pause, never
 
 LONGEST = 64
 """Entries of a page, on average, at most."""
-REMEMBERED = 50_000
-"""Pages of which it is remembered what may be on them: about 10 MB."""
+REMEMBERED = 15_000
+"""Pages of which it is remembered what may be on them: a million entries, about 4 MB."""
 ROWS = 100
 """Pages written at a time."""
 SMALL = 8
