@@ -6,9 +6,9 @@ at a time, in short spells with long rests between them.
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 SPELL = 0.0005
 """Seconds of work."""
@@ -17,7 +17,9 @@ REST = 12
 LOOK = 0.05
 """Seconds between two looks whether somebody waits for the work."""
 MANY = 64
-"""Entries of some map that may be worked through between two chances to pause."""
+"""Items that may be worked through between two chances to pause."""
+
+T = TypeVar("T")
 
 _turn = threading.Lock()
 
@@ -31,6 +33,14 @@ class Pause(Protocol):
 
 def never() -> None:
     """Somebody waits for the work: no rest."""
+
+
+def paced(items: Iterable[T], pause: Pause) -> Iterator[T]:
+    """``items`` as they are, with a chance to pause at every MANYth."""
+    for number, item in enumerate(items):
+        if number % MANY == 0:
+            pause()
+        yield item
 
 
 class Gentle:

@@ -21,7 +21,7 @@ from zlib import crc32
 
 import msgspec
 
-from producer.gentle import MANY, Pause, never
+from producer.gentle import Pause, never, paced
 
 LONGEST = 64
 """Entries of a page, on average, at most."""
@@ -144,7 +144,8 @@ class SealedMap:
             most += merged[0].entries
         self._layers.append(self._new_layer(entries, merged, most, pause))
         for layer in merged:
-            self._db.execute("DELETE FROM pages WHERE number BETWEEN ? AND ?", _range(layer))
+            pages = _numbers(layer)
+            self._db.execute("DELETE FROM pages WHERE number BETWEEN ? AND ?", (pages[0], pages[-1]))
         self.root = root
         self._write([(0, _encode((self._made, self._layers, root)))])
 
@@ -175,7 +176,7 @@ class SealedMap:
 
     def _find(self, key: bytes) -> bytes | None:
         for number in self._candidates(key):
-            page = self._page(number)
+            page = _decode(self._content(number))
             if key in page:
                 return page[key]
             self._remember(number, map(crc32, page))
@@ -198,12 +199,9 @@ class SealedMap:
             raise Damaged(f"another program's file: {error}") from error
         self._version = version
 
-    def _page(self, number: int) -> dict[bytes, bytes]:
-        return _decode(self._content(number))
-
     def _entries(self, layers: Iterable[_Layer]) -> Iterator[tuple[bytes, bytes]]:
         for layer in layers:
-            for content in self._contents(_numbers(layer, 0, 0)):
+            for content in self._contents(_numbers(layer)):
                 yield from _decode(content).items()
 
     def _content(self, number: int) -> bytes:
@@ -230,10 +228,8 @@ class SealedMap:
         parts = min([bits, *(layer.bits for layer in large)])
         fresh: defaultdict[int, dict[bytes, bytes]] = defaultdict(dict)
         newer = chain(self._entries(merged[len(large) :]), entries.items())
-        for number, (key, value) in enumerate(newer):
+        for key, value in paced(newer, pause):
             fresh[crc32(key) >> (32 - parts)][key] = value
-            if number % MANY == 0:
-                pause()
         layer, count = _Layer(self._made, bits, 0), 0
         written: list[tuple[int, bytes]] = []
         for part in range(1 << parts):
@@ -253,9 +249,10 @@ class SealedMap:
             for number, page in pages.items():
                 self._remember(number, page.marks)
             written += [(number, _encode(page.entries)) for number, page in pages.items()]
-            if len(written) >= ROWS or part == (1 << parts) - 1:
+            if len(written) >= ROWS:
                 self._write(written)
                 written.clear()
+        self._write(written)
         return layer._replace(entries=count)
 
     def _write(self, pages: Sequence[tuple[int, bytes]]) -> None:
@@ -272,17 +269,11 @@ def _page_number(layer: _Layer, mark: int) -> int:
     return layer.number << 32 | mark >> (32 - layer.bits)
 
 
-def _numbers(layer: _Layer, part: int, parts: int) -> range:
-    """The layer's pages with part ``part`` of ``1 << parts`` parts of all keys."""
+def _numbers(layer: _Layer, part: int = 0, parts: int = 0) -> range:
+    """The layer's pages with part ``part`` of ``1 << parts`` parts of all keys, or with all keys."""
     more = layer.bits - parts
     first = layer.number << 32 | part << more
     return range(first, first + (1 << more))
-
-
-def _range(layer: _Layer) -> tuple[int, int]:
-    """The layer's first and last page."""
-    first = layer.number << 32
-    return first, first + (1 << layer.bits) - 1
 
 
 def _fingerprint(mark: int) -> bytes:

@@ -74,7 +74,7 @@ class Snapshot:
                 raise Damaged("nothing was ever saved in it")
             root = layout.read_root(self._map.root)
         except (sqlite3.Error, Damaged) as error:
-            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
+            if _is_busy(error):
                 self._let_go()
             else:
                 self._pass_over(str(error))
@@ -217,7 +217,7 @@ class _Saving(threading.Thread):
                     self._files.remove_older(path)
         except (sqlite3.Error, OSError, Damaged) as error:
             # Another process that saves at the moment is no failure
-            if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_BUSY:
+            if not _is_busy(error):
                 self.error = error
 
     def _put(self, file: SealedMap) -> bool:
@@ -236,3 +236,8 @@ class _Saving(threading.Thread):
         finally:
             file.rollback()
         return True
+
+
+def _is_busy(error: Exception) -> bool:
+    """Whether another process has kept the file to itself for longer than is waited for."""
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY

@@ -7,7 +7,7 @@ from msgspec import Struct
 from msgspec.structs import astuple
 
 from inventory.rules import Title
-from producer.gentle import MANY, Pause, never
+from producer.gentle import Pause, paced
 from producer.outcomes import Appended
 from producer.state import Answer, Known, LastEvent, Overlay, Place
 
@@ -47,19 +47,15 @@ def place_of(root: Root) -> Place:
     return Place(root.next, LastEvent(*root.last) if root.last else None, root.time, root.trouble)
 
 
-def entries(overlay: Overlay, pause: Pause = never) -> Mapping[bytes, bytes]:
+def entries(overlay: Overlay, pause: Pause) -> Mapping[bytes, bytes]:
     """The entries of titles and answers."""
     found: dict[bytes, bytes] = {}
-    for number, (isbn, known) in enumerate(overlay.titles.items()):
+    for isbn, known in paced(overlay.titles.items(), pause):
         found[title_key(isbn)] = _encode((astuple(known.title), known.trouble))
-        if number % MANY == 0:
-            pause()
-    for number, (command_id, answers) in enumerate(overlay.answers.items()):
+    for command_id, answers in paced(overlay.answers.items(), pause):
         found[command_key(command_id)] = _encode(
             [(one.isbn, one.digest, [astuple(event) for event in one.events], one.offset) for one in answers]
         )
-        if number % MANY == 0:
-            pause()
     return found
 
 
