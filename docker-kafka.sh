@@ -1,5 +1,5 @@
 #!/bin/bash
-# Starts the broker of docker-compose.yml; after a kill its controller runs alone first, as library/unclean.py
+# Starts the broker of docker-compose.yml; after a kill its controller runs alone first, as library/broker/after_kill.py
 # says why: else a transaction that was committed just before the kill can stay hidden for ever. With three
 # brokers another one leads meanwhile, and nothing of this is needed.
 data=/var/lib/kafka/data

@@ -20,10 +20,10 @@ from benchmarks.rebuild import RESULTS, broker
 from benchmarks.results import save, say, show
 from benchmarks.store import fill
 from benchmarks.workload import Happened, happenings
-from schemas.kafka import client_config
-from schemas.partitions import partition_of
-from schemas.settings import Settings
-from schemas.topics import ensure_topics
+from eventstore.partitions import partition_of
+from eventstore.topics import ensure_topics
+from foundation.kafka_clients import client_config
+from foundation.settings import Settings
 
 CLIENTS = (1, 16, 64, 256)
 PEER_CLIENTS = (1, 4, 16)

@@ -18,7 +18,7 @@ from msgspec import Struct
 from benchmarks.processes import python
 from benchmarks.results import say
 from benchmarks.waiting import until
-from library.ports import HOST, free_port
+from library.process.ports import HOST, free_port
 
 START = 1.5
 """Seconds that clients get to import what they need, before all begin at the same moment."""

@@ -14,8 +14,8 @@ from msgspec import Struct
 
 from benchmarks.processes import python
 from benchmarks.workload import happenings
+from foundation.settings import Settings
 from inventory.isbn import in_house
-from schemas.settings import Settings
 
 ONE_SHOTS = 20
 

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from eventstore.keys import parse_event_key
+from eventstore.topics import POSITION_KEY, events_topic
+from foundation.kafka_clients import reading_config
+from foundation.settings import Settings
 from inventory.fold import fold
-from library.places import Offsets
+from library.store.offsets import Offsets
 from schemas.codec import decode
-from schemas.kafka import reading_config
-from schemas.keys import parse_event_key
 from schemas.row import InventoryRow, TablePosition
-from schemas.settings import Settings
-from schemas.topics import POSITION_KEY, events_topic
 
 Rows = dict[str, InventoryRow]
 

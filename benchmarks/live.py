@@ -21,11 +21,11 @@ from benchmarks.progress import Group
 from benchmarks.store import Appender, record
 from benchmarks.waiting import until
 from benchmarks.workload import Happened
+from eventstore.partitions import partition_of
+from foundation.kafka_clients import reading_config
+from foundation.settings import Settings
 from schemas.codec import decode
-from schemas.kafka import reading_config
-from schemas.partitions import partition_of
 from schemas.row import InventoryRow
-from schemas.settings import Settings
 
 RATE = 50
 COMMANDS = 1_500

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import psutil
 
-from library.launch import dying_with_me
+from library.process.die_with_parent import dying_with_me
 
 LOOK_EVERY = 0.1
 MEGA = 1e6

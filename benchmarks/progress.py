@@ -2,10 +2,10 @@
 
 from confluent_kafka.admin import AdminClient
 
-from library.places import committed, end, settled_end
-from schemas.kafka import client_config
-from schemas.settings import Settings
-from schemas.topics import events_topic
+from eventstore.topics import events_topic
+from foundation.kafka_clients import client_config
+from foundation.settings import Settings
+from library.store.offsets import committed, end, settled_end
 
 
 class Group:

@@ -33,9 +33,9 @@ from benchmarks.rebuild import RESULTS, broker
 from benchmarks.results import save, say, show
 from benchmarks.store import fill
 from benchmarks.workload import happenings
-from schemas.kafka import client_config
-from schemas.settings import Settings
-from schemas.topics import ensure_topics
+from eventstore.topics import ensure_topics
+from foundation.kafka_clients import client_config
+from foundation.settings import Settings
 
 ASKED = 2_000
 """Titles that are asked for in turn, fewer than those whose answers our API keeps."""

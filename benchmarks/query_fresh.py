@@ -18,10 +18,10 @@ from benchmarks.processes import Processes, python
 from benchmarks.query_servers import Server
 from benchmarks.waiting import until
 from benchmarks.workload import happenings
+from foundation.settings import Settings
 from inventory.commands import AddBook, BorrowBook, Command, ReturnBook
-from library.children import is_ready
-from library.ports import HOST, free_port
-from schemas.settings import Settings
+from library.process.ports import HOST, free_port
+from library.system.members import is_ready
 
 RATE = 50
 COMMANDS = 1_500

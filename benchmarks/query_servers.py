@@ -15,11 +15,11 @@ from benchmarks.contestants import HEAP, JAR, ours
 from benchmarks.processes import Processes, python
 from benchmarks.progress import Group
 from benchmarks.waiting import until
-from library.children import is_ready
-from library.java import find_java
-from library.ports import HOST, free_port
-from schemas.settings import Settings
-from schemas.topics import events_topic
+from eventstore.topics import events_topic
+from foundation.settings import Settings
+from library.broker.java import find_java
+from library.process.ports import HOST, free_port
+from library.system.members import is_ready
 
 
 class Server:

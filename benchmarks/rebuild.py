@@ -22,11 +22,11 @@ from benchmarks.results import save, say, show
 from benchmarks.store import fill
 from benchmarks.waiting import until
 from benchmarks.workload import happenings
-from library.kafka import Kafka, Node
-from library.ports import free_port
-from schemas.kafka import client_config
-from schemas.settings import Settings
-from schemas.topics import ensure_topics
+from eventstore.topics import ensure_topics
+from foundation.kafka_clients import client_config
+from foundation.settings import Settings
+from library.broker.kafka import Kafka, Node
+from library.process.ports import free_port
 
 LIMIT = 600.0
 RESULTS = Path(__file__).parent / "results"

@@ -11,14 +11,14 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
 from benchmarks.workload import Happened, happenings
+from eventstore.headers import Headers, event_headers
+from eventstore.keys import event_key
+from eventstore.partitions import partition_of
+from eventstore.topics import ensure_topics, events_topic
+from foundation.kafka_clients import client_config
+from foundation.settings import Settings
 from inventory.commands import digest
 from schemas.codec import encode
-from schemas.headers import Headers, event_headers
-from schemas.kafka import client_config
-from schemas.keys import event_key
-from schemas.partitions import partition_of
-from schemas.settings import Settings
-from schemas.topics import ensure_topics, events_topic
 
 TRANSACTION = 500
 

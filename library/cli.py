@@ -2,28 +2,28 @@
 
 import click
 
+from foundation.cli.app import Late, run
 from producer import cli as producer
-from schemas.command_line import Late, run
 
 COMMANDS = {
-    "up": "library.system:up",
-    "down": "library.system:down",
-    "status": "library.system:status",
+    "up": "library.commands.system:up",
+    "down": "library.commands.system:down",
+    "status": "library.commands.system:status",
     **producer.COMMANDS,
-    "inventory": "library.queries:inventory",
-    "search": "library.queries:search",
-    "history": "library.queries:history",
-    "loans": "library.queries:loans",
-    "events": "library.events:events",
-    "logs": "library.logs:logs",
-    "replay": "library.replay:replay",
-    "verify": "library.verify:verify",
-    "held": "library.held:held",
-    "topics": "library.topics:topics",
-    "config": "library.config:config",
-    "doctor": "library.doctor:doctor",
-    "backup": "library.backup:backup",
-    "restore": "library.restore:restore",
+    "inventory": "library.commands.queries:inventory",
+    "search": "library.commands.queries:search",
+    "history": "library.commands.queries:history",
+    "loans": "library.commands.queries:loans",
+    "events": "library.commands.events:events",
+    "logs": "library.commands.logs:logs",
+    "replay": "library.commands.replay:replay",
+    "verify": "library.commands.verify:verify",
+    "held": "library.commands.held:held",
+    "topics": "library.commands.topics:topics",
+    "config": "library.commands.config:config",
+    "doctor": "library.commands.doctor:doctor",
+    "backup": "library.commands.backup:backup",
+    "restore": "library.commands.restore:restore",
 }
 """Where each command is, in the order that ``--help`` lists them."""
 

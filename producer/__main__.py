@@ -1,7 +1,7 @@
 """``python -m producer``."""
 
+from foundation.cli.app import run
 from producer.cli import program
-from schemas.command_line import run
 
 if __name__ == "__main__":
     run(program, "python -m producer")

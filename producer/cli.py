@@ -2,18 +2,18 @@
 
 import click
 
-from schemas.command_line import Late
+from foundation.cli.app import Late
 
 COMMANDS = {
-    "add": "producer.changing:add",
-    "borrow": "producer.changing:borrow",
-    "return": "producer.changing:return_",
-    "renew": "producer.changing:renew",
-    "remove": "producer.changing:remove",
-    "copies": "producer.changing:copies",
-    "correct": "producer.changing:correct",
-    "import": "producer.importing.command:import_",
-    "gateway": "producer.serving:gateway",
+    "add": "producer.commands.titles:add",
+    "borrow": "producer.commands.titles:borrow",
+    "return": "producer.commands.titles:return_",
+    "renew": "producer.commands.titles:renew",
+    "remove": "producer.commands.titles:remove",
+    "copies": "producer.commands.titles:copies",
+    "correct": "producer.commands.titles:correct",
+    "import": "producer.imports.command:import_",
+    "gateway": "producer.commands.gateway:gateway",
 }
 """Where each command is, in the order that ``--help`` lists them."""
 

@@ -12,13 +12,13 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from producer.http_answers import outcome as read_outcome
-from producer.outcomes import Outcome, OutcomeUnknown, Submitted
-from schemas.partitions import partition_of
-from schemas.settings import Settings
+from eventstore.partitions import partition_of
+from eventstore.state.outcomes import Outcome, OutcomeUnknown, Submitted
+from foundation.settings import Settings
+from producer.gateway.responses import outcome as read_outcome
 
 if TYPE_CHECKING:
-    from producer.fence import Fence
+    from eventstore.append.fence import Fence
 
 CONNECTING = 1.0
 """Seconds that the gateway has to accept a connection."""
@@ -77,7 +77,7 @@ def _by_gateway(settings: Settings, submitted: Submitted) -> Outcome:
 
 def _by_own_fence(settings: Settings, submitted: Submitted, seconds: float) -> Outcome:
     # Late: a command that the gateway takes needs no Kafka client
-    from producer.fence import Fence
+    from eventstore.append.fence import Fence
 
     partition = partition_of(submitted.command.isbn, settings.partitions)
     fence = Fence(settings, partition)
@@ -86,9 +86,9 @@ def _by_own_fence(settings: Settings, submitted: Submitted, seconds: float) -> O
     # Meanwhile
     from confluent_kafka import KafkaException
 
-    from producer.snapshot import Snapshot, binding
-    from producer.writer import Writer
-    from schemas.kafka import why
+    from eventstore.append.writer import Writer
+    from eventstore.state.snapshot import Snapshot, binding
+    from foundation.kafka_clients import why
 
     try:
         snapshot = Snapshot(settings, partition, binding(settings, min(seconds, 5.0)))
@@ -104,8 +104,8 @@ def _by_own_fence(settings: Settings, submitted: Submitted, seconds: float) -> O
 
 
 def _connect(fence: "Fence", seconds: float) -> None:
-    from producer.deadline import Deadline
-    from producer.lost import Lost
+    from eventstore.append.deadline import Deadline
+    from eventstore.errors import Lost
 
     # The writer will meet it again, and say so
     with suppress(Lost):

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from schemas import exits
-from schemas.command_line import Ending, run, with_settings
+from foundation.cli import exits
+from foundation.cli.app import Ending, run, with_settings
 
 if TYPE_CHECKING:
     from confluent_kafka.admin import AdminClient
 
+    from foundation.settings import Settings
     from projector.app import App
-    from schemas.settings import Settings
 
 
 @click.command()
@@ -29,15 +29,15 @@ def projector(settings: "Settings", index: int, ready_file: Path | None) -> NoRe
 
     Ends with 65 when a restart won't help, with 69 when Kafka does not answer.
     """
-    from schemas.logs import log_as
+    from foundation.logs import log_as
 
     if ready_file is not None:
         ready_file.unlink(missing_ok=True)
     log_as("projector", settings.log_level)
     admin = _checked(settings)
     # Late: Faust takes half a second to import
+    from eventstore.topics import identify
     from projector import app, worker
-    from schemas.topics import identify
 
     _quieten(settings)
     built = app.build(settings, index, lambda: identify(admin, settings))
@@ -62,8 +62,8 @@ def _checked(settings: "Settings") -> "AdminClient":
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 
-    from schemas.kafka import client_config, why
-    from schemas.topics import WrongTopic, check_topics
+    from eventstore.topics import WrongTopic, check_topics
+    from foundation.kafka_clients import client_config, why
 
     admin = AdminClient(client_config(settings))
     limit = time.monotonic() + settings.deadline

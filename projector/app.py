@@ -13,16 +13,16 @@ import faust
 from faust import stores, transport
 from faust.types import TP
 
-from projector.batch import Batch
-from projector.consumer import Consumer
+from eventstore.topics import TABLE, Identity, changelog_topic, events_topic, projector_group
+from foundation.settings import Settings
+from projector.batched_faust.batch import Batch
+from projector.batched_faust.consumer import Consumer
+from projector.batched_faust.store import MEMORY
+from projector.batched_faust.table import Table, Tables
 from projector.ending import exit_code
-from projector.folding import PartitionFold
+from projector.fold.batch_fold import PartitionFold
 from projector.metrics import Metrics
 from projector.security import broker_credentials
-from projector.store import MEMORY
-from projector.table import Table, Tables
-from schemas.settings import Settings
-from schemas.topics import TABLE, Identity, changelog_topic, events_topic, projector_group
 
 log = logging.getLogger(__name__)
 
@@ -69,8 +69,8 @@ def build(settings: Settings, index: int, identify: Callable[[], Identity]) -> A
 
     ``identify`` says what cluster and topics these are; it may block.
     """
-    transport.drivers.TRANSPORTS.aliases["kafka+batch"] = "projector.transport:Transport"
-    stores.STORES.aliases["rocksdb+batch"] = "projector.store:Store"
+    transport.drivers.TRANSPORTS.aliases["kafka+batch"] = "projector.batched_faust.transport:Transport"
+    stores.STORES.aliases["rocksdb+batch"] = "projector.batched_faust.store:Store"
     app = App(
         projector_group(settings),
         broker=[f"kafka+batch://{server}" for server in settings.kafka.split(",")],

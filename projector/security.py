@@ -4,7 +4,7 @@ import ssl
 
 import faust
 
-from schemas.settings import Settings
+from foundation.settings import Settings
 
 
 def broker_credentials(settings: Settings) -> faust.SASLCredentials | faust.SSLCredentials | None:

@@ -12,8 +12,8 @@ from typing import NoReturn
 import faust
 import uvloop
 
+from foundation.cli import exits
 from projector.app import App, end_within
-from schemas import exits
 
 log = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 """``python -m query_api``."""
 
+from foundation.cli.app import run
 from query_api.cli import main
-from schemas.command_line import run
 
 if __name__ == "__main__":
     run(main, "python -m query_api")

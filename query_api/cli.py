@@ -5,9 +5,9 @@ from pathlib import Path
 
 import click
 
-from schemas import exits
-from schemas.command_line import Ending, with_settings
-from schemas.settings import Settings
+from foundation.cli import exits
+from foundation.cli.app import Ending, with_settings
+from foundation.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -16,17 +16,17 @@ log = logging.getLogger(__name__)
 @with_settings("kafka", "name", "partitions", "api", "data_dir", "host", "port", "log_level")
 def main(settings: Settings) -> None:
     """Serve the inventory over HTTP from a replica of the table, until SIGTERM."""
-    from query_api.app import create_app
-    from query_api.follow import Follower
-    from query_api.groups import GroupLags
-    from query_api.metrics import Metrics
-    from query_api.reading import Reading
-    from query_api.slots import NoSlot, slot
-    from query_api.source import Source
-    from query_api.waiting import Waiters
-    from schemas.http import Callers
-    from schemas.logs import log_as
-    from schemas.serve import PortTaken, serve
+    from foundation.http.callers import Callers
+    from foundation.http.server import PortTaken, serve
+    from foundation.logs import log_as
+    from query_api.following.follower import Follower
+    from query_api.following.source import Source
+    from query_api.following.waiters import Waiters
+    from query_api.http.app import create_app
+    from query_api.http.freshness import Reading
+    from query_api.http.group_lag import GroupLags
+    from query_api.http.metrics import Metrics
+    from query_api.replica.slots import NoSlot, slot
 
     log_as("api", settings.log_level)
     try:

@@ -4,11 +4,11 @@ from typing import Any, Protocol, cast
 
 from msgspec import Struct
 
+from eventstore.headers import COMMAND_ID, read_headers
+from eventstore.keys import BadKey, parse_event_key
+from eventstore.positions import Position
 from schemas.codec import Undecodable, decode
 from schemas.events import Event
-from schemas.headers import COMMAND_ID, read_headers
-from schemas.keys import BadKey, parse_event_key
-from schemas.positions import Position
 
 
 class Message(Protocol):

@@ -11,7 +11,7 @@ from typing import Self
 from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
 
-from library.kafka_properties import one_node
+from library.broker.properties import one_node
 
 IMAGE = os.environ.get("KAFKA_IMAGE", "apache/kafka:4.3.1")
 START = "until [ -f /tmp/advertised ]; do sleep 0.05; done; . /tmp/advertised; exec /etc/kafka/docker/run"

@@ -5,9 +5,9 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from library.kafka import program
-from library.kafka_properties import as_text
-from library.launch import dying_with_me
+from library.broker.kafka import program
+from library.broker.properties import as_text
+from library.process.die_with_parent import dying_with_me
 
 
 def format_storage(home: Path, settings: Mapping[str, object], *options: str) -> None:

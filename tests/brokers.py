@@ -12,10 +12,10 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from msgspec import Struct
 
-from library.kafka import Kafka, Node
-from library.ports import free_port
-from schemas.kafka import client_config
-from schemas.settings import Settings
+from foundation.kafka_clients import client_config
+from foundation.settings import Settings
+from library.broker.kafka import Kafka, Node
+from library.process.ports import free_port
 from tests.waiting import eventually
 
 CHOICE = "LIBRARY_TEST_BROKER"

@@ -2,7 +2,7 @@
 
 import random
 
-from library.ports import is_free
+from library.process.ports import is_free
 
 _RANGE = range(20_000, 32_000)
 """Linux gives none of these to outgoing connections, so one is still free when its service comes back."""

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from schemas.kafka import client_config, reading_config
-from schemas.settings import Settings
-from schemas.topics import events_topic
+from eventstore.topics import events_topic
+from foundation.kafka_clients import client_config, reading_config
+from foundation.settings import Settings
 from tests.brokers import CHOICE, chosen
 from tests.waiting import eventually
 

@@ -12,9 +12,9 @@ import time
 
 import faust
 
+from eventstore.keys import parse_event_key
 from inventory.fold import fold
 from schemas.codec import decode, encode
-from schemas.keys import parse_event_key
 from schemas.row import InventoryRow
 
 PARTITIONS = 8
@@ -33,7 +33,7 @@ app = faust.App(
     producer_max_batch_size=256 << 10,
 )
 source = app.topic(
-    os.environ.get("BENCHMARK_TOPIC", "library.events"),
+    os.environ.get("BENCHMARK_TOPIC", "library.commands.events"),
     key_type=bytes,
     value_type=bytes,
     key_serializer="raw",

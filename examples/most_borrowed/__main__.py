@@ -2,12 +2,12 @@
 
 import click
 
+from eventstore.reader import Away, Reader
 from examples.most_borrowed.counts import Counts
-from schemas.command_line import run, with_settings
+from foundation.cli.app import run, with_settings
+from foundation.cli.unreachable import unreachable
+from foundation.settings import Settings
 from schemas.events import BookBorrowed
-from schemas.reader import Away, Reader
-from schemas.settings import Settings
-from schemas.unreachable import unreachable
 
 
 @click.command()

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import click
 
+from eventstore.reader import Away, Reader
 from examples.overdue_notices.loans import Loans
-from schemas.command_line import run, with_settings
-from schemas.reader import Away, Reader
-from schemas.settings import Settings
-from schemas.unreachable import unreachable
+from foundation.cli.app import run, with_settings
+from foundation.cli.unreachable import unreachable
+from foundation.settings import Settings
 
 
 @click.command()

@@ -4,9 +4,9 @@ from benchmarks.expected import independent_fold
 from benchmarks.rebuild import Result, medians
 from benchmarks.store import fill
 from benchmarks.workload import happenings
+from foundation.settings import Settings
 from inventory.fold import fold
 from schemas.row import InventoryRow
-from schemas.settings import Settings
 
 
 def test_a_filled_store_folds_to_what_happened(settings: Settings):

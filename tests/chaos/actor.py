@@ -16,6 +16,11 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
+from eventstore.append.writer import Writer
+from eventstore.partitions import partition_of
+from eventstore.state.outcomes import Accepted, Outcome, OutcomeUnknown, Submitted, submit
+from eventstore.state.snapshot import Snapshot
+from foundation.settings import Settings
 from inventory.commands import (
     AddBook,
     AddCopies,
@@ -28,12 +33,7 @@ from inventory.commands import (
     WithdrawCopies,
     from_json,
 )
-from producer.http_answers import outcome as read_outcome
-from producer.outcomes import Accepted, Outcome, OutcomeUnknown, Submitted, submit
-from producer.snapshot import Snapshot
-from producer.writer import Writer
-from schemas.partitions import partition_of
-from schemas.settings import Settings
+from producer.gateway.responses import outcome as read_outcome
 from tests.chaos.history import Recorder, read
 from tests.chaos.hurried import hurry
 from tests.chaos.mutants import MUTANTS

@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from producer.outcomes import Accepted, Outcome, OutcomeUnknown, Refused, Unwritable
+from eventstore.state.outcomes import Accepted, Outcome, OutcomeUnknown, Refused, Unwritable
 
 NEVER = 1 << 62
 

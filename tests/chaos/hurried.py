@@ -5,9 +5,9 @@
 
 import sys
 
-from producer import catch_up, fence, writer
+from eventstore.append import catch_up, fence, writer
+from foundation.cli.app import run
 from producer.cli import program
-from schemas.command_line import run
 
 
 def hurry(seconds: float) -> None:

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 
 from confluent_kafka import Producer
 
-from producer.deadline import Deadline
-from producer.fence import Fence, Record
-from producer.lost import Lost
-from producer.state import Answer, WriteState
-from producer.writer import Writer
+from eventstore.append.deadline import Deadline
+from eventstore.append.fence import Fence, Record
+from eventstore.append.writer import Writer
+from eventstore.errors import Lost
+from eventstore.state.write_state import Answer, WriteState
 
 
 class NoFence(Writer):

@@ -20,14 +20,14 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from msgspec import Struct
 
+from eventstore.state.snapshot import binding
+from eventstore.topics import ensure_topics, events_topic
+from foundation.kafka_clients import client_config
+from foundation.settings import Settings
 from inventory.isbn import in_house
-from library.kafka import Kafka
-from library.launch import dying_with_me
-from library.ports import free_port
-from producer.snapshot import binding
-from schemas.kafka import client_config
-from schemas.settings import Settings
-from schemas.topics import ensure_topics, events_topic
+from library.broker.kafka import Kafka
+from library.process.die_with_parent import dying_with_me
+from library.process.ports import free_port
 from tests.chaos.actor import Role
 from tests.chaos.checker import Checker, logged
 from tests.chaos.history import read

@@ -7,11 +7,11 @@ out is caught in a second.
 from collections.abc import Callable
 from pathlib import Path
 
+from eventstore.append.writer import Writer
+from eventstore.state.outcomes import Submitted
+from eventstore.topics import events_topic
+from foundation.settings import Settings
 from inventory.commands import AddBook, BorrowBook, Command, ReturnBook
-from producer.outcomes import Submitted
-from producer.writer import Writer
-from schemas.settings import Settings
-from schemas.topics import events_topic
 from tests.chaos.checker import Checker, logged
 from tests.chaos.history import Recorder, read
 from tests.producer.writing import ISBN, command, foreign, log_of

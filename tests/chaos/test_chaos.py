@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from producer.writer import Writer
-from schemas.settings import Settings
+from eventstore.append.writer import Writer
+from foundation.settings import Settings
 from tests.brokers import embedded
 from tests.chaos.mutants import MUTANTS
 from tests.chaos.run import Plan, Run
@@ -16,7 +16,7 @@ from tests.chaos.scenario import play
 @pytest.fixture
 def store(new_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch) -> Settings:
     """A system with one partition, where a doubt about the log's end does not last long."""
-    monkeypatch.setattr("producer.catch_up.TRANSACTION_TIMEOUT", 2.0)
+    monkeypatch.setattr("eventstore.append.catch_up.TRANSACTION_TIMEOUT", 2.0)
     return new_settings(partitions=1)
 
 

@@ -6,12 +6,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from inventory.rules import Rejection
-from library.cli import library
-from producer import numbering
-from producer.answering import Asked, told
-from producer.changing import add
-from producer.outcomes import (
+from eventstore.state.outcomes import (
     Accepted,
     Appended,
     Outcome,
@@ -22,9 +17,14 @@ from producer.outcomes import (
     Submitted,
     Unwritable,
 )
-from schemas import exits
-from schemas.command_line import Ending
-from schemas.settings import Settings
+from foundation.cli import exits
+from foundation.cli.app import Ending
+from foundation.settings import Settings
+from inventory.rules import Rejection
+from library.cli import library
+from producer.commands import in_house
+from producer.commands.submission import Asked, told
+from producer.commands.titles import add
 
 ISBN = "978-1593275846"
 NOWHERE = {"LIBRARY_KAFKA": "127.0.0.1:1", "LIBRARY_GATEWAY": "http://127.0.0.1:1"}
@@ -131,8 +131,8 @@ def test_an_in_house_number_comes_from_the_command_id(submitted: list[Submitted]
 
 
 def test_an_in_house_number_that_another_title_has_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    taken = {numbering.number_of("mine", 0): Refused(Rejection("already_added", "taken"))}
-    taken[numbering.number_of("mine", 1)] = Accepted(Receipt("mine", "", (), "3:17"))  # type: ignore[assignment]
+    taken = {in_house.number_of("mine", 0): Refused(Rejection("already_added", "taken"))}
+    taken[in_house.number_of("mine", 1)] = Accepted(Receipt("mine", "", (), "3:17"))  # type: ignore[assignment]
 
     def execute(settings: Settings, given: Submitted) -> Outcome:
         made = Accepted(Receipt("mine", given.command.isbn, (Appended("BookAdded", 1),), "3:18"))
@@ -140,7 +140,7 @@ def test_an_in_house_number_that_another_title_has_is_passed_over(monkeypatch: p
 
     monkeypatch.setattr("producer.client.execute", execute)
     result = run("add", "--no-isbn", "Minutes", "--command-id", "mine")
-    assert numbering.number_of("mine", 2) in result.stdout
+    assert in_house.number_of("mine", 2) in result.stdout
 
 
 @pytest.mark.parametrize(

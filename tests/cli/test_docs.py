@@ -7,10 +7,10 @@ from pathlib import Path
 import click
 import pytest
 
+from foundation.cli import exits
+from foundation.cli.app import _FLAGS
+from foundation.settings import _NOT_SETTINGS, Settings
 from library.cli import library
-from schemas import exits
-from schemas.command_line import _FLAGS
-from schemas.settings import _NOT_SETTINGS, Settings
 
 DOCS = Path(__file__).parents[2] / "docs"
 CLI = (DOCS / "cli.md").read_text("utf-8")

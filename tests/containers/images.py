@@ -8,7 +8,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from library import jars
+from library.broker import jars
 from tests.containers import debian
 from tests.containers.commands import Failed, NoContainers
 from tests.containers.engine import Engine

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from library.ports import HOST
+from library.process.ports import HOST
 from tests.containers.commands import Failed, run
 from tests.containers.engine import Engine
 from tests.containers.images import Images

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from stdnum import ean
 
-from schemas import exits
+from foundation.cli import exits
 from tests.containers.callers import Callers, is_done
 from tests.containers.engine import Engine
 from tests.containers.images import Images

@@ -4,10 +4,10 @@ import json
 from hashlib import sha256
 from typing import Any
 
+from eventstore.reader import Reader
+from foundation.settings import Settings
 from inventory.fold import fold
-from schemas.reader import Reader
 from schemas.row import InventoryRow
-from schemas.settings import Settings
 from tests.end_to_end.running import System
 
 

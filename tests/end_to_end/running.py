@@ -10,9 +10,9 @@ from typing import Any
 
 import psutil
 
-from producer.importing.run import log_ends
-from schemas.asking import Answer, Service
-from schemas.settings import Settings, load
+from foundation.http.client import Answer, Service
+from foundation.settings import Settings, load
+from producer.imports.run import log_ends
 from tests.lasting_ports import lasting_ports
 from tests.waiting import eventually
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from foundation.cli import exits
 from inventory.isbn import display
-from schemas import exits
 from tests.end_to_end.running import System
 
 ELIXIR, PROGRAMMING = "978-1593275846", "978-1680502992"

@@ -4,7 +4,7 @@ import json
 import signal
 from collections.abc import Callable
 
-from schemas import exits
+from foundation.cli import exits
 from tests.end_to_end.running import System
 
 

@@ -4,11 +4,11 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+from eventstore.state.outcomes import Accepted, Receipt, submit
+from foundation.cli import exits
+from foundation.http.client import NoAnswer
 from inventory.commands import AddBook, BorrowBook, Command, ReturnBook
 from producer.client import execute
-from producer.outcomes import Accepted, Receipt, submit
-from schemas import exits
-from schemas.asking import NoAnswer
 from tests.end_to_end.folding import assert_as_folded
 from tests.end_to_end.running import System
 from tests.waiting import eventually

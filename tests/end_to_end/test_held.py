@@ -6,10 +6,10 @@ import urllib.request
 from collections.abc import Callable
 from typing import Any
 
-from schemas import exits
+from eventstore.keys import event_key
+from foundation.cli import exits
 from schemas.codec import encode
 from schemas.events import BookBorrowed
-from schemas.keys import event_key
 from tests.end_to_end.folding import assert_as_folded
 from tests.end_to_end.running import System
 from tests.projector.events import EventStore

@@ -4,7 +4,7 @@ import signal
 import threading
 from collections.abc import Callable
 
-from schemas import exits
+from foundation.cli import exits
 from tests.end_to_end.folding import assert_as_folded, digest
 from tests.end_to_end.running import System
 from tests.end_to_end.test_faults import wait_until_shown, written

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from query_api.replica import FILE
-from schemas import exits
+from foundation.cli import exits
+from query_api.replica.replica import FILE
 from tests.end_to_end.running import System
 from tests.end_to_end.test_faults import wait_until_shown, written
 

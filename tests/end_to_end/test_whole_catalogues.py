@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas import exits
+from foundation.cli import exits
 from tests.end_to_end.running import System
 from tests.waiting import eventually
 

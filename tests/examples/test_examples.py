@@ -11,6 +11,7 @@ import pytest
 
 from examples.most_borrowed.counts import Counts
 from examples.overdue_notices.loans import Loans, Overdue
+from foundation.settings import Settings
 from schemas.events import (
     BookAdded,
     BookBorrowed,
@@ -21,7 +22,6 @@ from schemas.events import (
     LoanRenewed,
 )
 from schemas.records import Recorded
-from schemas.settings import Settings
 from tests.library.storing import store
 
 A, B = "9781593275846", "9781680502992"

@@ -4,11 +4,11 @@ import asyncio
 import sys
 from pathlib import Path
 
-from library.child import Program
-from library.children import Parts
-from library.runfile import owned
-from library.supervisor import Supervisor
-from schemas.settings import Settings
+from foundation.settings import Settings
+from library.process.child import Program
+from library.system.members import Parts
+from library.system.run_file import owned
+from library.system.supervisor import Supervisor
 
 LIVES = "import time; print('here', flush=True); time.sleep(600)"
 CRASHES = "import sys; print('Traceback …\\nValueError: the shelf is empty', file=sys.stderr); sys.exit(1)"

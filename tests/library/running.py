@@ -4,7 +4,7 @@ import click
 from click.testing import CliRunner
 from msgspec import Struct
 
-from schemas.settings import Settings
+from foundation.settings import Settings
 
 
 class Done(Struct):
@@ -16,7 +16,7 @@ class Done(Struct):
 
 
 def command(program: click.Command, settings: Settings, *arguments: str) -> Done:
-    """Run a command against the system of ``settings``, as ``schemas.command_line.run`` does."""
+    """Run a command against the system of ``settings``, as ``foundation.cli.app.run`` does."""
     names = ("kafka", "name", "partitions", "data_dir", "deadline", "api", "gateway")
     names += ("port", "kafka_port", "gateway_port")
     environment = {f"LIBRARY_{name.upper()}": str(getattr(settings, name)) for name in names}

@@ -4,14 +4,14 @@ from collections.abc import Iterable
 
 from confluent_kafka import Producer
 
+from eventstore.headers import event_headers
+from eventstore.keys import event_key
+from eventstore.partitions import partition_of
+from eventstore.topics import events_topic
+from foundation.kafka_clients import client_config
+from foundation.settings import Settings
 from schemas.codec import encode
 from schemas.events import BookAdded, BookRemoved, Event
-from schemas.headers import event_headers
-from schemas.kafka import client_config
-from schemas.keys import event_key
-from schemas.partitions import partition_of
-from schemas.settings import Settings
-from schemas.topics import events_topic
 
 BEGAN = 1_700_000_000_000
 

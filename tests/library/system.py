@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from library.runfile import Run, read_run
+from library.system.run_file import Run, read_run
 from tests.lasting_ports import lasting_ports
 from tests.waiting import eventually
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from library.archive import Digest, Header, NotWhole, Record, check, read, write
+from library.store.backup_file import Digest, Header, NotWhole, Record, check, read, write
 
 HEADER = Header(
     name="library", cluster="c", topic_id="t", written_at=datetime(2026, 5, 1, tzinfo=UTC), ends=[3, 0]

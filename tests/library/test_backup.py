@@ -6,17 +6,17 @@ import pytest
 from confluent_kafka.admin import AdminClient
 from msgspec.structs import replace
 
-from library import restore as restoring
-from library.archive import check
-from library.backup import backup
-from library.places import settled_end
-from library.records import records
-from library.restore import restore
+from eventstore.partitions import partition_of
+from eventstore.reader import Reader
+from eventstore.topics import events_topic
+from foundation.kafka_clients import client_config
+from library.commands import restore as restoring
+from library.commands.backup import backup
+from library.commands.restore import restore
+from library.store.backup_file import check
+from library.store.offsets import settled_end
+from library.store.ordered_records import records
 from schemas.events import BookAdded
-from schemas.kafka import client_config
-from schemas.partitions import partition_of
-from schemas.reader import Reader
-from schemas.topics import events_topic
 from tests.library.running import command
 from tests.library.storing import BEGAN, isbn, store, titles
 

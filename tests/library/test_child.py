@@ -2,7 +2,7 @@ import asyncio
 import os
 import signal
 
-from library.child import CannotStart, Child, Program, State
+from library.process.child import CannotStart, Child, Program, State
 from tests.library.little import BAD_DATA, CRASHES, STUBBORN, program
 from tests.waiting import until
 

@@ -8,12 +8,12 @@ import click
 import pytest
 from msgspec.structs import replace
 
+from eventstore.topics import events_topic
 from library.cli import COMMANDS, library
-from library.config import config
-from library.logs import logs
-from library.system import down, status
-from library.topics import topics
-from schemas.topics import events_topic
+from library.commands.config import config
+from library.commands.logs import logs
+from library.commands.system import down, status
+from library.commands.topics import topics
 from tests.library.running import command
 from tests.library.storing import store, titles
 

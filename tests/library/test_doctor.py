@@ -10,19 +10,19 @@ from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 from msgspec.structs import replace
 
-from library import checks
-from library.checks import Finding, Grade, examine
+from eventstore.partitions import partition_of
+from eventstore.topics import events_topic, projector_group
+from foundation.kafka_clients import client_config, reading_config
+from library.broker.java import NoJava
+from library.checks import doctor as checks
+from library.checks.doctor import Finding, Grade, examine
 from library.cli import library
-from library.doctor import doctor
-from library.groups import members
-from library.java import NoJava
-from library.places import settled_end
-from library.ports import free_port
-from library.runfile import Ran, Run, write_run
+from library.commands.doctor import doctor
+from library.process.ports import free_port
+from library.store.groups import members
+from library.store.offsets import settled_end
+from library.system.run_file import Ran, Run, write_run
 from schemas.events import BookAdded
-from schemas.kafka import client_config, reading_config
-from schemas.partitions import partition_of
-from schemas.topics import events_topic, projector_group
 from tests.library.running import command
 from tests.library.storing import BEGAN, isbn, store, titles
 from tests.waiting import eventually

@@ -4,8 +4,8 @@ from threading import Thread
 
 import pytest
 
-from library import jars
-from library.ports import free_port
+from library.broker import jars
+from library.process.ports import free_port
 
 GOOD = b"what the lock names"
 PATH = "/org/example/shelf/1.0/shelf-1.0.jar"

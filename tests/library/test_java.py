@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from library import java
-from library.java import NoJava, find_java, java_version
+from library.broker import java
+from library.broker.java import NoJava, find_java, java_version
 
 
 def pretend(folder: Path, version: str) -> Path:

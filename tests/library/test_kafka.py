@@ -7,13 +7,13 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
-from library.class_archive import keep_classes, with_classes
-from library.java import find_java
-from library.kafka import Kafka, KafkaFailed, Node, answers, cluster_id, prepare
-from library.ports import PortInUse, free_port
-from schemas.kafka import client_config, reading_config
-from schemas.settings import Settings
-from schemas.topics import changelog_topic, check_topics, ensure_topics, events_topic
+from eventstore.topics import changelog_topic, check_topics, ensure_topics, events_topic
+from foundation.kafka_clients import client_config, reading_config
+from foundation.settings import Settings
+from library.broker.class_archive import keep_classes, with_classes
+from library.broker.java import find_java
+from library.broker.kafka import Kafka, KafkaFailed, Node, answers, cluster_id, prepare
+from library.process.ports import PortInUse, free_port
 
 
 def test_the_fixtures_give_a_system_of_its_own(new_settings):

@@ -1,7 +1,7 @@
 import json
 
-from library import lines
-from library.lines import LineLog, said
+from library.process import log_file
+from library.process.log_file import LineLog, said
 
 
 def test_lines_come_whole_however_they_are_cut(tmp_path):
@@ -29,8 +29,8 @@ def test_the_last_error_is_the_last_line_that_tells_of_one(tmp_path):
 
 
 def test_a_log_is_rotated_by_size_and_old_ones_go(tmp_path, monkeypatch):
-    monkeypatch.setattr(lines, "BYTES", 1000)
-    monkeypatch.setattr(lines, "KEPT", 2)
+    monkeypatch.setattr(log_file, "BYTES", 1000)
+    monkeypatch.setattr(log_file, "KEPT", 2)
     log = LineLog(tmp_path / "api.log")
     for number in range(500):
         log.feed(f"line {number:03}\n".encode())
@@ -48,7 +48,7 @@ def test_a_line_without_end_does_not_fill_the_memory(tmp_path):
     log.close()
     written = (tmp_path / "api.log").read_text().splitlines()
     assert sum(map(len, written)) == 1_000_000
-    assert max(map(len, written)) == lines.LONGEST
+    assert max(map(len, written)) == log_file.LONGEST
 
 
 def test_what_was_said_last_is_told_without_its_surroundings(tmp_path):

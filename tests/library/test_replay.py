@@ -2,10 +2,10 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from library.places import at_time, beginning, committed, group_lag, settled_end
-from library.replay import replay
-from schemas.kafka import client_config, reading_config
-from schemas.topics import events_topic, projector_group
+from eventstore.topics import events_topic, projector_group
+from foundation.kafka_clients import client_config, reading_config
+from library.commands.replay import replay
+from library.store.offsets import at_time, beginning, committed, group_lag, settled_end
 from tests.library.running import command
 from tests.library.storing import BEGAN, store, titles
 from tests.waiting import eventually

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from library.child import CannotStart
-from library.control import NotRunning, Refused, connected
-from library.runfile import AlreadyRunning, Ran, Run, clean_up, lives, owned, ran, read_run, write_run
+from library.process.child import CannotStart
+from library.system.control import NotRunning, Refused, connected
+from library.system.run_file import AlreadyRunning, Ran, Run, clean_up, lives, owned, ran, read_run, write_run
 from tests.library.little import CRASHES, LIVES, little_system
 from tests.waiting import eventually, until
 

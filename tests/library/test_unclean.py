@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from library.kafka_properties import one_node
-from library.unclean import as_controller, session_ended, was_killed
+from library.broker.after_kill import as_controller, session_ended, was_killed
+from library.broker.properties import one_node
 
 REGISTERED = (
     b"Replayed initial RegisterBrokerRecord for broker 1: RegisterBrokerRecord(brokerId=1, fenced=true, x=0)"

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from library.runfile import lives
+from library.system.run_file import lives
 from tests.library.system import System
 from tests.waiting import eventually
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from library.verifying_api import Listing
+from library.checks.api_listing import Listing
 
 
 @pytest.mark.parametrize(

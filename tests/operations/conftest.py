@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from library.ports import free_port
+from library.process.ports import free_port
 from tests.library.system import System
 from tests.operations.kept import RELEASES, answers
 from tests.waiting import eventually

@@ -2,7 +2,7 @@
 
 import psutil
 
-from library.ports import HOST
+from library.process.ports import HOST
 from tests.operations.conftest import Opened
 
 

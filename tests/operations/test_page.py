@@ -9,7 +9,7 @@ import click
 from library.cli import library
 
 ROOT = Path(__file__).parents[2]
-SOURCES = ("projector/metrics.py", "producer/gateway_metrics.py", "query_api/metrics.py")
+SOURCES = ("projector/metrics.py", "producer/gateway/metrics.py", "query_api/http/metrics.py")
 SUFFIX = "_total"
 
 
@@ -26,7 +26,7 @@ def test_every_metric_is_on_the_page():
 
 
 def test_every_setting_on_the_page_exists():
-    from schemas.settings import Settings
+    from foundation.settings import Settings
 
     named = {name.lower() for name in re.findall(r"\bLIBRARY_([A-Z_]+)\b", page())}
     assert named <= set(Settings.__struct_fields__)

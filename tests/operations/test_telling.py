@@ -5,7 +5,7 @@ import urllib.request
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from library.ports import HOST
+from library.process.ports import HOST
 from tests.operations.conftest import Opened
 from tests.operations.kept import ISBNS
 

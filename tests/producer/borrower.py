@@ -4,10 +4,10 @@ import sys
 
 import msgspec
 
+from eventstore.append.writer import Writer
+from eventstore.state.outcomes import Accepted
+from foundation.settings import Settings
 from inventory.commands import BorrowBook
-from producer.outcomes import Accepted
-from producer.writer import Writer
-from schemas.settings import Settings
 from tests.producer.writing import ISBN, command
 
 

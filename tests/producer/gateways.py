@@ -13,11 +13,11 @@ from uuid import uuid4
 import httpx
 import msgspec
 
+from foundation.http.problem import PROBLEM_JSON
+from foundation.settings import PREFIX, Settings
 from inventory.commands import Command
-from library.launch import dying_with_me
-from library.ports import free_port
-from schemas.problem import PROBLEM_JSON
-from schemas.settings import PREFIX, Settings
+from library.process.die_with_parent import dying_with_me
+from library.process.ports import free_port
 from tests.waiting import eventually
 
 

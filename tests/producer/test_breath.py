@@ -1,6 +1,6 @@
 import pytest
 
-from producer.breath import LONGEST, RETRY, STEP, Breath
+from eventstore.append.pacing import LONGEST, RETRY, STEP, Breath
 
 
 def used(breath: Breath, needed: float, transactions: int, busy: float = 0.001) -> int:

@@ -10,11 +10,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from eventstore.state.outcomes import OutcomeUnknown, Refused, Reused, submit
+from foundation.settings import Settings
 from inventory.commands import AddBook, AddCopies, BorrowBook, ReturnBook
-from library.ports import free_port
+from library.process.ports import free_port
 from producer.client import execute
-from producer.outcomes import OutcomeUnknown, Refused, Reused, submit
-from schemas.settings import Settings
 from tests.producer.callers import Callers
 from tests.producer.gateways import GatewayProcess, gateway_of
 from tests.producer.writing import ADD, ISBN, OTHER, accepted, command, history, refused, types

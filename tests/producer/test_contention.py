@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 import msgspec
 import pytest
 
+from eventstore.append import catch_up
+from eventstore.append.writer import Writer
+from eventstore.state.outcomes import OutcomeUnknown, Unwritable
+from eventstore.topics import events_topic
+from foundation.settings import Settings
 from inventory.commands import AddBook, BorrowBook, ReturnBook
-from producer import catch_up
-from producer.outcomes import OutcomeUnknown, Unwritable
-from producer.writer import Writer
-from schemas.settings import Settings
-from schemas.topics import events_topic
 from tests.producer.writing import ADD, ISBN, OTHER, accepted, command, foreign, refused, run, types
 
 

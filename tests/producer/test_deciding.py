@@ -1,13 +1,13 @@
 """A batch on a state that is made up here: what is decided, and what the log would get."""
 
+from eventstore.append.batch import Decided, decide_batch
+from eventstore.headers import read_headers
+from eventstore.state.outcomes import Accepted, Appended, Receipt, Refused, Reused, Submitted, Unwritable
+from eventstore.state.write_state import Answer, Known, LastEvent, Place, WriteState
 from inventory.commands import AddBook, BorrowBook, RemoveBook, ReturnBook
 from inventory.rules import Title
-from producer.deciding import Decided, decide_batch
-from producer.outcomes import Accepted, Appended, Receipt, Refused, Reused, Submitted, Unwritable
-from producer.state import Answer, Known, LastEvent, Place, WriteState
 from schemas.codec import decode
 from schemas.events import BookAdded, BookBorrowed
-from schemas.headers import read_headers
 from tests.producer.writing import ADD, ISBN, OTHER, accepted, command, refused
 
 AT, DUE = 1_700_000_000_000, 1_701_000_000_000

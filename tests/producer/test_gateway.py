@@ -5,9 +5,9 @@ from uuid import uuid4
 
 import pytest
 
+from eventstore.positions import parse_positions
 from inventory import isbn as identifiers
 from inventory.commands import AddBook, AddCopies, BorrowBook, RemoveBook, ReturnBook
-from schemas.positions import parse_positions
 from schemas.records import recorded
 from tests.producer.gateways import GatewayProcess, problem
 from tests.producer.writing import log_of

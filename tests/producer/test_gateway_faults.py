@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import AdminClient
 
+from eventstore.topics import ensure_topics
+from foundation.kafka_clients import client_config
+from foundation.settings import Settings
 from inventory.commands import AddBook, AddCopies
-from schemas.kafka import client_config
 from schemas.records import Recorded, recorded
-from schemas.settings import Settings
-from schemas.topics import ensure_topics
 from tests.brokers import embedded
 from tests.producer.callers import Callers
 from tests.producer.gateways import GatewayProcess, gateway_of

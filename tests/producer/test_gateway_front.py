@@ -8,16 +8,24 @@ import httpx
 import msgspec
 import pytest
 
+from eventstore.state.outcomes import (
+    Accepted,
+    Appended,
+    Outcome,
+    OutcomeUnknown,
+    Receipt,
+    Submitted,
+    Unwritable,
+)
+from foundation.settings import Settings
 from inventory.commands import BorrowBook
-from producer import gateway as gateways
-from producer import http_intake
-from producer.gateway import Gateway
-from producer.gateway_app import create_app
-from producer.gateway_front import Front
-from producer.gateway_metrics import Metrics
-from producer.lanes import Full
-from producer.outcomes import Accepted, Appended, Outcome, OutcomeUnknown, Receipt, Submitted, Unwritable
-from schemas.settings import Settings
+from producer.gateway import gateway as gateways
+from producer.gateway import requests
+from producer.gateway.app import create_app
+from producer.gateway.fast_path import Front
+from producer.gateway.gateway import Gateway
+from producer.gateway.lanes import Full
+from producer.gateway.metrics import Metrics
 from tests.producer.writing import ISBN
 
 BODY = msgspec.json.encode(BorrowBook(ISBN, "ann"))
@@ -119,7 +127,7 @@ def test_readiness_names_what_is_wrong():
 
 
 def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(http_intake, "SLOWEST", 0.01)
+    monkeypatch.setattr(requests, "SLOWEST", 0.01)
     sent: list[dict[str, Any]] = []
 
     async def run() -> None:

@@ -5,16 +5,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from producer import gentle
-from producer.gentle import REST, SPELL, Gentle
+from eventstore.state import background
+from eventstore.state.background import REST, SPELL, Gentle
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
     """What the thread has worked, in its first place; then each rest that it took."""
     times = [0.0]
-    monkeypatch.setattr(gentle.time, "thread_time", lambda: times[0])
-    monkeypatch.setattr(gentle.time, "sleep", times.append)
+    monkeypatch.setattr(background.time, "thread_time", lambda: times[0])
+    monkeypatch.setattr(background.time, "sleep", times.append)
     return times
 
 
@@ -46,10 +46,10 @@ def test_one_works_at_a_time_but_for_who_is_waited_for():
     with first.turn():
         thread = threading.Thread(target=work)
         thread.start()
-        assert not working.wait(3 * gentle.LOOK)
+        assert not working.wait(3 * background.LOOK)
         second.hurry = True
         assert working.wait(10)
         thread.join(10)
         # Who hurried gives back no turn that was not its own
-        assert gentle._turn.locked()
-    assert not gentle._turn.locked()
+        assert background._turn.locked()
+    assert not background._turn.locked()

@@ -4,9 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inventory.rules import Rejection
-from producer.http_answers import FULL, RETRY, STOPPING, answer, location, outcome, problem_answer
-from producer.outcomes import (
+from eventstore.state.outcomes import (
     Accepted,
     Appended,
     Outcome,
@@ -16,7 +14,9 @@ from producer.outcomes import (
     Reused,
     Unwritable,
 )
-from schemas.problem import Problem
+from foundation.http.problem import Problem
+from inventory.rules import Rejection
+from producer.gateway.responses import FULL, RETRY, STOPPING, answer, location, outcome, problem_answer
 
 ISBN = "9781593275846"
 IDS = st.text(min_size=1).filter(str.isprintable)

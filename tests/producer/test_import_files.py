@@ -9,10 +9,10 @@ import pytest
 
 from inventory.commands import AddBook
 from inventory.texts import Malformed
-from producer.importing.columns import BadColumns, assignments, csv_columns, json_columns
-from producer.importing.files import BadFile, Unreadable, identity, open_catalogue, rows
-from producer.importing.isbns import repaired
-from producer.importing.rejects import write_rejects
+from producer.imports.columns import BadColumns, assignments, csv_columns, json_columns
+from producer.imports.files import BadFile, Unreadable, identity, open_catalogue, rows
+from producer.imports.isbns import repaired
+from producer.imports.rejects import write_rejects
 
 ISBN10, ISBN13 = "0439023483", "9780439023481"
 

@@ -12,16 +12,16 @@ import psutil
 import pytest
 from stdnum import ean
 
-from producer.importing import run as importing
-from producer.importing.appending import Counts, Stopped
-from producer.importing.columns import csv_columns
-from producer.importing.files import open_catalogue
-from producer.importing.run import append, log_ends, read_into
-from producer.importing.spool import Spool, all_refused
-from producer.importing.workers import Workers
-from schemas import exits
-from schemas.reader import Reader
-from schemas.settings import Settings
+from eventstore.reader import Reader
+from foundation.cli import exits
+from foundation.settings import Settings
+from producer.imports import run as importing
+from producer.imports.appending import Counts, Stopped
+from producer.imports.columns import csv_columns
+from producer.imports.files import open_catalogue
+from producer.imports.run import append, log_ends, read_into
+from producer.imports.spool import Spool, all_refused
+from producer.imports.workers import Workers
 from tests.waiting import eventually
 
 ROWS = 6_000
@@ -88,7 +88,7 @@ def test_a_killed_process_stops_the_import_and_the_next_completes_it(
     def kill_one(rows: int) -> None:
         for worker in me.children():
             # One that was killed at the last call may not have been waited for yet, and has no command line
-            if worker.status() != psutil.STATUS_ZOMBIE and "producer.importing.worker" in worker.cmdline():
+            if worker.status() != psutil.STATUS_ZOMBIE and "producer.imports.worker" in worker.cmdline():
                 worker.kill()
                 return
 
@@ -105,7 +105,7 @@ def test_a_killed_process_stops_the_import_and_the_next_completes_it(
 def test_workers_end_with_the_process_that_started_them() -> None:
     code = (
         "import os, signal, sys\n"
-        "from producer.importing.workers import Workers\n"
+        "from producer.imports.workers import Workers\n"
         "Workers(2)\n"
         "sys.stdin.readline()\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
@@ -120,7 +120,7 @@ def test_workers_end_with_the_process_that_started_them() -> None:
 
 def _running(pid: int) -> Iterator[psutil.Process]:
     for child in psutil.Process(pid).children():
-        if "producer.importing.worker" in child.cmdline():
+        if "producer.imports.worker" in child.cmdline():
             yield child
 
 

@@ -10,14 +10,14 @@ import msgspec
 import pytest
 from confluent_kafka.admin import AdminClient
 
+from eventstore.append.writer import Writer
+from eventstore.state.outcomes import OutcomeUnknown
+from eventstore.topics import ensure_topics
+from foundation.kafka_clients import client_config
+from foundation.settings import Settings
 from inventory.commands import BorrowBook, ReturnBook
-from library.kafka import Kafka
-from library.ports import free_port
-from producer.outcomes import OutcomeUnknown
-from producer.writer import Writer
-from schemas.kafka import client_config
-from schemas.settings import Settings
-from schemas.topics import ensure_topics
+from library.broker.kafka import Kafka
+from library.process.ports import free_port
 from tests.brokers import embedded
 from tests.producer.writing import ADD, ISBN, accepted, command, refused, run, types
 

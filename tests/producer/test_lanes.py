@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from eventstore.append.writer import Writer
+from eventstore.state.outcomes import Accepted, Outcome, OutcomeUnknown, Receipt, Submitted
 from inventory.commands import BorrowBook
-from producer import lanes
-from producer.lanes import Away, Full, Lane
-from producer.outcomes import Accepted, Outcome, OutcomeUnknown, Receipt, Submitted
-from producer.writer import Writer
+from producer.gateway import lanes
+from producer.gateway.lanes import Away, Full, Lane
 from tests.producer.writing import ISBN, command
 
 Task = Callable[[Lane], Any]

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import AdminClient
 
+from eventstore.append.writer import Writer
+from eventstore.topics import ensure_topics
+from foundation.kafka_clients import client_config
+from foundation.settings import Settings
 from inventory.commands import BorrowBook
-from library.kafka import Kafka, Node
-from library.ports import free_port
-from producer.writer import Writer
-from schemas.kafka import client_config
-from schemas.settings import Settings
-from schemas.topics import ensure_topics
+from library.broker.kafka import Kafka, Node
+from library.process.ports import free_port
 from tests.producer.disk import cut, flushed, traced
 from tests.producer.writing import ADD, ISBN, accepted, run, types
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from producer.sealed import Damaged, SealedMap
+from eventstore.state.checked_map import Damaged, SealedMap
 
 entries = st.dictionaries(st.binary(max_size=6), st.binary(max_size=40), max_size=12)
 
@@ -47,7 +47,7 @@ def test_it_holds_what_was_put_and_nothing_else(puts: list[dict[bytes, bytes]], 
 
 
 def test_it_grows_and_whoever_has_it_open_finds_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("producer.sealed.LONGEST", 2)
+    monkeypatch.setattr("eventstore.state.checked_map.LONGEST", 2)
     with opened(tmp_path / "map") as file, opened(tmp_path / "map") as reader:
         for first in range(0, 6000, 500):
             assert reader.root == b"" or reader.get(b"%d" % first) is None
@@ -79,8 +79,8 @@ def test_the_newest_of_a_keys_values_counts_in_whatever_layer(tmp_path: Path):
 def test_layers_of_all_sizes_are_taken_in_in_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: int
 ):
-    monkeypatch.setattr("producer.sealed.LONGEST", 2)
-    monkeypatch.setattr("producer.sealed.SMALL", small)
+    monkeypatch.setattr("eventstore.state.checked_map.LONGEST", 2)
+    monkeypatch.setattr("eventstore.state.checked_map.SMALL", small)
     chance, held = Random(small), dict[bytes, bytes]()
     with opened(tmp_path / "map") as file:
         for number, count in enumerate((400, 100, 20, 3, 1, 1, 50, 900)):
@@ -101,7 +101,7 @@ def test_a_layer_that_another_has_taken_in_is_no_damage(tmp_path: Path):
 
 
 def test_what_is_remembered_of_pages_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("producer.sealed.REMEMBERED", 10)
+    monkeypatch.setattr("eventstore.state.checked_map.REMEMBERED", 10)
     with opened(tmp_path / "map") as file:
         put(file, {b"%d" % n: b"" for n in range(3000)})
         assert all(file.get(b"absent %d" % n) is None for n in range(1000))

@@ -8,15 +8,15 @@ from random import Random
 import pytest
 from confluent_kafka.admin import AdminClient
 
+from eventstore.append.writer import Writer
+from eventstore.state.checked_map import SealedMap
+from eventstore.state.outcomes import Accepted
+from eventstore.state.snapshot import Snapshot, binding
+from eventstore.topics import ensure_topics, events_topic
+from foundation.kafka_clients import client_config
+from foundation.settings import Settings
 from inventory.commands import AddBook, BorrowBook, ReturnBook
 from inventory.rules import RULES_VERSION
-from producer.outcomes import Accepted
-from producer.sealed import SealedMap
-from producer.snapshot import Snapshot, binding
-from producer.writer import Writer
-from schemas.kafka import client_config
-from schemas.settings import Settings
-from schemas.topics import ensure_topics, events_topic
 from tests.producer.writing import ADD, ISBN, OTHER, accepted, command, log_of, refused, run
 from tests.waiting import eventually
 
@@ -35,7 +35,7 @@ def store(new_settings: Callable[..., Settings]) -> Settings:
 @pytest.fixture
 def saved(store: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """The same with ``ADD`` and a loan to ann in its log and in its snapshot; whatever is closed is saved."""
-    monkeypatch.setattr("producer.writer.CLOSING", 1)
+    monkeypatch.setattr("eventstore.append.writer.CLOSING", 1)
     writer = start(store)
     writer.execute([ONCE], 20)
     run(writer, BORROW)
@@ -87,7 +87,7 @@ def commands(settings: Settings) -> list[dict[str, str]]:
 
 
 def test_memory_is_let_go_when_it_is_saved(store: Settings, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("producer.writer.RESTING", 3)
+    monkeypatch.setattr("eventstore.append.writer.RESTING", 3)
     writer = start(store)
     run(writer, ADD, BORROW)
     writer.rest()
@@ -103,7 +103,7 @@ def test_memory_is_let_go_when_it_is_saved(store: Settings, monkeypatch: pytest.
 
 
 def test_what_comes_while_it_is_being_saved_is_kept(store: Settings, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("producer.writer.RESTING", 1)
+    monkeypatch.setattr("eventstore.append.writer.RESTING", 1)
     writer = start(store)
     run(writer, ADD)
     writer.rest()
@@ -120,7 +120,7 @@ def test_what_comes_while_it_is_being_saved_is_kept(store: Settings, monkeypatch
 def test_while_another_process_saves_nothing_is_wrong(
     store: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
-    monkeypatch.setattr("producer.writer.RESTING", 1)
+    monkeypatch.setattr("eventstore.append.writer.RESTING", 1)
     writer = start(store)
     run(writer, ADD)
     writer.rest()
@@ -174,7 +174,7 @@ def test_a_restored_log_with_the_same_ids_is_noticed(saved: Settings):
 def test_a_position_beyond_the_logs_end_is_noticed_when_it_lasts(
     saved: Settings, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("producer.catch_up.TRANSACTION_TIMEOUT", 0.3)
+    monkeypatch.setattr("eventstore.append.catch_up.TRANSACTION_TIMEOUT", 0.3)
     admin = AdminClient(client_config(saved))
     topic = events_topic(saved)
     bound = binding(saved)
@@ -297,7 +297,7 @@ def test_a_full_disk_leaves_what_was_saved_before(
 ):
     writer = start(saved)
     writer.execute([], 20)
-    monkeypatch.setattr("producer.snapshot.SealedMap", FullDisk)
+    monkeypatch.setattr("eventstore.state.snapshot.SealedMap", FullDisk)
     more = [AddBook(f"{n}", "A title that takes its place " * 30) for n in numbers(60)]
     assert all(isinstance(outcome, Accepted) for outcome in run(writer, *more))
     writer.close()

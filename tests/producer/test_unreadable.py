@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from eventstore.append.writer import Writer
+from eventstore.state.outcomes import Unwritable
+from eventstore.state.snapshot import Snapshot, binding
+from eventstore.topics import events_topic
+from foundation.settings import Settings
 from inventory.commands import AddBook, BorrowBook, ReturnBook
-from producer.outcomes import Unwritable
-from producer.snapshot import Snapshot, binding
-from producer.writer import Writer
 from schemas.codec import encode
 from schemas.events import BookReturned
-from schemas.settings import Settings
-from schemas.topics import events_topic
 from tests.producer.writing import ADD, ISBN, OTHER, accepted, command, foreign, log_of, run
 
 RETURNED = encode(BookReturned(ISBN, "ann", 1_700_000_000_000))

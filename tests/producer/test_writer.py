@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from eventstore.append.writer import Writer
+from eventstore.errors import Lost
+from eventstore.headers import read_headers
+from eventstore.state.outcomes import Accepted, Outcome, Reused
+from foundation.settings import Settings
 from inventory.commands import AddBook, BorrowBook, RemoveBook, ReturnBook
-from producer.lost import Lost
-from producer.outcomes import Accepted, Outcome, Reused
-from producer.writer import Writer
-from schemas.headers import read_headers
-from schemas.settings import Settings
 from tests.producer.writing import (
     ADD,
     ISBN,

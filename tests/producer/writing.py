@@ -5,13 +5,13 @@ from uuid import uuid4
 
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
+from eventstore.append.writer import Writer
+from eventstore.state.outcomes import Accepted, Outcome, Refused, Submitted, submit
+from eventstore.topics import events_topic
+from foundation.kafka_clients import client_config, reading_config
+from foundation.settings import Settings
 from inventory.commands import AddBook, Command, checked
-from producer.outcomes import Accepted, Outcome, Refused, Submitted, submit
-from producer.writer import Writer
-from schemas.kafka import client_config, reading_config
 from schemas.records import Recorded, recorded
-from schemas.settings import Settings
-from schemas.topics import events_topic
 
 ISBN, OTHER = "9781593275846", "9781680502992"
 ADD = AddBook(ISBN, "Elixir in Action", "Sasa Juric", 3)

@@ -18,11 +18,11 @@ from typing import TypeAlias
 import click
 from confluent_kafka.admin import AdminClient
 
-from library.kafka import Kafka, Node
-from library.ports import free_port
-from schemas.kafka import client_config
-from schemas.settings import Settings
-from schemas.topics import ensure_topics
+from eventstore.topics import ensure_topics
+from foundation.kafka_clients import client_config
+from foundation.settings import Settings
+from library.broker.kafka import Kafka, Node
+from library.process.ports import free_port
 from tests.projector.events import EventStore
 from tests.projector.exact import assert_exact, lag, until_lag
 from tests.projector.faulty import PLACES

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from schemas.settings import PREFIX, Settings
+from foundation.settings import PREFIX, Settings
 
 
 def library(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:

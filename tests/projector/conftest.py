@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from schemas.settings import Settings
+from foundation.settings import Settings
 from tests.projector.workers import Crew, crew_of
 
 

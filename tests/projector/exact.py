@@ -9,14 +9,14 @@ from confluent_kafka.admin import AdminClient
 from msgspec import Struct
 from rocksdict import AccessType, Options, Rdict
 
+from eventstore.keys import parse_event_key
+from eventstore.topics import POSITION_KEY, changelog_topic, events_topic, identify, projector_group
+from foundation.kafka_clients import client_config, reading_config
+from foundation.settings import Settings
 from inventory.projection import project
-from projector.store import IDENTITY_KEY, Store
+from projector.batched_faust.store import IDENTITY_KEY, Store
 from schemas.codec import decode
-from schemas.kafka import client_config, reading_config
-from schemas.keys import parse_event_key
 from schemas.row import InventoryRow, TablePosition
-from schemas.settings import Settings
-from schemas.topics import POSITION_KEY, changelog_topic, events_topic, identify, projector_group
 from tests.waiting import eventually
 
 Rows = dict[str, InventoryRow]

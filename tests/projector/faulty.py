@@ -16,8 +16,9 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
-from projector import __main__, app, changelog, fetching, store, table
-from schemas.command_line import run
+from foundation.cli.app import run
+from projector import __main__, app
+from projector.batched_faust import changelog, fetching, store, table
 
 PLACES: dict[str, tuple[type, str, bool]] = {
     "before-append": (changelog.Producer, "append", False),
@@ -112,12 +113,12 @@ def _hang() -> None:
 
 def _unknown(event: str) -> None:
     """As an older program, which has no schema of that event."""
-    from projector import wire
+    from projector.fold import wire_row
     from schemas import codec
 
     number = codec.newest(event).id
     del codec.schemas()[number]
-    del wire._STEPS[b"\0" + number.to_bytes(4, "big") + b"\x1a"]
+    del wire_row._STEPS[b"\0" + number.to_bytes(4, "big") + b"\x1a"]
 
 
 _STAYING = ExitStack()

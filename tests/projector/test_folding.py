@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from benchmarks.workload import happenings
+from eventstore.keys import event_key
 from inventory.fold import Gap
 from inventory.projection import project
-from projector import folding
-from projector.folding import PartitionFold
-from projector.wire import WireRow
+from projector.fold import batch_fold
+from projector.fold.batch_fold import PartitionFold
+from projector.fold.wire_row import WireRow
 from schemas.codec import decode, encode
 from schemas.events import (
     BookAdded,
@@ -24,7 +25,6 @@ from schemas.events import (
     DetailsCorrected,
     LoanRenewed,
 )
-from schemas.keys import event_key
 from schemas.row import InventoryRow, Loan
 
 ISBN = "9780000000002"
@@ -217,7 +217,7 @@ def test_it_equals_the_plain_fold(sequence, size):
 
 
 def test_it_equals_the_plain_fold_over_a_librarys_life(monkeypatch):
-    monkeypatch.setattr(folding, "KEPT", 20)
+    monkeypatch.setattr(batch_fold, "KEPT", 20)
     table: dict[bytes, bytes] = {}
     plain: dict[bytes, InventoryRow] = {}
     fold = PartitionFold(table.get)
@@ -236,7 +236,7 @@ def test_it_equals_the_plain_fold_over_a_librarys_life(monkeypatch):
 
 def test_nearly_all_events_take_the_quick_way(monkeypatch):
     plainly = []
-    monkeypatch.setattr(folding, "project", lambda *given: plainly.append(given) or project(*given))
+    monkeypatch.setattr(batch_fold, "project", lambda *given: plainly.append(given) or project(*given))
     fold = PartitionFold({}.get)
     for happened in islice(happenings(100, seed=3), 2000):
         fold.add([(0, event_key(happened.event.isbn, happened.version), encode(happened.event))])
@@ -287,7 +287,7 @@ def test_a_key_that_names_no_title_stops_the_batch_there(key):
 
 
 def test_the_quick_way_is_off_under_schemas_it_does_not_know(monkeypatch):
-    monkeypatch.setattr("projector.wire._knows_the_contract", lambda: False)
+    monkeypatch.setattr("projector.fold.wire_row._knows_the_contract", lambda: False)
     value = encode(BookAdded(ISBN, "t", "a", 10, NOW))
     assert WireRow.added(ISBN.encode(), value) is None
     assert WireRow.of(project(None, ISBN, 1, 0, value)) is None

@@ -3,11 +3,11 @@
 import pytest
 from msgspec.structs import replace
 
-from library.ports import free_port
+from eventstore.keys import event_key
+from eventstore.topics import events_topic
+from library.process.ports import free_port
 from schemas.codec import encode
 from schemas.events import BookAdded, BookBorrowed, BookReturned, CopiesAdded
-from schemas.keys import event_key
-from schemas.topics import events_topic
 from tests.projector.events import EventStore
 from tests.projector.exact import (
     assert_exact,

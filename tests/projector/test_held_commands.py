@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from eventstore.keys import event_key
 from schemas.codec import encode
 from schemas.events import BookAdded, BookBorrowed
-from schemas.keys import event_key
 from tests.projector.commands import library
 from tests.projector.events import EventStore
 from tests.projector.exact import assert_exact, until_caught_up

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from rocksdict import Options, Rdict
 
-from projector.store import IDENTITY_KEY, Store
+from eventstore.partitions import partition_of
+from eventstore.topics import POSITION_KEY, changelog_topic, events_topic, identify
+from projector.batched_faust.store import IDENTITY_KEY, Store
 from schemas.codec import encode
 from schemas.events import BookAdded, BookBorrowed, BookReturned
-from schemas.partitions import partition_of
 from schemas.row import TablePosition
-from schemas.topics import POSITION_KEY, changelog_topic, events_topic, identify
 from tests.projector.events import EventStore
 from tests.projector.exact import assert_exact, in_changelog, until_caught_up
 from tests.projector.topics import admin_of, delete_before, lose_changelog, reset_group, write_changelog

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import pytest
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
-from library.kafka import Kafka
-from library.places import end
-from schemas.kafka import client_config
-from schemas.settings import Settings
-from schemas.topics import changelog_topic, ensure_topics
+from eventstore.topics import changelog_topic, ensure_topics
+from foundation.kafka_clients import client_config
+from foundation.settings import Settings
+from library.broker.kafka import Kafka
+from library.store.offsets import end
 from tests.brokers import embedded
 from tests.projector.events import EventStore
 from tests.projector.exact import assert_exact, expected, in_changelog, read, until_caught_up

@@ -5,11 +5,11 @@ import urllib.request
 from msgspec.structs import replace
 from prometheus_client.parser import text_string_to_metric_families
 
+from eventstore.append.writer import Writer
+from eventstore.partitions import partition_of
+from eventstore.state.outcomes import submit
 from inventory.commands import AddBook, AddCopies
-from library.ports import HOST, free_port
-from producer.outcomes import submit
-from producer.writer import Writer
-from schemas.partitions import partition_of
+from library.process.ports import HOST, free_port
 from tests.waiting import eventually
 
 ISBN = "9781593275846"

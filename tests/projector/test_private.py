@@ -24,7 +24,8 @@ from faust.transport.drivers import aiokafka as driver
 from faust.worker import Worker
 from mode import Service
 
-from projector import app, changelog, consumer, fetching, store, table, worker
+from projector import app, worker
+from projector.batched_faust import changelog, consumer, fetching, store, table
 
 OURS: list[type] = [
     app.App,

@@ -6,7 +6,7 @@ import psutil
 import pytest
 from msgspec.structs import replace
 
-from schemas.settings import Settings
+from foundation.settings import Settings
 from tests.projector.events import EventStore
 from tests.projector.exact import until_caught_up
 from tests.projector.topics import reset_group

@@ -4,9 +4,9 @@ from collections import Counter
 
 import pytest
 
+from eventstore.topics import events_topic
 from schemas.events import BookAdded, BookBorrowed
 from schemas.records import recorded
-from schemas.topics import events_topic
 from tests.projector.events import EventStore
 from tests.projector.exact import assert_exact, in_changelog, lag, read, until_caught_up, until_lag
 from tests.projector.next_release import installed

@@ -6,8 +6,8 @@ import certifi
 import pytest
 from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth, server_list
 
+from foundation.settings import Settings
 from projector.app import build
-from schemas.settings import Settings
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])

@@ -6,14 +6,14 @@ from collections import Counter
 import pytest
 from msgspec.structs import replace
 
-from library.places import end
-from library.verifying import Behind, check
-from library.verifying_api import Listed, Told, listed, loan_item, title_item
+from eventstore.partitions import partition_of
+from eventstore.topics import events_topic, identify
+from library.checks.api_listing import Listed, Told, listed, loan_item, title_item
+from library.checks.comparison import Behind, check
+from library.store.offsets import end
 from schemas.codec import encode
 from schemas.events import BookAdded
-from schemas.partitions import partition_of
 from schemas.row import InventoryRow
-from schemas.topics import events_topic, identify
 from tests.projector.commands import library
 from tests.projector.events import EventStore
 from tests.projector.exact import expected, until_caught_up

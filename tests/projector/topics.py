@@ -5,9 +5,9 @@ import time
 from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
-from schemas.kafka import client_config
-from schemas.settings import Settings
-from schemas.topics import POSITION_KEY, changelog_topic, ensure_topics, events_topic, projector_group
+from eventstore.topics import POSITION_KEY, changelog_topic, ensure_topics, events_topic, projector_group
+from foundation.kafka_clients import client_config
+from foundation.settings import Settings
 from tests.projector.exact import read
 from tests.waiting import eventually
 

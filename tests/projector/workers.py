@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from schemas.settings import PREFIX, Settings
+from foundation.settings import PREFIX, Settings
 from tests.waiting import eventually
 
 

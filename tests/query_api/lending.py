@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from confluent_kafka.admin import AdminClient
 from stdnum import ean
 
+from eventstore.topics import identify
+from foundation.kafka_clients import client_config
+from foundation.settings import Settings
 from schemas.events import BookAdded, BookBorrowed, BookReturned, Event
-from schemas.kafka import client_config
-from schemas.settings import Settings
-from schemas.topics import identify
 from tests.query_api.process import Api
 from tests.query_api.standin import Standin
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 import msgspec
 
-from library.ports import free_port
-from schemas.settings import PREFIX, Settings
+from foundation.settings import PREFIX, Settings
+from library.process.ports import free_port
 from tests.waiting import eventually
 
 

@@ -4,17 +4,17 @@ from collections.abc import Iterable, Sequence
 
 from confluent_kafka import Producer
 
+from eventstore.headers import event_headers
+from eventstore.keys import event_key
+from eventstore.partitions import partition_of
+from eventstore.positions import Position
+from eventstore.topics import POSITION_KEY, Identity, changelog_topic, events_topic
+from foundation.kafka_clients import client_config
+from foundation.settings import Settings
 from inventory.projection import project
 from schemas.codec import encode
 from schemas.events import Event
-from schemas.headers import event_headers
-from schemas.kafka import client_config
-from schemas.keys import event_key
-from schemas.partitions import partition_of
-from schemas.positions import Position
 from schemas.row import InventoryRow, TablePosition
-from schemas.settings import Settings
-from schemas.topics import POSITION_KEY, Identity, changelog_topic, events_topic
 
 
 class Standin:

@@ -8,26 +8,26 @@ from typing import Any, cast
 
 import httpx
 
+from eventstore.partitions import partition_of
+from eventstore.topics import Identity
+from foundation.http.callers import Callers
+from foundation.settings import Settings
 from inventory.projection import project
-from query_api.app import create_app
-from query_api.follow import Follower
-from query_api.front import Front
-from query_api.groups import GroupLags
-from query_api.history import Stored, put_events
-from query_api.metrics import Metrics
-from query_api.progress import Progress
-from query_api.reading import Reading
-from query_api.replica import Replica, create_replica
-from query_api.rows import put_rows
-from query_api.source import Source
-from query_api.waiting import Waiters
+from query_api.following.follower import Follower
+from query_api.following.source import Source
+from query_api.following.waiters import Waiters
+from query_api.http.app import create_app
+from query_api.http.freshness import Reading
+from query_api.http.group_lag import GroupLags
+from query_api.http.metrics import Metrics
+from query_api.http.middleware import Front
+from query_api.replica.events import Stored, put_events
+from query_api.replica.progress import Progress
+from query_api.replica.replica import Replica, create_replica
+from query_api.replica.rows import put_rows
 from schemas.codec import encode
 from schemas.events import Event
-from schemas.http import Callers
-from schemas.partitions import partition_of
 from schemas.row import InventoryRow
-from schemas.settings import Settings
-from schemas.topics import Identity
 
 IDENTITY = Identity("cluster", "events", "changelog")
 PARTITIONS = 4
@@ -37,7 +37,7 @@ class NoKafka:
     """A source that answers for a store that ends where the replica does."""
 
     partitions = PARTITIONS
-    events, changelog = "library.events", "library-projector-inventory-changelog"
+    events, changelog = "library.commands.events", "library-projector-inventory-changelog"
 
     def __init__(self, stock: "Stock") -> None:
         self._stock = stock

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from schemas.settings import Settings
+from foundation.settings import Settings
 from tests.query_api.lending import ADDED, lend, running, standin
 from tests.query_api.process import Api
 from tests.waiting import eventually

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from library import queries
-from schemas import exits
+from foundation.cli import exits
+from library.commands import queries
 from schemas.events import BookAdded, BookBorrowed, BookRemoved
 from tests.query_api.lending import NUMBERS
 from tests.query_api.stocked import Stock

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from query_api import app
+from eventstore.topics import ensure_topics
+from foundation.kafka_clients import client_config
+from foundation.settings import Settings
+from query_api.http import app
 from schemas.events import BookAdded, BookBorrowed, BookRemoved
-from schemas.kafka import client_config
-from schemas.settings import Settings
-from schemas.topics import ensure_topics
 from tests.query_api.lending import running, standin
 from tests.query_api.process import Api
 from tests.query_api.stocked import Stock

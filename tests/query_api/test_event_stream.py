@@ -85,7 +85,7 @@ def stock(tmp_path: Path) -> Stock:
 
 
 def test_a_comment_tells_that_the_connection_lives(stock: Stock, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("query_api.changes.HEARTBEAT", 0.01)
+    monkeypatch.setattr("query_api.http.change_feed.HEARTBEAT", 0.01)
 
     async def listen() -> Listener:
         listener = Listener(stock, since="start")
@@ -107,7 +107,7 @@ def test_a_comment_tells_that_the_connection_lives(stock: Stock, monkeypatch: py
 
 
 def test_who_takes_nothing_is_let_go(stock: Stock, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("query_api.event_stream.STALLED", 0.01)
+    monkeypatch.setattr("query_api.http.event_stream.STALLED", 0.01)
 
     async def listen() -> None:
         async with stock.waiters.running():
@@ -120,7 +120,7 @@ def test_who_takes_nothing_is_let_go(stock: Stock, monkeypatch: pytest.MonkeyPat
 def test_who_falls_a_buffer_behind_is_let_go_and_goes_on_where_it_was(
     stock: Stock, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("query_api.changes.BUFFER", 20)
+    monkeypatch.setattr("query_api.http.change_feed.BUFFER", 20)
 
     async def listen() -> tuple[Listener, Listener]:
         async with stock.waiters.running():
@@ -147,7 +147,7 @@ def test_who_falls_a_buffer_behind_is_let_go_and_goes_on_where_it_was(
 
 def test_who_takes_little_but_takes_it_is_kept(stock: Stock, monkeypatch: pytest.MonkeyPatch):
     """However far behind: nothing is held for it in memory."""
-    monkeypatch.setattr("query_api.changes.BUFFER", 3)
+    monkeypatch.setattr("query_api.http.change_feed.BUFFER", 3)
     stock.put(*to_and_fro(100))
 
     async def listen() -> Listener:

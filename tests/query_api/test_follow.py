@@ -19,23 +19,23 @@ from confluent_kafka.admin import (
 )
 from msgspec.structs import replace
 
-from query_api.follow import Follower
-from query_api.intake import MOST_VERSIONS
-from query_api.numbers import numbers
-from query_api.progress import Progress
-from query_api.replica import FILE
-from query_api.source import Source
-from schemas.codec import decode
-from schemas.events import BookAdded, BookBorrowed, BookRemoved
-from schemas.kafka import client_config
-from schemas.partitions import partition_of
-from schemas.settings import Settings
-from schemas.topics import (
+from eventstore.partitions import partition_of
+from eventstore.topics import (
     changelog_topic,
     ensure_topics,
     events_topic,
     identify,
 )
+from foundation.kafka_clients import client_config
+from foundation.settings import Settings
+from query_api.following.follower import Follower
+from query_api.following.intake import MOST_VERSIONS
+from query_api.following.source import Source
+from query_api.http.totals import numbers
+from query_api.replica.progress import Progress
+from query_api.replica.replica import FILE
+from schemas.codec import decode
+from schemas.events import BookAdded, BookBorrowed, BookRemoved
 from tests.query_api.standin import Standin
 from tests.waiting import eventually
 
@@ -310,10 +310,10 @@ def test_no_space_left_is_not_the_end(one: Settings, monkeypatch: pytest.MonkeyP
             raise sqlite3.OperationalError("database or disk is full")
         real(*args)
 
-    from query_api import follow
+    from query_api.following import follower as module
 
-    real = follow.put_rows
-    monkeypatch.setattr(follow, "put_rows", put_rows)
+    real = module.put_rows
+    monkeypatch.setattr(module, "put_rows", put_rows)
     with following(one) as follower:
         eventually(lambda: ready(follower))
         full.set()

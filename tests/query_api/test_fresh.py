@@ -4,8 +4,8 @@ import threading
 
 import httpx
 
+from foundation.settings import Settings
 from inventory.commands import AddBook, BorrowBook, Command, ReturnBook
-from schemas.settings import Settings
 from tests.producer.gateways import gateway_of
 from tests.projector.workers import Worker
 from tests.query_api.lending import NUMBERS, running

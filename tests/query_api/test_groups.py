@@ -5,14 +5,14 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from query_api.groups import GroupLags
-from query_api.progress import Ends
-from query_api.source import Source
+from eventstore.partitions import partition_of
+from eventstore.topics import events_topic
+from foundation.kafka_clients import reading_config
+from foundation.settings import Settings
+from query_api.following.source import Source
+from query_api.http.group_lag import GroupLags
+from query_api.replica.progress import Ends
 from schemas.events import BookAdded, BookBorrowed
-from schemas.kafka import reading_config
-from schemas.partitions import partition_of
-from schemas.settings import Settings
-from schemas.topics import events_topic
 from tests.query_api.lending import AT, A, standin
 from tests.waiting import eventually
 

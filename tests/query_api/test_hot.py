@@ -29,9 +29,9 @@ def change(stock: Stock, isbn: str) -> Event:
 def test_a_kept_answer_is_the_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few: int, batches: int, kept: int
 ):
-    monkeypatch.setattr("query_api.replica._FEW", few)
-    monkeypatch.setattr("query_api.replica._BATCHES", batches)
-    monkeypatch.setattr("query_api.hot.MOST_KEPT", kept)
+    monkeypatch.setattr("query_api.replica.replica._FEW", few)
+    monkeypatch.setattr("query_api.replica.replica._BATCHES", batches)
+    monkeypatch.setattr("query_api.http.title_fast_path.MOST_KEPT", kept)
     chance = random.Random(few * batches * kept)
     stock = Stock(tmp_path)
     for _ in range(60):

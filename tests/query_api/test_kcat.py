@@ -6,10 +6,10 @@ import subprocess
 
 import pytest
 
+from eventstore.topics import events_topic
+from foundation.settings import Settings
 from schemas.codec import schemas
 from schemas.events import BookAdded
-from schemas.settings import Settings
-from schemas.topics import events_topic
 from tests.query_api.lending import AT, A, running, standin
 
 

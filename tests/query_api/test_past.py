@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inventory.fold import fold
-from query_api.answers import json_of, title_of
-from query_api.past import row_at, titles_at
-from query_api.titles import Filters
+from query_api.documents import json_of, title_of
+from query_api.queries.past import row_at, titles_at
+from query_api.queries.titles import Filters
 from schemas.events import BookAdded, BookBorrowed, BookReturned, Event
 from schemas.row import InventoryRow
 from tests.query_api.happenings import ISBNS, START, logs, names
@@ -33,8 +33,8 @@ def test_every_version_and_every_time(
 ):
     moment = START + after
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr("query_api.history.CHECKPOINT_EVERY", 3)
-        patch.setattr("query_api.past.SCAN", 2)
+        patch.setattr("query_api.replica.events.CHECKPOINT_EVERY", 3)
+        patch.setattr("query_api.queries.past.SCAN", 2)
         stock = Stock(Path(folder), events)
         db = stock.replica.reader()
         then: list[InventoryRow] = []

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from library.kafka import Kafka
+from eventstore.topics import ensure_topics
+from foundation.kafka_clients import client_config
+from foundation.settings import Settings
+from library.broker.kafka import Kafka
 from schemas.events import BookAdded, BookBorrowed
-from schemas.kafka import client_config
-from schemas.settings import Settings
-from schemas.topics import ensure_topics
 from tests.brokers import embedded
 from tests.query_api.lending import ADDED, AT, NUMBERS, A, lend, running, standin
 from tests.query_api.process import Api

@@ -1,6 +1,6 @@
 """When a replica may say that it has something."""
 
-from query_api.progress import Draft, Ends, Progress
+from query_api.replica.progress import Draft, Ends, Progress
 
 
 def read(progress: Progress, ends: Ends | None, **steps: int) -> Progress:

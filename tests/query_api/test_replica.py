@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from query_api.layout import INDEXES
-from query_api.progress import Progress
-from query_api.replica import FILE, Replica, Unusable, create_replica, open_replica
-from query_api.rows import put_rows
-from query_api.slots import slot
-from query_api.titles import body_of
+from query_api.queries.titles import body_of
+from query_api.replica.progress import Progress
+from query_api.replica.replica import FILE, Replica, Unusable, create_replica, open_replica
+from query_api.replica.rows import put_rows
+from query_api.replica.slots import slot
+from query_api.replica.tables import INDEXES
 from schemas.events import BookAdded, BookBorrowed
 from schemas.row import Held, InventoryRow, Loan
 from tests.query_api.happenings import ISBNS, START
@@ -108,7 +108,7 @@ def test_a_damaged_file_is_noticed(tmp_path: Path, size: int):
 
 def test_one_of_another_release_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     create_replica(tmp_path, IDENTITY, 1).close()
-    monkeypatch.setattr("query_api.replica.FORMAT", "another")
+    monkeypatch.setattr("query_api.replica.replica.FORMAT", "another")
     with pytest.raises(Unusable, match="release"):
         open_replica(tmp_path)
 
@@ -156,7 +156,7 @@ def test_the_same_event_twice_counts_once(tmp_path: Path):
         tmp_path, [BookAdded(ISBNS[0], "T", "A", 1, START), BookBorrowed(ISBNS[0], "ann", START, START)]
     )
     with stock.replica.batch(stock.replica.progress) as db:
-        from query_api.history import put_events
+        from query_api.replica.events import put_events
 
         put_events(db, [replace(stock.stored[0], offset=77)])
     assert stock.ask("/stats").json()["events"] == 2

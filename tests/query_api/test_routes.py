@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from inventory import isbn as identifiers
-from query_api.progress import Progress
+from query_api.replica.progress import Progress
 from schemas.events import BookAdded, BookBorrowed, BookRemoved
 from tests.query_api.stocked import PARTITIONS, Stock
 

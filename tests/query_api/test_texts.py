@@ -2,7 +2,7 @@
 
 import pytest
 
-from query_api.texts import folded, has_words, phrases
+from query_api.replica.search_text import folded, has_words, phrases
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from query_api.times import FIRST, LAST, BadTime, parse_time, rfc3339
+from schemas.times import FIRST, LAST, BadTime, parse_time, rfc3339
 
 
 @given(st.integers(FIRST, LAST))

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stdnum import ean
 
-from query_api.texts import folded, has_words
+from query_api.replica.search_text import folded, has_words
 from schemas.events import (
     BookAdded,
     BookBorrowed,
@@ -93,8 +93,8 @@ def test_the_index_finds_what_the_words_say(title: str, author: str, q: str):
     """The past is searched by ``has_words``, the present by the index."""
     import sqlite3
 
-    from query_api.layout import TABLES
-    from query_api.titles import match_expression
+    from query_api.queries.titles import match_expression
+    from query_api.replica.tables import TABLES
 
     db = sqlite3.connect(":memory:")
     db.executescript(TABLES)

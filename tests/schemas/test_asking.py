@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from schemas.asking import NoAnswer, Service
+from foundation.http.client import NoAnswer, Service
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 import pytest
 
-from schemas import exits
-from schemas.command_line import Ending, Late, run, with_settings
-from schemas.settings import Settings
+from foundation.cli import exits
+from foundation.cli.app import Ending, Late, run, with_settings
+from foundation.settings import Settings
 
 
 @click.group()
@@ -86,7 +86,7 @@ def test_a_terminal_that_lacks_a_letter_gets_its_number() -> None:
 
 
 def test_only_the_command_that_is_used_is_imported() -> None:
-    late = Late("late", commands_at={"there": "library.config:config", "not": "no.such:module"})
+    late = Late("late", commands_at={"there": "library.commands.config:config", "not": "no.such:module"})
     context = click.Context(late)
     assert late.list_commands(context) == ["there", "not"]
     assert isinstance(late.get_command(context, "there"), click.Group)

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eventstore.keys import BadKey, event_key, parse_event_key
+from eventstore.partitions import murmur2, partition_of
+from eventstore.positions import BadPosition, format_positions, parse_positions
 from schemas.codec import Undecodable, UnknownSchema, decode, encode, schemas
 from schemas.events import BookAdded
-from schemas.keys import BadKey, event_key, parse_event_key
-from schemas.partitions import murmur2, partition_of
-from schemas.positions import BadPosition, format_positions, parse_positions
 
 AVSC = Path(__file__).parents[2] / "schemas" / "avsc"
 RELEASED = Path(__file__).parent / "released"

@@ -5,9 +5,9 @@ from litestar import Litestar, get
 from litestar.params import FromQuery
 from litestar.testing import TestClient
 
-from schemas.http import Callers, problem_response
-from schemas.problem import PROBLEM_JSON, Problem
-from schemas.settings import Settings
+from foundation.http.callers import Callers, problem_response
+from foundation.http.problem import PROBLEM_JSON, Problem
+from foundation.settings import Settings
 
 CALLERS = Callers(Settings(api="http://books.example:8080", gateway="https://desk.example"))
 

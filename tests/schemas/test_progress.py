@@ -2,7 +2,7 @@ import io
 
 import pytest
 
-from schemas.progress import Progress, line_of
+from foundation.cli.progress import Progress, line_of
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ class Terminal(io.StringIO):
 def shown(stream: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> str:
     """What is shown of five steps, each of them a second long."""
     clock = iter(range(100))
-    monkeypatch.setattr("schemas.progress.time.monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr("foundation.cli.progress.time.monotonic", lambda: float(next(clock)))
     with Progress("reading", 5, "rows", stream) as progress:
         for done in range(1, 6):
             progress.show(done)

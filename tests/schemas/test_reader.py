@@ -6,14 +6,14 @@ from itertools import islice
 import pytest
 from confluent_kafka import Producer
 
+from eventstore.keys import event_key
+from eventstore.partitions import partition_of
+from eventstore.reader import Away, Reader, Start, Unreadable
+from eventstore.topics import events_topic
+from foundation.kafka_clients import client_config
+from foundation.settings import Settings
 from schemas.codec import encode
 from schemas.events import BookAdded, BookRemoved, Event
-from schemas.kafka import client_config
-from schemas.keys import event_key
-from schemas.partitions import partition_of
-from schemas.reader import Away, Reader, Start, Unreadable
-from schemas.settings import Settings
-from schemas.topics import events_topic
 
 A, B, C = "9781593275846", "9781680502992", "9780439023481"
 

@@ -2,7 +2,7 @@ import socket
 
 import pytest
 
-from schemas.serve import PortTaken, claim
+from foundation.http.server import PortTaken, claim
 
 
 def test_a_port_that_another_program_listens_on_is_not_shared() -> None:

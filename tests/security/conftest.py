@@ -15,9 +15,9 @@ from confluent_kafka.admin import (
 )
 from msgspec.structs import replace
 
-from schemas.kafka import client_config
-from schemas.settings import Settings
-from schemas.topics import ensure_topics
+from eventstore.topics import ensure_topics
+from foundation.kafka_clients import client_config
+from foundation.settings import Settings
 from tests.security.programs import library
 from tests.security.secured import as_user, secured
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from msgspec.structs import asdict
 
-from schemas.settings import Settings
+from foundation.settings import Settings
 
 
 def environment(settings: Settings) -> dict[str, str]:

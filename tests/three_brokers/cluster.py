@@ -10,10 +10,10 @@ from uuid import uuid4
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from library.kafka_properties import one_node
-from library.ports import HOST, is_free
-from schemas.kafka import client_config
-from schemas.settings import Settings
+from foundation.kafka_clients import client_config
+from foundation.settings import Settings
+from library.broker.properties import one_node
+from library.process.ports import HOST, is_free
 from tests.broker_process import format_storage, start_broker
 from tests.lasting_ports import lasting_ports
 from tests.three_brokers.quorum import active_controller

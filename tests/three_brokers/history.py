@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
+from eventstore.state.outcomes import Accepted, Outcome, Refused
 from inventory.commands import Command
 from inventory.rules import UNKNOWN, Rejection, Title, decide, evolve
-from producer.outcomes import Accepted, Outcome, Refused
 from schemas.records import Recorded
 
 

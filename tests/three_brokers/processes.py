@@ -7,8 +7,8 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
-from schemas import exits
-from schemas.settings import PREFIX, Settings
+from foundation.cli import exits
+from foundation.settings import PREFIX, Settings
 
 
 class Kept:

@@ -3,7 +3,7 @@
 import socket
 import struct
 
-from library.ports import HOST
+from library.process.ports import HOST
 
 _DESCRIBE_QUORUM = 55
 _TOPIC = b"__cluster_metadata"

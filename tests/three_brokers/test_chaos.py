@@ -10,14 +10,14 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from eventstore.append.writer import Writer
+from eventstore.partitions import partition_of
+from eventstore.reader import Reader
+from eventstore.state.outcomes import submit
+from eventstore.topics import ensure_topics, events_topic
+from foundation.settings import Settings
 from inventory.commands import AddBook
-from library.ports import HOST
-from producer.outcomes import submit
-from producer.writer import Writer
-from schemas.partitions import partition_of
-from schemas.reader import Reader
-from schemas.settings import Settings
-from schemas.topics import ensure_topics, events_topic
+from library.process.ports import HOST
 from tests.lasting_ports import lasting_ports
 from tests.projector.exact import Rows, assert_exact
 from tests.three_brokers.clients import Clients

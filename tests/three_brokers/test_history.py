@@ -1,10 +1,10 @@
 """The judge of the chaos run finds what is wrong."""
 
+from eventstore.headers import COMMAND_ID
+from eventstore.state.outcomes import Accepted, Appended, Outcome, OutcomeUnknown, Receipt, Refused
 from inventory.commands import AddBook, BorrowBook, Command
 from inventory.rules import Rejection
-from producer.outcomes import Accepted, Appended, Outcome, OutcomeUnknown, Receipt, Refused
 from schemas.events import BookAdded, BookBorrowed, Event
-from schemas.headers import COMMAND_ID
 from schemas.records import Recorded
 from tests.three_brokers.history import Asked, violations
 

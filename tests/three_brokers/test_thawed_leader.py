@@ -9,12 +9,12 @@ from contextlib import contextmanager
 
 import pytest
 
+from eventstore.append.deadline import Deadline
+from eventstore.append.writer import Writer
+from eventstore.errors import Lost
+from eventstore.state.outcomes import Accepted, Outcome, Refused
+from foundation.settings import Settings
 from inventory.commands import BorrowBook, ReturnBook
-from producer.deadline import Deadline
-from producer.lost import Lost
-from producer.outcomes import Accepted, Outcome, Refused
-from producer.writer import Writer
-from schemas.settings import Settings
 from tests.three_brokers.cluster import Cluster
 from tests.three_brokers.thawed import ISBN, NewWriter, Yesterday, told
 
@@ -78,7 +78,7 @@ def refused(cluster: Cluster, writer: type[Writer]) -> Outcome:
 def test_nothing_is_appended_that_only_an_old_state_allows(
     cluster: Cluster, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level("INFO", "producer.writer")
+    caplog.set_level("INFO", "eventstore.append.writer")
     for _ in range(TRIES):
         outcome, versions = appended(cluster, Writer)
         assert isinstance(outcome, Refused)

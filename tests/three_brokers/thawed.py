@@ -11,16 +11,16 @@ from uuid import uuid4
 from confluent_kafka import Producer
 from confluent_kafka.admin import NewTopic
 
+from eventstore.append.deadline import Deadline
+from eventstore.append.writer import Writer
+from eventstore.errors import Lost
+from eventstore.reader import Reader
+from eventstore.state.outcomes import Accepted, Outcome, submit
+from eventstore.topics import ensure_topics, events_topic, topic_configs
+from foundation.kafka_clients import client_config
+from foundation.settings import Settings
 from inventory.commands import AddBook, BorrowBook, Command, ReturnBook
-from producer.deadline import Deadline
-from producer.lost import Lost
-from producer.outcomes import Accepted, Outcome, submit
-from producer.writer import Writer
-from schemas.kafka import client_config
-from schemas.reader import Reader
 from schemas.records import Recorded
-from schemas.settings import Settings
-from schemas.topics import ensure_topics, events_topic, topic_configs
 from tests.three_brokers.cluster import Cluster
 from tests.waiting import eventually
 

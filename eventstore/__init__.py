@@ -1,0 +1,1 @@
+"""Conditional append on Kafka, and reading what was appended."""

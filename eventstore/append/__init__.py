@@ -1,0 +1,1 @@
+"""Conditional append: claim the fence, read to the end, decide, append, commit."""

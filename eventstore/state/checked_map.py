@@ -1,0 +1,290 @@
+"""A map in an SQLite file that notices damage: what it says is there, and what it says is not.
+
+It is a stack of layers, one for each ``put``; the newest that has a key counts. The keys of each are spread
+over numbered pages with checksums, and every page always exists. So absence is proven as well as presence:
+random bytes can't make a title or a command id vanish unnoticed, which SQLite alone does not promise.
+
+A layer never changes. So what its pages have need not be read again to say that a key is not there, and most
+keys that are asked for are new. A layer takes in those before it that are not larger, so there are few, and
+each entry is written again as often as the map doubles.
+"""
+
+import sqlite3
+import sys
+from array import array
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple
+from zlib import crc32
+
+import msgspec
+
+from eventstore.state.background import Pause, never, paced
+
+LONGEST = 64
+"""Entries of a page, on average, at most."""
+REMEMBERED = 15_000
+"""Pages of which it is remembered what may be on them: a million entries, about 4 MB."""
+ROWS = 100
+"""Pages written at a time."""
+SMALL = 8
+"""Bits that a layer has at least which is read part by part: 16,000 entries."""
+
+
+class _Layer(NamedTuple):
+    """Pages ``number << 32`` and following, ``1 << bits`` of them."""
+
+    number: int
+    bits: int
+    entries: int
+
+
+class _Page(NamedTuple):
+    entries: dict[bytes, bytes]
+    marks: list[int]
+
+
+_HEADER = msgspec.msgpack.Decoder(tuple[int, list[_Layer], bytes])
+_decode = msgspec.msgpack.Decoder(dict[bytes, bytes]).decode
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Damaged(Exception):
+    """The file does not hold what was once put in."""
+
+
+class SealedMap:
+    """An open map. Raises sqlite3.Error besides what is named.
+
+    ``root`` is a value beside the map, as it was at the last ``get`` or ``begin``.
+    """
+
+    def __init__(self, path: Path, *, create: bool) -> None:
+        self.path, self.root = path, b""
+        self._layers: list[_Layer] = []
+        self._made, self._version = 0, -1
+        self._prints: dict[int, bytes] = {}
+        self._db = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}",
+            uri=True,
+            timeout=0.2,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        try:
+            self._db.execute("PRAGMA journal_mode = WAL")
+            # What a power cut damages is noticed; to flush would only keep Kafka's own flushes waiting
+            self._db.execute("PRAGMA synchronous = OFF")
+            if create:
+                self._db.execute(
+                    "CREATE TABLE IF NOT EXISTS pages "
+                    "(number INTEGER PRIMARY KEY, content BLOB, seal INTEGER)"
+                )
+        except sqlite3.Error:
+            self._db.close()
+            raise
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value of ``key``, or None where it is proven to be absent. Raises Damaged.
+
+        What others have put since the last ``refresh`` is noticed only when the file is read.
+        """
+        # To read the file costs little, but hands Python's lock over
+        if self._version >= 0 and next(self._candidates(key), None) is None:
+            return None
+        while True:
+            damage: Damaged | None = None
+            value: bytes | None = None
+            try:
+                value = self._find(key)
+            except Damaged as error:
+                # Perhaps only a layer that another process has taken into its own meanwhile
+                damage = error
+            # Asked afterwards: so what was read is not from a change that was not noticed
+            version = self._changes()
+            if version != self._version:
+                self._read_header(version)
+            elif damage is not None:
+                raise damage
+            else:
+                return value
+
+    def refresh(self) -> None:
+        """Notice what others have put. Raises Damaged."""
+        if (version := self._changes()) != self._version:
+            self._read_header(version)
+
+    @property
+    def learnt(self) -> Mapping[int, bytes]:
+        """What is remembered of pages, for ``learn`` of another map of the same file."""
+        return self._prints
+
+    def learn(self, learnt: Mapping[int, bytes]) -> None:
+        """Remember what another map of the same file does."""
+        if len(self._prints) + len(learnt) > REMEMBERED:
+            self._prints.clear()
+        self._prints.update(learnt)
+
+    def begin(self) -> None:
+        """Keep all other writers out, until ``commit`` or ``rollback``. Raises Damaged."""
+        self._db.execute("BEGIN IMMEDIATE")
+        version = self._changes()
+        if self._db.execute("SELECT 1 FROM pages LIMIT 1").fetchone() is None:
+            self._layers, self._made, self._version = [], 0, version
+        else:
+            self._read_header(version)
+
+    def put(self, entries: Mapping[bytes, bytes], root: bytes, pause: Pause = never) -> None:
+        """Add or replace entries, and replace the root, after ``begin``. Raises Damaged."""
+        merged, most = list[_Layer](), len(entries)
+        while self._layers and self._layers[-1].entries <= most:
+            merged.insert(0, self._layers.pop())
+            most += merged[0].entries
+        self._layers.append(self._new_layer(entries, merged, most, pause))
+        for layer in merged:
+            pages = _numbers(layer)
+            self._db.execute("DELETE FROM pages WHERE number BETWEEN ? AND ?", (pages[0], pages[-1]))
+        self.root = root
+        self._write([(0, _encode((self._made, self._layers, root)))])
+
+    def commit(self) -> None:
+        """Make what was put since ``begin`` visible at once."""
+        self._db.execute("COMMIT")
+
+    def rollback(self) -> None:
+        """Undo what was put since ``begin``, if it was not committed."""
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+            self._layers, self._version = [], -1
+            self._prints.clear()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
+    def _candidates(self, key: bytes) -> Iterator[int]:
+        """Pages that may have the key, the newest first, as far as that is known without the file."""
+        mark = crc32(key)
+        fingerprint = _fingerprint(mark)
+        for layer in reversed(self._layers):
+            number = _page_number(layer, mark)
+            prints = self._prints.get(number)
+            if prints is None or fingerprint in prints:
+                yield number
+
+    def _find(self, key: bytes) -> bytes | None:
+        for number in self._candidates(key):
+            page = _decode(self._content(number))
+            if key in page:
+                return page[key]
+            self._remember(number, map(crc32, page))
+        return None
+
+    def _remember(self, number: int, marks: Iterable[int]) -> None:
+        if len(self._prints) >= REMEMBERED:
+            self._prints.clear()
+        self._prints[number] = array("H", [mark & 0xFFFF for mark in marks]).tobytes()
+
+    def _changes(self) -> int:
+        """A number that is another one after another connection has written."""
+        (version,) = self._db.execute("PRAGMA data_version").fetchone()
+        return int(version)
+
+    def _read_header(self, version: int) -> None:
+        try:
+            self._made, self._layers, self.root = _HEADER.decode(self._content(0))
+        except msgspec.MsgspecError as error:
+            raise Damaged(f"another program's file: {error}") from error
+        self._version = version
+
+    def _entries(self, layers: Iterable[_Layer]) -> Iterator[tuple[bytes, bytes]]:
+        for layer in layers:
+            for content in self._contents(_numbers(layer)):
+                yield from _decode(content).items()
+
+    def _content(self, number: int) -> bytes:
+        (content,) = self._contents(range(number, number + 1))
+        return content
+
+    def _contents(self, numbers: range) -> list[bytes]:
+        found = self._db.execute(
+            "SELECT number, content, seal FROM pages WHERE number BETWEEN ? AND ? ORDER BY number",
+            (numbers[0], numbers[-1]),
+        ).fetchall()
+        if [number for number, _, _ in found] != list(numbers) or not all(map(_intact, found)):
+            raise Damaged(f"pages {numbers[0]} to {numbers[-1]} are not what they were")
+        return [content for _, content, _ in found]
+
+    def _new_layer(
+        self, entries: Mapping[bytes, bytes], merged: Sequence[_Layer], most: int, pause: Pause
+    ) -> _Layer:
+        """Write ``entries`` and those of the ``merged`` layers, the newest last, as a layer of their own."""
+        self._made += 1
+        bits = max(0, (most - 1) // LONGEST).bit_length()
+        # Part by part, so that memory need not hold them all; the newest are the smallest, and held whole
+        large = [layer for layer in merged if layer.bits >= SMALL]
+        parts = min([bits, *(layer.bits for layer in large)])
+        fresh: defaultdict[int, dict[bytes, bytes]] = defaultdict(dict)
+        newer = chain(self._entries(merged[len(large) :]), entries.items())
+        for key, value in paced(newer, pause):
+            fresh[crc32(key) >> (32 - parts)][key] = value
+        layer, count = _Layer(self._made, bits, 0), 0
+        written: list[tuple[int, bytes]] = []
+        for part in range(1 << parts):
+            pause()
+            held: dict[bytes, bytes] = {}
+            for older in large:
+                for content in self._contents(_numbers(older, part, parts)):
+                    held |= _decode(content)
+            held |= fresh.pop(part, {})
+            count += len(held)
+            pages = {number: _Page({}, []) for number in _numbers(layer, part, parts)}
+            for key, value in held.items():
+                mark = crc32(key)
+                page = pages[_page_number(layer, mark)]
+                page.entries[key] = value
+                page.marks.append(mark)
+            for number, page in pages.items():
+                self._remember(number, page.marks)
+            written += [(number, _encode(page.entries)) for number, page in pages.items()]
+            if len(written) >= ROWS:
+                self._write(written)
+                written.clear()
+        self._write(written)
+        return layer._replace(entries=count)
+
+    def _write(self, pages: Sequence[tuple[int, bytes]]) -> None:
+        for first in range(0, len(pages), ROWS):
+            some = pages[first : first + ROWS]
+            # In one statement: after each, Python's lock is waited for
+            rows = ", ".join(["(?, ?, ?)"] * len(some))
+            values = [value for at, content in some for value in (at, content, _seal(at, content))]
+            self._db.execute(f"INSERT OR REPLACE INTO pages VALUES {rows}", values)
+
+
+def _page_number(layer: _Layer, mark: int) -> int:
+    """The page of a key: the first bits of its checksum, so that neighbours stay neighbours in any layer."""
+    return layer.number << 32 | mark >> (32 - layer.bits)
+
+
+def _numbers(layer: _Layer, part: int = 0, parts: int = 0) -> range:
+    """The layer's pages with part ``part`` of ``1 << parts`` parts of all keys, or with all keys."""
+    more = layer.bits - parts
+    first = layer.number << 32 | part << more
+    return range(first, first + (1 << more))
+
+
+def _fingerprint(mark: int) -> bytes:
+    """Two bytes that tell most keys of a page apart: the last bits of the checksum."""
+    return (mark & 0xFFFF).to_bytes(2, sys.byteorder)
+
+
+def _intact(row: tuple[int, object, object]) -> bool:
+    number, content, seal = row
+    return isinstance(content, bytes) and seal == _seal(number, content)
+
+
+def _seal(number: int, content: bytes) -> int:
+    return crc32(content, crc32(number.to_bytes(8, "little")))

@@ -1,0 +1,1 @@
+"""The furniture of every process: settings, logs, Kafka clients, command line, HTTP. No event and no book."""

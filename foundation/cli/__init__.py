@@ -1,0 +1,1 @@
+"""The furniture of a command line: flags from settings, exit codes, tables, progress."""

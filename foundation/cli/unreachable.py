@@ -1,0 +1,25 @@
+"""How a command ends that can't use Kafka."""
+
+from typing import TYPE_CHECKING
+
+from foundation.cli import exits
+from foundation.cli.app import Ending
+
+if TYPE_CHECKING:
+    from foundation.settings import Settings
+
+
+def unreachable(settings: "Settings", error: Exception) -> Ending:
+    """How a command ends that can't use Kafka: with what is missing, or how to start one."""
+    from confluent_kafka import KafkaError
+
+    from foundation.kafka_clients import why
+
+    cause = error.args[0]
+    if isinstance(cause, KafkaError) and cause.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+        return Ending(exits.UNAVAILABLE, why(settings, error))
+    return Ending(
+        exits.UNAVAILABLE,
+        f"Kafka at {settings.kafka} can't be used: {why(settings, error)}; `library up` starts a system on "
+        "this machine, --kafka HOST:PORT names another Kafka",
+    )

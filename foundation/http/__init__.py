@@ -1,0 +1,1 @@
+"""The furniture of HTTP: server, client, problem documents, callers that may ask."""

@@ -1,0 +1,189 @@
+"""A real Apache Kafka on this machine: one KRaft node from its jars."""
+
+import json
+import os
+import subprocess
+import time
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping
+from pathlib import Path
+from uuid import uuid4
+
+from msgspec import Struct
+
+from library.broker import jars
+from library.broker.after_kill import as_controller, end_old_session, was_killed
+from library.broker.class_archive import keep_classes, with_classes
+from library.broker.java import find_java
+from library.broker.properties import JVM, as_text, one_node
+from library.process.die_with_parent import dying_with_me
+from library.process.log_file import said
+from library.process.ports import HOST, free_port, is_free, require_free
+
+
+class KafkaFailed(Exception):
+    """The broker can't start, with what it said and what to do."""
+
+
+class Node(Struct, frozen=True, kw_only=True):
+    """One embedded broker: where it keeps what, where it listens, how durable it is."""
+
+    home: Path
+    port: int
+    durability: str = "disk"
+    java: str = ""
+
+    @property
+    def bootstrap(self) -> str:
+        """Where its clients connect."""
+        return f"{HOST}:{self.port}"
+
+    @property
+    def data(self) -> Path:
+        """The log directory."""
+        return self.home / "data"
+
+
+def prepare(node: Node, environment: Mapping[str, str]) -> list[str]:
+    """The command that runs the broker; its directory is formatted and configured.
+
+    After a kill that takes a second more: ``library.broker.after_kill``. Raises NoJars, NoJava, PortInUse,
+    KafkaFailed.
+    """
+    require_free(node.port, "Kafka", "--kafka-port")
+    node.home.mkdir(parents=True, exist_ok=True)
+    _refuse_newer(node)
+    base = program(node.java, environment)
+    properties = one_node(node.data, node.port, _controller_port(node), node.durability)
+    config = node.home / "server.properties"
+    config.write_text(as_text(properties), "utf-8")
+    if not (node.data / "meta.properties").exists():
+        _format(node, base, config)
+    elif was_killed(node.data):
+        alone = node.home / "controller.properties"
+        alone.write_text(as_text(as_controller(properties)), "utf-8")
+        end_old_session(base, alone)
+    return [*base, *keep_classes(base[0], jars.cache(environment)), "kafka.Kafka", str(config)]
+
+
+def program(java: str, environment: Mapping[str, str]) -> list[str]:
+    """Java with Kafka's jars, ready for one of Kafka's main classes. Raises NoJars, NoJava."""
+    log4j = Path(__file__).with_name("log4j2.xml")
+    classes = os.pathsep.join(map(str, jars.ready(environment)))
+    found = find_java(java, environment)
+    options = [*JVM, *with_classes(found, jars.cache(environment)), f"-Dlog4j2.configurationFile={log4j}"]
+    return [found, *options, "-cp", classes]
+
+
+def cluster_id(node: Node) -> str:
+    """The id that the directory was formatted with."""
+    text = (node.data / "meta.properties").read_text("utf-8")
+    return next(line.partition("=")[2] for line in text.splitlines() if line.startswith("cluster.id="))
+
+
+def answers(node: Node, timeout: float = 1.0) -> bool:
+    """Whether this very broker (its cluster id says so) answers a metadata request within ``timeout`` s."""
+    from confluent_kafka import KafkaException
+    from confluent_kafka.admin import AdminClient
+
+    from foundation.kafka_clients import client_config
+    from foundation.settings import Settings
+
+    config = client_config(Settings(kafka=node.bootstrap)) | {"reconnect.backoff.max.ms": 50}
+    try:
+        metadata = AdminClient(config).list_topics(timeout=timeout)
+    except KafkaException:
+        return False
+    return bool(metadata.brokers) and metadata.cluster_id == cluster_id(node)
+
+
+class Kafka:
+    """A running broker, for tests; `library up` runs the same command as a supervised child."""
+
+    def __init__(self, node: Node, environment: Mapping[str, str], timeout: float = 60.0) -> None:
+        """Start it and return when it answers.
+
+        Raises what ``prepare`` raises, and KafkaFailed when it ends or ``timeout`` seconds have passed.
+        """
+        command = prepare(node, environment)
+        self.node = node
+        self.log = node.home / "kafka.log"
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                dying_with_me(command),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        limit = time.monotonic() + timeout
+        while not answers(node):
+            if self.process.poll() is not None or time.monotonic() > limit:
+                self.kill()
+                raise KafkaFailed(f"Kafka did not start: {said(self.log)}")
+
+    @property
+    def bootstrap(self) -> str:
+        """Where its clients connect."""
+        return self.node.bootstrap
+
+    def stop(self, timeout: float = 30.0) -> None:
+        """Stop it cleanly; killed if that takes longer than ``timeout`` s."""
+        self.process.terminate()
+        try:
+            self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self) -> None:
+        """What a power cut or the out-of-memory killer does to it."""
+        self.process.kill()
+        self.process.wait()
+
+
+def _refuse_newer(node: Node) -> None:
+    marker, ours = node.home / "format.json", jars.kafka_version()
+    if not marker.exists():
+        return
+    try:
+        formatted = str(json.loads(marker.read_text("utf-8"))["kafka"])
+        newer = _version(formatted) > _version(ours)
+    except (ValueError, KeyError, TypeError) as error:
+        raise KafkaFailed(
+            f"{marker} can't be read ({error}): restore it, or start with another --data-dir"
+        ) from error
+    if newer:
+        raise KafkaFailed(
+            f"{node.home} was formatted by Kafka {formatted}, newer than the {ours} of this program: "
+            "upgrade the program, or start with another --data-dir"
+        )
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split("."))
+
+
+def _controller_port(node: Node) -> int:
+    """The port that the controller had, or another free one: port + 1 is often taken."""
+    file = node.home / "controller.port"
+    if file.exists() and (known := file.read_text("utf-8").strip()).isdigit() and is_free(int(known)):
+        return int(known)
+    port = free_port()
+    file.write_text(f"{port}\n", "utf-8")
+    return port
+
+
+def _format(node: Node, base: list[str], config: Path) -> None:
+    (node.home / "format.json").write_text(json.dumps({"kafka": jars.kafka_version()}) + "\n", "utf-8")
+    command = [*base, "kafka.tools.StorageTool", "format", "--standalone"]
+    command += ["--cluster-id", _new_cluster_id(), "--config", str(config)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    if done.returncode:
+        raise KafkaFailed(
+            f"Kafka could not format {node.data}: {' '.join((done.stderr or done.stdout).split())[-500:]}"
+        )
+
+
+def _new_cluster_id() -> str:
+    # 16 bytes in URL-safe base64; a leading "-" would read as an option
+    return "L" + urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")[1:]

@@ -1,0 +1,65 @@
+"""What the embedded broker is configured with."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from library.process.ports import HOST
+
+JVM = [
+    "-Xms64m",
+    "-Xmx320m",
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-XX:+ExitOnOutOfMemoryError",
+    "-Djava.awt.headless=true",
+]
+"""A small heap and the quick compiler: the broker starts in a second and keeps to 200–300 MB."""
+YEAR_MINUTES = 365 * 24 * 60
+
+
+def one_node(data: Path, port: int, controller: int, durability: str) -> dict[str, object]:
+    """The properties of one node that is broker and controller."""
+    settings: dict[str, object] = {
+        "process.roles": "broker,controller",
+        "node.id": 1,
+        "controller.listener.names": "CONTROLLER",
+        "listeners": f"PLAINTEXT://{HOST}:{port},CONTROLLER://{HOST}:{controller}",
+        "advertised.listeners": f"PLAINTEXT://{HOST}:{port}",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "controller.quorum.bootstrap.servers": f"{HOST}:{controller}",
+        "log.dirs": data.absolute(),
+        "auto.create.topics.enable": "false",
+        "offsets.topic.replication.factor": 1,
+        "offsets.topic.num.partitions": 4,
+        # With the default of a week a monthly consumer group would lose its place
+        "offsets.retention.minutes": YEAR_MINUTES,
+        "transaction.state.log.replication.factor": 1,
+        "transaction.state.log.min.isr": 1,
+        "transaction.state.log.num.partitions": 4,
+        # All who write here wait for their records before they end a transaction (docs/decisions/0008)
+        "transaction.partition.verification.enable": "false",
+        "share.coordinator.state.topic.replication.factor": 1,
+        "share.coordinator.state.topic.min.isr": 1,
+        # Workers that are started together share the partitions at once, instead of one after the other
+        "group.initial.rebalance.delay.ms": 100,
+        # Else a killed reader keeps its partitions for 45 s
+        "group.consumer.min.session.timeout.ms": 6000,
+        "group.consumer.session.timeout.ms": 6000,
+        "group.consumer.min.heartbeat.interval.ms": 1000,
+        "group.consumer.heartbeat.interval.ms": 1000,
+        # A broker that was killed waits this long for its own old session before it may register again
+        "broker.session.timeout.ms": 3000,
+        "broker.heartbeat.interval.ms": 500,
+        "num.network.threads": 2,
+        "num.io.threads": 4,
+        "log.cleaner.dedupe.buffer.size": 16 * 1024 * 1024,
+    }
+    if durability == "disk":
+        # One broker acknowledges from the page cache; so what was acknowledged would not survive a power cut
+        settings["log.flush.interval.messages"] = 1
+    return settings
+
+
+def as_text(settings: Mapping[str, object]) -> str:
+    """The text of ``server.properties``."""
+    return "".join(f"{name}={value}\n" for name, value in settings.items())

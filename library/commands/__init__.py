@@ -1,0 +1,1 @@
+"""The commands of `library`, a file for each."""

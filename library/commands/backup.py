@@ -1,0 +1,74 @@
+"""``library backup``: the event store, as it is now, in one file."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from foundation.cli import exits
+from foundation.cli.app import Ending, with_settings
+
+if TYPE_CHECKING:
+    from foundation.settings import Settings
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@with_settings("data_dir", "kafka", "name", "deadline")
+@click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
+def backup(settings: "Settings", file: Path, as_json: bool) -> None:
+    """Write the event store to FILE.
+
+    That is every event up to now, with its version, ids, headers and time; the table and all else is computed
+    from it. The system may go on meanwhile. What stands in FILE is compressed JSON lines, ends with a count
+    and a digest, and is read by `library restore`.
+    """
+    from confluent_kafka import KafkaException
+    from confluent_kafka.admin import AdminClient
+
+    from eventstore.positions import format_positions
+    from eventstore.topics import events_topic, identify
+    from foundation.cli.progress import Progress
+    from foundation.cli.unreachable import unreachable
+    from foundation.kafka_clients import client_config
+    from library.store.backup_file import Header, write
+    from library.store.offsets import StillOpen, settled_end
+    from library.store.ordered_records import Away, counted, records
+
+    if file.exists():
+        raise Ending(exits.FAILED, f"{file} is there already: choose another name, or remove it")
+    admin = AdminClient(client_config(settings))
+    # Renamed when it is whole, so that what bears the name can be relied on
+    part = file.with_name(f"{file.name}.part")
+    try:
+        identity = identify(admin, settings, settings.deadline)
+        ends = settled_end(admin, events_topic(settings), settings.deadline)
+        header = Header(
+            name=settings.name,
+            cluster=identity.cluster,
+            topic_id=identity.events,
+            written_at=datetime.now(UTC),
+            ends=[ends[partition] for partition in sorted(ends)],
+        )
+        with Progress("writing", sum(ends.values()), "records") as progress:
+            digest = write(part, header, counted(records(settings, ends), progress.show))
+        part.replace(file)
+    except KafkaException as error:
+        raise unreachable(settings, error) from error
+    except Away as error:
+        raise Ending(exits.UNAVAILABLE, str(error)) from error
+    except StillOpen as error:
+        raise Ending(exits.FAILED, str(error)) from error
+    except OSError as error:
+        raise Ending(exits.FAILED, f"{file} can't be written: {error}") from error
+    finally:
+        part.unlink(missing_ok=True)
+    up_to = format_positions({partition: offset - 1 for partition, offset in ends.items()})
+    if as_json:
+        click.echo(
+            json.dumps({"file": str(file), "events": digest.records, "up_to": up_to, "digest": digest.text()})
+        )
+    else:
+        click.echo(f"{digest.records:,} events up to {up_to or 'nothing'}; digest {digest.text()}", err=True)

@@ -1,0 +1,46 @@
+"""``library doctor``: what is wrong here, and the command that mends it."""
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from foundation.cli import exits
+from foundation.cli.app import with_settings
+
+if TYPE_CHECKING:
+    from foundation.settings import Settings
+    from library.checks.doctor import Finding
+
+
+@click.command()
+@with_settings("data_dir", "kafka", "name", "api", "gateway", "port", "kafka_port", "gateway_port")
+@click.option("--json", "as_json", is_flag=True, help="JSON lines.")
+def doctor(settings: "Settings", as_json: bool) -> int:
+    """Look for what is wrong, and say what mends it.
+
+    Java, Kafka's jars, the disk, the processes and ports of this machine, the broker, the topics, open
+    transactions, the table's lag, query API and gateway. Ends with 1 when something is broken.
+    """
+    import msgspec
+
+    from foundation.cli.tables import print_rows
+    from library.checks.doctor import Grade, examine
+
+    broken = False
+    for finding in examine(settings):
+        broken = broken or finding.grade is Grade.BROKEN
+        if sys.stdout.isatty() and not as_json:
+            _show(finding)
+        else:
+            columns = ["check", "grade", "found", "mend"]
+            print_rows(columns, [msgspec.to_builtins(finding)], as_json)
+            sys.stdout.flush()
+    return exits.FAILED if broken else exits.DONE
+
+
+def _show(finding: "Finding") -> None:
+    colour = {"fine": "green", "warning": "yellow", "broken": "red"}[finding.grade]
+    click.echo(f"{click.style(f'{finding.grade:8}', fg=colour)} {finding.check:13} {finding.found}")
+    if finding.mend:
+        click.echo(f"{'':22} → {finding.mend}")

@@ -1,0 +1,116 @@
+"""``library replay``: a consumer group reads the event store again; the projector computes its table anew."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from foundation.cli import exits
+from foundation.cli.app import Ending, with_settings
+
+if TYPE_CHECKING:
+    from confluent_kafka.admin import AdminClient
+
+    from foundation.settings import Settings
+
+
+@click.command()
+@with_settings("data_dir", "kafka", "name")
+@click.option("--group", metavar="G", help="A consumer group of your own; without it, the projector's.")
+@click.option("--to-beginning", is_flag=True, help="From the first event; what the projector always does.")
+@click.option(
+    "--to-time", metavar="TIME", help="From the first event at or after it, as 2026-01-31T12:00:00Z."
+)
+@click.option("--to-offset", metavar="P:N", help="From offset N of partition P; several as 0:12,3:40.")
+def replay(
+    settings: "Settings",
+    group: str | None,
+    to_beginning: bool,
+    to_time: str | None,
+    to_offset: str | None,
+) -> None:
+    """Let a consumer group read the events again.
+
+    The projector computes every row anew, from its first event, with today's rules. Meanwhile the inventory
+    can be read and changed; no reader sees it go backwards, and a change made now is seen when the replay has
+    come to it. Returns when it is done; interrupted, the projector goes on with it.
+    """
+    from confluent_kafka import KafkaException
+    from confluent_kafka.admin import AdminClient
+
+    from eventstore.topics import projector_group
+    from foundation.cli.unreachable import unreachable
+    from foundation.kafka_clients import client_config
+    from library.store.groups import GroupActive
+
+    admin = AdminClient(client_config(settings))
+    try:
+        if group in (None, projector_group(settings)):
+            if to_time or to_offset:
+                raise Ending(
+                    exits.MALFORMED,
+                    "the projector is replayed from the beginning only, so that all rows are made by the "
+                    "same rules; --to-time and --to-offset are for groups of your own: --group G",
+                )
+            _replay_projector(admin, settings)
+        else:
+            _move(admin, settings, str(group), to_beginning, to_time, to_offset)
+    except GroupActive as error:
+        raise Ending(exits.FAILED, str(error)) from error
+    except KafkaException as error:
+        raise unreachable(settings, error) from error
+
+
+def _replay_projector(admin: "AdminClient", settings: "Settings") -> None:
+    from eventstore.topics import events_topic
+    from library.store.offsets import beginning
+    from library.system.rewind import projector_from
+
+    if not projector_from(admin, settings, beginning(admin, events_topic(settings))):
+        click.echo("the projector replays from the beginning as soon as it is started", err=True)
+
+
+def _move(
+    admin: "AdminClient",
+    settings: "Settings",
+    group: str,
+    to_beginning: bool,
+    to_time: str | None,
+    to_offset: str | None,
+) -> None:
+    from eventstore.positions import BadPosition, format_positions, parse_positions
+    from eventstore.topics import events_topic
+    from library.store.groups import move, wait_until_empty
+    from library.store.offsets import at_time, beginning, end
+    from schemas.times import BadTime, parse_time
+
+    topic = events_topic(settings)
+    try:
+        match (to_beginning, to_time, to_offset):
+            case (True, None, None):
+                to = beginning(admin, topic)
+            case (False, str(), None):
+                to = at_time(admin, topic, parse_time(to_time))
+            case (False, None, str()):
+                to = parse_positions(to_offset)
+                _require_within(to, beginning(admin, topic), end(admin, topic))
+            case _:
+                raise Ending(
+                    exits.MALFORMED, "say where to: one of --to-beginning, --to-time TIME, --to-offset P:N"
+                )
+    except (BadTime, BadPosition) as error:
+        raise Ending(exits.MALFORMED, str(error)) from error
+    wait_until_empty(admin, group, 0)
+    move(admin, topic, group, to)
+    click.echo(f"group {group} goes on at {format_positions(to)}", err=True)
+
+
+def _require_within(to: dict[int, int], first: dict[int, int], last: dict[int, int]) -> None:
+    """Raises Ending for a place that is not in the event store."""
+    for partition, offset in to.items():
+        if partition not in last:
+            raise Ending(exits.MALFORMED, f"there is no partition {partition}, only 0 to {max(last)}")
+        if not first[partition] <= offset <= last[partition]:
+            raise Ending(
+                exits.MALFORMED,
+                f"partition {partition} has offsets {first[partition]} to {last[partition]}, not {offset}",
+            )

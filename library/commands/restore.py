@@ -1,0 +1,201 @@
+"""``library restore``: an event store made anew from a backup."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from foundation.cli import exits
+from foundation.cli.app import Ending, with_settings
+
+if TYPE_CHECKING:
+    from confluent_kafka import Producer
+
+    from foundation.settings import Settings
+    from library.store.backup_file import Digest, Record
+    from library.store.offsets import Offsets
+
+AT_ONCE, SECONDS = 1000, 5.0
+"""A partition's transaction is committed after so many records or seconds."""
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@with_settings("data_dir", "kafka", "name", "partitions", "replication", "deadline")
+@click.option("--check", "only_check", is_flag=True, help="Only say whether FILE is whole.")
+def restore(settings: "Settings", file: Path, only_check: bool) -> None:
+    """Fill an empty event store from FILE.
+
+    Every event keeps its version, ids, headers and time. The number of partitions may be another than it was:
+    this is the way to change it. Positions (partition:offset) are others afterwards. A restore that was
+    interrupted goes on where it ended when it is run again; a store with any other event is left alone.
+    """
+    from library.store.backup_file import NotWhole, check
+
+    try:
+        header, digest = check(file)
+    except (NotWhole, OSError) as error:
+        raise Ending(exits.BAD_DATA, f"{file} can't be used, and nothing was written: {error}") from error
+    if only_check:
+        said = f"{header.name}, {header.written_at:%Y-%m-%d %H:%M} UTC, {len(header.ends)} partitions"
+        click.echo(f"whole: {digest.records:,} events of {said}; digest {digest.text()}", err=True)
+        return
+    _restore(settings, file, digest)
+
+
+def _restore(settings: "Settings", file: Path, expected: "Digest") -> None:
+    from confluent_kafka import KafkaException
+    from confluent_kafka.admin import AdminClient
+
+    from eventstore.topics import WrongTopic, ensure_topics, events_topic
+    from foundation.cli.progress import Progress
+    from foundation.cli.unreachable import unreachable
+    from foundation.kafka_clients import client_config
+    from library.store.backup_file import Digest, read
+    from library.store.offsets import StillOpen, settled_end
+    from library.store.ordered_records import Away, counted, records
+
+    admin = AdminClient(client_config(settings))
+    store = events_topic(settings)
+    try:
+        ensure_topics(admin, settings)
+        # Before the look at what is there: from here on no other writer can commit unnoticed
+        writers = _fenced(settings)
+        there = _there_already(settled_end(admin, store, settings.deadline), settings, file)
+    except (WrongTopic, StillOpen) as error:
+        raise Ending(exits.FAILED, str(error)) from error
+    except Away as error:
+        raise Ending(exits.UNAVAILABLE, str(error)) from error
+    except KafkaException as error:
+        raise unreachable(settings, error) from error
+    if there:
+        click.echo(f"{there.total():,} events are there already, by an earlier restore of it", err=True)
+    try:
+        with Progress("restoring", expected.records, "events") as progress:
+            _write(store, writers, counted(read(file)[1], progress.show), there)
+        written = Digest()
+        with Progress("comparing", expected.records, "events") as progress:
+            for record in counted(
+                records(settings, settled_end(admin, store, settings.deadline)), progress.show
+            ):
+                written.add(record)
+    except (KafkaException, Away, StillOpen) as error:
+        raise Ending(
+            exits.FAILED,
+            f"the restore broke off: {error}. {store} holds a part of the events and must not be used yet: "
+            "see that nothing else writes to it, and run the same command again; it goes on where it ended",
+        ) from error
+    if written.text() != expected.text():
+        raise Ending(
+            exits.FAILED,
+            f"{store} has {written.records:,} events and is not what {file} holds: something else wrote to "
+            "it meanwhile. It must not be used: remove it, and restore again while nothing writes to it",
+        )
+    click.echo(f"restored and compared {written.records:,} events; digest {written.text()}", err=True)
+
+
+def _there_already(ends: "Offsets", settings: "Settings", file: Path) -> Counter[int]:
+    """How many of the file's events each partition begins with, as an interrupted restore leaves it.
+
+    Raises Ending where there is anything else, and as ``records`` and ``read`` do.
+    """
+    from library.store.backup_file import read
+    from library.store.ordered_records import records
+
+    unread = {partition: records(settings, {partition: end}) for partition, end in ends.items()}
+    there: Counter[int] = Counter()
+    for record in read(file)[1]:
+        if not unread:
+            break
+        partition = _partition(record, settings.partitions)
+        if partition not in unread:
+            continue
+        found = next(unread[partition], None)
+        if found is None:
+            del unread[partition]
+        elif _content(found) == _content(record):
+            there[partition] += 1
+        else:
+            raise _not_empty(settings, file, found)
+    for left in unread.values():
+        if (found := next(left, None)) is not None:
+            raise _not_empty(settings, file, found)
+    return there
+
+
+def _content(record: "Record") -> tuple[object, ...]:
+    return record.key, record.value, record.timestamp, record.headers
+
+
+def _not_empty(settings: "Settings", file: Path, found: "Record") -> Ending:
+    from eventstore.topics import events_topic
+
+    key = (found.key or b"").decode(errors="replace")
+    return Ending(
+        exits.FAILED,
+        f"{events_topic(settings)} is not empty, and {key} there is not of an earlier restore of {file}: a "
+        "backup is restored into a new store only, for example with another --data-dir or --name",
+    )
+
+
+def _fenced(settings: "Settings") -> list["Producer"]:
+    """A writer for each partition, under the transactional id that all writers of the partition share."""
+    from confluent_kafka import Producer
+
+    from eventstore.topics import fence_id
+    from foundation.kafka_clients import client_config
+
+    writers = []
+    for partition in range(settings.partitions):
+        config = {"transactional.id": fence_id(settings, partition), "linger.ms": 20}
+        writer = Producer(client_config(settings) | config)
+        writer.init_transactions(settings.deadline)
+        writers.append(writer)
+    return writers
+
+
+def _write(store: str, writers: list["Producer"], found: Iterator["Record"], there: Counter[int]) -> None:
+    """Write what is not ``there`` yet. Raises KafkaException; what was committed before is in the store."""
+    pending: dict[int, int] = {}
+    since = time.monotonic()
+    for record in found:
+        partition = _partition(record, len(writers))
+        if there[partition]:
+            there[partition] -= 1
+            continue
+        writer = writers[partition]
+        if partition not in pending:
+            pending[partition] = 0
+            writer.begin_transaction()
+        headers: Any = record.headers
+        writer.produce(
+            store, record.value, record.key, partition, timestamp=record.timestamp, headers=headers
+        )
+        pending[partition] += 1
+        if pending[partition] == AT_ONCE:
+            writer.commit_transaction()
+            del pending[partition]
+        if time.monotonic() - since > SECONDS:
+            _commit(writers, pending)
+            since = time.monotonic()
+    _commit(writers, pending)
+
+
+def _commit(writers: list["Producer"], pending: dict[int, int]) -> None:
+    for partition in pending:
+        writers[partition].commit_transaction()
+    pending.clear()
+
+
+def _partition(record: "Record", partitions: int) -> int:
+    """Where the event belongs; a key that names no title stays as near as it can to where it was."""
+    from eventstore.keys import BadKey, parse_event_key
+    from eventstore.partitions import partition_of
+
+    try:
+        return partition_of(parse_event_key(record.key)[0], partitions)
+    except BadKey:
+        return record.partition % partitions

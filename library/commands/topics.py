@@ -1,0 +1,119 @@
+"""``library topics``: the event store and the table's changelog, as they are on Kafka."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from foundation.cli import exits
+from foundation.cli.app import Ending, with_settings
+from foundation.cli.unreachable import unreachable
+
+if TYPE_CHECKING:
+    from confluent_kafka.admin import AdminClient
+
+    from foundation.settings import Settings
+
+
+@click.group()
+def topics() -> None:
+    """Create and look at the topics."""
+
+
+@topics.command()
+@with_settings("kafka", "name", "partitions", "replication", "data_dir")
+def create(settings: "Settings") -> None:
+    """Create the topics that are missing; compare those that are there with the settings."""
+    from confluent_kafka import KafkaException
+    from confluent_kafka.admin import AdminClient
+
+    from eventstore.topics import WrongTopic, ensure_topics, topic_configs
+    from foundation.kafka_clients import client_config
+
+    try:
+        ensure_topics(AdminClient(client_config(settings)), settings)
+    except WrongTopic as error:
+        raise Ending(exits.FAILED, str(error)) from error
+    except KafkaException as error:
+        raise unreachable(settings, error) from error
+    for name in topic_configs(settings):
+        click.echo(f"{name} is there, with {settings.partitions} partitions", err=True)
+
+
+@topics.command()
+@with_settings("kafka", "name", "data_dir")
+@click.option("--json", "as_json", is_flag=True, help="JSON lines.")
+def describe(settings: "Settings", as_json: bool) -> None:
+    """Show both topics: partitions, copies, records, and what differs from the broker's defaults."""
+    from confluent_kafka import KafkaException
+    from confluent_kafka.admin import AdminClient
+
+    from eventstore.topics import topic_configs
+    from foundation.cli.tables import print_rows
+    from foundation.kafka_clients import client_config
+
+    admin = AdminClient(client_config(settings))
+    try:
+        rows = [_described(admin, name) for name in topic_configs(settings)]
+    except KafkaException as error:
+        raise unreachable(settings, error) from error
+    if not as_json:
+        rows = [row | {"config": " ".join(f"{k}={v}" for k, v in row["config"].items())} for row in rows]
+    print_rows(["topic", "partitions", "replication", "records", "config"], rows, as_json)
+
+
+@topics.command()
+@with_settings("kafka", "name", "data_dir")
+@click.option("--writer", metavar="USER", help="Gateway, commands, importers; NAME-writer by default.")
+@click.option("--projector", metavar="USER", help="The projector; NAME-projector by default.")
+@click.option("--query-api", metavar="USER", help="The query API; NAME-api by default.")
+@click.option("--operator", metavar="USER", help="topics create, replay, backup; NAME-operator by default.")
+@click.option("--reader", "readers", metavar="GROUP=USER", multiple=True, help="Another consumer group.")
+def acl(
+    settings: "Settings",
+    writer: str | None,
+    projector: str | None,
+    query_api: str | None,
+    operator: str | None,
+    readers: tuple[str, ...],
+) -> None:
+    """Print the ACLs for a Kafka that others use too, as kafka-acls.sh commands.
+
+    Only the writer may write the event store. Nothing is changed: the Kafka's operator runs the commands.
+    """
+    from library.store.acls import Users, commands, needed
+
+    pairs = [reader.partition("=") for reader in readers]
+    for group, _, user in pairs:
+        if not (group and user):
+            raise Ending(exits.MALFORMED, "--reader is GROUP=USER, for example --reader overdue=reporting")
+    name = settings.name
+    users = Users(
+        writer=writer or f"{name}-writer",
+        projector=projector or f"{name}-projector",
+        api=query_api or f"{name}-api",
+        operator=operator or f"{name}-operator",
+        readers={group: user for group, _, user in pairs},
+    )
+    for line in commands(settings.kafka, needed(settings, users)):
+        click.echo(line)
+
+
+def _described(admin: "AdminClient", name: str) -> dict[str, Any]:
+    """The topic as one row; ``records`` counts offsets, so transaction markers too. Raises KafkaException."""
+    from confluent_kafka import TopicCollection
+    from confluent_kafka.admin import ConfigResource, ConfigSource, ResourceType
+
+    from library.store.offsets import beginning, high_watermarks
+
+    described = admin.describe_topics(TopicCollection([name]), request_timeout=10)[name].result()
+    resource = ConfigResource(ResourceType.TOPIC, name)
+    entries: Any = admin.describe_configs([resource], request_timeout=10)[resource].result()
+    own = ConfigSource.DYNAMIC_TOPIC_CONFIG.value
+    return {
+        "topic": name,
+        "id": str(described.topic_id),
+        "partitions": len(described.partitions),
+        "replication": min(len(partition.replicas) for partition in described.partitions),
+        "records": sum(high_watermarks(admin, name).values()) - sum(beginning(admin, name).values()),
+        "config": {key: entry.value for key, entry in sorted(entries.items()) if entry.source == own},
+    }

@@ -1,0 +1,109 @@
+"""``library verify``: whether table and query API say what the events say."""
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from foundation.cli import exits
+from foundation.cli.app import Ending, with_settings
+
+if TYPE_CHECKING:
+    from foundation.http.client import Service
+    from foundation.settings import Settings
+    from library.checks.api_listing import Listed
+
+
+@click.command()
+@click.option("--table-only", is_flag=True, help="Leave the query API out.")
+@click.option("--json", "as_json", is_flag=True, help="JSON lines: what differs, then a summary.")
+@with_settings("kafka", "name", "api", "data_dir", "deadline")
+def verify(settings: "Settings", table_only: bool, as_json: bool) -> int:
+    """Fold all events again, and compare the table with that, row by row, and what the query API lists.
+
+    Everything may go on meanwhile: each partition is compared at one position, at or behind the end of the
+    events as it was when this began. Prints what differs; ends with 4 when anything does.
+    """
+    from confluent_kafka import KafkaException
+    from confluent_kafka.admin import AdminClient
+
+    from eventstore.topics import events_topic
+    from foundation.cli.unreachable import unreachable
+    from foundation.kafka_clients import client_config
+    from inventory.fold import Gap
+    from library.checks.comparison import Behind, OtherStore
+    from library.store.offsets import StillOpen, settled_end
+    from library.store.partition_log import Silent
+
+    admin = AdminClient(client_config(settings))
+    try:
+        ends = settled_end(admin, events_topic(settings), settings.deadline)
+        api = None if table_only else _listed(settings)
+        return _compare(admin, settings, ends, api, as_json)
+    except (KafkaException, Silent) as error:
+        raise unreachable(settings, error) from error
+    except (Behind, StillOpen) as error:
+        raise Ending(exits.FAILED, str(error)) from error
+    except (Gap, OtherStore) as error:
+        raise Ending(exits.BAD_DATA, str(error)) from error
+
+
+def _compare(
+    admin: Any, settings: "Settings", ends: dict[int, int], api: "Listed | None", as_json: bool
+) -> int:
+    from eventstore.positions import format_positions
+    from eventstore.topics import identify
+    from foundation.cli.progress import Progress
+    from foundation.cli.tables import print_rows
+    from library.checks.comparison import check
+
+    source = identify(admin, settings).source
+    with Progress("verifying", sum(ends.values()), "records") as progress:
+        compared = list(check(settings, source, ends, api, progress.show))
+    found = [difference for part in compared for difference in part.differences]
+    titles, wrong = sum(part.titles for part in compared), len(found)
+    if as_json or found:
+        rows = [_row(difference) if as_json else _line(difference) for difference in found]
+        print_rows(["isbn", "where", "difference"], rows, as_json)
+    at = format_positions({part.partition: part.following - 1 for part in compared})
+    with_what = "table" if api is None else "table and query API"
+    if as_json:
+        summary = {"titles": titles, "differences": wrong, "position": at, "api": api is not None}
+        print_rows([], [summary], as_json)
+    elif wrong:
+        click.echo(f"{wrong:,} differences in {titles:,} titles, {with_what}, at {at}", err=True)
+    else:
+        click.echo(f"{titles:,} titles are as their events say, in {with_what}, at {at}", err=True)
+    sys.stdout.flush()
+    return exits.NOT_FOUND if wrong else exits.DONE
+
+
+def _row(difference: Any) -> dict[str, Any]:
+    import msgspec
+
+    row: dict[str, Any] = msgspec.to_builtins(difference)
+    return row
+
+
+def _line(difference: Any) -> dict[str, Any]:
+    return {"isbn": difference.isbn, "where": difference.where, "difference": difference.says}
+
+
+def _listed(settings: "Settings") -> "Listed":
+    from foundation.http.client import NoAnswer, Service
+    from library.checks.api_listing import listed
+
+    try:
+        with Service(settings.api, settings.deadline) as service:
+            return listed(service, _page)
+    except NoAnswer as error:
+        raise Ending(
+            exits.UNAVAILABLE, f"{error}: --table-only leaves the query API out, --api URL names another"
+        ) from error
+
+
+def _page(service: "Service", route: str, parameters: dict[str, str | None]) -> tuple[dict[str, Any], str]:
+    answer = service.get((route,), parameters)
+    if answer.status != 200:
+        raise Ending(exits.UNAVAILABLE, f"the query API says: {answer.detail}")
+    return answer.value, answer.headers.get("Inventory-Position", "")

@@ -1,0 +1,1 @@
+"""Topics, groups, offsets and records as an operator handles them."""

@@ -1,0 +1,63 @@
+"""A partition of the inventory table as whoever reads its changelog from the beginning has it."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from eventstore.topics import POSITION_KEY, changelog_topic
+from library.store.partition_log import partition_log
+from schemas.codec import decode
+from schemas.row import InventoryRow, TablePosition
+
+if TYPE_CHECKING:
+    from foundation.settings import Settings
+
+
+class TablePart(Struct):
+    """The last record of each key, and the position that the table has in the event store."""
+
+    rows: dict[str, bytes]
+    """By ISBN, as encoded: most are only compared."""
+    position: TablePosition | None = None
+    highest: int = 0
+
+    @property
+    def next(self) -> int:
+        """The event store offset that the table will read next."""
+        return 0 if self.position is None else self.position.next
+
+    @property
+    def replaying(self) -> bool:
+        """Whether the table goes through events that it had before."""
+        return self.next < self.highest
+
+    def row(self, isbn: str) -> InventoryRow | None:
+        """The title's row."""
+        value = self.rows.get(isbn)
+        if value is None:
+            return None
+        row = decode(value)
+        assert isinstance(row, InventoryRow)
+        return row
+
+
+def table_parts(settings: "Settings", partition: int) -> Iterator[TablePart]:
+    """The partition, brought up to date, each time that its changelog has been read to the end.
+
+    There it is whole: the rows of a batch become visible together. Raises as ``partition_log``.
+    """
+    part = TablePart({})
+    for message in partition_log(settings, changelog_topic(settings), partition):
+        if message is None:
+            yield part
+            continue
+        key, value = message.key() or b"", message.value()
+        if key == POSITION_KEY:
+            position = decode(value)
+            assert isinstance(position, TablePosition)
+            part.position, part.highest = position, max(part.highest, position.next)
+        elif value is None:
+            part.rows.pop(key.decode(), None)
+        else:
+            part.rows[key.decode()] = value

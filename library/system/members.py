@@ -1,0 +1,134 @@
+"""What a system on this machine consists of, and how each part is started and known to be ready."""
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from foundation.cli import exits
+from foundation.settings import PREFIX, Settings
+from library.broker.jars import NoJars
+from library.broker.java import NoJava
+from library.broker.kafka import KafkaFailed, Node, answers, prepare
+from library.process.child import CannotStart, Program
+from library.process.ports import HOST, PortInUse
+from library.system.readiness import is_ready
+
+
+def located(settings: Settings, folder: Path, embedded: bool) -> Settings:
+    """The settings as each part of the system gets them: where the others are, and nothing relative."""
+    reached = HOST if settings.host in ("0.0.0.0", "::", "") else settings.host
+    if ":" in reached:
+        reached = f"[{reached}]"
+    return msgspec.structs.replace(
+        settings,
+        data_dir=str((folder / settings.data_dir).absolute()),
+        kafka=f"{HOST}:{settings.kafka_port}" if embedded else settings.kafka,
+        api=f"http://{reached}:{settings.port}",
+        gateway=f"http://{reached}:{settings.effective_gateway_port}",
+        gateway_port=settings.effective_gateway_port,
+    )
+
+
+def environment_of(settings: Settings, environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment that hands ``settings`` to a child, whatever else was set before."""
+    told = {f"{PREFIX}{name.upper()}": str(getattr(settings, name)) for name in Settings.__struct_fields__}
+    return {**environment, **told, "PYTHONUNBUFFERED": "1"}
+
+
+def node_of(settings: Settings) -> Node:
+    """The embedded broker of the system."""
+    return Node(
+        home=Path(settings.data_dir) / "kafka",
+        port=settings.kafka_port,
+        durability=settings.durability,
+        java=settings.java,
+    )
+
+
+class Parts(Struct, frozen=True):
+    """The programs of a system."""
+
+    kafka: Program | None
+    """None: Kafka runs elsewhere."""
+    topics: Callable[[], None]
+    """Run when Kafka is ready, before the others start; may raise CannotStart."""
+    projectors: list[Program]
+    servers: list[Program]
+
+
+def parts(settings: Settings, embedded: bool) -> Parts:
+    """The programs of the system that ``settings`` describe."""
+    return Parts(
+        kafka=_kafka(settings) if embedded else None,
+        topics=lambda: _topics(settings),
+        projectors=[_projector(settings, index) for index in range(settings.workers)],
+        servers=[
+            _server(settings, "api", settings.api, "query_api"),
+            _server(settings, "gateway", settings.gateway, "producer", "gateway"),
+        ],
+    )
+
+
+def _kafka(settings: Settings) -> Program:
+    node = node_of(settings)
+
+    def command() -> list[str]:
+        try:
+            return prepare(node, os.environ)
+        except (NoJars, NoJava, PortInUse, KafkaFailed, OSError) as error:
+            raise CannotStart(str(error)) from error
+
+    return Program("kafka", command, lambda: answers(node), os.environ, _log(settings, "kafka"))
+
+
+def _topics(settings: Settings) -> None:
+    from confluent_kafka import KafkaException
+    from confluent_kafka.admin import AdminClient
+
+    from eventstore.topics import WrongTopic, ensure_topics
+    from foundation.kafka_clients import client_config, why
+
+    try:
+        ensure_topics(AdminClient(client_config(settings)), settings, min(15.0, settings.deadline))
+    except WrongTopic as error:
+        raise CannotStart(str(error)) from error
+    except KafkaException as error:
+        raise CannotStart(
+            f"Kafka at {settings.kafka} can't be used: {why(settings, error)}; --kafka HOST:PORT names "
+            "another, and without it a system runs its own",
+            exits.UNAVAILABLE,
+        ) from error
+
+
+def _projector(settings: Settings, index: int) -> Program:
+    name = "projector" if index == 0 else f"projector-{index}"
+    ready = Path(settings.data_dir) / f"projector-{index}.ready"
+
+    def forget() -> None:
+        ready.unlink(missing_ok=True)
+
+    def command() -> list[str]:
+        forget()
+        return _python("projector", "--index", str(index), "--ready-file", str(ready))
+
+    own = settings.metrics_port and settings.metrics_port + index
+    told = environment_of(msgspec.structs.replace(settings, metrics_port=own), os.environ)
+    return Program(name, command, ready.exists, told, _log(settings, name), forget=forget)
+
+
+def _server(settings: Settings, name: str, url: str, *module: str) -> Program:
+    told = environment_of(settings, os.environ)
+    return Program(name, lambda: _python(*module), lambda: is_ready(url), told, _log(settings, name))
+
+
+def _python(*module: str) -> list[str]:
+    # -P: a file named like one of ours in the current folder is not taken for it
+    return [sys.executable, "-P", "-m", *module]
+
+
+def _log(settings: Settings, name: str) -> Path:
+    return Path(settings.data_dir) / "logs" / f"{name}.log"

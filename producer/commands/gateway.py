@@ -1,0 +1,36 @@
+"""``gateway``: the command that runs it."""
+
+import logging
+from typing import TYPE_CHECKING
+
+import click
+
+from foundation.cli import exits
+from foundation.cli.app import Ending, with_settings
+
+if TYPE_CHECKING:
+    from foundation.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+@click.command()
+@with_settings(
+    "kafka", "name", "partitions", "data_dir", "deadline", "host", "port", "gateway_port", "log_level"
+)
+def gateway(settings: "Settings") -> None:
+    """Take commands over HTTP, until SIGTERM.
+
+    It owns the partitions while it runs, so many commands share one transaction. Commands of this program
+    go through it while it answers.
+    """
+    from foundation.http.server import PortTaken
+    from foundation.logs import log_as
+    from producer.gateway.app import run
+
+    log_as("gateway", settings.log_level)
+    log.info("listening on %s:%d", settings.host, settings.effective_gateway_port)
+    try:
+        run(settings)
+    except PortTaken as error:
+        raise Ending(exits.UNAVAILABLE, str(error)) from error

@@ -1,0 +1,149 @@
+"""The commands that change one title."""
+
+import re
+from typing import TYPE_CHECKING
+
+import click
+
+from foundation.cli import exits
+from foundation.cli.app import Ending
+from producer.commands.submission import Asked, carry_out, command_options
+
+if TYPE_CHECKING:
+    from foundation.settings import Settings
+
+
+class Counting(click.Command):
+    """A command with a quantity: ``-1`` is taken for a wrong one, not for an option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse as usual. Ends the command with 2 for a negative number."""
+        if negative := next((arg for arg in args if re.fullmatch(r"-\d[\d.]*", arg)), None):
+            raise Ending(exits.MALFORMED, f"a quantity is a whole number from 1 up, not {negative}")
+        return super().parse_args(ctx, args)
+
+
+@click.command(cls=Counting)
+@click.argument("words", nargs=-1, metavar="ISBN TITLE [AUTHOR] [QUANTITY]")
+@click.option("--no-isbn", is_flag=True, help="Instead of ISBN: an in-house number is made and printed.")
+@command_options
+def add(settings: "Settings", words: tuple[str, ...], no_isbn: bool, asked: Asked) -> int:
+    """Bring a title into the inventory, with QUANTITY copies (1).
+
+    ISBN is an ISBN-10, an ISBN-13 or another EAN-13, with or without hyphens. What has none is added with
+    --no-isbn TITLE [AUTHOR] [QUANTITY].
+    """
+    from inventory.commands import AddBook
+
+    names = ("TITLE", "AUTHOR", "QUANTITY") if no_isbn else ("ISBN", "TITLE", "AUTHOR", "QUANTITY")
+    given = dict(zip(names, words, strict=False))
+    if missing := [name for name in names[:-2] if name not in given]:
+        raise click.UsageError(f"Missing {' and '.join(missing)}.")
+    if len(words) > len(names):
+        raise click.UsageError(
+            f"Too many words: {words[len(names)]!r} follows the quantity. Put a title with spaces in quotes."
+        )
+
+    def command(isbn: str) -> AddBook:
+        return AddBook(isbn, given["TITLE"], given.get("AUTHOR", ""), _whole(given.get("QUANTITY", "1")))
+
+    if no_isbn:
+        from producer.commands.in_house import add_in_house
+
+        return add_in_house(settings, command, asked)
+    return carry_out(settings, command(given["ISBN"]), asked)
+
+
+@click.command()
+@click.argument("isbn")
+@click.argument("user")
+@command_options
+def borrow(settings: "Settings", isbn: str, user: str, asked: Asked) -> int:
+    """Lend a copy to USER."""
+    from inventory.commands import BorrowBook
+
+    return carry_out(settings, BorrowBook(isbn, user), asked)
+
+
+@click.command("return")
+@click.argument("isbn")
+@click.argument("user", required=False)
+@command_options
+def return_(settings: "Settings", isbn: str, user: str | None, asked: Asked) -> int:
+    """Take a copy back.
+
+    USER may be left out when only one copy of the title is on loan.
+    """
+    from inventory.commands import ReturnBook
+
+    return carry_out(settings, ReturnBook(isbn, user), asked)
+
+
+@click.command()
+@click.argument("isbn")
+@click.argument("user")
+@command_options
+def renew(settings: "Settings", isbn: str, user: str, asked: Asked) -> int:
+    """Give USER's loan a new due date, as if it began now."""
+    from inventory.commands import RenewLoan
+
+    return carry_out(settings, RenewLoan(isbn, user), asked)
+
+
+@click.command()
+@click.argument("isbn")
+@command_options
+def remove(settings: "Settings", isbn: str, asked: Asked) -> int:
+    """Take a title out of the inventory; no copy may be on loan."""
+    from inventory.commands import RemoveBook
+
+    return carry_out(settings, RemoveBook(isbn), asked)
+
+
+@click.group()
+def copies() -> None:
+    """Add or withdraw copies of a title."""
+
+
+@copies.command("add", cls=Counting)
+@click.argument("isbn")
+@click.argument("quantity")
+@command_options
+def add_copies(settings: "Settings", isbn: str, quantity: str, asked: Asked) -> int:
+    """Add QUANTITY copies to a title."""
+    from inventory.commands import AddCopies
+
+    return carry_out(settings, AddCopies(isbn, _whole(quantity)), asked)
+
+
+@copies.command("withdraw", cls=Counting)
+@click.argument("isbn")
+@click.argument("quantity")
+@click.option("--reason", required=True, help="lost, damaged, sold or miscount.")
+@click.option("--user", metavar="USER", help="The borrower who lost the copy; closes the loan.")
+@command_options
+def withdraw_copies(
+    settings: "Settings", isbn: str, quantity: str, reason: str, user: str | None, asked: Asked
+) -> int:
+    """Take QUANTITY copies of a title out of the inventory."""
+    from inventory.commands import WithdrawCopies
+
+    return carry_out(settings, WithdrawCopies(isbn, _whole(quantity), reason, user), asked)
+
+
+@click.command()
+@click.argument("isbn")
+@click.option("--title", help="The title as it should read.")
+@click.option("--author", help="The author as it should read.")
+@command_options
+def correct(settings: "Settings", isbn: str, title: str | None, author: str | None, asked: Asked) -> int:
+    """Correct a title's details."""
+    from inventory.commands import CorrectDetails
+
+    return carry_out(settings, CorrectDetails(isbn, title, author), asked)
+
+
+def _whole(text: str) -> int:
+    if re.fullmatch(r"\d{1,18}", text.strip(), re.ASCII):
+        return int(text)
+    raise Ending(exits.MALFORMED, f"a quantity is a whole number from 1 up, not {text[:40]!r}")

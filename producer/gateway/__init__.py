@@ -1,0 +1,1 @@
+"""Commands over HTTP: one lane for each partition."""

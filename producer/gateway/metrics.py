@@ -1,0 +1,69 @@
+"""What the gateway counts, in Prometheus' format."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Histogram, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+if TYPE_CHECKING:
+    from producer.gateway.gateway import Gateway
+
+SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+SECONDS = (0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
+
+
+class Metrics(Collector):
+    """The metrics of one gateway. ``answers`` are plain numbers: they are counted for every request."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.answers: Counter[int] = Counter()
+        self.gateway: Gateway | None = None
+        self._sizes = Histogram(
+            "library_gateway_batch_commands",
+            "Commands in one transaction.",
+            buckets=SIZES,
+            registry=self.registry,
+        )
+        self._seconds = Histogram(
+            "library_gateway_batch_seconds",
+            "From taking a batch to its commit.",
+            buckets=SECONDS,
+            registry=self.registry,
+        )
+        ProcessCollector(registry=self.registry)
+        self.registry.register(self)
+
+    def observe(self, commands: int, seconds: float) -> None:
+        """Count a batch."""
+        self._sizes.observe(commands)
+        self._seconds.observe(seconds)
+
+    def collect(self) -> Iterator[Metric]:
+        """What is counted elsewhere, as it is now."""
+        answers = CounterMetricFamily(
+            "library_gateway_answers", "HTTP answers to commands, by status.", labels=["status"]
+        )
+        for status, count in sorted(self.answers.items()):
+            answers.add_metric([str(status)], count)
+        yield answers
+        if self.gateway is None:
+            return
+        yield GaugeMetricFamily(
+            "library_gateway_open", "Commands accepted and not answered yet.", value=self.gateway.open
+        )
+        waiting = GaugeMetricFamily(
+            "library_gateway_waiting", "Commands that wait for the next batch.", labels=["partition"]
+        )
+        writable = GaugeMetricFamily(
+            "library_gateway_writable", "1 where the last batch reached Kafka.", labels=["partition"]
+        )
+        troubles = self.gateway.troubles()
+        for partition, lane in enumerate(self.gateway.lanes):
+            waiting.add_metric([str(partition)], lane.waiting)
+            writable.add_metric([str(partition)], partition not in troubles)
+        yield waiting
+        yield writable

@@ -1,0 +1,157 @@
+"""The consumer: whole fetches as one message, committed records only, offsets that follow the table.
+
+Stock Faust hands over one record at a time, reads aborted events, and commits what its agents acknowledged,
+which includes what they failed on. Here a message is a ``Batch``, and the group's offset passes it when the
+table says that it is stored.
+"""
+
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Iterable
+from typing import Any, cast
+
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP, ConsumerMessage, Message
+from mode.utils.futures import notify
+
+from projector.batched_faust.batch import Batch
+from projector.batched_faust.fetching import ConsumerThread
+from projector.batched_faust.table import Table
+from projector.metrics import Progress
+
+
+class Consumer(driver.Consumer):
+    """Faust's consumer, with batches for messages."""
+
+    mundane_level = "debug"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._open: defaultdict[TP, deque[Batch]] = defaultdict(deque)
+        """Batches handed out and not yet committed, in order."""
+        self._halted: set[TP] = set()
+
+    @property
+    def table(self) -> Table:
+        """The app's one table."""
+        return cast(Table, next(iter(self.app.tables.values())))
+
+    def halt(self, tp: TP) -> None:
+        """Take nothing more of the partition until the next assignment."""
+        self._halted.add(tp)
+        self.pause_partitions([tp])
+
+    def sources(self, tps: Iterable[TP]) -> list[TP]:
+        """Those of ``tps`` that are the event store's."""
+        return [tp for tp in tps if not self._is_changelog_tp(tp)]
+
+    def progress(self) -> dict[int, Progress]:
+        """How far each of this worker's partitions of the event store is. May be called by any thread."""
+        tps = self.sources(self.assignment())
+        ends = cast(ConsumerThread, self._thread).ends(tps)
+        return {
+            tp.partition: Progress(self._committed_offset.get(tp) or 0, ends.get(tp, 0), tp in self._halted)
+            for tp in tps
+        }
+
+    def _new_consumer_thread(self) -> ConsumerThread:
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    # Batches in
+
+    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:
+        # A copy: after recovery Faust adds the sources to this very set, and a changelog fetch that still
+        # waits would return their records while the flow is stopped, to be dropped (faust-streaming #596)
+        return await self._thread.getmany(set(active_partitions or ()), timeout)
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:
+        """Fetched batches; none while a rebalance is on, for recovery seeks before the flow goes on."""
+        fetched, active = await self._wait_next_records(timeout)
+        generation = self.app.consumer_generation_id
+        for tp, batch in cast("dict[TP, Batch]", fetched or {}).items():
+            if self.should_stop or not self.flow_active or generation != self.app.consumer_generation_id:
+                return
+            if tp in self._halted or not (tp in (active or ()) or tp in self._buffered_partitions):
+                continue
+            if self.sources([tp]):
+                self._open[tp].append(batch)
+            yield tp, self._to_message(tp, batch)
+
+    def _to_message(self, tp: TP, record: Any) -> ConsumerMessage:
+        batch: Any = record
+        # Behind trailing markers, so that recovery reaches the changelog's end and the lag reaches 0
+        return ConsumerMessage(
+            tp.topic, tp.partition, batch.next - 1, 0.0, 0, [], None, batch, None, None, None, tp,
+            generation_id=self.app.consumer_generation_id,
+        )  # fmt: skip
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """Holes in the offsets are inside batches, and nothing here counts single offsets."""
+
+    # Offsets out
+
+    def ack(self, message: Message) -> bool:
+        """Note that the agent is through with a message; what may be committed is said by ``Batch.done``."""
+        if message.acked:
+            return False
+        message.acked = True
+        self._unacked_messages.discard(message)
+        self._n_acked += 1
+        notify(self._waiting_for_ack)
+        return True
+
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> list[TP]:  # type: ignore[override] # noqa: ARG002
+        return list(self._open)
+
+    def _new_offset(self, tp: TP) -> int | None:
+        queue, offset = self._open[tp], None
+        while queue and queue[0].done:
+            offset = queue.popleft().next
+        return offset
+
+    # Assignments
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Claim the changelogs, then let Faust recover.
+
+        In this order: once claimed, nobody else can append to a changelog, so the end that recovery reads is
+        its end. (Claimed later, a worker that was frozen could still write an old row over a newer one.)
+        """
+        self._halted.clear()
+        sources = self.sources(assigned)
+        # A thread that is being stopped no longer answers
+        if sources and not self.app.should_stop:
+            try:
+                await self.table.claim({tp.partition for tp in sources})
+            except Exception as error:  # noqa: BLE001 - aiokafka would log it and go on, without partitions
+                await self.app.crash(error)
+                return
+        await super().on_partitions_assigned(assigned, generation_id)
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Let Faust wait for the batches in hand, then give the changelogs up."""
+        await super().on_partitions_revoked(revoked)
+        await self.table.release({tp.partition for tp in revoked})
+        for tp in revoked:
+            self._open.pop(tp, None)
+
+    def resume_partitions(self, tps: Iterable[TP]) -> None:
+        """Resume fetching; where sources are resumed, the flow waits for the seek.
+
+        After recovery Faust resumes the sources, seeks, clears the queues and resumes the flow: what is
+        fetched before the last step would be lost (faust-streaming #596).
+        """
+        tps = set(tps)
+        if self.sources(tps):
+            self.stop_flow()
+            self.app.flow_control.suspend()
+        super().resume_partitions(tps)
+
+    async def perform_seek(self) -> None:
+        """Go to where the table is, or to the group's offset where that is lower."""
+        self._open.clear()
+        positions = {tp: self.table.position(tp.partition) for tp in self.sources(self.assignment())}
+        thread = cast(ConsumerThread, self._thread)
+        for tp, start in (await thread.call_thread(thread.seek_sources, positions)).items():
+            self._read_offset[tp] = start or None
+            # A group offset that is ahead of it is to be overwritten
+            self._committed_offset[tp] = start

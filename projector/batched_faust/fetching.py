@@ -1,0 +1,138 @@
+"""The thread that talks to Kafka: fetches as batches, and where reading starts."""
+
+import asyncio
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from aiokafka.consumer.fetcher import Fetcher, FetchResult
+from aiokafka.errors import ConsumerStoppedError
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+
+from projector.batched_faust.batch import Batch, Record
+from projector.ending import Lost
+
+FETCH_WAIT_MS = 100
+"""How long the broker may hold a fetch that has nothing to answer; Faust's own 1,500 is hard-coded."""
+FETCH_BYTES = 12 << 20
+"""Bytes in one answer, of all partitions together: what a rebuild holds in memory, about three times."""
+FIRST_BYTES = 64 << 10
+"""Bytes in one answer before anything is wanted."""
+
+
+class ConsumerThread(driver.AIOKafkaConsumerThread):
+    """aiokafka's consumer, a fetch at a time."""
+
+    mundane_level = "debug"
+
+    def _create_worker_consumer(self, transport: driver.Transport) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        # aiokafka reads these when it starts; Faust has no settings for them
+        consumer._isolation_level = "read_committed"
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MS
+        # Until Faust has said where recovery begins aiokafka reads the changelog's first records, for nothing
+        consumer._fetch_max_bytes = FIRST_BYTES
+        return consumer
+
+    async def on_thread_stop(self) -> None:
+        """Leave the group: aiokafka does not for static members, and an offset reset needs an empty group."""
+        if self._consumer is not None:
+            self._consumer._coordinator._group_instance_id = None
+        await super().on_thread_stop()
+
+    async def _fetch_records(
+        self,
+        consumer: Any,
+        active_partitions: set[TP],
+        timeout: float | None = None,
+        max_records: int | None = None,
+    ) -> dict[TP, Batch]:
+        fetcher: Fetcher = consumer._fetcher
+        fetcher._fetch_max_bytes = FETCH_BYTES
+        end = time.monotonic() + (timeout or 0)
+        with fetcher._subscriptions.fetch_context():
+            while self.consumer.flow_active:
+                if consumer._closed or fetcher._closed:
+                    raise ConsumerStoppedError
+                if fetcher._subscriptions.reassignment_in_progress:
+                    await fetcher._subscriptions.wait_for_assignment()
+                if batches := await self._drain(fetcher, active_partitions, max_records):
+                    return batches
+                if (left := end - time.monotonic()) <= 0:
+                    break
+                waiter = fetcher._create_fetch_waiter()
+                await asyncio.wait([waiter], timeout=left)
+                if waiter.done():
+                    waiter.result()
+                else:
+                    waiter.cancel()
+        return {}
+
+    async def _drain(self, fetcher: Fetcher, tps: set[TP], most: int | None) -> dict[TP, Batch]:
+        """What was fetched of the first of ``tps`` that has records, and which others moved without any.
+
+        Nothing here waits, so the positions before and after belong to exactly these records. (A position
+        moves without records over aborted ones and markers.) One partition at a time, so that ``most`` is for
+        each: the more events of a title come together, the fewer rows are written.
+        """
+        before = self._positions(tps)
+        records: dict[TP, list[Record]] = {}
+        for tp, fetched in list(fetcher._records.items()):
+            if tp not in tps:
+                continue
+            if type(fetched) is FetchResult and fetched.has_more():
+                # A record object with all its headers costs as much as folding the event
+                fetched._partition_records._consumer_record = _record
+            if records := await fetcher.fetched_records({tp}, timeout=0, max_records=most):
+                break
+        after = self._positions(before)
+        return {
+            tp: Batch(records.get(tp, ()), tp, begin, after[tp])
+            for tp, begin in before.items()
+            if begin is not None and after.get(tp) not in (None, begin)
+        }
+
+    def ends(self, tps: Iterable[TP]) -> dict[TP, int]:
+        """Where the partitions end, as the broker said with its last answer."""
+        return {tp: state.highwater or 0 for tp, state in self._states(tps).items()}
+
+    def _positions(self, tps: Iterable[TP]) -> dict[TP, Any]:
+        return {tp: state._position for tp, state in self._states(tps).items()}
+
+    def _states(self, tps: Iterable[TP]) -> dict[TP, Any]:
+        """What aiokafka keeps of each partition that is assigned."""
+        subscription = self._ensure_consumer()._subscription.subscription
+        assignment = subscription and subscription.assignment
+        if not assignment:
+            return {}
+        return {TP(*tp): assignment.state_value(tp) for tp in tps if tp in assignment.tps}
+
+    async def seek_sources(self, positions: Mapping[TP, int]) -> dict[TP, int]:
+        """Seek each partition to min(group offset, table position), and say where that is.
+
+        Also one that the group never committed: aiokafka's own seek leaves such a partition where it was.
+        Raises Lost when the event store does not have what is needed.
+        """
+        consumer = self._ensure_consumer()
+        tps, starts = list(positions), {}
+        first, ends = await consumer.beginning_offsets(tps), await consumer.end_offsets(tps)
+        for tp, position in positions.items():
+            if position > ends[tp]:
+                raise Lost(
+                    f"the table has the events of {tp.topic} {tp.partition} up to {position}, but the event "
+                    f"store ends at {ends[tp]}: it lost events. Restore it from a backup, or, to accept the "
+                    "loss, delete the table's changelog topic, `library topics create`, and start again"
+                )
+            start = starts[tp] = min(await consumer.committed(driver.ensure_aiokafka_TP(tp)) or 0, position)
+            if start < first[tp]:
+                raise Lost(
+                    f"the table needs the events of {tp.topic} {tp.partition} from {start}, but the event "
+                    f"store begins at {first[tp]}: events were deleted. Restore it from a backup"
+                )
+            consumer.seek(driver.ensure_aiokafka_TP(tp), start)
+        return starts
+
+
+def _record(tp: Any, record: Any) -> Record:  # noqa: ARG001
+    return record.offset, record.key, record.value

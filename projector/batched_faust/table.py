@@ -1,0 +1,134 @@
+"""The table: rows that are written a batch at a time, and how far they have come."""
+
+import asyncio
+from collections.abc import Callable, Collection
+from typing import Any, NoReturn, cast
+
+import faust
+from faust.tables.manager import TableManager
+from faust.types import TP
+
+from eventstore.topics import POSITION_KEY, Identity
+from projector.batched_faust.batch import Batch
+from projector.batched_faust.changelog import Producer
+from projector.batched_faust.store import Store
+from projector.ending import Lost, Stale
+from schemas.codec import decode, encode
+from schemas.row import TablePosition
+
+
+class Tables(TableManager):
+    """Faust's table manager without its second of sleep: the one table is known from the start."""
+
+    async def on_start(self) -> None:
+        """Register the table's changelog, and get ready to recover."""
+        await self._update_channels()
+        await self.recovery.start()
+
+
+class Table(faust.Table[bytes, bytes]):
+    """Rows by ISBN, as bytes, written by ``write`` alone.
+
+    ``identify`` says what cluster and topics these are now; it may block.
+    """
+
+    mundane_level = "debug"
+
+    def __init__(self, *args: Any, identify: Callable[[], Identity], **kwargs: Any) -> None:
+        # Faust counts messages, here batches; 1 would keep the changelog flowing after recovery
+        super().__init__(*args, **{**kwargs, "recovery_buffer_size": 2, "standby_buffer_size": 2})
+        self._identify = identify
+        self._identity: Identity | None = None
+
+    @property
+    def store(self) -> Store:
+        """The rows on disk."""
+        return cast(Store, self.data)
+
+    @property
+    def producer(self) -> Producer:
+        """The changelog's writer."""
+        return cast(Producer, self.app.producer)
+
+    async def claim(self, partitions: Collection[int]) -> None:
+        """Become the only writer of the partitions' changelogs, and learn where those end.
+
+        Raises Lost for a changelog whose beginning was deleted, Stale for topics that were replaced while
+        this worker ran, and what aiokafka and the admin client raise.
+        """
+        topic = self.changelog_topic_name
+        await asyncio.gather(*(self.producer.claim(topic, partition) for partition in partitions))
+        identity = await asyncio.to_thread(self._identify)
+        if self._identity not in (None, identity):
+            raise Stale(f"the topics were replaced: {self._identity}, now {identity}")
+        self._identity = identity
+        changelogs = [TP(topic, partition) for partition in partitions]
+        for tp, first in (await self.app.consumer.earliest_offsets(*changelogs)).items():
+            if first:
+                raise Lost(
+                    f"the changelog {topic} {tp.partition} begins at {first}: rows were deleted from it. "
+                    "Delete the topic, `library topics create`, and start again: the rows are computed anew"
+                )
+        ends = await self.app.consumer.highwaters(*changelogs)
+        local = f"{identity.cluster}/{identity.events}/{identity.changelog}".encode()
+        self.store.expect(local, {TP(*tp): end for tp, end in ends.items()})
+        for partition in set(self.store.opened()) & set(partitions):
+            if self.store.ahead(partition):
+                raise Stale(f"{topic} {partition} ends before the rows that this worker has")
+
+    async def release(self, partitions: Collection[int]) -> None:
+        """Give the changelogs up."""
+        await self.producer.release(partitions)
+
+    def position(self, partition: int) -> int:
+        """The next source offset: every event before it is in the rows, which may know more.
+
+        Raises Lost when the rows were made from another event store.
+        """
+        assert self._identity is not None
+        stored = self.store.read(partition, POSITION_KEY)
+        if stored is None:
+            return 0
+        position = decode(stored)
+        if not isinstance(position, TablePosition) or position.source != self._identity.source:
+            raise Lost(
+                f"the changelog {self.changelog_topic_name} was made from another event store ({position}), "
+                f"not from {self._identity.source}: delete that topic, `library topics create`, start again"
+            )
+        return position.next
+
+    async def write(self, batch: Batch, rows: dict[bytes, bytes]) -> None:
+        """Store the rows that ``batch`` led to; with them, that the table is at its end now.
+
+        Raises Stale when the batch does not follow what the table has, or the changelog was replaced, Lost
+        when the event store went back, and as ``Producer.append``.
+        """
+        partition, topic = batch.tp.partition, self.changelog_topic_name
+        position = self.position(partition)
+        if batch.begin > position:
+            raise Stale(f"{batch.tp}: the table is at {position}, the batch begins at {batch.begin}")
+        if batch.next < batch.begin:
+            raise Lost(f"{batch.tp}: the event store went back from {batch.begin} to {batch.next}")
+        assert self._identity is not None
+        mark = encode(TablePosition(self._identity.source, batch.next))
+        written = [*rows.items(), (POSITION_KEY, mark)]
+        # The changelog first, so that RocksDB never knows more than it; then the offset may be committed
+        end = await self.producer.append(topic, partition, written)
+        if end <= self.store.offset(partition):
+            raise Stale(f"{topic} {partition} was replaced: it ends at {end}")
+        self.store.write(partition, written, end)
+        batch.done = True
+
+    def apply_changelog_batch(self, batch: Any) -> None:
+        """Recovery; an error ends the worker, since Faust would log it and go on without these rows."""
+        try:
+            super().apply_changelog_batch(batch)
+        except Exception as error:
+            cast(Any, self.app).add_future(self.app.crash(error))
+            raise
+
+    def __setitem__(self, key: bytes, value: bytes) -> NoReturn:
+        raise TypeError("the table is written a batch at a time, by write()")
+
+    def __delitem__(self, key: bytes) -> NoReturn:
+        raise TypeError("the table is written a batch at a time, by write()")

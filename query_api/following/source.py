@@ -1,0 +1,76 @@
+"""The two topics, as the follower asks Kafka about them."""
+
+from typing import Any
+
+from confluent_kafka import Consumer, IsolationLevel, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from eventstore.topics import Identity, changelog_topic, check_topics, events_topic, identify
+from foundation.kafka_clients import client_config, reading_config, why
+from foundation.settings import Settings
+from query_api.replica.progress import Ends, Progress
+
+_LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+
+
+class Source:
+    """Kafka, for one system. Every method raises KafkaException when Kafka does not answer in time."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.events, self.changelog = events_topic(settings), changelog_topic(settings)
+        self.partitions = settings.partitions
+        self.admin = AdminClient(client_config(settings))
+
+    def identify(self, timeout: float) -> Identity:
+        """The system as it is now. Raises also WrongTopic."""
+        check_topics(self.admin, self._settings, timeout)
+        return identify(self.admin, self._settings, timeout)
+
+    def ends(self, timeout: float) -> Ends:
+        """The next offset of each partition, as readers of committed events see it."""
+        asked = {
+            TopicPartition(topic, p): _LATEST
+            for topic in (self.changelog, self.events)
+            for p in range(self.partitions)
+        }
+        answers = self.admin.list_offsets(
+            asked, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=timeout
+        )
+        found = {(t.topic, t.partition): int(future.result().offset) for t, future in answers.items()}
+        return Ends(
+            tuple(found[self.changelog, p] for p in range(self.partitions)),
+            tuple(found[self.events, p] for p in range(self.partitions)),
+        )
+
+    def high_watermark(self, partition: int, timeout: float) -> int:
+        """The next offset of a partition of the event store, open transactions included."""
+        tp = TopicPartition(self.events, partition)
+        answer = self.admin.list_offsets({tp: _LATEST}, request_timeout=timeout)
+        return int(answer[tp].result().offset)
+
+    def why(self, error: Exception) -> str:
+        """What it means that Kafka could not be used."""
+        return why(self._settings, error)
+
+    def consumer(self, progress: Progress) -> Consumer:
+        """A consumer of both topics that goes on after ``progress``."""
+        config: dict[str, Any] = reading_config(self._settings) | {
+            # Sixteen partitions and more, each with its part of a fetch
+            "queued.max.messages.kbytes": 4096,
+            "max.partition.fetch.bytes": 262144,
+        }
+        consumer = Consumer(config)
+        consumer.assign(
+            [
+                # Not "the beginning": that is asked for when it turns out that offset 0 is gone, since it
+                # takes half a second
+                TopicPartition(topic, p, offset)
+                for topic, offsets in ((self.changelog, progress.rows), (self.events, progress.history))
+                for p, offset in enumerate(offsets)
+            ]
+        )
+        return consumer
+
+
+__all__ = ["KafkaException", "Source"]

@@ -1,0 +1,123 @@
+"""What every read begins with: a replica that may answer, as new as the caller asked for."""
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+
+from eventstore.positions import BadPosition, parse_positions
+from foundation.http.problem import Problem
+from query_api.following.follower import Follower
+from query_api.following.source import KafkaException, Source
+from query_api.following.waiters import Waiters
+from query_api.replica.progress import Progress
+from query_api.replica.replica import Replica
+
+log = logging.getLogger(__name__)
+
+MOST_TIMEOUT = 30.0
+"""Seconds that a request may wait at most."""
+_LOOK_AFTER = 0.25
+"""Seconds of waiting before Kafka is asked whether the position exists at all."""
+
+
+class Reading:
+    """The replica as the routes see it."""
+
+    def __init__(self, source: Source, follower: Follower, waiters: Waiters) -> None:
+        self._source, self.follower, self._waiters = source, follower, waiters
+        self.readers = 0
+        """Streams of changes that are open."""
+
+    def progress(self) -> Progress | None:
+        """How far the replica has come; None while there is none."""
+        replica = self.follower.replica
+        return None if replica is None else replica.progress
+
+    def position(self) -> str:
+        """The position for headers; take it before reading, so that it never promises too much."""
+        progress = self.progress()
+        return "" if progress is None else str(progress)
+
+    def replica(self) -> Replica:
+        """The replica, once it had everything. Raises Problem 503."""
+        replica = self.follower.replica
+        if replica is None or not replica.progress.complete:
+            raise _not_ready("the replica is still being read; /readyz says how far it is, try again")
+        return replica
+
+    def unreadable(self, error: sqlite3.DatabaseError) -> Problem:
+        """What to answer when reading the replica failed; a damaged one is made anew."""
+        if not isinstance(error, sqlite3.OperationalError):
+            self.follower.read_again(f"it is damaged: {error}")
+        log.error("the replica can't be read: %s", error)
+        return _not_ready("the replica can't be read; it is made anew where it is damaged, try again")
+
+    async def after(self, text: str, timeout: float) -> Replica:
+        """The replica, once rows and history include the position in ``text``; waits ``timeout`` seconds.
+
+        Raises Problem: 400 for what is no position of this store, 503 when it did not get there.
+        """
+        try:
+            needs = parse_positions(text)
+        except BadPosition as error:
+            raise Problem(400, "bad_position", str(error)) from error
+        self.check_partitions(needs)
+        if not await self._until(needs, min(timeout, _LOOK_AFTER)):
+            await asyncio.to_thread(self._check_exists, needs)
+            if not await self._until(needs, max(0.0, timeout - _LOOK_AFTER)):
+                raise Problem(
+                    503, "not_there_yet",
+                    f"the table has not come to {text[:200]} within {timeout:g} s; it is at "
+                    f"{self.position() or 'the beginning'}: try again",
+                    headers={"Retry-After": "1"},
+                )  # fmt: skip
+        return self.replica()
+
+    def check_partitions(self, offsets: dict[int, int]) -> None:
+        """Raises Problem 400 for a partition that the event store does not have."""
+        if beyond := [p for p in offsets if p >= self._source.partitions]:
+            raise Problem(
+                400, "bad_position",
+                f"there is no partition {beyond[0]}: the event store has {self._source.partitions}",
+            )  # fmt: skip
+
+    async def counted(self, events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """The same, counted in ``readers`` as long as it lasts."""
+        self.readers += 1
+        try:
+            async for event in events:
+                yield event
+        finally:
+            self.readers -= 1
+
+    async def until(self, condition: Callable[[Progress], bool], timeout: float) -> bool:
+        """Whether ``condition`` holds of the progress within ``timeout`` seconds."""
+        return await self._waiters.until(condition, self.progress, timeout)
+
+    def answers_from(self, replica: Replica) -> bool:
+        """Whether ``replica`` is still the one to answer from, and the process goes on."""
+        return self.follower.replica is replica and not self._waiters.ended
+
+    async def _until(self, needs: dict[int, int], timeout: float) -> bool:
+        return await self.until(lambda progress: progress.has(needs), timeout)
+
+    def _check_exists(self, needs: dict[int, int]) -> None:
+        ends = self.follower.ends
+        for partition, offset in needs.items():
+            if self.follower.trouble is not None or (ends is not None and offset < ends.events[partition]):
+                # Known to be there, or not to be told now: the wait will show
+                continue
+            try:
+                end = self._source.high_watermark(partition, timeout=2.0)
+            except KafkaException:
+                return
+            if offset >= end:
+                raise Problem(
+                    400, "beyond_the_end",
+                    f"{partition}:{offset} is beyond the event store's end, which is {partition}:{end - 1}",
+                )  # fmt: skip
+
+
+def _not_ready(detail: str) -> Problem:
+    return Problem(503, "not_ready", detail, headers={"Retry-After": "1"})

@@ -1,0 +1,73 @@
+"""Query parameters that several routes share, and how what is asked for is checked."""
+
+from typing import Annotated, Any
+
+from litestar import Request
+from litestar.di import NamedDependency
+from litestar.params import PathParameter, QueryParameter
+
+from foundation.http.problem import Problem
+from inventory import isbn as identifiers
+from inventory.texts import Malformed
+from query_api.http.freshness import MOST_TIMEOUT, Reading
+from query_api.queries.cursors import BadCursor, read_cursor
+from query_api.replica.replica import Replica
+from schemas.times import BadTime, parse_time
+
+AnyRequest = Request[Any, Any, Any]
+
+Limit = Annotated[int, QueryParameter(ge=1, le=500, description="Items on a page, at most.")]
+Cursor = Annotated[
+    str | None,
+    QueryParameter(min_length=1, max_length=2000, description="The `next_cursor` of the page before."),
+]
+After = Annotated[
+    str | None,
+    QueryParameter(
+        min_length=3, max_length=4000, pattern=r"^[0-9]{1,18}:[0-9]{1,18}(,[0-9]{1,18}:[0-9]{1,18})*$",
+        description="Wait until the answer includes this position, for example `3:17` from a receipt.",
+    ),
+]  # fmt: skip
+Timeout = Annotated[
+    float, QueryParameter(ge=0, le=MOST_TIMEOUT, description="Seconds to wait for `after`, at most.")
+]
+IsbnPath = Annotated[
+    str,
+    PathParameter(min_length=1, max_length=40, description="ISBN-10, ISBN-13 or EAN-13, hyphens allowed."),
+]
+
+
+async def provide_replica(
+    request: AnyRequest, reading: NamedDependency[Reading], after: After = None, timeout: Timeout = 5.0
+) -> Replica:
+    """The replica to answer from, as new as ``after`` asks. Raises Problem."""
+    replica = reading.replica() if after is None else await reading.after(after, timeout)
+    request.scope["state"]["position"] = str(replica.progress)
+    return replica
+
+
+def parsed_isbn(text: str) -> int:
+    """The title's number. Raises Problem 400."""
+    try:
+        return int(identifiers.parse(text))
+    except Malformed as error:
+        raise Problem(400, "bad_isbn", str(error)) from error
+
+
+def parsed_time(text: str, now: int) -> int:
+    """A time of the past in ms. Raises Problem 400."""
+    try:
+        at = parse_time(text)
+    except BadTime as error:
+        raise Problem(400, "bad_time", str(error)) from error
+    if at > now:
+        raise Problem(400, "in_the_future", f"{text} has not come yet: nobody knows what will be then")
+    return at
+
+
+def parsed_cursor(cursor: str | None, question: object, kind: Any) -> Any:
+    """The key in a cursor, None where there is none. Raises Problem 400."""
+    try:
+        return None if cursor is None else read_cursor(cursor, question, kind)
+    except BadCursor as error:
+        raise Problem(400, "bad_cursor", str(error)) from error

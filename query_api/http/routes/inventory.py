@@ -1,0 +1,194 @@
+"""The inventory: pages of titles, one title, its history; now and at any time."""
+
+import asyncio
+import time
+from typing import Annotated, Any, Literal
+
+from litestar import Response, Router, get
+from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import HeaderParameter, QueryParameter
+
+from foundation.http.problem import Problem
+from query_api.documents import History, Title, Titles, json_of, page_of, title_of
+from query_api.http.parameters import (
+    AnyRequest,
+    Cursor,
+    IsbnPath,
+    Limit,
+    parsed_cursor,
+    parsed_isbn,
+    parsed_time,
+)
+from query_api.http.responses import (
+    LINKED,
+    PRIVATE,
+    SHARED,
+    TAGGED,
+    etag_of,
+    json_response,
+    matches,
+    not_modified,
+    page_response,
+    problems,
+)
+from query_api.queries.cursors import Number, make_cursor
+from query_api.queries.history import events_of
+from query_api.queries.past import row_at, titles_at
+from query_api.queries.titles import Filters, Found, Key, body_of, page
+from query_api.replica.replica import Replica
+from schemas.times import rfc3339
+
+Sort = Literal["isbn", "-isbn", "title", "-title", "author", "-author", "updated_at", "-updated_at"]
+At = Annotated[
+    str | None,
+    QueryParameter(
+        min_length=1, max_length=40, description="As it was at this time, RFC 3339 with an offset.",
+    ),
+]  # fmt: skip
+Version = Annotated[
+    int | None,
+    QueryParameter(ge=1, le=2**63 - 1, description="As it was after this many events of the title."),
+]
+IfNoneMatch = Annotated[
+    str | None, HeaderParameter(name="If-None-Match", description="The `ETag` that the caller has.")
+]
+Query = Annotated[
+    str | None,
+    QueryParameter(
+        min_length=1, max_length=200,
+        description="Words of title or author, or their beginnings; case and accents don't matter.",
+    ),
+]  # fmt: skip
+Available = Annotated[
+    bool | None, QueryParameter(description="true: with a copy on the shelf; false: with none.")
+]
+
+
+@get("/", responses=problems(400, 503), response_headers=[LINKED], operation_id="list_inventory")
+async def list_inventory(
+    request: AnyRequest,
+    replica: NamedDependency[Replica],
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    q: Query = None,
+    available: Available = None,
+    sort: Annotated[Sort, QueryParameter(description="Order; `-` before it: downwards.")] = "isbn",
+    at: At = None,
+) -> Response[Titles]:
+    """Titles of the inventory, page by page."""
+    filters = Filters(q, available, sort, None if at is None else parsed_time(at, _now()))
+    question = ["inventory", filters]
+    start = parsed_cursor(cursor, question, Key)
+    if filters.at is not None:
+        if filters.column != "isbn":
+            raise Problem(400, "bad_sort", "the inventory of the past is sorted by isbn only")
+        found = await asyncio.to_thread(_past_page, replica, filters, limit, start)
+    elif (q, available) == (None, None):
+        found = page(replica.reader(), filters, limit, start)
+    else:
+        found = await asyncio.to_thread(_page, replica, filters, limit, start)
+    following = None if found.following is None else make_cursor(question, found.following)
+    return page_response(request, page_of(found.bodies, following), following, SHARED)
+
+
+@get(
+    "/{isbn:str}", operation_id="get_title", response_headers=[TAGGED],
+    responses={
+        304: ResponseSpec(None, description="The caller has this state already."),
+        **problems(400, 404, 410, 503),
+    },
+)  # fmt: skip
+async def get_title(
+    replica: NamedDependency[Replica],
+    isbn: IsbnPath,
+    at: At = None,
+    version: Version = None,
+    if_none_match: IfNoneMatch = None,
+) -> Response[Title]:
+    """One title."""
+    number = parsed_isbn(isbn)
+    if at is None and version is None:
+        body = _now_of(replica, number)
+    elif at is not None and version is not None:
+        raise Problem(400, "at_and_version", "give a time or a version, not both")
+    else:
+        moment = None if at is None else parsed_time(at, _now())
+        body = _past_of(replica, number, version, moment)
+    etag = etag_of(body)
+    if if_none_match is not None and matches(if_none_match, etag):
+        return not_modified(etag)
+    return json_response(body, SHARED, ETag=etag)
+
+
+@get(
+    "/{isbn:str}/history", operation_id="get_history", response_headers=[LINKED],
+    responses=problems(400, 404, 503),
+)  # fmt: skip
+async def get_history(
+    request: AnyRequest,
+    replica: NamedDependency[Replica],
+    isbn: IsbnPath,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Response[History]:
+    """The events of a title, first to last."""
+    number = parsed_isbn(isbn)
+    question = ["history", number]
+    start = parsed_cursor(cursor, question, Number) or 0
+    found, following = events_of(replica.reader(), number, limit, start)
+    if not found and not start:
+        raise _unknown(number)
+    next_cursor = None if following is None else make_cursor(question, following)
+    body = json_of(History(f"{number:013}", found, next_cursor))
+    return page_response(request, body, next_cursor, PRIVATE)
+
+
+def removed(isbn: int, at: int, version: int) -> Problem:
+    """The answer for a title that is not in the inventory any more."""
+    when = rfc3339(at)
+    detail = f"{isbn:013} was removed on {when}; /inventory/{isbn:013}/history says what happened"
+    return Problem(410, "removed", detail, removed_at=when, version=version)
+
+
+def _unknown(isbn: int) -> Problem:
+    return Problem(404, "unknown_title", f"{isbn:013} is not in the inventory and never was")
+
+
+def _now_of(replica: Replica, isbn: int) -> bytes:
+    found = body_of(replica.reader(), isbn)
+    if found is None:
+        raise _unknown(isbn)
+    body, gone, version, updated_at = found
+    if gone:
+        raise removed(isbn, updated_at, version)
+    return body
+
+
+def _past_of(replica: Replica, isbn: int, version: int | None, at: int | None) -> bytes:
+    db = replica.reader()
+    row = row_at(db, isbn, version=version, at=at)
+    if row is None:
+        if events_of(db, isbn, 1, 0)[0]:
+            raise Problem(404, "not_yet", f"{isbn:013} was not in the inventory yet at that time")
+        raise _unknown(isbn)
+    if version is not None and not events_of(db, isbn, 1, version - 1)[0]:
+        raise Problem(404, "no_such_version", f"{isbn:013} has no version {version} yet")
+    if row.removed:
+        raise removed(isbn, row.updated_at, row.version)
+    return json_of(title_of(row))
+
+
+def _page(replica: Replica, filters: Filters, limit: int, start: Key | None) -> Found:
+    return page(replica.reader(), filters, limit, start)
+
+
+def _past_page(replica: Replica, filters: Filters, limit: int, start: Key | None) -> Found:
+    return titles_at(replica.reader(), filters, limit, start)
+
+
+def _now() -> int:
+    return int(time.time() * 1000)
+
+
+router: Any = Router(path="/inventory", route_handlers=[list_inventory, get_title, get_history])

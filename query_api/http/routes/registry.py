@@ -1,0 +1,148 @@
+"""The schemas of both topics, read-only, as clients of Confluent's schema registry ask for them.
+
+https://docs.confluent.io/platform/current/schema-registry/develop/api.html
+"""
+
+from functools import partial
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Response, get
+from litestar.params import PathParameter
+from msgspec import Struct
+
+from foundation.http.problem import Problem
+from query_api.http.responses import SHARED, problems
+from schemas.codec import Schema, schemas
+
+MEDIA_TYPE = "application/vnd.schemaregistry.v1+json"
+NAMESPACE = "library.inventory"
+ANY_PARAMETER = {"any_parameter": True}
+"""Clients send parameters about deleted schemas and formats; here nothing is deleted, all is Avro."""
+
+SchemaId = Annotated[int, PathParameter(ge=0, le=2**31 - 1, description="The id that values carry.")]
+Subject = Annotated[str, PathParameter(min_length=1, max_length=200, description="A record's full name.")]
+Version = Annotated[
+    str, PathParameter(min_length=1, max_length=20, description="A number from 1, or `latest`.")
+]
+
+
+class Text(Struct, frozen=True):
+    """A schema by itself."""
+
+    schema: str
+
+
+class Registered(Struct, frozen=True):
+    """A version of a subject."""
+
+    subject: str
+    version: int
+    id: int
+    schema: str
+
+
+class SubjectVersion(Struct, frozen=True):
+    """Where a schema is used."""
+
+    subject: str
+    version: int
+
+
+_get = partial(get, media_type=MEDIA_TYPE, sync_to_thread=False, opt=ANY_PARAMETER)
+
+
+@_get("/schemas/types", operation_id="schema_types")
+def schema_types() -> Response[list[str]]:
+    """The kinds of schemas: Avro."""
+    return _answer(["AVRO"])
+
+
+@_get("/schemas/ids/{number:int}", operation_id="schema_by_id", responses=problems(400, 404))
+def schema_by_id(number: SchemaId) -> Response[Text]:
+    """The schema with this id."""
+    return _answer(Text(_by_id(number).text))
+
+
+@_get("/schemas/ids/{number:int}/versions", operation_id="schema_versions", responses=problems(400, 404))
+def schema_versions(number: SchemaId) -> Response[list[SubjectVersion]]:
+    """Subject and version of the schema with this id."""
+    schema = _by_id(number)
+    return _answer([SubjectVersion(_name(schema), schema.version)])
+
+
+@_get("/subjects", operation_id="subjects")
+def subjects() -> Response[list[str]]:
+    """All subjects: the full names of the records in both topics."""
+    return _answer(sorted({_name(schema) for schema in schemas().values()}))
+
+
+@_get("/subjects/{subject:str}/versions", operation_id="subject_versions", responses=problems(400, 404))
+def subject_versions(subject: Subject) -> Response[list[int]]:
+    """The versions of a subject."""
+    return _answer([schema.version for schema in _of(subject)])
+
+
+@_get(
+    "/subjects/{subject:str}/versions/{version:str}",
+    operation_id="subject_version",
+    responses=problems(400, 404),
+)
+def subject_version(subject: Subject, version: Version) -> Response[Registered]:
+    """A version of a subject."""
+    versions = _of(subject)
+    if version in ("latest", "-1"):
+        wanted = versions[-1].version
+    elif version.isascii() and version.isdigit() and int(version) > 0:
+        wanted = int(version)
+    else:
+        raise _problem(400, 42202, f"{version!r} is no version: give a number from 1, or latest")
+    for schema in versions:
+        if schema.version == wanted:
+            return _answer(Registered(subject, schema.version, schema.id, schema.text))
+    raise _problem(404, 40402, f"{subject} has no version {version}: the newest is {versions[-1].version}")
+
+
+@_get("/config", operation_id="registry_config")
+def registry_config() -> Response[dict[str, str]]:
+    """How schemas may change: backward and forward compatible with the version before."""
+    return _answer({"compatibilityLevel": "FULL"})
+
+
+@_get("/mode", operation_id="registry_mode")
+def registry_mode() -> Response[dict[str, str]]:
+    """The registry can't be written to: schemas are released with the program."""
+    return _answer({"mode": "READONLY"})
+
+
+def _answer(value: object) -> Response[Any]:
+    return Response(msgspec.json.encode(value), media_type=MEDIA_TYPE, headers={"Cache-Control": SHARED})
+
+
+def _name(schema: Schema) -> str:
+    return f"{NAMESPACE}.{schema.subject}"
+
+
+def _by_id(number: int) -> Schema:
+    schema = schemas().get(number)
+    if schema is None:
+        raise _problem(404, 40403, f"no schema has the id {number}: /subjects lists what there is")
+    return schema
+
+
+def _of(subject: str) -> list[Schema]:
+    found = sorted((s for s in schemas().values() if _name(s) == subject), key=lambda s: s.version)
+    if not found:
+        raise _problem(404, 40401, f"no subject is called {subject[:100]!r}: /subjects lists them")
+    return found
+
+
+def _problem(status: int, number: int, detail: str) -> Problem:
+    """A problem that clients of a schema registry understand too."""
+    return Problem(status, "unknown_schema", detail, error_code=number, message=detail)
+
+
+routes: list[Any] = [
+    schema_types, schema_by_id, schema_versions, subjects, subject_versions, subject_version, registry_config,
+    registry_mode,
+]  # fmt: skip

@@ -1,0 +1,58 @@
+"""The inventory in numbers, for people and for Prometheus."""
+
+import asyncio
+from typing import Any
+
+from litestar import Response, get
+from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
+from msgspec import Struct
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from query_api.documents import Count, json_of
+from query_api.http.freshness import Reading
+from query_api.http.metrics import Metrics
+from query_api.http.responses import SHARED, json_response, problems
+from query_api.http.totals import lags, numbers
+from query_api.replica.replica import Replica
+
+
+class Stats(Struct, frozen=True):
+    """The inventory in numbers, as far as this replica has read."""
+
+    titles: Count
+    removed: Count
+    """Titles that have left."""
+    held: Count
+    """Titles with an event that can't be applied."""
+    copies: Count
+    available: Count
+    on_loan: Count
+    events: Count
+    lag: dict[str, Count]
+    """Offsets of the store, by partition, that answers do not include yet, as of Kafka's last word."""
+
+
+@get("/stats", responses=problems(400, 503), operation_id="stats")
+async def stats(replica: NamedDependency[Replica], reading: NamedDependency[Reading]) -> Response[Stats]:
+    """Titles, copies, loans, events, and how far behind this replica is."""
+    behind = lags(reading)
+    found = numbers(replica.reader())
+    answer = Stats(
+        found.titles, found.removed, found.held, found.copies, found.available,
+        found.copies - found.available, found.events, {str(p): lag for p, lag in behind.items()},
+    )  # fmt: skip
+    return json_response(json_of(answer), SHARED)
+
+
+@get(
+    "/metrics", operation_id="metrics",
+    responses={200: ResponseSpec(str, description="Prometheus' text format.", media_type="text/plain")},
+)  # fmt: skip
+async def metrics(metrics: NamedDependency[Metrics]) -> Response[bytes]:
+    """Everything that is counted, in Prometheus' text format."""
+    text = await asyncio.to_thread(metrics.text)
+    return Response(text, media_type=CONTENT_TYPE_LATEST, headers={"Cache-Control": "no-store"})
+
+
+routes: list[Any] = [stats, metrics]

@@ -1,0 +1,39 @@
+"""The inventory in numbers."""
+
+import sqlite3
+
+from msgspec import Struct
+
+from query_api.http.freshness import Reading
+
+
+class Numbers(Struct, frozen=True):
+    """What a replica holds. ``unreadable`` counts records that name no title, by stream."""
+
+    titles: int
+    removed: int
+    held: int
+    copies: int
+    available: int
+    events: int
+    unreadable: dict[str, int]
+
+
+def numbers(db: sqlite3.Connection) -> Numbers:
+    """Kept with every change, so that asking costs the same whatever their size."""
+    titles, removed, copies, available, events = db.execute(
+        "SELECT titles, removed, copies, available, events FROM totals"
+    ).fetchone()
+    held = db.execute("SELECT count(*) FROM titles WHERE held = 1").fetchone()[0]
+    unreadable = {"changelog": 0, "events": 0}
+    unreadable.update(db.execute("SELECT stream, count(*) FROM unreadable GROUP BY stream").fetchall())
+    return Numbers(titles, removed, held, copies, available, events, unreadable)
+
+
+def lags(reading: Reading) -> dict[int, int]:
+    """Offsets of the event store, by partition, that answers do not include yet, as of Kafka's last word."""
+    progress, ends = reading.progress(), reading.follower.ends
+    if progress is None or ends is None:
+        return {}
+    at = progress.offsets()
+    return {p: max(0, end - 1 - at[p]) for p, end in enumerate(ends.events)}

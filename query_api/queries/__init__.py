@@ -1,0 +1,1 @@
+"""The questions: titles, loans, history, the past."""

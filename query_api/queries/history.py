@@ -1,0 +1,61 @@
+"""The events of a title, as they are told."""
+
+import sqlite3
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from query_api.documents import Happened
+from query_api.replica.tables import SHIFT
+from schemas.codec import Undecodable
+from schemas.records import event_of
+from schemas.times import rfc3339
+
+_TIMES = {"due_at"}
+_ELSEWHERE = {"isbn", "timestamp"}
+
+
+def events_of(db: sqlite3.Connection, isbn: int, limit: int, after: int) -> tuple[list[Happened], int | None]:
+    """``limit`` events at most after version ``after``, and that of the last if more follow."""
+    found = db.execute(
+        "SELECT place, version, at, type, command_id, value, problem FROM events "
+        "WHERE isbn = ? AND version > ? ORDER BY version LIMIT ?",
+        (isbn, after, limit + 1),
+    ).fetchall()
+    told = [_told(isbn, *row) for row in found[:limit]]
+    return told, told[-1].version if len(found) > limit else None
+
+
+def _told(
+    isbn: int,
+    place: int,
+    version: int,
+    at: int,
+    kind: str,
+    command_id: str,
+    value: bytes | None,
+    problem: str | None,
+) -> Happened:
+    partition, offset = divmod(place, SHIFT)
+    data: dict[str, Any] = {}
+    if problem is None:
+        try:
+            fields = msgspec.structs.asdict(event_of(f"{isbn:013}", value))
+        except Undecodable as error:
+            problem = str(error)
+        else:
+            data = {
+                name: rfc3339(field) if name in _TIMES else field
+                for name, field in fields.items()
+                if name not in _ELSEWHERE and field is not None
+            }
+    return Happened(
+        version,
+        kind,
+        rfc3339(at),
+        command_id,
+        f"{partition}:{offset}",
+        data,
+        UNSET if problem is None else problem,
+    )

@@ -1,0 +1,1 @@
+"""The replica: rows, events and the past in SQLite."""
