@@ -37,10 +37,10 @@ test-three-brokers: .venv/.dev ## leaders frozen and thawed, brokers killed: thr
 
 chaos: .venv/.dev ## writers, gateway, importer, Kafka, then the projector killed and frozen: make chaos ARGS="--commands 100000"
 	@$(BIN)/python -m tests.chaos $(ARGS)
-	@$(BIN)/python -m tests.projector.chaos
+	@$(BIN)/python -m tests.chaos.projector
 
 chaos-projector: .venv/.dev ## the projector's alone: make chaos-projector ARGS="--kills 100 --seed 1"
-	@$(BIN)/python -m tests.projector.chaos $(ARGS)
+	@$(BIN)/python -m tests.chaos.projector $(ARGS)
 
 PEER := benchmarks/kafka_streams/target/peer.jar
 $(PEER): benchmarks/kafka_streams/pom.xml $(wildcard benchmarks/kafka_streams/src/main/java/library/bench/*.java schemas/avsc/*.avsc)

@@ -10,7 +10,7 @@ from confluent_kafka.admin import AdminClient
 from eventstore.topics import ensure_topics
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
-from tests.brokers import Broker, chosen
+from tests.support.brokers import Broker, chosen
 
 _running: list[Broker] = []
 

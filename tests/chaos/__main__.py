@@ -12,9 +12,9 @@ from pathlib import Path
 import click
 import msgspec
 
-from tests.brokers import embedded
 from tests.chaos.mutants import MUTANTS
 from tests.chaos.run import Plan, Report, Run
+from tests.support.brokers import embedded
 
 MUTANT_SECONDS = 20.0
 

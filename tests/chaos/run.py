@@ -31,7 +31,7 @@ from library.process.ports import free_port
 from tests.chaos.actor import Role
 from tests.chaos.checker import Checker, logged
 from tests.chaos.history import read
-from tests.producer.writing import foreign, log_of
+from tests.support.producer.writing import foreign, log_of
 
 ROOT = Path(__file__).parents[2]
 ENDING = 45.0

@@ -14,7 +14,7 @@ from foundation.settings import Settings
 from inventory.commands import AddBook, BorrowBook, Command, ReturnBook
 from tests.chaos.checker import Checker, logged
 from tests.chaos.history import Recorder, read
-from tests.producer.writing import ISBN, command, foreign, log_of
+from tests.support.producer.writing import ISBN, command, foreign, log_of
 
 SHORT, LONG = 1.0, 20.0
 """Seconds: while a foreign transaction is open, and else."""

@@ -7,10 +7,10 @@ import pytest
 
 from eventstore.append.writer import Writer
 from foundation.settings import Settings
-from tests.brokers import embedded
 from tests.chaos.mutants import MUTANTS
 from tests.chaos.run import Plan, Run
 from tests.chaos.scenario import play
+from tests.support.brokers import embedded
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from library.process.ports import HOST
 from tests.containers.commands import Failed, run
 from tests.containers.engine import Engine
 from tests.containers.images import Images
-from tests.lasting_ports import lasting_ports
-from tests.waiting import eventually
+from tests.support.lasting_ports import lasting_ports
+from tests.support.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
 API_PORTS = 4

@@ -5,18 +5,18 @@ import sys
 
 import pytest
 
-from tests.brokers import CHOICE
 from tests.containers.engine import Engine
 from tests.containers.images import Images
 from tests.containers.system import ROOT
+from tests.support.brokers import CHOICE
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(900)]
 
 TESTS = (
-    "tests/test_brokers.py",
-    "tests/schemas/test_reader.py",
-    "tests/producer/test_writer.py",
-    "tests/projector/test_exact.py",
+    "tests/integration/test_brokers.py",
+    "tests/integration/eventstore/test_reader.py",
+    "tests/integration/eventstore/test_writer.py",
+    "tests/integration/projector/test_exact.py",
 )
 """A choice: `LIBRARY_TEST_BROKER=docker make test` runs all of them there."""
 

@@ -13,7 +13,7 @@ from tests.containers.callers import Callers, is_done
 from tests.containers.engine import Engine
 from tests.containers.images import Images
 from tests.containers.system import System
-from tests.waiting import eventually
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(900)]
 

@@ -14,10 +14,10 @@ from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from library.broker.properties import one_node
 from library.process.ports import HOST, is_free
-from tests.broker_process import format_storage, start_broker
-from tests.lasting_ports import lasting_ports
+from tests.support.broker_process import format_storage, start_broker
+from tests.support.lasting_ports import lasting_ports
+from tests.support.waiting import eventually
 from tests.three_brokers.quorum import active_controller
-from tests.waiting import eventually
 
 TRANSACTIONS = "__transaction_state"
 REPLICATED = {

@@ -18,13 +18,13 @@ from eventstore.topics import ensure_topics, events_topic
 from foundation.settings import Settings
 from inventory.commands import AddBook
 from library.process.ports import HOST
-from tests.lasting_ports import lasting_ports
-from tests.projector.exact import Rows, assert_exact
+from tests.support.lasting_ports import lasting_ports
+from tests.support.projector.exact import Rows, assert_exact
+from tests.support.waiting import eventually
 from tests.three_brokers.clients import Clients
 from tests.three_brokers.cluster import Cluster
 from tests.three_brokers.history import Asked, violations
 from tests.three_brokers.processes import Kept
-from tests.waiting import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -21,8 +21,8 @@ from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from inventory.commands import AddBook, BorrowBook, Command, ReturnBook
 from schemas.records import Recorded
+from tests.support.waiting import eventually
 from tests.three_brokers.cluster import Cluster
-from tests.waiting import eventually
 
 ISBN = "9781593275846"
 DEADLINE = 60.0

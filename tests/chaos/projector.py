@@ -1,0 +1,216 @@
+"""Workers killed and frozen, brokers restarted, topics lost, for a long time: ``make chaos-projector``.
+
+    python -m tests.chaos.projector --kills 100 --seed 1
+
+After every round the table, in RocksDB and in its changelog, is compared with a plain fold of the event
+store, row by row. The same seed gives the same plan; how processes meet is up to the machine.
+"""
+
+import os
+import random
+import signal
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+import click
+from confluent_kafka.admin import AdminClient
+
+from eventstore.topics import ensure_topics
+from foundation.kafka_clients import client_config
+from foundation.settings import Settings
+from library.broker.kafka import Kafka, Node
+from library.process.ports import free_port
+from tests.support.projector.events import EventStore
+from tests.support.projector.exact import assert_exact, lag, until_lag
+from tests.support.projector.faulty import PLACES
+from tests.support.projector.topics import lose_changelog
+from tests.support.projector.workers import Worker, crew_of
+from tests.support.waiting import eventually
+
+Starter: TypeAlias = Callable[[int, str], Worker]
+
+WORKERS = 2
+
+
+class Run:
+    """One event store, two workers, and what is done to them."""
+
+    def __init__(self, kafka: Kafka, folder: Path, seed: int) -> None:
+        self.kafka = kafka
+        self.settings = Settings(kafka=kafka.bootstrap, partitions=4, data_dir=str(folder / "data"))
+        ensure_topics(AdminClient(client_config(self.settings)), self.settings)
+        self.store = EventStore(self.settings, titles=200, seed=seed)
+        self.random = random.Random(seed)
+        self.done: Counter[str] = Counter()
+        self.workers: dict[int, Worker] = {}
+        self._deck: list[Callable[[Starter], None]] = []
+        """What is still to be done before everything comes again: each kind is sure to."""
+        self._places: list[str] = []
+        self._doomed: dict[int, str] = {}
+        """Where workers will die by themselves, sooner or later."""
+
+    def show(self) -> None:
+        """How the workers are, and what they said last."""
+        for index, worker in self.workers.items():
+            said = "\n".join(worker.log.read_text("utf-8").splitlines()[-40:])
+            click.echo(f"worker {index}, exit code {worker.process.poll()}:\n{said}", err=True)
+
+    @property
+    def kills(self) -> int:
+        """Workers killed so far."""
+        return sum(count for what, count in self.done.items() if what.startswith("killed"))
+
+    def round(self, start: Starter) -> None:
+        """Write, break something while it is folded, write on, and compare."""
+        self.revive(start)
+        self.write()
+        if not self._deck:
+            self._deck = 10 * [self.kill, self.die_in_the_window] + 2 * [self.freeze, self.stop]
+            self._deck += [self.restart_kafka, self.lose]
+            self.random.shuffle(self._deck)
+        self._deck.pop()(start)
+        self.write()
+        self.revive(start)
+        self.settle(start)
+        rows = assert_exact(self.settings)
+        self.done["comparisons"] += 1
+        self.done["rows compared"] += 2 * len(rows)
+
+    def settle(self, start: Starter) -> None:
+        """Wait until everything is in the table, with workers started again as a supervisor does."""
+
+        def caught_up(lag: int) -> bool:
+            self.revive(start)
+            return lag == 0
+
+        until_lag(self.settings, caught_up, 120)
+
+    def revive(self, start: Starter) -> None:
+        """Start workers that ended; 65 would mean that a supervisor must not."""
+        for index in range(WORKERS):
+            worker = self.workers.get(index)
+            if worker is not None:
+                if worker.process.poll() is None:
+                    continue
+                assert worker.process.returncode != 65, worker.said()
+                self._bury(index)
+            self.workers[index] = start(index, "batch:40 session:6")
+
+    def _bury(self, index: int) -> None:
+        """Count what became of a worker that has ended by itself."""
+        place = self._doomed.pop(index, None)
+        code = self.workers[index].process.returncode
+        self.done[f"killed {place}" if code == -signal.SIGKILL and place else f"ended with {code}"] += 1
+
+    def write(self) -> None:
+        """Some events, in large transactions or one by one, a fifth of them aborted too."""
+        events = self.random.randrange(20, 300)
+        self.store.append(events, transaction=self.random.choice([1, 7, 100]), aborted=0.2)
+        self.done["events"] += events
+        if self.random.random() < 0.1:
+            self.store.leave_open()
+            self.store.come_back()
+            self.done["transactions left open"] += 1
+
+    def _living(self) -> list[int]:
+        return [index for index, worker in self.workers.items() if worker.process.poll() is None]
+
+    def _settled(self, index: int) -> int:
+        """A worker once it is ready, or has ended."""
+        worker = self.workers[index]
+        eventually(lambda: worker.process.poll() is not None or worker.ready_file.exists(), 60)
+        return index
+
+    def kill(self, start: Starter) -> None:
+        """One or both, at any time, during a start too."""
+        living = self._living()
+        for index in self.random.sample(living, min(len(living), self.random.choice([1, 2]))):
+            self._kill(self._settled(index) if self.random.random() < 0.7 else index)
+            self.write()
+
+    def _kill(self, index: int) -> None:
+        if self.workers[index].process.poll() is None:
+            self.done["killed at random"] += 1
+            self.workers[index].kill()
+            self._doomed.pop(index, None)
+        else:
+            self._bury(index)
+        del self.workers[index]
+
+    def die_in_the_window(self, start: Starter) -> None:
+        """Around a write or a commit."""
+        index = self.random.choice(self._living())
+        self._kill(index)
+        if not self._places:
+            self._places = self.random.sample(sorted(PLACES), len(PLACES))
+        place = self._places.pop()
+        passing = self.random.randrange(1, 4) if place != "after-claim" else 1
+        worker = self.workers[index] = start(index, f"batch:40 session:6 die:{place}:{passing}")
+        self._doomed[index] = place
+        self.write()
+        # One that has nothing to do does not come by
+        eventually(lambda: worker.process.poll() is not None or lag(self.settings) == 0, 120)
+
+    def freeze(self, start: Starter) -> None:
+        """Beyond its session, while the other one goes on."""
+        worker = self.workers[self.random.choice(self._living())]
+        worker.freeze()
+        self.store.append(100, aborted=0.2)
+        # While it sleeps the other one, when there is one, takes its partitions and catches up
+        self.settle(start)
+        worker.thaw()
+        self.done["frozen"] += 1
+
+    def stop(self, start: Starter) -> None:
+        """Cleanly."""
+        index = self._settled(self.random.choice(self._living()))
+        code = self.workers.pop(index).stop()
+        self._doomed.pop(index, None)
+        assert code in (0, 1, -signal.SIGKILL), code
+        self.done["stopped"] += 1
+
+    def restart_kafka(self, start: Starter) -> None:
+        """Killed, and started again."""
+        self.kafka.kill()
+        self.kafka = Kafka(self.kafka.node, os.environ)
+        self.store.come_back()
+        self.done["Kafka killed"] += 1
+
+    def lose(self, start: Starter) -> None:
+        """The changelog, while no worker runs."""
+        for index in list(self.workers):
+            self._kill(index)
+        lose_changelog(self.settings)
+        self.done["changelog lost"] += 1
+
+
+@click.command()
+@click.option("--kills", default=100, show_default=True, help="Workers to kill.")
+@click.option("--seed", default=1, show_default=True)
+def main(kills: int, seed: int) -> None:
+    """Break the projector in all ways, and compare its table after each."""
+    with tempfile.TemporaryDirectory() as home:
+        folder = Path(home)
+        node = Node(home=folder / "kafka", port=free_port(), durability="os")
+        run = Run(Kafka(node, os.environ), folder, seed)
+        try:
+            with crew_of(run.settings) as crew:
+                while run.kills < kills:
+                    run.round(crew.start)
+                    click.echo(f"\r{run.kills} of {kills} kills", nl=False, err=True)
+        except AssertionError:
+            run.show()
+            raise
+        finally:
+            run.kafka.kill()
+            click.echo("", err=True)
+            for what, count in sorted({**run.done, "killed": run.kills}.items()):
+                click.echo(f"{what:24} {count:>8,}")
+    click.echo("every comparison was exact")
+
+
+if __name__ == "__main__":
+    main()

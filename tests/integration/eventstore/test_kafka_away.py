@@ -1,0 +1,113 @@
+"""Kafka that does not answer: the truth by the deadline, and all goes on when it is back."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from confluent_kafka.admin import AdminClient
+
+from eventstore.append.writer import Writer
+from eventstore.state.outcomes import OutcomeUnknown
+from eventstore.topics import ensure_topics
+from foundation.kafka_clients import client_config
+from foundation.settings import Settings
+from inventory.commands import BorrowBook, ReturnBook
+from library.broker.kafka import Kafka
+from library.process.ports import free_port
+from tests.support.brokers import embedded
+from tests.support.producer.writing import ADD, ISBN, accepted, command, refused, run, types
+
+
+@pytest.fixture(scope="module")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    """A broker that these tests may stop and kill."""
+    with embedded(tmp_path_factory.mktemp("own")) as own:
+        yield own
+
+
+def fresh(kafka: Kafka, tmp_path: Path) -> Settings:
+    settings = Settings(kafka=kafka.bootstrap, name=tmp_path.name, partitions=1, data_dir=str(tmp_path))
+    ensure_topics(AdminClient(client_config(settings)), settings)
+    return settings
+
+
+def test_a_kafka_that_never_answers_leaves_no_doubt():
+    writer = Writer(Settings(kafka=f"127.0.0.1:{free_port()}", partitions=1), 0)
+    (outcome,) = writer.execute([command(ADD)], 1.0)
+    assert isinstance(outcome, OutcomeUnknown)
+    assert not outcome.sent
+    assert "Kafka" in outcome.reason
+    writer.close()
+
+
+def test_a_topic_that_is_missing_is_named(broker: str):
+    writer = Writer(Settings(kafka=broker, name="nobody-made-this", partitions=1), 0)
+    (outcome,) = writer.execute([command(ADD)], 600)
+    assert isinstance(outcome, OutcomeUnknown)
+    assert not outcome.sent
+    assert "library topics create" in outcome.reason
+    writer.close()
+
+
+def test_another_number_of_partitions_is_named(new_settings: Callable[..., Settings]):
+    other = msgspec.structs.replace(new_settings(partitions=2), partitions=4)
+    writer = Writer(other, 1)
+    (outcome,) = writer.execute([command(ADD)], 600)
+    assert isinstance(outcome, OutcomeUnknown)
+    assert not outcome.sent
+    assert "LIBRARY_PARTITIONS=2" in outcome.reason
+    writer.close()
+
+
+@pytest.mark.parametrize("step", ["claimed", "read", "decided", "delivered"])
+def test_a_kafka_that_freezes_at_any_step_makes_the_outcome_unknown_until_it_is_repeated(
+    kafka: Kafka, tmp_path: Path, step: str
+):
+    settings = fresh(kafka, tmp_path)
+    once = iter([True])
+
+    def reached(now: str) -> None:
+        if now == step and next(once, False):
+            kafka.process.send_signal(signal.SIGSTOP)
+
+    first = Writer(settings, 0)
+    run(first, ADD)
+    writer = Writer(settings, 0, reached=reached)
+    borrow = command(BorrowBook(ISBN, "ann"))
+    try:
+        (outcome,) = writer.execute([borrow], 2.0)
+    finally:
+        kafka.process.send_signal(signal.SIGCONT)
+    assert isinstance(outcome, OutcomeUnknown)
+    assert outcome.sent == (step == "delivered")
+    accepted(writer.execute([borrow], 30)[0])
+    assert refused(run(first, BorrowBook(ISBN, "ann"))[0]) == "already_borrowed"
+    assert types(settings) == ["BookAdded", "BookBorrowed"]
+    writer.close()
+    first.close()
+
+
+def test_a_writer_goes_on_when_kafka_was_killed_and_comes_back(tmp_path: Path):
+    with embedded(tmp_path / "kafka") as kafka:
+        settings = fresh(kafka, tmp_path)
+        writer = Writer(settings, 0)
+        run(writer, ADD)
+        kafka.kill()
+        outcomes = []
+        waiting = threading.Thread(
+            target=lambda: outcomes.extend(writer.execute([command(BorrowBook(ISBN, "ann"))], 60))
+        )
+        waiting.start()
+        again = Kafka(kafka.node, os.environ)
+        try:
+            waiting.join(60)
+            accepted(outcomes[0])
+            accepted(run(writer, ReturnBook(ISBN, "ann"))[0])
+            assert types(settings) == ["BookAdded", "BookBorrowed", "BookReturned"]
+            writer.close()
+        finally:
+            again.stop()

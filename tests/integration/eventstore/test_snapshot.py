@@ -1,0 +1,345 @@
+"""A snapshot may be lost, old, another log's or damaged: then more is read, and nothing else changes."""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+import pytest
+from confluent_kafka.admin import AdminClient
+
+from eventstore.append.writer import Writer
+from eventstore.state.checked_map import SealedMap
+from eventstore.state.outcomes import Accepted
+from eventstore.state.snapshot import Snapshot, binding
+from eventstore.topics import ensure_topics, events_topic
+from foundation.kafka_clients import client_config
+from foundation.settings import Settings
+from inventory.commands import AddBook, BorrowBook, ReturnBook
+from inventory.rules import RULES_VERSION
+from tests.support.producer.writing import ADD, ISBN, OTHER, accepted, command, log_of, refused, run
+from tests.support.waiting import eventually
+
+BORROW = BorrowBook(ISBN, "ann")
+ONCE = command(ADD, "once")
+
+
+@pytest.fixture
+def store(new_settings: Callable[..., Settings]) -> Settings:
+    """A system with one partition and a data directory."""
+    settings = new_settings(partitions=1)
+    Path(settings.data_dir).mkdir()
+    return settings
+
+
+@pytest.fixture
+def saved(store: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """The same with ``ADD`` and a loan to ann in its log and in its snapshot; whatever is closed is saved."""
+    monkeypatch.setattr("eventstore.append.writer.CLOSING", 1)
+    writer = start(store)
+    writer.execute([ONCE], 20)
+    run(writer, BORROW)
+    writer.close()
+    assert loaded(store) == 4
+    return store
+
+
+def start(settings: Settings, bound_to: str | None = None) -> Writer:
+    return Writer(settings, 0, Snapshot(settings, 0, bound_to or binding(settings)))
+
+
+def loaded(settings: Settings, bound_to: str | None = None) -> int:
+    """The offset up to which a new start need not read."""
+    snapshot = Snapshot(settings, 0, bound_to or binding(settings))
+    try:
+        return snapshot.load().next
+    finally:
+        snapshot.close()
+
+
+def files(settings: Settings) -> list[Path]:
+    return sorted(Path(settings.data_dir, "producer").glob("*.sqlite"))
+
+
+def all_is_right(settings: Settings) -> None:
+    """A writer knows the title, its loan and its command id, as the log has them."""
+    writer = start(settings)
+    assert refused(run(writer, BORROW)[0]) == "already_borrowed"
+    assert accepted(writer.execute([ONCE], 20)[0]).replayed
+    accepted(run(writer, BorrowBook(ISBN, "bob"))[0])
+    accepted(run(writer, ReturnBook(ISBN, "bob"))[0])
+    writer.close()
+
+
+def test_a_start_reads_only_what_came_after_it(saved: Settings):
+    writer = Writer(saved, 0)
+    run(writer, ReturnBook(ISBN, "ann"))
+    writer.close()
+    late = start(saved)
+    accepted(run(late, BORROW)[0])
+    assert set(late.state.added) == {message["command_id"] for message in commands(saved)[2:]}
+    late.close()
+    assert loaded(saved) == 8
+
+
+def commands(settings: Settings) -> list[dict[str, str]]:
+    return [{name: value.decode() for name, value in message.headers()} for message in log_of(settings)]
+
+
+def test_memory_is_let_go_when_it_is_saved(store: Settings, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("eventstore.append.writer.RESTING", 3)
+    writer = start(store)
+    run(writer, ADD, BORROW)
+    writer.rest()
+    assert writer.state.unsaved == 2
+    run(writer, ReturnBook(ISBN, "ann"))
+    writer.rest()
+    # While it is being saved, and after
+    assert refused(run(writer, ReturnBook(ISBN, "ann"))[0]) == "not_on_loan"
+    writer._snapshot.settle(writer.state, wait=True)
+    assert (writer.state.unsaved, loaded(store)) == (0, 5)
+    assert refused(run(writer, ReturnBook(ISBN, "ann"))[0]) == "not_on_loan"
+    writer.close()
+
+
+def test_what_comes_while_it_is_being_saved_is_kept(store: Settings, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("eventstore.append.writer.RESTING", 1)
+    writer = start(store)
+    run(writer, ADD)
+    writer.rest()
+    run(writer, BORROW)
+    writer._snapshot.settle(writer.state, wait=True)
+    assert set(writer.state.titles) == {ISBN}
+    assert refused(run(writer, BORROW)[0]) == "already_borrowed"
+    writer.rest()
+    writer.close()
+    assert loaded(store) == 4
+    assert refused(run(start(store), BORROW)[0]) == "already_borrowed"
+
+
+def test_while_another_process_saves_nothing_is_wrong(
+    store: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setattr("eventstore.append.writer.RESTING", 1)
+    writer = start(store)
+    run(writer, ADD)
+    writer.rest()
+    writer._snapshot.settle(writer.state, wait=True)
+    other = SealedMap(files(store)[0], create=False)
+    other.begin()
+    run(writer, BORROW)
+    writer.rest()
+    writer._snapshot.settle(writer.state, wait=True)
+    assert (set(writer.state.titles), loaded(store), caplog.messages) == ({ISBN}, 2, [])
+    other.rollback()
+    other.close()
+    writer.rest()
+    writer._snapshot.settle(writer.state, wait=True)
+    assert (writer.state.unsaved, loaded(store)) == (0, 4)
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "part"), [("another-cluster", 0), ("another-topic", 1), ("another-rules-version", 2)]
+)
+def test_another_systems_is_not_used_and_gives_way(saved: Settings, wrong: str, part: int):
+    parts = binding(saved).split()
+    parts[part] = wrong
+    assert loaded(saved, " ".join(parts)) == 0
+    writer = start(saved, " ".join(parts))
+    assert refused(run(writer, BORROW)[0]) == "already_borrowed"
+    writer.close()
+    assert loaded(saved, " ".join(parts)) == 4
+    all_is_right(saved)
+
+
+def test_a_restored_log_with_the_same_ids_is_noticed(saved: Settings):
+    """The snapshot's binding is the same; the log's content is not."""
+    admin = AdminClient(client_config(saved))
+    topic = events_topic(saved)
+    bound = binding(saved)
+    admin.delete_topics([topic])[topic].result()
+    eventually(lambda: topic not in admin.list_topics(timeout=5).topics)
+    ensure_topics(admin, saved)
+    first = Writer(saved, 0)
+    run(first, AddBook(OTHER, "Programming Elixir"), AddBook(ISBN, "Elixir", "", 1), BorrowBook(ISBN, "eve"))
+    first.close()
+
+    writer = start(saved, bound)
+    assert refused(run(writer, BORROW)[0]) == "none_available"
+    assert not accepted(run(writer, ReturnBook(ISBN, "eve"))[0]).replayed
+    writer.close()
+
+
+def test_a_position_beyond_the_logs_end_is_noticed_when_it_lasts(
+    saved: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("eventstore.append.catch_up.TRANSACTION_TIMEOUT", 0.3)
+    admin = AdminClient(client_config(saved))
+    topic = events_topic(saved)
+    bound = binding(saved)
+    admin.delete_topics([topic])[topic].result()
+    eventually(lambda: topic not in admin.list_topics(timeout=5).topics)
+    ensure_topics(admin, saved)
+    writer = start(saved, bound)
+    assert refused(run(writer, BORROW)[0]) == "unknown_title"
+    accepted(run(writer, ADD)[0])
+    writer.close()
+    assert loaded(saved, bound) == 2
+
+
+@pytest.mark.parametrize("damage", ["random", "holes", "truncated", "empty", "gone", "a folder"])
+def test_a_damaged_file_is_not_used_and_gives_way(saved: Settings, damage: str):
+    (file,) = files(saved)
+    whole = file.read_bytes()
+    match damage:
+        case "random":
+            file.write_bytes(Random(1).randbytes(len(whole)))
+        case "holes":
+            file.write_bytes(whole[:4096] + Random(1).randbytes(len(whole) - 4096))
+        case "truncated":
+            file.write_bytes(whole[: len(whole) // 2])
+        case "empty":
+            file.write_bytes(b"")
+        case _:
+            file.unlink()
+            if damage == "a folder":
+                file.mkdir()
+    all_is_right(saved)
+    assert loaded(saved) == 8
+
+
+def test_damage_that_is_met_while_it_is_in_use_costs_only_time(saved: Settings):
+    writer = start(saved)
+    writer.execute([], 20)
+    with sqlite3.connect(files(saved)[0]) as db:
+        db.execute("UPDATE pages SET content = x'80' WHERE number > 0")
+    assert refused(run(writer, BORROW)[0]) == "already_borrowed"
+    writer.close()
+    all_is_right(saved)
+
+
+def test_a_title_that_vanished_from_the_file_is_not_taken_for_unknown(saved: Settings):
+    with sqlite3.connect(files(saved)[0]) as db:
+        db.execute("DELETE FROM pages WHERE number > 0")
+    all_is_right(saved)
+
+
+def test_two_processes_that_save_at_once_lose_nothing(saved: Settings):
+    one, another = start(saved), start(saved)
+    run(one, ReturnBook(ISBN, "ann"))
+    run(another, BorrowBook(ISBN, "bob"))
+    another.close()
+    assert loaded(saved) == 8
+    # The first knows less than what is stored now: it must not put it back, nor decide on a mixture
+    one._snapshot.save(one.state)
+    assert loaded(saved) == 8
+    assert refused(run(one, BorrowBook(ISBN, "bob"))[0]) == "already_borrowed"
+    accepted(run(one, BorrowBook(ISBN, "eve"))[0])
+    one.close()
+    assert loaded(saved) == 10
+    assert refused(run(start(saved), BorrowBook(ISBN, "eve"))[0]) == "already_borrowed"
+
+
+def test_one_that_went_further_still_may_be_saved_over(saved: Settings):
+    one, another = start(saved), start(saved)
+    one.execute([], 20)
+    run(another, ReturnBook(ISBN, "ann"))
+    another.close()
+    run(one, BorrowBook(ISBN, "bob"), BorrowBook(ISBN, "eve"))
+    one.close()
+    assert loaded(saved) == 9
+    check = start(saved)
+    assert refused(run(check, ReturnBook(ISBN, "ann"))[0]) == "not_on_loan"
+    assert isinstance(run(check, ReturnBook(ISBN, "bob"))[0], Accepted)
+    check.close()
+
+
+def test_a_file_that_a_killed_process_has_only_begun_gets_no_part_of_a_state(saved: Settings):
+    writer = start(saved)
+    run(writer, BorrowBook(ISBN, "bob"), ReturnBook(ISBN, "bob"))
+    SealedMap(files(saved)[0].with_name("test-begun"), create=True).close()
+    begun = files(saved)[0].with_name(files(saved)[0].name.replace("-1.sqlite", "-2.sqlite"))
+    files(saved)[0].with_name("test-begun").rename(begun)
+    writer._snapshot.save(writer.state)
+    writer.close()
+    # Of the first command, which was saved before, the writer held nothing that it could have put there
+    all_is_right(saved)
+
+
+def test_a_save_into_anothers_file_is_followed_there(saved: Settings):
+    """One process has passed over the file that another still uses."""
+    one, another = start(saved), start(saved)
+    run(one, BorrowBook(ISBN, "bob"))
+    another._snapshot.discard()
+    another.state = None
+    run(another, ReturnBook(ISBN, "bob"))
+    another.close()
+    assert len(files(saved)) == 1
+    run(one, ReturnBook(ISBN, "ann"), BorrowBook(ISBN, "eve"))
+    one._snapshot.save(one.state)
+    assert one.state.unsaved == 0
+    assert refused(run(one, BorrowBook(ISBN, "eve"))[0]) == "already_borrowed"
+    assert accepted(one.execute([ONCE], 20)[0]).replayed
+    one.close()
+
+
+class FullDisk(SealedMap):
+    """A map that SQLite gives no more room."""
+
+    def begin(self) -> None:
+        self._db.execute("PRAGMA max_page_count = 1")
+        super().begin()
+
+
+def test_a_full_disk_leaves_what_was_saved_before(
+    saved: Settings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    writer = start(saved)
+    writer.execute([], 20)
+    monkeypatch.setattr("eventstore.state.snapshot.SealedMap", FullDisk)
+    more = [AddBook(f"{n}", "A title that takes its place " * 30) for n in numbers(60)]
+    assert all(isinstance(outcome, Accepted) for outcome in run(writer, *more))
+    writer.close()
+    assert "database or disk is full" in caplog.text
+    monkeypatch.undo()
+    assert loaded(saved) == 4
+    all_is_right(saved)
+
+
+def numbers(count: int) -> list[str]:
+    from inventory.isbn import in_house
+
+    return [in_house(n) for n in range(count)]
+
+
+def test_where_nothing_can_be_written_all_goes_on(saved: Settings, caplog: pytest.LogCaptureFixture):
+    """As on a read-only disk; the superuser may write into a read-only folder, so a file stands for it."""
+    folder = Path(saved.data_dir, "producer")
+    for file in folder.iterdir():
+        file.unlink()
+    folder.rmdir()
+    folder.write_text("no folder")
+    all_is_right(saved)
+    assert "could not be saved" in caplog.text
+
+
+def test_without_a_data_directory_none_is_made(new_settings: Callable[..., Settings]):
+    settings = new_settings(partitions=1)
+    writer = start(settings)
+    run(writer, ADD)
+    writer.close()
+    assert not Path(settings.data_dir).exists()
+
+
+def test_it_is_bound_to_what_kafka_says(saved: Settings):
+    cluster, topic, rules = binding(saved).split()
+    assert cluster
+    assert topic
+    assert rules.startswith(f"{RULES_VERSION}.")
+
+
+def test_the_log_is_recognised_by_its_last_event(saved: Settings):
+    last = Snapshot(saved, 0, binding(saved)).load().last
+    (_, message) = log_of(saved)
+    assert (last.offset, last.key, last.timestamp) == (2, message.key(), message.timestamp()[1])

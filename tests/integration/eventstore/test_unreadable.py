@@ -1,0 +1,102 @@
+"""What a writer can't read holds only the title it stands in the way of."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from eventstore.append.writer import Writer
+from eventstore.state.outcomes import Unwritable
+from eventstore.state.snapshot import Snapshot, binding
+from eventstore.topics import events_topic
+from foundation.settings import Settings
+from inventory.commands import AddBook, BorrowBook, ReturnBook
+from schemas.codec import encode
+from schemas.events import BookReturned
+from tests.support.producer.writing import ADD, ISBN, OTHER, accepted, command, foreign, log_of, run
+
+RETURNED = encode(BookReturned(ISBN, "ann", 1_700_000_000_000))
+THIRD = "9780262046305"
+
+
+@pytest.fixture
+def store(new_settings: Callable[..., Settings]) -> Settings:
+    """A system with one partition."""
+    return new_settings(partitions=1)
+
+
+def put(settings: Settings, key: bytes, value: bytes | None) -> None:
+    producer = foreign(settings)
+    producer.produce(events_topic(settings), value, key, 0)
+    producer.flush()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        (f"{ISBN}/3", b"\0\0\0\xff\xff...", "schema id 65535 is unknown here: upgrade"),
+        (f"{ISBN}/3", b"no event", "first byte"),
+        (f"{ISBN}/3", None, "no value"),
+        (f"{ISBN}/3", RETURNED[:8], "BookReturned"),
+        (f"{ISBN}/3", encode(BookReturned(OTHER, "ann", 1)), f"the event {OTHER}"),
+        (f"{ISBN}/4", RETURNED, "version 4 follows 2: events are missing"),
+    ],
+)
+def test_a_title_refuses_writes_and_the_others_go_on(
+    store: Settings, key: str, value: bytes | None, said: str
+):
+    first = Writer(store, 0)
+    once = command(ADD)
+    first.execute([once], 20)
+    run(first, BorrowBook(ISBN, "ann"))
+    first.close()
+    put(store, key.encode(), value)
+    before = len(log_of(store))
+
+    writer = Writer(store, 0)
+    blocked, other = run(writer, ReturnBook(ISBN, "ann"), AddBook(OTHER, "Programming Elixir"))
+    assert isinstance(blocked, Unwritable)
+    assert said in blocked.reason
+    assert "upgrade, or run `library doctor`" in blocked.reason
+    accepted(other)
+    assert accepted(writer.execute([once], 20)[0]).replayed
+    assert len(log_of(store)) == before + 1
+
+    put(store, f"{ISBN}/3".encode(), RETURNED)
+    assert isinstance(run(writer, ReturnBook(ISBN, "ann"))[0], Unwritable)
+    writer.close()
+
+
+def test_a_key_that_names_no_title_holds_the_partition(store: Settings):
+    put(store, b"whatever", RETURNED)
+    writer = Writer(store, 0)
+    (blocked,) = run(writer, ADD)
+    assert isinstance(blocked, Unwritable)
+    assert "offset 0 of partition 0 names no title" in blocked.reason
+    writer.close()
+
+
+def test_an_identical_event_that_was_copied_twice_is_no_trouble(store: Settings):
+    """As a topic that was mirrored at least once may hold them: readers skip them too."""
+    writer = Writer(store, 0)
+    run(writer, ADD)
+    (message,) = log_of(store)
+    put(store, message.key(), message.value())
+    accepted(run(writer, BorrowBook(ISBN, "ann"))[0])
+    writer.close()
+
+
+def test_trouble_is_remembered_in_the_snapshot(store: Settings):
+    Path(store.data_dir).mkdir()
+    put(store, f"{ISBN}/1".encode(), b"no event")
+    first = Writer(store, 0, Snapshot(store, 0, binding(store)))
+    run(first, AddBook(OTHER, "Programming Elixir"))
+    Snapshot(store, 0, binding(store)).save(first.state)
+    first.close()
+
+    snapshot = Snapshot(store, 0, binding(store))
+    assert snapshot.load().next > 0
+    second = Writer(store, 0, snapshot)
+    assert isinstance(run(second, ADD)[0], Unwritable)
+    accepted(run(second, AddBook(THIRD, "Introduction to Algorithms"))[0])
+    second.close()

@@ -1,0 +1,188 @@
+"""The conditional append against a real broker: what is promised, whoever writes beside it."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from eventstore.append.writer import Writer
+from eventstore.errors import Lost
+from eventstore.headers import read_headers
+from eventstore.state.outcomes import Accepted, Outcome, Reused
+from foundation.settings import Settings
+from inventory.commands import AddBook, BorrowBook, RemoveBook, ReturnBook
+from tests.support.producer.writing import (
+    ADD,
+    ISBN,
+    SECONDS,
+    accepted,
+    command,
+    history,
+    log_of,
+    refused,
+    run,
+    types,
+)
+
+NewWriter = Callable[..., Writer]
+
+
+@pytest.fixture
+def store(new_settings: Callable[..., Settings]) -> Settings:
+    """A system with one partition."""
+    return new_settings(partitions=1)
+
+
+@pytest.fixture
+def writer(store: Settings) -> Iterator[NewWriter]:
+    """Make writers of that partition."""
+    made: list[Writer] = []
+
+    def make(**more: object) -> Writer:
+        made.append(Writer(store, 0, **more))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def test_a_batch_is_one_transaction_and_its_receipts_say_where(store: Settings, writer: NewWriter):
+    one = writer()
+    added, borrowed = run(one, ADD, BorrowBook(ISBN, "ann"))
+    assert [accepted(o).receipt.position for o in (added, borrowed)] == ["0:0", "0:1"]
+    assert accepted(run(one, ReturnBook(ISBN, "ann"))[0]).receipt.position == "0:3"
+    assert types(store) == ["BookAdded", "BookBorrowed", "BookReturned"]
+
+
+def test_what_nothing_is_wanted_of_writes_nothing(store: Settings, writer: NewWriter):
+    assert writer().execute([], SECONDS) == []
+    assert log_of(store) == []
+
+
+def test_a_repeat_gets_the_first_answer_from_any_writer(store: Settings, writer: NewWriter):
+    once = command(ADD, "once")
+    (first,) = writer().execute([once], SECONDS)
+    another = writer()
+    (again,) = another.execute([once], SECONDS)
+    assert (accepted(first).replayed, accepted(again).replayed) == (False, True)
+    assert accepted(again).receipt == accepted(first).receipt
+    run(another, BorrowBook(ISBN, "ann"), ReturnBook(ISBN, "ann"), RemoveBook(ISBN))
+    assert writer().execute([once], SECONDS) == [again]
+    assert len(log_of(store)) == 4
+
+
+def test_an_id_with_another_payload_is_refused_as_reused(store: Settings, writer: NewWriter):
+    one = writer()
+    one.execute([command(ADD, "once")], SECONDS)
+    assert one.execute([command(BorrowBook(ISBN, "ann"), "once")], SECONDS) == [Reused("once")]
+    assert types(store) == ["BookAdded"]
+
+
+def test_a_refusal_is_decided_afresh_when_it_is_repeated(store: Settings, writer: NewWriter):
+    one, borrow = writer(), command(BorrowBook(ISBN, "ann"))
+    assert refused(one.execute([borrow], SECONDS)[0]) == "unknown_title"
+    run(one, ADD)
+    assert not accepted(one.execute([borrow], SECONDS)[0]).replayed
+
+
+def test_a_refusal_is_never_an_old_one(writer: NewWriter):
+    one, another = writer(), writer()
+    run(one, ADD, BorrowBook(ISBN, "ann"))
+    run(another, ReturnBook(ISBN, "ann"))
+    # The first still believes that it owns the partition, and that the book is on loan
+    accepted(run(one, RemoveBook(ISBN))[0])
+
+
+def test_an_id_can_be_looked_up(writer: NewWriter):
+    one = writer()
+    (done,) = one.execute([command(ADD, "once")], SECONDS)
+    assert one.look_up("once", SECONDS) == [accepted(done).receipt]
+    assert writer().look_up("once", SECONDS) == [accepted(done).receipt]
+    assert one.look_up("never", SECONDS) == []
+
+
+def test_time_never_runs_backwards_in_a_partition(store: Settings, writer: NewWriter):
+    clock = iter([5_000, 3_000, 9_000]).__next__
+    run(writer(clock=clock), ADD)
+    second = writer(clock=clock)
+    run(second, BorrowBook(ISBN, "ann"))
+    run(second, ReturnBook(ISBN, "ann"))
+    assert [event.event.timestamp for event in history(store)] == [5_000, 5_000, 9_000]
+    assert [message.timestamp()[1] for message in log_of(store)] == [5_000, 5_000, 9_000]
+
+
+def test_loans_are_due_as_the_settings_say(new_settings: Callable[..., Settings]):
+    settings = new_settings(partitions=1, loan_days=1, timezone="Europe/Prague")
+    one = Writer(settings, 0, clock=lambda: 1_700_000_000_000)
+    run(one, ADD, BorrowBook(ISBN, "ann"))
+    one.close()
+    # 2023-11-15, the last millisecond of the day in Prague
+    assert history(settings)[1].event.due_at == 1_700_089_199_999
+
+
+def test_headers_say_which_command_an_event_came_from(store: Settings, writer: NewWriter):
+    writer().execute([command(ADD, "once")], SECONDS)
+    headers = read_headers(log_of(store)[0].headers())
+    assert (headers["ce_id"], headers["ce_type"]) == ("once/0", "library.inventory.BookAdded")
+    assert headers["command_digest"] == command(ADD).digest
+
+
+# What another writer does while this one stands still at a step, as a frozen process does
+
+
+@pytest.mark.parametrize("step", ["claimed", "read", "decided", "delivered"])
+def test_a_writer_that_stood_still_decides_again_on_what_came_meanwhile(
+    store: Settings, writer: NewWriter, step: str
+):
+    other = writer()
+    run(other, AddBook(ISBN, "Elixir in Action", "Sasa Juric", 1))
+    done_meanwhile: list[Outcome] = []
+
+    def reached(now: str) -> None:
+        if now == step and not done_meanwhile:
+            done_meanwhile.extend(run(other, BorrowBook(ISBN, "bob")))
+
+    (late,) = run(writer(reached=reached), BorrowBook(ISBN, "ann"))
+    accepted(done_meanwhile[0])
+    assert refused(late) == "none_available"
+    assert [event.event.user_id for event in history(store)[1:]] == ["bob"]
+
+
+@pytest.mark.parametrize("step", ["delivered", "committed"])
+def test_an_attempt_whose_end_is_uncertain_is_looked_up_and_not_done_twice(
+    store: Settings, writer: NewWriter, step: str
+):
+    run(writer(), ADD)
+    failures = iter([Lost("the connection broke")])
+
+    def reached(now: str) -> None:
+        if now == step and (failure := next(failures, None)):
+            raise failure
+
+    (outcome,) = run(writer(reached=reached), BorrowBook(ISBN, "ann"))
+    assert outcome == Accepted(accepted(outcome).receipt, replayed=False)
+    assert types(store) == ["BookAdded", "BookBorrowed"]
+
+
+def test_a_short_read_leads_to_no_event(store: Settings, writer: NewWriter):
+    """A broker that was frozen and thaws answers as if its old end were the end."""
+    one, another = writer(), writer()
+    run(one, AddBook(ISBN, "Elixir in Action", "Sasa Juric", 1))
+    run(another, BorrowBook(ISBN, "bob"))
+
+    class OldEnd(Writer):
+        short_reads = 1
+
+        def _read(self, state, deadline):
+            if self.short_reads:
+                self.short_reads -= 1
+            else:
+                super()._read(state, deadline)
+
+    stale = OldEnd(store, 0)
+    stale.state = one.state
+    (outcome,) = run(stale, BorrowBook(ISBN, "ann"))
+    stale.close()
+    assert not stale.short_reads
+    assert refused(outcome) == "none_available"
+    assert types(store) == ["BookAdded", "BookBorrowed"]

@@ -1,0 +1,179 @@
+import json
+import re
+from itertools import islice
+
+import pytest
+from confluent_kafka.admin import AdminClient
+from msgspec.structs import replace
+
+from eventstore.partitions import partition_of
+from eventstore.reader import Reader
+from eventstore.topics import events_topic
+from foundation.kafka_clients import client_config
+from library.commands import restore as restoring
+from library.commands.backup import backup
+from library.commands.restore import restore
+from library.store.backup_file import check
+from library.store.offsets import settled_end
+from library.store.ordered_records import records
+from schemas.events import BookAdded
+from tests.support.library.running import command
+from tests.support.library.storing import BEGAN, isbn, store, titles
+
+
+@pytest.fixture
+def full(new_settings):
+    """A store of 200 titles, among events that were aborted."""
+    settings = new_settings(partitions=3)
+    other = [(1, BookAdded(isbn(n), "Never", "", 1, BEGAN)) for n in range(300, 320)]
+    store(settings, other, then="abort")
+    store(settings, titles(200))
+    store(settings, other, then="abort")
+    return settings
+
+
+def everything(settings):
+    admin = AdminClient(client_config(settings))
+    return list(records(settings, settled_end(admin, events_topic(settings), 20)))
+
+
+def test_a_store_goes_into_a_file_and_into_another_store_with_other_partitions(full, new_settings, tmp_path):
+    file = tmp_path / "store.backup"
+    done = command(backup, full, str(file), "--json")
+    assert done.exit_code == 0, done.output
+    said = json.loads(done.stdout)
+    assert said["events"] == 400
+    assert not list(tmp_path.glob("*.part"))
+    assert "whole: 400 events" in command(restore, full, str(file), "--check").stderr
+
+    before = everything(full)
+    assert [r.timestamp for r in before] == sorted(r.timestamp for r in before)
+    for partitions in (1, 5):
+        target = new_settings(partitions=partitions)
+        done = command(restore, target, str(file))
+        assert done.exit_code == 0, done.output
+        assert said["digest"] in done.stderr
+        after = everything(target)
+        assert [(r.key, r.value, r.timestamp, r.headers) for r in after] == [
+            (r.key, r.value, r.timestamp, r.headers) for r in before
+        ]
+        assert all(r.partition == partition_of(r.key.decode()[:13], partitions) for r in after)
+        again = tmp_path / f"again-{partitions}"
+        assert json.loads(command(backup, target, str(again), "--json").stdout)["digest"] == said["digest"]
+
+
+def test_a_store_with_other_events_is_not_restored_into(full, new_settings, tmp_path):
+    file = tmp_path / "store.backup"
+    command(backup, full, str(file))
+    store(full, [(1, BookAdded(isbn(900), "Later", "", 1, BEGAN + 1000))])
+    other = new_settings(partitions=2)
+    store(other, [(1, BookAdded(isbn(0), "Book 0", "Dana", 2, BEGAN))])
+    for settings, count in ((full, 401), (other, 1)):
+        done = command(restore, settings, str(file))
+        assert done.exit_code == 1
+        assert "is not empty" in done.stderr
+        assert len(everything(settings)) == count
+
+
+def test_an_interrupted_restore_goes_on_where_it_ended(full, new_settings, tmp_path, monkeypatch):
+    file = tmp_path / "store.backup"
+    digest = json.loads(command(backup, full, str(file), "--json").stdout)["digest"]
+    target = new_settings(partitions=2)
+
+    class Interrupted(BaseException):
+        pass
+
+    def killed(found):
+        yield from islice(found, 250)
+        raise Interrupted
+
+    real = restoring._write
+    with monkeypatch.context() as patched:
+        patched.setattr(restoring, "AT_ONCE", 20)
+        patched.setattr(restoring, "_write", lambda s, w, found, there: real(s, w, killed(found), there))
+        with pytest.raises(Interrupted):
+            command(restore, target, str(file))
+    done = command(restore, target, str(file))
+    assert done.exit_code == 0, done.stderr
+    # Two partitions' open transactions are lost
+    assert 250 - 2 * 20 < int(re.search(r"(\d+) events are there already", done.stderr)[1]) < 250
+    assert "restored and compared 400" in done.stderr
+    assert digest in done.stderr
+    again = command(restore, target, str(file))
+    assert "400 events are there already" in again.stderr
+    assert len(everything(target)) == 400
+
+
+def test_nothing_is_written_from_a_file_that_is_cut_off(full, new_settings, tmp_path):
+    file = tmp_path / "store.backup"
+    command(backup, full, str(file))
+    file.write_bytes(file.read_bytes()[:-100])
+    target = new_settings(partitions=2)
+    done = command(restore, target, str(file))
+    assert done.exit_code == 65
+    assert "nothing was written" in done.stderr
+    assert everything(target) == []
+
+
+def test_what_an_open_transaction_hides_is_not_left_out_silently(full, tmp_path):
+    writer = store(full, [(1, BookAdded(isbn(999), "Not yet", "", 1, BEGAN))], then="leave")
+    done = command(backup, replace(full, deadline=0.5), str(tmp_path / "store.backup"))
+    assert done.exit_code == 1
+    assert "library doctor" in done.stderr
+    assert not list(tmp_path.glob("store*"))
+    writer.abort_transaction(20)
+    assert command(backup, full, str(tmp_path / "store.backup")).exit_code == 0
+
+
+def test_a_file_that_is_there_is_not_written_over(settings, tmp_path):
+    file = tmp_path / "store.backup"
+    file.write_text("precious")
+    done = command(backup, settings, str(file))
+    assert done.exit_code == 1
+    assert "is there already" in done.stderr
+    assert file.read_text() == "precious"
+
+
+def test_an_empty_store_has_a_backup_too(settings, new_settings, tmp_path):
+    file = tmp_path / "store.backup"
+    assert command(backup, settings, str(file)).exit_code == 0
+    assert check(file)[1].records == 0
+    assert command(restore, new_settings(partitions=1), str(file)).exit_code == 0
+
+
+def test_another_writer_ends_a_restore_instead_of_mixing_with_it(full, new_settings, tmp_path, monkeypatch):
+    file = tmp_path / "store.backup"
+    command(backup, full, str(file))
+    target = new_settings(partitions=1)
+    real = restoring._fenced
+
+    def fenced_and_shut_out(settings):
+        writers = real(settings)
+        real(settings)
+        return writers
+
+    monkeypatch.setattr(restoring, "_fenced", fenced_and_shut_out)
+    done = command(restore, target, str(file))
+    assert done.exit_code == 1
+    assert "broke off" in done.stderr
+    assert "must not be used" in done.stderr
+
+
+def test_without_kafka_it_says_so(settings, tmp_path):
+    away = replace(settings, kafka="127.0.0.1:1", deadline=1.0)
+    done = command(backup, away, str(tmp_path / "store.backup"))
+    assert done.exit_code == 69
+    assert "127.0.0.1:1" in done.stderr
+    assert not list(tmp_path.glob("store*"))
+
+
+def test_a_restored_event_is_the_event(full, new_settings, tmp_path):
+    file = tmp_path / "store.backup"
+    command(backup, full, str(file))
+    target = new_settings(partitions=2)
+    command(restore, target, str(file))
+    with Reader(target) as reader:
+        found = {(e.event.isbn, e.version): e for e in reader.events()}
+    assert len(found) == 400
+    assert found[isbn(7), 1].event.title == "Book 7"
+    assert found[isbn(7), 1].command_id == f"id-{isbn(7)}"

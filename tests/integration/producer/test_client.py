@@ -1,0 +1,159 @@
+"""One command carried out from a process that is only there for it."""
+
+import http.server
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+import pytest
+
+from eventstore.state.outcomes import OutcomeUnknown, Refused, Reused, submit
+from foundation.settings import Settings
+from inventory.commands import AddBook, AddCopies, BorrowBook, ReturnBook
+from library.process.ports import free_port
+from producer.client import execute
+from tests.support.producer.callers import Callers
+from tests.support.producer.gateways import GatewayProcess, gateway_of
+from tests.support.producer.writing import ADD, ISBN, OTHER, accepted, command, history, refused, types
+from tests.support.waiting import eventually
+
+
+@pytest.fixture
+def store(new_settings: Callable[..., Settings]) -> Settings:
+    """A system with one partition, and no gateway."""
+    return new_settings(partitions=1, gateway="", deadline=30)
+
+
+@pytest.fixture
+def gateway(store: Settings) -> Iterator[GatewayProcess]:
+    """A gateway of that system."""
+    with gateway_of(store) as running:
+        yield running
+
+
+def answered(gateway: GatewayProcess) -> int:
+    """How many commands it was asked to carry out."""
+    lines = gateway.client.get("/metrics").text.splitlines()
+    return sum(
+        int(float(line.split()[1])) for line in lines if line.startswith("library_gateway_answers_total")
+    )
+
+
+def test_without_a_gateway_it_fences_by_itself(store: Settings):
+    first = accepted(execute(store, command(ADD, "key")))
+    assert first.receipt.events[0].type == "BookAdded"
+    again = accepted(execute(store, command(ADD, "key")))
+    assert (again.receipt, again.replayed) == (first.receipt, True)
+    assert refused(execute(store, command(ReturnBook(ISBN, "ann")))) == "not_on_loan"
+    assert isinstance(execute(store, command(AddCopies(ISBN, 1), "key")), Reused)
+
+
+def test_a_gateway_is_asked_where_there_is_one(gateway: GatewayProcess):
+    settings = gateway.settings
+    first = accepted(execute(settings, command(ADD, "klíč 1/ř")))
+    again = accepted(execute(settings, command(ADD, "klíč 1/ř")))
+    assert (again.receipt, again.replayed) == (first.receipt, True)
+    assert accepted(execute(settings, command(ADD))).receipt.events == ()
+    assert isinstance(execute(settings, command(AddCopies(ISBN, 1), "klíč 1/ř")), Reused)
+    for user in ("ann", "bob"):
+        accepted(execute(settings, command(BorrowBook(ISBN, user))))
+    outcome = execute(settings, command(ReturnBook(ISBN)))
+    assert isinstance(outcome, Refused)
+    assert outcome.rejection.borrowers == ("ann", "bob")
+    assert answered(gateway) == 7
+
+
+def test_what_a_caller_sends_along_reaches_the_event_either_way(store: Settings, gateway: GatewayProcess):
+    carried = {
+        "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        "correlation_id": "přepážka",
+        "causation_id": "scan 7",
+        "client_time": "2026-03-01T12:00:00+01:00",
+    }
+    accepted(execute(store, submit("a", ADD, carried)))
+    accepted(execute(gateway.settings, submit("b", AddCopies(ISBN, 1), carried)))
+    for event in history(store):
+        assert carried.items() <= event.headers.items()
+
+
+def test_a_gateway_that_is_gone_or_frozen_is_done_without(store: Settings, gateway: GatewayProcess):
+    settings = msgspec.structs.replace(gateway.settings, deadline=10)
+    accepted(execute(settings, command(ADD)))
+    gateway.send(signal.SIGSTOP)
+    try:
+        accepted(execute(settings, command(AddCopies(ISBN, 1), "frozen")))
+    finally:
+        gateway.send(signal.SIGCONT)
+    gateway.end(signal.SIGKILL)
+    accepted(execute(settings, command(AddCopies(ISBN, 1), "killed")))
+    assert [event.command_id for event in history(store)][1:] == ["frozen", "killed"]
+
+
+def test_a_stranger_at_the_gateways_address_is_done_without(store: Settings):
+    with stranger() as url:
+        settings = msgspec.structs.replace(store, gateway=url)
+        accepted(execute(settings, command(ADD)))
+    assert types(store) == ["BookAdded"]
+
+
+@contextmanager
+def stranger() -> Iterator[str]:
+    """A web server that takes everything and does nothing."""
+
+    class Page(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"<html>welcome</html>")
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_where_nothing_answers_nothing_was_sent():
+    nowhere = f"127.0.0.1:{free_port()}"
+    settings = Settings(kafka=nowhere, gateway=f"http://127.0.0.1:{free_port()}", deadline=1)
+    outcome = execute(settings, command(ADD))
+    assert isinstance(outcome, OutcomeUnknown)
+    assert not outcome.sent
+
+
+def test_a_frozen_gateway_without_kafka_leaves_doubt(store: Settings, gateway: GatewayProcess):
+    nowhere = f"127.0.0.1:{free_port()}"
+    settings = msgspec.structs.replace(gateway.settings, deadline=2, kafka=nowhere)
+    gateway.send(signal.SIGSTOP)
+    try:
+        outcome = execute(settings, command(ADD))
+    finally:
+        gateway.send(signal.SIGCONT)
+    assert isinstance(outcome, OutcomeUnknown)
+    assert outcome.sent
+
+
+def test_a_busy_gateway_and_single_commands_both_go_on(store: Settings, gateway: GatewayProcess):
+    """The gateway and fences of their own fight for the same partition; neither may be left out."""
+    for isbn in (ISBN, OTHER):
+        assert gateway.post(AddBook(isbn, "Title")).status_code == 201
+    keys = [f"single {number}" for number in range(5)]
+    with Callers([gateway], [ISBN], 8) as callers:
+        eventually(lambda: callers.count(201) > 20)
+        for key in keys:
+            before = callers.count(201)
+            accepted(execute(store, command(AddCopies(OTHER, 1), key)))
+            eventually(lambda before=before: callers.count(201) > before)
+    assert {one.status for one in callers.told} == {201}
+    assert [event.command_id for event in history(store, OTHER)][1:] == keys
+    assert len(history(store, ISBN)) == 1 + callers.count(201)

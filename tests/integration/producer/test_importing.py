@@ -1,0 +1,178 @@
+"""Catalogues into the event store: by several processes, with snapshots, and when something is in the way."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from stdnum import ean
+
+from eventstore.reader import Reader
+from foundation.cli import exits
+from foundation.settings import Settings
+from producer.imports import run as importing
+from producer.imports.appending import Counts, Stopped
+from producer.imports.columns import csv_columns
+from producer.imports.files import open_catalogue
+from producer.imports.run import append, log_ends, read_into
+from producer.imports.spool import Spool, all_refused
+from producer.imports.workers import Workers
+from tests.support.waiting import eventually
+
+ROWS = 6_000
+
+
+@pytest.fixture(scope="module")
+def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Many titles, of which the last stands there twice, once with another author."""
+    file = tmp_path_factory.mktemp("catalogue") / "books.csv"
+    with file.open("w", encoding="utf-8", newline="") as opened:
+        writer = csv.writer(opened)
+        writer.writerow(["isbn", "title", "author", "quantity"])
+        for number in range(ROWS):
+            digits = f"978{number:09d}"
+            isbn = digits + ean.calc_check_digit(digits)
+            writer.writerow([isbn, f"Title {number}", "A", 2])
+        writer.writerow([isbn, f"Title {ROWS - 1}", "B", 2])
+    return file
+
+
+@pytest.fixture
+def spool(catalogue: Path, settings: Settings, tmp_path: Path) -> Spool:
+    opened = open_catalogue(catalogue, None, "utf-8", None)
+    spool = Spool(tmp_path, settings.partitions)
+    read_into(spool, opened, csv_columns(opened.header, {}, {}), settings.partitions, lambda _: None)
+    return spool
+
+
+def nothing(_: int) -> None:
+    pass
+
+
+def versions(settings: Settings) -> list[int]:
+    with Reader(settings) as reader:
+        return [event.version for event in reader.events()]
+
+
+@pytest.mark.parametrize(("workers", "in_memory"), [(0, 10**6), (2, 10**6), (0, 0)])
+def test_every_way_gives_the_same(
+    workers: int, in_memory: int, spool: Spool, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "IN_MEMORY", in_memory)
+    Path(settings.data_dir).mkdir(exist_ok=True)
+    shown: list[int] = []
+    with Workers(workers) as processes:
+        counts = append(spool, "id", settings, log_ends(settings), processes, shown.append)
+    assert counts == Counts(added=ROWS, known=0, refused=1)
+    assert shown == sorted(shown)
+    assert shown[-1] == ROWS + 1
+    ((number, reason),) = all_refused(spool.folder)
+    assert number == ROWS + 1
+    assert "by 'A'" in reason
+    assert versions(settings) == [1] * ROWS
+    with Workers(workers) as processes:
+        again = append(spool, "id", settings, log_ends(settings), processes, nothing)
+    assert again == Counts(added=0, known=ROWS, refused=1)
+
+
+def test_a_killed_process_stops_the_import_and_the_next_completes_it(
+    spool: Spool, settings: Settings
+) -> None:
+    me = psutil.Process()
+
+    def kill_one(rows: int) -> None:
+        for worker in me.children():
+            # One that was killed at the last call may not have been waited for yet, and has no command line
+            if worker.status() != psutil.STATUS_ZOMBIE and "producer.imports.worker" in worker.cmdline():
+                worker.kill()
+                return
+
+    ends = log_ends(settings)
+    with pytest.raises(Stopped, match="has ended"), Workers(2) as processes:
+        append(spool, "id", settings, ends, processes, kill_one)
+    with Workers(0) as here:
+        counts = append(spool, "id", settings, ends, here, nothing)
+    assert (counts.all, counts.refused) == (ROWS + 1, 1)
+    assert counts.known > 0
+    assert versions(settings) == [1] * ROWS
+
+
+def test_workers_end_with_the_process_that_started_them() -> None:
+    code = (
+        "import os, signal, sys\n"
+        "from producer.imports.workers import Workers\n"
+        "Workers(2)\n"
+        "sys.stdin.readline()\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE)
+    children: list[psutil.Process] = eventually(
+        lambda: [*_running(parent.pid)] if len([*_running(parent.pid)]) == 2 else []
+    )
+    parent.communicate(b"go\n", timeout=20)
+    eventually(lambda: not any(child.is_running() and child.status() != "zombie" for child in children))
+
+
+def _running(pid: int) -> Iterator[psutil.Process]:
+    for child in psutil.Process(pid).children():
+        if "producer.imports.worker" in child.cmdline():
+            yield child
+
+
+def command(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {"LIBRARY_KAFKA": settings.kafka, "LIBRARY_NAME": settings.name, "LIBRARY_DEADLINE": "5"}
+    return subprocess.run(
+        [sys.executable, "-m", "producer", "import", *arguments],
+        env=os.environ | environment | {"LIBRARY_PARTITIONS": str(settings.partitions)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_kafka_is_looked_at_before_the_file(settings: Settings, catalogue: Path) -> None:
+    away = command(Settings(kafka="127.0.0.1:1"), str(catalogue))
+    assert (away.returncode, away.stdout) == (exits.UNAVAILABLE, "")
+    assert "`library up`" in away.stderr
+    wrong = command(Settings(kafka=settings.kafka, name=settings.name, partitions=3), str(catalogue))
+    assert (wrong.returncode, wrong.stdout) == (exits.FAILED, "")
+    assert "has 8 partitions, the settings say 3" in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["--map", "title=Name"], exits.MALFORMED, "no column 'Name' for title"),
+        (["--map", "colour=x"], exits.MALFORMED, "isbn, title, author, quantity"),
+        (["--set", "title=x"], exits.MALFORMED, "author, quantity"),
+        (["--delimiter", "::"], exits.MALFORMED, "one character"),
+        (["--encoding", "klingon"], exits.BAD_DATA, "unknown"),
+        (["--encoding", "utf-16"], exits.BAD_DATA, "not utf-16"),
+        (["--rejects", "{file}"], exits.MALFORMED, "would overwrite"),
+        (["--rejects", "/nowhere/at/all"], exits.FAILED, "/nowhere/at/all"),
+    ],
+)
+def test_what_is_wrong_with_a_call_is_said(
+    arguments: list[str], code: int, says: str, catalogue: Path
+) -> None:
+    filled = [argument.format(file=catalogue) for argument in arguments]
+    done = command(Settings(kafka="127.0.0.1:1"), str(catalogue), "--dry-run", *filled)
+    assert (done.returncode, done.stdout) == (code, ""), done.stderr
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_dry_run_needs_no_kafka_and_says_what_it_would_reject(tmp_path: Path) -> None:
+    file = tmp_path / "books.csv"
+    file.write_text("isbn,title\n9780000000002,A\n9.78e12,B\n,C\n", "utf-8")
+    done = command(Settings(kafka="127.0.0.1:1"), str(file), "--dry-run", "--json")
+    assert done.returncode == exits.BAD_DATA
+    result = json.loads(done.stdout)
+    assert (result["checked"], result["rejected"]) == (1, 2)
+    assert "row 2: '9.78e12' is in scientific notation" in done.stderr
+    assert "row 3: the ISBN is empty" in done.stderr

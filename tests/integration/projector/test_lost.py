@@ -1,0 +1,149 @@
+"""Lost disks, changelogs, offsets and events: what can be mended is, and the rest is said, once."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from rocksdict import Options, Rdict
+
+from eventstore.partitions import partition_of
+from eventstore.topics import POSITION_KEY, changelog_topic, events_topic, identify
+from projector.batched_faust.store import IDENTITY_KEY, Store
+from schemas.codec import encode
+from schemas.events import BookAdded, BookBorrowed, BookReturned
+from schemas.row import TablePosition
+from tests.support.projector.events import EventStore
+from tests.support.projector.exact import assert_exact, in_changelog, until_caught_up
+from tests.support.projector.topics import (
+    admin_of,
+    delete_before,
+    lose_changelog,
+    reset_group,
+    write_changelog,
+)
+
+ISBN = "9780000000002"
+NOW = 1_763_900_000_000
+FAR = 10**9
+
+
+@pytest.fixture
+def store(settings, crew) -> EventStore:
+    """An event store that a worker has folded before it stopped."""
+    store = EventStore(settings)
+    store.append(300, aborted=0.2)
+    worker = crew.start()
+    until_caught_up(settings)
+    assert worker.stop() == 0
+    return store
+
+
+def test_the_changelog_is_lost(settings, crew, store):
+    lose_changelog(settings)
+    store.append(50)
+    crew.start()
+    assert_exact(settings)
+
+
+def test_the_changelog_is_behind_the_committed_offsets(settings, crew, store):
+    transactions = lose_changelog(settings)
+    write_changelog(settings, _partition(transactions[0]), transactions[0])
+    crew.start()
+    assert_exact(settings)
+
+
+def _partition(transaction: list[tuple[bytes, bytes]]) -> int:
+    return partition_of(transaction[0][0].decode(), 3)
+
+
+def test_the_offsets_are_ahead_of_the_table(settings, crew, store):
+    store.append(100)
+    reset_group(settings, FAR)
+    crew.start()
+    # They are overwritten: nobody else would ever see a lag again
+    assert_exact(settings)
+
+
+def test_the_disk_is_empty_or_behind(settings, crew, store):
+    table, copy = Path(settings.data_dir) / "projector-0", Path(settings.data_dir) / "copy"
+    shutil.copytree(table, copy)
+    store.append(100)
+    worker = crew.start()
+    assert_exact(settings)
+    assert worker.stop() == 0
+    shutil.rmtree(table)
+    copy.rename(table)
+    worker = crew.start()
+    assert_exact(settings)
+    assert worker.stop() == 0
+    shutil.rmtree(table)
+    crew.start().until_ready()
+    assert_exact(settings)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [(Store.offset_key, b"%d" % FAR), (IDENTITY_KEY, b"another/one/here")]
+)
+def test_the_disk_is_ahead_of_the_changelog_or_of_another_one(settings, crew, store, key, value):
+    for path in Path(settings.data_dir).glob("projector-0/v*/tables/*.db"):
+        db = Rdict(str(path), Options(raw_mode=True))
+        for isbn in list(db.keys()):
+            if isbn.isdigit():
+                db[isbn] = b"a row that the changelog does not have"
+        db[key] = value
+        db.close()
+    crew.start().until_ready()
+    assert_exact(settings)
+
+
+def test_the_event_store_ends_before_the_table(settings, crew, store):
+    _move_position(settings, FAR, identify(admin_of(settings), settings).source)
+    worker = crew.start()
+    assert worker.ended() == 65
+    assert "it lost events" in worker.said()
+
+
+def test_the_table_is_of_another_event_store(settings, crew, store):
+    _move_position(settings, 5, "another/store")
+    worker = crew.start()
+    assert worker.ended() == 65
+    assert "made from another event store" in worker.said()
+
+
+def _move_position(settings, following: int, source: str) -> None:
+    write_changelog(settings, 0, [(POSITION_KEY, encode(TablePosition(source, following)))])
+
+
+def test_events_that_are_needed_were_deleted(settings, crew, store):
+    lose_changelog(settings)
+    delete_before(settings, events_topic(settings), 10)
+    worker = crew.start()
+    assert worker.ended() == 65
+    assert "events were deleted" in worker.said()
+
+
+def test_rows_were_deleted_from_the_changelog(settings, crew, store):
+    delete_before(settings, changelog_topic(settings), 2)
+    worker = crew.start()
+    assert worker.ended() == 65
+    assert "rows were deleted" in worker.said()
+
+
+def test_a_gap_in_a_titles_versions(settings, crew):
+    store = EventStore(settings)
+    store.write(1, BookAdded(ISBN, "t", "a", 1, NOW))
+    store.write(3, BookReturned(ISBN, "ann", NOW))
+    worker = crew.start()
+    assert worker.ended() == 65
+    assert "version 3 follows 1" in worker.said()
+    assert "library replay" in worker.said()
+
+
+def test_a_row_that_is_larger_than_a_batch(settings, crew):
+    store = EventStore(settings)
+    store.write(1, BookAdded(ISBN, "t" * 900_000, "a", 9, NOW))
+    store.write(2, BookBorrowed(ISBN, "u" * 200_000, NOW, NOW))
+    worker = crew.start()
+    assert worker.ended() == 65
+    assert "too many open loans" in worker.said()
+    assert [row.version for row in in_changelog(settings).rows.values()] in ([], [1])

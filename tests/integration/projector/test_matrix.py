@@ -1,0 +1,128 @@
+"""What else happens to workers, brokers and topics; the table is exact after each."""
+
+import os
+import random
+from collections.abc import Iterator
+
+import pytest
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+
+from eventstore.topics import changelog_topic, ensure_topics
+from foundation.kafka_clients import client_config
+from foundation.settings import Settings
+from library.broker.kafka import Kafka
+from library.store.offsets import end
+from tests.support.brokers import embedded
+from tests.support.projector.events import EventStore
+from tests.support.projector.exact import assert_exact, expected, in_changelog, read, until_caught_up
+from tests.support.projector.workers import crew_of
+from tests.support.waiting import eventually
+
+
+@pytest.mark.parametrize("how", ["stop", "stop the first", pytest.param("kill", marks=pytest.mark.slow)])
+def test_a_second_worker_joins_and_one_ends(settings, crew, how):
+    store = EventStore(settings)
+    first = crew.start(0, "batch:20 session:6").until_ready()
+    store.append(200, transaction=1, aborted=0.2)
+    second = crew.start(1, "batch:20 session:6")
+    store.append(200, aborted=0.2)
+    second.until_ready()
+    store.append(100)
+    match how:
+        case "stop":
+            assert second.stop() == 0
+        case "stop the first":
+            assert first.stop() == 0
+        case "kill":
+            second.kill()
+    store.append(100)
+    assert_exact(settings, limit=60)
+
+
+def test_transactions_that_a_killed_writer_left_open(settings, crew):
+    store, other = EventStore(settings), EventStore(settings)
+    store.append(100)
+    crew.start().until_ready()
+    seen = assert_exact(settings)
+    other.leave_open()
+    # Nobody sees these while a transaction before them is open
+    store.append(100)
+    assert expected(settings) == seen
+    other.come_back()
+    until_caught_up(settings)
+    assert assert_exact(settings) != seen
+
+
+@pytest.mark.slow
+def test_a_worker_frozen_and_thawed_again_and_again(settings, crew):
+    store = EventStore(settings)
+    chance = random.Random(5)
+    frozen = crew.start(0, "batch:20 session:6").until_ready()
+    crew.start(1, "batch:20 session:6").until_ready()
+    for _ in range(3):
+        store.append(chance.randrange(50, 300), aborted=0.2)
+        frozen.freeze()
+        store.append(200, aborted=0.2)
+        # Longer than its session: the other one has taken everything
+        until_caught_up(settings)
+        store.append(200, aborted=0.2)
+        until_caught_up(settings)
+        frozen.thaw()
+        # It joins anew, or was in the middle of a write, is refused, and ends
+        store.append(100)
+        assert_exact(settings)
+        if frozen.process.poll() is not None:
+            assert frozen.process.returncode == 1
+            frozen = crew.start(0, "batch:20 session:6").until_ready()
+    assert in_changelog(settings).went_back == 0
+
+
+@pytest.mark.slow
+def test_the_changelog_is_compacted_in_between(settings, crew):
+    entries = {"segment.ms": "500", "min.cleanable.dirty.ratio": "0.01", "max.compaction.lag.ms": "500"}
+    admin = AdminClient(client_config(settings))
+    changes = [ConfigEntry(k, v, incremental_operation=AlterConfigOpType.SET) for k, v in entries.items()]
+    resource = ConfigResource(ResourceType.TOPIC, changelog_topic(settings), incremental_configs=changes)
+    admin.incremental_alter_configs([resource])[resource].result()
+    store = EventStore(settings, titles=20)
+    worker = crew.start(faults="batch:20").until_ready()
+
+    def compacted() -> bool:
+        store.append(50, transaction=5)
+        until_caught_up(settings)
+        kept = sum(message.partition() == 0 for message in read(settings, changelog_topic(settings)))
+        return end(admin, changelog_topic(settings))[0] > 5 * kept > 0
+
+    eventually(compacted, limit=90)
+    worker.kill()
+    store.append(100)
+    crew.start()
+    assert_exact(settings)
+
+
+@pytest.fixture
+def own_broker(tmp_path) -> Iterator[Kafka]:
+    with embedded(tmp_path / "kafka") as kafka:
+        yield kafka
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_the_broker_is_restarted(own_broker, tmp_path, how):
+    settings = Settings(kafka=own_broker.bootstrap, partitions=3, data_dir=str(tmp_path / "data"))
+    ensure_topics(AdminClient(client_config(settings)), settings)
+    store = EventStore(settings)
+    with crew_of(settings) as crew:
+        worker = crew.start(faults="batch:20").until_ready()
+        store.append(300, aborted=0.2)
+        own_broker.stop() if how == "stop" else own_broker.kill()
+        again = Kafka(own_broker.node, os.environ)
+        try:
+            store.come_back()
+            store.append(300, aborted=0.2)
+            if worker.process.poll() is not None:
+                assert worker.process.returncode != 65
+                crew.start()
+            assert_exact(settings, limit=90)
+        finally:
+            again.kill()

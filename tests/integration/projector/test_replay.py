@@ -1,0 +1,47 @@
+"""Replay: today's fold computes every row anew, from its first event."""
+
+from collections import Counter
+
+import pytest
+
+from eventstore.topics import events_topic
+from schemas.events import BookAdded, BookBorrowed
+from schemas.records import recorded
+from tests.support.projector.events import EventStore
+from tests.support.projector.exact import assert_exact, in_changelog, lag, read, until_caught_up, until_lag
+from tests.support.projector.next_release import installed
+from tests.support.projector.topics import reset_group
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_a_changed_fold_reaches_every_row(settings, crew, interrupted):
+    store = EventStore(settings)
+    store.append(600, aborted=0.1)
+    worker = crew.start()
+    until_caught_up(settings)
+    assert worker.stop() == 0
+    before = in_changelog(settings).rows
+    reset_group(settings, 0)
+    worker = crew.start(faults="next-release batch:10")
+    if interrupted:
+        total = lag(settings)
+        until_lag(settings, lambda lag: 0 < lag < total)
+        worker.kill()
+        worker = crew.start(faults="next-release")
+    with installed():
+        rows = assert_exact(settings)
+    assert {isbn: row.version for isbn, row in rows.items()} == {i: row.version for i, row in before.items()}
+    # The new field is computed from events that were written long before it
+    assert {isbn: row.lent for isbn, row in rows.items()} == _lent(settings)
+    assert sum(row.lent for row in rows.values()) > 100
+
+
+def _lent(settings) -> dict[str, int]:
+    """How often each title was lent, ever."""
+    lent: Counter[str] = Counter()
+    for message in read(settings, events_topic(settings)):
+        event = recorded(message).event
+        if isinstance(event, BookAdded):
+            lent.setdefault(event.isbn, 0)
+        lent[event.isbn] += isinstance(event, BookBorrowed)
+    return dict(lent)

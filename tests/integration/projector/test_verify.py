@@ -1,0 +1,133 @@
+"""``library verify``: silent about a sound system, and finds each row that is not as its events say."""
+
+import json
+from collections import Counter
+
+import pytest
+from msgspec.structs import replace
+
+from eventstore.partitions import partition_of
+from eventstore.topics import events_topic, identify
+from library.checks.api_listing import Listed, Told, listed, loan_item, title_item
+from library.checks.comparison import Behind, check
+from library.store.offsets import end
+from schemas.codec import encode
+from schemas.events import BookAdded
+from schemas.row import InventoryRow
+from tests.support.projector.commands import library
+from tests.support.projector.events import EventStore
+from tests.support.projector.exact import expected, until_caught_up
+from tests.support.projector.topics import admin_of, write_changelog
+
+NOW = 1_763_900_000_000
+
+
+@pytest.fixture
+def store(settings, crew) -> EventStore:
+    """An event store that a worker has folded."""
+    store = EventStore(settings)
+    store.append(300, aborted=0.2)
+    crew.start()
+    until_caught_up(settings)
+    return store
+
+
+def _api(settings, **changes) -> Listed:
+    """What a query API would list; ``changes`` name other items, or None for one that it leaves out."""
+    rows = {isbn: row for isbn, row in expected(settings).items() if not row.removed}
+    items = {isbn: title_item(row) for isbn, row in rows.items()} | changes
+    loans = [{"isbn": isbn} | loan_item(loan) for isbn, row in rows.items() for loan in row.loans]
+    position = {p: offset - 1 for p, offset in end(admin_of(settings), events_topic(settings)).items()}
+    return Listed(Told([item for item in items.values() if item], position), Told(loans, position))
+
+
+def _differences(settings, api: Listed | None = None):
+    admin = admin_of(settings)
+    ends = end(admin, events_topic(settings))
+    found = check(settings, identify(admin, settings).source, ends, api, lambda _: None)
+    return [difference for checked in found for difference in checked.differences]
+
+
+def test_a_sound_system_while_it_is_written(settings, store):
+    api = _api(settings)
+    # What came after the API's pages were read is no difference
+    store.append(100)
+    assert _differences(settings, api) == []
+    done = library(settings, "verify", "--table-only", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    summary = json.loads(done.stdout)
+    assert summary["differences"] == 0
+    assert summary["titles"] == len(expected(settings))
+
+
+def test_rows_that_are_not_as_their_events_say(settings, store):
+    rows = expected(settings)
+    wrong, older, *_ = [row for row in rows.values() if row.version > 1 and not row.removed]
+    stray = InventoryRow("9789999999991", "stray", "", 1, 1, (), False, 1, NOW)
+    for row in (replace(wrong, title="wrong"), replace(older, version=older.version - 1), stray):
+        write_changelog(settings, partition_of(row.isbn, 3), [(row.isbn.encode(), encode(row))])
+    found = {difference.isbn: difference.says for difference in _differences(settings)}
+    assert found == {
+        wrong.isbn: f"title 'wrong', not {wrong.title!r}",
+        older.isbn: f"version {older.version - 1}, not {older.version}",
+        stray.isbn: "there are no events that make this row",
+    }
+    done = library(settings, "verify", "--table-only")
+    assert done.returncode == 4
+    assert f"{wrong.isbn}\ttable\ttitle 'wrong'" in done.stdout
+    assert "3 differences" in done.stderr
+
+
+def test_what_the_query_api_tells_wrongly(settings, store):
+    rows = [row for row in expected(settings).values() if not row.removed]
+    wrong, missing, stale, *_ = (row for row in rows if row.version > 1)
+    item = title_item(replace(wrong, available=wrong.available + 1))
+    old = title_item(replace(stale, version=stale.version - 1))
+    stray = title_item(InventoryRow("9789999999991", "stray", "", 1, 1, (), False, 1, NOW))
+    api = _api(settings, **{wrong.isbn: item, missing.isbn: None, stale.isbn: old, "9789999999991": stray})
+    found = {difference.isbn: difference.says for difference in _differences(settings, api)}
+    assert found.keys() == {wrong.isbn, missing.isbn, stale.isbn, "9789999999991"}
+    assert f"available {wrong.available + 1}, not {wrong.available}" in found[wrong.isbn]
+    assert found[missing.isbn] == "the row is missing"
+    assert found[stale.isbn] == f"version {stale.version - 1}, not {stale.version}"
+    assert found["9789999999991"] == "there are no events that make this row"
+
+
+def test_loans_that_the_query_api_tells_wrongly(settings, store):
+    api = _api(settings)
+    wrong, missing, *_ = api.loans.items
+    stray = wrong | {"user_id": "nobody"}
+    loans = [wrong | {"due_at": "2050-01-01T00:00:00.000Z"}, stray, *api.loans.items[2:]]
+    found = _differences(settings, Listed(api.titles, Told(loans, api.loans.position)))
+    assert {difference.where for difference in found} == {"api loans"}
+    said = Counter((difference.isbn, difference.says) for difference in found)
+    assert said == Counter(
+        {
+            (wrong["isbn"], f"due_at '2050-01-01T00:00:00.000Z', not {wrong['due_at']!r}"): 1,
+            (wrong["isbn"], "there are no events that make this loan"): 1,
+            (missing["isbn"], "the loan is missing"): 1,
+        }
+    )
+
+
+def test_all_pages_of_the_query_api_are_read():
+    pages = {None: ([{"isbn": "1"}], "c"), "c": ([{"isbn": "2"}], None)}
+
+    def ask(_, route, parameters):
+        items, following = pages[parameters["cursor"]] if route == "inventory" else ([], None)
+        return {"items": items, "next_cursor": following}, "0:5,2:7" if items else ""
+
+    assert listed(None, ask) == Listed(Told([{"isbn": "1"}, {"isbn": "2"}], {0: 5, 2: 7}), Told([], {}))
+
+
+def test_a_table_that_does_not_come_to_the_end(settings, crew, store):
+    crew.end()
+    store.write(1, BookAdded("9780000000002", "t", "a", 1, NOW))
+    with pytest.raises(Behind, match="library status"):
+        _differences(replace(settings, deadline=0.5))
+
+
+def test_without_a_query_api(settings, store):
+    done = library(replace(settings, api="http://127.0.0.1:1"), "verify")
+    assert done.returncode == 69
+    assert "--table-only" in done.stderr

@@ -1,0 +1,79 @@
+"""docs/api.md names what there is, and its examples do what they show."""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from confluent_kafka.admin import AdminClient
+
+from eventstore.topics import ensure_topics
+from foundation.kafka_clients import client_config
+from foundation.settings import Settings
+from query_api.http import app
+from schemas.events import BookAdded, BookBorrowed, BookRemoved
+from tests.support.query_api.lending import running, standin
+from tests.support.query_api.process import Api
+from tests.support.query_api.stocked import Stock
+
+PAGE = (Path(__file__).parents[3] / "docs" / "api.md").read_text("utf-8")
+A, B = "9781593275846", "9781680502992"
+AT, DUE = 1714564800123, 1716422399999
+EXAMPLE = re.compile(r"```sh\n(?P<command>curl .*?)\n```\n\n```\w*\n(?P<output>.*?)```", re.DOTALL)
+EXAMPLES = [match.groupdict() for match in EXAMPLE.finditer(PAGE)]
+
+
+def test_every_route_and_parameter_is_named_and_no_other(tmp_path: Path):
+    document = Stock(tmp_path).ask("/openapi.json").json()
+    table = PAGE.partition("## Routes")[2].partition("\n\n-")[0]
+    assert set(re.findall(r"`GET (/[^`]*)`", table)) == {*document["paths"], app.DOCUMENT}
+    parameters = {
+        parameter["name"]
+        for item in document["paths"].values()
+        for parameter in item["get"].get("parameters", ())
+        if parameter["in"] != "path"
+    }
+    table = PAGE.partition("## Parameters")[2].partition("## Titles")[0]
+    assert set(re.findall(r"^\| `([^`]+)`", table, re.MULTILINE)) == parameters
+
+
+def test_every_metric_is_named_and_no_other(tmp_path: Path):
+    stock = Stock(tmp_path)
+    text = stock.ask("/metrics").text
+    told = set(re.findall(r"^# TYPE (library_\w+)", text, re.MULTILINE))
+    table = PAGE.partition("## Metrics")[2].partition("\n\nBesides")[0]
+    assert set(re.findall(r"`(library_\w+)`", table)) == told
+
+
+@pytest.fixture(scope="module")
+def api(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    settings = Settings(kafka=broker, name="test-docs", data_dir=str(tmp_path_factory.mktemp("docs")))
+    ensure_topics(AdminClient(client_config(settings)), settings)
+    writer = standin(settings)
+    writer.commit(
+        BookAdded(A, "Elixir in Action", "Saša Jurić", 10, AT),
+        BookAdded(B, "Programming Elixir 1.6", "Dave Thomas", 5, AT + 1),
+    )
+    writer.commit(BookBorrowed(A, "user123", AT + 1000, DUE))
+    writer.commit(BookRemoved(B, AT + 2000))
+    with running(settings) as running_api:
+        yield running_api
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example["command"].split("8080")[1][:40])
+def test_the_examples_do_what_they_show(api: Api, example: dict[str, str]):
+    command = example["command"].replace("http://127.0.0.1:8080", api.url)
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=60, check=False)
+    shown = example["output"].strip()
+    if shown[0] in "{[":
+        assert json.loads(done.stdout) == json.loads(shown)
+    else:
+        assert done.stdout.replace("\r", "").strip() == shown
+
+
+def test_no_example_is_left_out():
+    assert len(EXAMPLES) == len(re.findall(r"^curl ", PAGE, re.MULTILINE)) >= 10

@@ -1,0 +1,350 @@
+"""The follower on a real Kafka: what it reads, when it is ready, and when it begins again."""
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import Producer, TopicPartition
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ConfigSource,
+    ResourceType,
+)
+from msgspec.structs import replace
+
+from eventstore.partitions import partition_of
+from eventstore.topics import (
+    changelog_topic,
+    ensure_topics,
+    events_topic,
+    identify,
+)
+from foundation.kafka_clients import client_config
+from foundation.settings import Settings
+from query_api.following.follower import Follower
+from query_api.following.intake import MOST_VERSIONS
+from query_api.following.source import Source
+from query_api.http.totals import numbers
+from query_api.replica.progress import Progress
+from query_api.replica.replica import FILE
+from schemas.codec import decode
+from schemas.events import BookAdded, BookBorrowed, BookRemoved
+from tests.support.query_api.standin import Standin
+from tests.support.waiting import eventually
+
+A, B = "9781593275846", "9781680502992"
+AT = 1_700_000_000_000
+
+
+@pytest.fixture
+def one(new_settings: Callable[..., Settings]) -> Settings:
+    return new_settings(partitions=1)
+
+
+def standin(settings: Settings) -> Standin:
+    return Standin(settings, identify(AdminClient(client_config(settings)), settings))
+
+
+@contextmanager
+def following(settings: Settings, notify: Callable[[Progress], None] = lambda _: None) -> Iterator[Follower]:
+    folder = Path(settings.data_dir) / "api"
+    folder.mkdir(parents=True, exist_ok=True)
+    follower = Follower(Source(settings), folder, notify)
+    follower.start()
+    try:
+        yield follower
+    finally:
+        follower.stop()
+
+
+def progress(follower: Follower) -> Progress:
+    replica = follower.replica
+    assert replica is not None
+    return replica.progress
+
+
+def ready(follower: Follower) -> bool:
+    return follower.replica is not None and follower.replica.progress.ready
+
+
+def query(follower: Follower, sql: str) -> list[Any]:
+    assert follower.replica is not None
+    return follower.replica.reader().execute(sql).fetchall()
+
+
+TITLES = "SELECT isbn, version, available FROM titles ORDER BY isbn"
+EVENTS = "SELECT isbn, version, type FROM events ORDER BY place"
+
+
+def test_rows_and_history_of_committed_transactions(settings: Settings):
+    writer = standin(settings)
+    writer.commit(BookAdded(A, "T", "A", 2, AT), BookAdded(B, "U", "B", 1, AT))
+    with following(settings) as follower:
+        eventually(lambda: ready(follower))
+        assert query(follower, TITLES) == [(int(A), 1, 2), (int(B), 1, 1)]
+        writer.abort(BookRemoved(A, AT))
+        positions = writer.commit(BookBorrowed(A, "ann", AT, AT))
+        eventually(lambda: progress(follower).has(dict(positions)))
+        assert query(follower, TITLES) == [(int(A), 2, 1), (int(B), 1, 1)]
+        assert sorted(query(follower, EVENTS)) == [
+            (int(A), 1, "BookAdded"),
+            (int(A), 2, "BookBorrowed"),
+            (int(B), 1, "BookAdded"),
+        ]
+
+
+def test_an_empty_store_is_ready(settings: Settings):
+    with following(settings) as follower:
+        eventually(lambda: ready(follower))
+        assert str(progress(follower)) == ""
+
+
+def test_a_position_needs_rows_and_history(one: Settings):
+    writer = standin(one)
+    writer.commit(BookAdded(A, "T", "A", 2, AT))
+    with following(one) as follower:
+        eventually(lambda: ready(follower))
+        (position,) = writer.append(BookBorrowed(A, "ann", AT, AT))
+        eventually(lambda: progress(follower).history[0] > position.offset)
+        assert not progress(follower).has(dict([position]))
+        writer.project()
+        eventually(lambda: progress(follower).has(dict([position])))
+
+
+def test_markers_at_the_end_count_as_read(one: Settings):
+    """The store's last offset is a marker; its position can be waited for."""
+    writer = standin(one)
+    writer.commit(BookAdded(A, "T", "A", 2, AT))
+    writer.abort(BookRemoved(A, AT))
+    with following(one) as follower:
+        eventually(lambda: ready(follower) or progress(follower).history[0] == 4)
+        writer.write([], {0: 4})
+        eventually(lambda: ready(follower))
+        assert str(progress(follower)) == "0:3"
+
+
+def test_it_goes_on_where_it_was(one: Settings):
+    writer = standin(one)
+    writer.commit(BookAdded(A, "T", "A", 2, AT))
+    with following(one) as follower:
+        eventually(lambda: ready(follower))
+        before = progress(follower)
+    writer.commit(BookBorrowed(A, "ann", AT, AT))
+    starts: list[Progress] = []
+    with following(one, starts.append) as follower:
+        eventually(lambda: ready(follower))
+        assert query(follower, TITLES) == [(int(A), 2, 1)]
+    assert starts[0].rows >= before.rows
+    assert starts[0].history >= before.history
+
+
+def test_in_the_middle_of_a_replay_it_waits_for_the_end(one: Settings):
+    """Rows and positions of a replay that has not come far are the last in the changelog."""
+    writer = standin(one)
+    writer.commit(BookAdded(A, "T", "A", 2, AT))
+    writer.commit(BookBorrowed(A, "ann", AT, AT))
+    writer.commit(BookBorrowed(A, "bob", AT, AT))
+    rows, end = dict(writer.rows), dict(writer.next)
+    writer.rows.clear()
+    writer.project(writer.log[:1])
+    with following(one) as follower:
+        eventually(lambda: follower.replica is not None and progress(follower).history[0] == end[0])
+        eventually(lambda: progress(follower).table[0] == 1)
+        assert not ready(follower)
+        assert not progress(follower).complete
+        writer.project(writer.log[1:])
+        eventually(lambda: ready(follower))
+        assert query(follower, TITLES) == [(int(A), 3, 0)]
+        seen = progress(follower).table[0]
+        # A replay while it is ready: nothing goes back
+        writer.write([replace(rows[A], version=1, available=2, loans=())], {0: 1})
+        marker = writer.commit(BookAdded(B, "U", "B", 1, AT))
+        eventually(lambda: progress(follower).has(dict(marker)))
+        assert progress(follower).table[0] >= seen
+        assert query(follower, TITLES) == [(int(A), 3, 0), (int(B), 1, 1)]
+
+
+def test_positions_of_another_event_store_do_not_count(one: Settings):
+    writer = standin(one)
+    writer.append(BookAdded(A, "T", "A", 2, AT))
+    writer.write([], {0: 2}, source="other/store")
+    with following(one) as follower:
+        eventually(lambda: follower.trouble and "another event store" in follower.trouble)
+        assert not ready(follower)
+
+
+def test_poison_stops_nothing(one: Settings, caplog: pytest.LogCaptureFixture):
+    writer = standin(one)
+    writer.commit(BookAdded(A, "T", "A", 2, AT))
+    raw = Producer(client_config(one))
+    store, changelog = events_topic(one), changelog_topic(one)
+    keys = [b"", b"nonsense", b"9781593275846/0", f"{A}/{MOST_VERSIONS + 1}".encode(), b"\xff\xfe"]
+    for key in keys:
+        raw.produce(store, key=key, value=b"x", partition=0)
+    raw.produce(changelog, key=b"9781593275846", value=b"\x00\x00\x00\x00\x63junk", partition=0)
+    raw.produce(changelog, key=b"other", value=None, partition=0)
+    assert raw.flush(10) == 0
+    offset = 2 + len(keys)
+    writer.append_raw([(A, b"\x00\x00\x00\x00\x02junk", "BookBorrowed", AT)])
+    writer.append_raw([(B, b"", "BookAdded", AT)])
+    last = writer.append(BookBorrowed(A, "ann", AT, AT))[0]
+    writer.write([], {0: last.offset + 2})
+    with following(one) as follower:
+        eventually(lambda: ready(follower))
+        found = query(follower, "SELECT place, version, type, problem IS NULL FROM events ORDER BY place")
+        assert found == [
+            (0, 1, "BookAdded", 1),
+            (offset, 2, "BookBorrowed", 0),
+            (offset + 2, 1, "unknown", 0),
+            (last.offset, 3, "BookBorrowed", 1),
+        ]
+        assert follower.replica is not None
+        counted = numbers(follower.replica.reader())
+        assert counted.unreadable == {"events": len(keys), "changelog": 2}
+    assert "can't be read" in caplog.text
+
+
+def test_a_replaced_topic_is_noticed_by_its_id(one: Settings):
+    admin = AdminClient(client_config(one))
+    writer = standin(one)
+    writer.commit(BookAdded(A, "T", "A", 2, AT), BookAdded(B, "U", "B", 1, AT))
+    with following(one) as follower:
+        eventually(lambda: ready(follower))
+        old = follower.replica
+        for future in admin.delete_topics([events_topic(one), changelog_topic(one)]).values():
+            future.result()
+        eventually(lambda: _made(admin, one))
+        writer = standin(one)
+        writer.commit(BookAdded(B, "New", "B", 7, AT))
+        # It may look between the making of the topics and the writing, when there is nothing to read
+        eventually(
+            lambda: (
+                follower.replica is not old
+                and ready(follower)
+                and query(follower, TITLES) == [(int(B), 1, 7)]
+            ),
+            limit=30,
+        )
+
+
+def _made(admin: AdminClient, settings: Settings) -> bool:
+    try:
+        ensure_topics(admin, settings)
+    except Exception as error:
+        raise AssertionError(str(error)) from error
+    return True
+
+
+def test_a_replica_of_another_system_is_read_again(new_settings: Callable[..., Settings]):
+    mine, other = new_settings(partitions=1), new_settings(partitions=1)
+    standin(other).commit(BookAdded(B, "U", "B", 1, AT))
+    with following(other) as follower:
+        eventually(lambda: ready(follower))
+    standin(mine).commit(BookAdded(A, "T", "A", 2, AT))
+    with following(replace(mine, data_dir=other.data_dir)) as follower:
+        eventually(lambda: follower.replica is not None and ready(follower) and query(follower, TITLES))
+        assert query(follower, TITLES) == [(int(A), 1, 2)]
+
+
+@pytest.mark.parametrize("damage", ["deleted", "overwritten"])
+def test_a_lost_replica_is_read_again(one: Settings, damage: str):
+    writer = standin(one)
+    writer.commit(*[BookAdded(isbn, "T", "A", 2, AT) for isbn in (A, B)])
+    with following(one) as follower:
+        eventually(lambda: ready(follower))
+    path = Path(one.data_dir) / "api" / FILE
+    if damage == "deleted":
+        path.unlink()
+    else:
+        path.write_bytes(b"x" * 100_000)
+    with following(one) as follower:
+        eventually(lambda: ready(follower))
+        assert query(follower, TITLES) == [(int(A), 1, 2), (int(B), 1, 2)]
+
+
+def test_a_file_that_is_deleted_while_it_is_used_is_made_again(one: Settings):
+    writer = standin(one)
+    writer.commit(BookAdded(A, "T", "A", 2, AT))
+    with following(one) as follower:
+        eventually(lambda: ready(follower))
+        old = follower.replica
+        (Path(one.data_dir) / "api" / FILE).unlink()
+        eventually(lambda: follower.replica is not old and ready(follower))
+        assert query(follower, TITLES) == [(int(A), 1, 2)]
+
+
+def test_a_store_that_begins_later_is_read_from_there(one: Settings):
+    """Not ours to happen, but not ours to hang on either."""
+    writer = standin(one)
+    writer.commit(BookAdded(A, "T", "A", 2, AT))
+    writer.commit(BookBorrowed(A, "ann", AT, AT))
+    admin = AdminClient(client_config(one))
+    entry = ConfigEntry(
+        "cleanup.policy", "compact,delete", ConfigSource.DYNAMIC_TOPIC_CONFIG,
+        incremental_operation=AlterConfigOpType.SET,
+    )  # fmt: skip
+    resource = ConfigResource(ResourceType.TOPIC, changelog_topic(one), incremental_configs=[entry])
+    for future in admin.incremental_alter_configs([resource]).values():
+        future.result()
+    for future in admin.delete_records([TopicPartition(changelog_topic(one), 0, 3)]).values():
+        future.result()
+    with following(one) as follower:
+        eventually(lambda: ready(follower))
+        assert query(follower, TITLES) == [(int(A), 2, 1)]
+
+
+def test_no_space_left_is_not_the_end(one: Settings, monkeypatch: pytest.MonkeyPatch):
+    writer = standin(one)
+    writer.commit(BookAdded(A, "T", "A", 2, AT))
+    full = threading.Event()
+
+    def put_rows(*args: Any) -> None:
+        if full.is_set():
+            raise sqlite3.OperationalError("database or disk is full")
+        real(*args)
+
+    from query_api.following import follower as module
+
+    real = module.put_rows
+    monkeypatch.setattr(module, "put_rows", put_rows)
+    with following(one) as follower:
+        eventually(lambda: ready(follower))
+        full.set()
+        (position,) = writer.commit(BookBorrowed(A, "ann", AT, AT))
+        eventually(lambda: follower.trouble and "disk is full" in follower.trouble)
+        assert query(follower, TITLES) == [(int(A), 1, 2)]
+        full.clear()
+        eventually(lambda: progress(follower).has(dict([position])))
+        assert query(follower, TITLES) == [(int(A), 2, 1)]
+
+
+def test_the_changelog_read_is_the_one_that_was_written(settings: Settings):
+    """The stand-in writes what the projector writes: same partition, key and value."""
+    writer = standin(settings)
+    writer.commit(BookAdded(A, "T", "A", 2, AT))
+    consumer = Source(settings).consumer(Progress.none(settings.partitions))
+    try:
+        found: list[Any] = []
+
+        def read() -> bool:
+            message = consumer.poll(0.2)
+            if (
+                message is not None
+                and message.error() is None
+                and message.topic() == changelog_topic(settings)
+            ):
+                found.append((message.partition(), message.key(), type(decode(message.value())).__name__))
+            return len(found) == 2
+
+        eventually(read)
+        home = partition_of(A, settings.partitions)
+        assert found == [(home, A.encode(), "InventoryRow"), (home, b"__position__", "TablePosition")]
+    finally:
+        consumer.close()

@@ -1,0 +1,130 @@
+"""The query API as a process: killed, without Kafka, several at once."""
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka.admin import AdminClient
+
+from eventstore.topics import ensure_topics
+from foundation.kafka_clients import client_config
+from foundation.settings import Settings
+from library.broker.kafka import Kafka
+from schemas.events import BookAdded, BookBorrowed
+from tests.support.brokers import embedded
+from tests.support.query_api.lending import ADDED, AT, NUMBERS, A, lend, running, standin
+from tests.support.query_api.process import Api
+from tests.support.query_api.standin import Standin
+from tests.support.waiting import eventually
+
+
+def everything(api: Api) -> tuple[dict[str, Any], dict[str, list[int]], int]:
+    """All titles, the versions in each history, the number of events."""
+    titles = {item["isbn"]: item for item in api.client.get("/inventory?limit=500").json()["items"]}
+    histories = {isbn: api.client.get(f"/inventory/{isbn}/history?limit=500").json() for isbn in titles}
+    versions = {isbn: [item["version"] for item in told["items"]] for isbn, told in histories.items()}
+    return titles, versions, api.client.get("/stats").json()["events"]
+
+
+def agrees(api: Api, writer: Standin) -> bool:
+    titles, versions, events = everything(api)
+    assert events == len(writer.log)
+    assert {isbn: (t["version"], t["available"]) for isbn, t in titles.items()} == {
+        isbn: (row.version, row.available) for isbn, row in writer.rows.items()
+    }
+    assert versions == {isbn: list(range(1, row.version + 1)) for isbn, row in writer.rows.items()}
+    return True
+
+
+def test_killed_again_and_again_it_loses_nothing_and_counts_nothing_twice(settings: Settings):
+    writer = standin(settings)
+    writer.commit(*ADDED)
+    done = threading.Event()
+
+    def write() -> None:
+        for n in range(400):
+            writer.append(lend(writer, n))
+            writer.project()
+        done.set()
+
+    with running(settings) as api:
+        thread = threading.Thread(target=write)
+        thread.start()
+        kills = 0
+        while not done.is_set():
+            seen = len(writer.log)
+            eventually(lambda seen=seen: done.is_set() or len(writer.log) > seen + 20)
+            api.kill()
+            kills += 1
+            api.start(ready=False)
+        thread.join()
+        eventually(api.is_ready)
+        eventually(lambda: agrees(api, writer))
+        assert kills >= 2
+
+
+def test_a_file_that_is_damaged_while_it_is_used_is_made_again(settings: Settings):
+    writer = standin(settings)
+    writer.commit(*ADDED)
+    with running(settings) as api:
+        for file in Path(settings.data_dir).glob("api/1/replica.sqlite*"):
+            if not file.name.endswith("-shm"):
+                with file.open("r+b") as open_file:
+                    open_file.write(os.urandom(file.stat().st_size))
+        early = api.client.get(f"/inventory/{NUMBERS[0]}")
+        assert (early.status_code, early.json()["code"]) == (503, "not_ready")
+        eventually(lambda: api.answers("/inventory") == 200)
+        assert agrees(api, writer)
+        assert "it is damaged" in api.log.read_text("utf-8")
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    """A broker that may be stopped."""
+    with embedded(tmp_path_factory.mktemp("own")) as kafka:
+        yield kafka
+
+
+def test_without_kafka_it_answers_from_what_it_has_and_goes_on_by_itself(own: Kafka, tmp_path: Path):
+    settings = Settings(kafka=own.bootstrap, name="away", data_dir=str(tmp_path))
+    ensure_topics(AdminClient(client_config(settings)), settings)
+    writer = standin(settings)
+    (first,) = writer.commit(BookAdded(A, "T", "A", 2, AT))
+    with running(settings) as api:
+        own.kill()
+        eventually(lambda: api.client.get("/readyz").json()["trouble"])
+        assert api.answers("/readyz") == 200
+        answers_without_kafka(api, first)
+        api.kill()
+        # Started without Kafka it can't know whether it is up to date, but it has what it had
+        api.start(ready=False)
+        assert api.answers("/readyz") == 503
+        answers_without_kafka(api, first)
+        own.process = Kafka(own.node, os.environ).process
+        (second,) = writer.commit(BookBorrowed(A, "ann", AT, AT))
+        assert api.client.get(f"/inventory/{A}?after={second}&timeout=30").json()["available"] == 1
+        eventually(api.is_ready)
+        eventually(lambda: api.client.get("/readyz").json()["trouble"] is None)
+
+
+def answers_without_kafka(api: Api, first: Any) -> None:
+    answer = api.client.get(f"/inventory/{A}")
+    assert answer.json()["available"] == 2
+    assert api.client.get("/readyz").json()["position"] == answer.headers["inventory-position"]
+    assert api.client.get(f"/stats?after={first}").status_code == 200
+    ahead = api.client.get(f"/stats?after={first.partition}:{first.offset + 9}&timeout=0.3")
+    assert (ahead.status_code, ahead.json()["code"]) == (503, "not_there_yet")
+    assert "library_group_lag{" not in api.client.get("/metrics").text
+
+
+def test_several_at_once_on_one_data_directory(settings: Settings):
+    writer = standin(settings)
+    writer.commit(*ADDED)
+    with running(settings) as one, running(settings) as two:
+        last = writer.commit(lend(writer, 0))[-1]
+        answers = [api.client.get(f"/inventory/{NUMBERS[0]}?after={last}") for api in (one, two)]
+        assert answers[0].content == answers[1].content
+        assert answers[0].headers["etag"] == answers[1].headers["etag"]

@@ -1,0 +1,29 @@
+"""A process that borrows one title when told to: the settings and the borrower on its command line."""
+
+import sys
+
+import msgspec
+
+from eventstore.append.writer import Writer
+from eventstore.state.outcomes import Accepted
+from foundation.settings import Settings
+from inventory.commands import BorrowBook
+from tests.support.producer.writing import ISBN, command
+
+
+def main() -> None:
+    """Say ``ready``, wait for a line, borrow, and say how it went."""
+    settings = msgspec.json.decode(sys.argv[1], type=Settings)
+    writer = Writer(settings, 0)
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    sys.stdin.readline()
+    (outcome,) = writer.execute([command(BorrowBook(ISBN, sys.argv[2]))], settings.deadline)
+    if isinstance(outcome, Accepted):
+        sys.stdout.write("accepted\n")
+    else:
+        sys.stdout.write(f"{getattr(getattr(outcome, 'rejection', None), 'code', outcome)}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""Gateways as processes of their own, and requests to them."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import msgspec
+
+from foundation.http.problem import PROBLEM_JSON
+from foundation.settings import PREFIX, Settings
+from inventory.commands import Command
+from library.process.die_with_parent import dying_with_me
+from library.process.ports import free_port
+from tests.support.waiting import eventually
+
+
+class GatewayProcess:
+    """A gateway of the system that ``settings`` describe, on a port of its own."""
+
+    def __init__(self, settings: Settings) -> None:
+        port = free_port()
+        url = f"http://127.0.0.1:{port}"
+        self.settings = msgspec.structs.replace(settings, gateway_port=port, gateway=url)
+        self.client = httpx.Client(base_url=url, timeout=60)
+        self.log = Path(settings.data_dir) / f"gateway-{port}.log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> "GatewayProcess":
+        """Start it, and wait until it is ready."""
+        self.launch()
+        eventually(self.is_ready, limit=60)
+        return self
+
+    def launch(self) -> None:
+        """Start it."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        told = {
+            f"{PREFIX}{name.upper()}": str(getattr(self.settings, name))
+            for name in Settings.__struct_fields__
+        }
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                dying_with_me([sys.executable, "-P", "-m", "producer", "gateway"]),
+                env=kept | told,
+                stderr=log,
+            )
+
+    def is_ready(self) -> bool:
+        """Whether it says so."""
+        assert self.process is not None
+        if self.process.poll() is not None:
+            raise RuntimeError(f"the gateway ended: {self.log.read_text('utf-8')[-2000:]}")
+        try:
+            return self.client.get("/readyz").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def post(self, command: Command | bytes, key: str | None = None, **headers: str) -> httpx.Response:
+        """Send a command, with a key of its own unless one is given."""
+        return post(self.client, command, key, **headers)
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """End it with a signal; its exit code."""
+        self.send(number)
+        assert self.process is not None
+        return self.process.wait(30)
+
+
+def post(
+    client: httpx.Client, command: Command | bytes, key: str | None = None, **headers: str
+) -> httpx.Response:
+    """Send a command; ``content_type="text/plain"`` is the header content-type."""
+    given: dict[str, Any] = {
+        "content-type": "application/json",
+        "idempotency-key": uuid4().hex if key is None else key,
+        **{name.replace("_", "-"): value for name, value in headers.items()},
+    }
+    body = command if isinstance(command, bytes) else msgspec.json.encode(command)
+    return client.post("/commands", content=body, headers={k: v for k, v in given.items() if v})
+
+
+def problem(answer: httpx.Response, status: int, code: str) -> dict[str, object]:
+    """The problem document that ``answer`` must be."""
+    assert answer.headers["content-type"] == PROBLEM_JSON
+    document: dict[str, object] = answer.json()
+    assert (answer.status_code, document["status"], document["code"]) == (status, status, code), document
+    assert document["type"] == "about:blank"
+    assert document["title"]
+    assert document["detail"]
+    return document
+
+
+@contextmanager
+def gateway_of(settings: Settings) -> Iterator[GatewayProcess]:
+    """A running gateway, which does not outlive the test."""
+    gateway = GatewayProcess(settings)
+    try:
+        yield gateway.start()
+    finally:
+        gateway.client.close()
+        if gateway.process is not None and gateway.process.poll() is None:
+            gateway.process.kill()
+            gateway.process.wait(30)

@@ -1,0 +1,167 @@
+"""Whether a table is exact: RocksDB and changelog, row by row, against a plain fold of the event store."""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka.admin import AdminClient
+from msgspec import Struct
+from rocksdict import AccessType, Options, Rdict
+
+from eventstore.keys import parse_event_key
+from eventstore.topics import POSITION_KEY, changelog_topic, events_topic, identify, projector_group
+from foundation.kafka_clients import client_config, reading_config
+from foundation.settings import Settings
+from inventory.projection import project
+from projector.batched_faust.store import IDENTITY_KEY, Store
+from schemas.codec import decode
+from schemas.row import InventoryRow, TablePosition
+from tests.support.waiting import eventually
+
+Rows = dict[str, InventoryRow]
+
+
+class Changelog(Struct):
+    """What a reader from the beginning ends up with, and what it saw on the way."""
+
+    rows: Rows
+    positions: dict[int, int]
+    """The last position of each partition."""
+    went_back: int
+    """Rows that came with a lower version than before."""
+
+
+def read(settings: Settings, topic: str, last: int | None = None) -> Iterator[Message]:
+    """All committed records of a topic, or those at the ``last`` so many offsets of each partition."""
+    consumer = Consumer(reading_config(settings) | {"group.id": "tests"})
+    try:
+        partitions = [TopicPartition(topic, p, OFFSET_BEGINNING) for p in range(settings.partitions)]
+        if last is not None:
+            for partition in partitions:
+                partition.offset = max(0, consumer.get_watermark_offsets(partition, timeout=10)[1] - last)
+        consumer.assign(partitions)
+        unread = settings.partitions
+        while unread:
+            for message in consumer.consume(1, 10) + consumer.consume(1000, 0):
+                if (error := message.error()) is None:
+                    yield message
+                else:
+                    assert error.code() == KafkaError._PARTITION_EOF, error
+                    unread -= 1
+    finally:
+        consumer.close()
+
+
+def expected(settings: Settings, until: Mapping[int, int] = MappingProxyType({})) -> Rows:
+    """The plain fold of every committed event, or of those before the offsets ``until``."""
+    rows: Rows = {}
+    for message in read(settings, events_topic(settings)):
+        if (message.offset() or 0) >= until.get(message.partition() or 0, 1 << 62):
+            continue
+        isbn, version = parse_event_key(message.key())
+        rows[isbn] = project(rows.get(isbn), isbn, version, message.offset() or 0, message.value())
+    return rows
+
+
+def in_changelog(settings: Settings) -> Changelog:
+    """The last record of each key."""
+    found = Changelog({}, {}, 0)
+    for message in read(settings, changelog_topic(settings)):
+        value = decode(message.value())
+        if message.key() == POSITION_KEY:
+            assert isinstance(value, TablePosition)
+            found.positions[message.partition() or 0] = value.next
+            continue
+        assert isinstance(value, InventoryRow)
+        old = found.rows.get(value.isbn)
+        found.went_back += old is not None and value.version < old.version
+        found.rows[value.isbn] = value
+    return found
+
+
+def on_disk(settings: Settings) -> Rows:
+    """The rows in RocksDB; of a partition that several workers had, those that came furthest."""
+    identity = identify(AdminClient(client_config(settings)), settings)
+    current = f"{identity.cluster}/{identity.events}/{identity.changelog}".encode()
+    best: dict[str, tuple[int, Rows]] = {}
+    for path in Path(settings.data_dir).glob("projector-*/v*/tables/*.db"):
+        db = Rdict(str(path), Options(raw_mode=True), access_type=AccessType.read_only())
+        items = dict(db.items())
+        db.close()
+        offset = int(items.pop(Store.offset_key, b"-1"))
+        items.pop(POSITION_KEY, None)
+        if items.pop(IDENTITY_KEY) != current:
+            continue
+        rows = {key.decode(): decode(value) for key, value in items.items()}
+        if offset >= best.get(path.name, (-1, {}))[0]:
+            best[path.name] = (offset, rows)
+    return {isbn: row for _, rows in best.values() for isbn, row in rows.items()}
+
+
+def lag(settings: Settings) -> int:
+    """Offsets of the event store that the group has not committed, or the table has not come to."""
+    consumer = Consumer(reading_config(settings) | {"group.id": projector_group(settings)})
+    try:
+        partitions = [TopicPartition(events_topic(settings), p) for p in range(settings.partitions)]
+        committed = consumer.committed(partitions, timeout=10)
+        ends = [consumer.get_watermark_offsets(p, timeout=10)[1] for p in partitions]
+    finally:
+        consumer.close()
+    if behind := sum(end - max(c.offset, 0) for c, end in zip(committed, ends, strict=True)):
+        return behind
+    # A group that was reset, or a changelog that was lost
+    table = dict.fromkeys(range(settings.partitions), 0)
+    for message in read(settings, changelog_topic(settings), last=2):
+        if message.key() == POSITION_KEY:
+            table[message.partition() or 0] = decode(message.value()).next
+    return sum(end - table[p] for p, end in enumerate(ends))
+
+
+def until_lag(settings: Settings, accepted: Callable[[int], bool], limit: float = 40.0) -> None:
+    """Wait for a lag that is ``accepted``."""
+
+    def now() -> bool:
+        try:
+            return accepted(lag(settings))
+        except KafkaException as error:
+            # Coordinator and leaders of a new system take a moment to settle
+            if error.args[0].retriable():
+                return False
+            raise
+
+    eventually(now, limit)
+
+
+def until_caught_up(settings: Settings, limit: float = 40.0) -> None:
+    """Wait until everything is in the table and committed."""
+    until_lag(settings, lambda lag: lag == 0, limit)
+
+
+def assert_exact(settings: Settings, limit: float = 40.0) -> Rows:
+    """The table is exact once it has caught up; its rows."""
+    until_caught_up(settings, limit)
+    rows = expected(settings)
+    changelog = in_changelog(settings)
+    assert differences(rows, changelog.rows) == []
+
+    def as_expected() -> bool:
+        try:
+            found = on_disk(settings)
+        except Exception as error:
+            # A worker that starts is just putting its files in order
+            raise AssertionError from error
+        assert differences(rows, found) == []
+        return True
+
+    eventually(as_expected, limit)
+    return rows
+
+
+def differences(want: Rows, got: Rows) -> list[tuple[InventoryRow | None, InventoryRow | None]]:
+    """Pairs that are not equal."""
+    return [
+        (want.get(isbn), got.get(isbn))
+        for isbn in sorted(want.keys() | got.keys())
+        if want.get(isbn) != got.get(isbn)
+    ]

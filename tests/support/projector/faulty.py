@@ -1,0 +1,140 @@
+"""A projector that breaks where a test wants it: ``LIBRARY_TEST_FAULTS="die:after-append:3 session:6"``.
+
+- ``die:PLACE:N`` kills the process at the Nth passing of PLACE, ``freeze:PLACE:N`` stops it there until it is
+  thawed, ``fail:PLACE`` raises there
+- ``hang`` lets a stop take for ever
+- ``session:SECONDS`` shortens the group's session, ``batch:EVENTS`` makes batches small
+- ``next-release`` makes it a newer program, ``unknown:EVENT`` an older one
+"""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+
+from foundation.cli.app import run
+from projector import __main__, app
+from projector.batched_faust import changelog, fetching, store, table
+
+PLACES: dict[str, tuple[type, str, bool]] = {
+    "before-append": (changelog.Producer, "append", False),
+    "in-transaction": (AIOKafkaProducer, "commit_transaction", False),
+    "after-append": (changelog.Producer, "append", True),
+    "after-store": (store.Store, "write", True),
+    "before-commit": (fetching.ConsumerThread, "_commit", False),
+    "after-commit": (fetching.ConsumerThread, "_commit", True),
+    "after-claim": (table.Table, "claim", True),
+}
+
+
+def _die(place: str, passing: str) -> None:
+    _signal(signal.SIGKILL, place, passing)
+
+
+def _freeze(place: str, passing: str) -> None:
+    _signal(signal.SIGSTOP, place, passing)
+
+
+def _signal(number: int, place: str, passing: str) -> None:
+    """Have this process get the signal at the Nth ``passing`` of ``place``."""
+    owner, name, after = PLACES[place]
+    left = int(passing)
+    original = getattr(owner, name)
+
+    def count() -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), number)
+
+    async def waited(*args: Any, **kwargs: Any) -> Any:
+        if not after:
+            count()
+        result = await original(*args, **kwargs)
+        if after:
+            count()
+        return result
+
+    def direct(*args: Any, **kwargs: Any) -> Any:
+        result = original(*args, **kwargs)
+        count()
+        return result
+
+    setattr(owner, name, direct if name == "write" else waited)
+
+
+def _session(seconds: str) -> None:
+    _configured(lambda conf: setattr(conf, "broker_session_timeout", float(seconds)))
+
+
+def _batch(events: str) -> None:
+    _configured(lambda conf: setattr(conf, "broker_max_poll_records", int(events)))
+
+
+def _configured(change: Callable[[Any], None]) -> None:
+    build = app.build
+
+    def changed(*args: Any) -> app.App:
+        built = build(*args)
+        change(built.conf)
+        return built
+
+    app.build = changed
+
+
+def _next_release() -> None:
+    from tests.support.projector.next_release import installed
+
+    _STAYING.enter_context(installed())
+
+
+def _fail(place: str) -> None:
+    owner, name, _ = PLACES[place]
+
+    async def failing(*args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError(f"{place} was made to fail")
+
+    setattr(owner, name, failing)
+
+
+def _hang() -> None:
+    """A stop that never ends."""
+
+    async def hanging(self: Any) -> None:
+        await asyncio.Event().wait()
+
+    app.App.on_stop = hanging
+    app.end_within.__defaults__ = (1.0,)
+
+
+def _unknown(event: str) -> None:
+    """As an older program, which has no schema of that event."""
+    from projector.fold import wire_row
+    from schemas import codec
+
+    number = codec.newest(event).id
+    del codec.schemas()[number]
+    del wire_row._STEPS[b"\0" + number.to_bytes(4, "big") + b"\x1a"]
+
+
+_STAYING = ExitStack()
+_FAULTS: dict[str, Callable[..., None]] = {
+    "die": _die,
+    "freeze": _freeze,
+    "session": _session,
+    "batch": _batch,
+    "next-release": _next_release,
+    "unknown": _unknown,
+    "fail": _fail,
+    "hang": _hang,
+}
+
+if __name__ == "__main__":
+    for fault in os.environ["LIBRARY_TEST_FAULTS"].split():
+        name, *arguments = fault.split(":")
+        _FAULTS[name](*arguments)
+    run(__main__.projector, "projector")

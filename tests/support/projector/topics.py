@@ -1,0 +1,70 @@
+"""What tests do to the two topics and to the group, as an operator or an accident would."""
+
+import time
+
+from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+
+from eventstore.topics import POSITION_KEY, changelog_topic, ensure_topics, events_topic, projector_group
+from foundation.kafka_clients import client_config
+from foundation.settings import Settings
+from tests.support.projector.exact import read
+from tests.support.waiting import eventually
+
+
+def admin_of(settings: Settings) -> AdminClient:
+    """A connection."""
+    return AdminClient(client_config(settings))
+
+
+def lose_changelog(settings: Settings) -> list[list[tuple[bytes, bytes]]]:
+    """Delete the changelog and make a new one; the transactions it had, of all partitions in turn."""
+    transactions: list[list[tuple[bytes, bytes]]] = []
+    parts: dict[int, list[tuple[bytes, bytes]]] = {}
+    for message in read(settings, changelog_topic(settings)):
+        partition = message.partition() or 0
+        parts.setdefault(partition, []).append((message.key(), message.value()))
+        if message.key() == POSITION_KEY:
+            transactions.append(parts.pop(partition))
+    admin, topic = admin_of(settings), changelog_topic(settings)
+    for future in admin.delete_topics([topic], operation_timeout=10).values():
+        future.result()
+    eventually(lambda: topic not in admin.list_topics(timeout=5).topics)
+    ensure_topics(admin, settings)
+    return transactions
+
+
+def write_changelog(settings: Settings, partition: int, rows: list[tuple[bytes, bytes]]) -> None:
+    """Append rows as one transaction."""
+    producer = Producer(client_config(settings) | {"transactional.id": f"tests-{time.time_ns()}"})
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    for key, value in rows:
+        producer.produce(changelog_topic(settings), value, key, partition)
+    producer.commit_transaction()
+
+
+def delete_before(settings: Settings, topic: str, offset: int) -> None:
+    """Delete the records before ``offset`` of every partition, as a retention time would."""
+    admin = admin_of(settings)
+    _set_policy(admin, topic, "compact,delete")
+    partitions = [TopicPartition(topic, p, offset) for p in range(settings.partitions)]
+    for future in admin.delete_records(partitions).values():
+        future.result()
+    _set_policy(admin, topic, "compact")
+
+
+def _set_policy(admin: AdminClient, topic: str, policy: str) -> None:
+    entry = ConfigEntry("cleanup.policy", policy, incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
+    admin.incremental_alter_configs([resource])[resource].result()
+
+
+def reset_group(settings: Settings, offset: int) -> None:
+    """Set the projector's offsets, in every partition; the group must be empty."""
+    partitions = [TopicPartition(events_topic(settings), p, offset) for p in range(settings.partitions)]
+    request = ConsumerGroupTopicPartitions(projector_group(settings), partitions)
+    # A reference, or its futures never end
+    admin = admin_of(settings)
+    for future in admin.alter_consumer_group_offsets([request]).values():
+        assert all(partition.error is None for partition in future.result().topic_partitions)

@@ -1,0 +1,54 @@
+"""What the inventory must be: the event store read and folded on its own."""
+
+import json
+from hashlib import sha256
+from typing import Any
+
+from eventstore.reader import Reader
+from foundation.settings import Settings
+from inventory.fold import fold
+from schemas.row import InventoryRow
+from tests.system.end_to_end.running import System
+
+
+def folded(settings: Settings) -> dict[str, InventoryRow]:
+    """Every title's row, from its first event."""
+    rows: dict[str, InventoryRow] = {}
+    with Reader(settings) as reader:
+        for event in reader.events():
+            isbn = event.event.isbn
+            assert event.version == (rows[isbn].version if isbn in rows else 0) + 1, f"a gap in {isbn}"
+            rows[isbn] = fold(rows.get(isbn), event.version, event.event)
+    return rows
+
+
+def shown(row: InventoryRow) -> dict[str, Any]:
+    """The row as the API must show it, but for its time."""
+    return {
+        "isbn": row.isbn,
+        "title": row.title,
+        "author": row.author,
+        "quantity": row.quantity,
+        "available": row.available,
+        "on_loan": len(row.loans),
+        "version": row.version,
+    }
+
+
+def assert_as_folded(system: System) -> None:
+    """All pages of titles and loans are what the event store says, neither more nor less."""
+    rows = folded(system.settings)
+    titles = [{k: v for k, v in item.items() if k != "updated_at"} for item in system.all("/inventory")]
+    assert sorted(titles, key=lambda title: title["isbn"]) == [
+        shown(rows[isbn]) for isbn in sorted(rows) if not rows[isbn].removed
+    ]
+    loans = {(isbn, loan.user_id) for isbn, row in rows.items() for loan in row.loans}
+    assert {(item["isbn"], item["user_id"]) for item in system.all("/loans")} == loans
+    assert len(loans) == len(system.all("/loans"))
+
+
+def digest(system: System, histories: list[str]) -> str:
+    """Of all pages of titles and loans, and of the histories of some titles."""
+    said = [system.all("/inventory"), system.all("/loans")]
+    said += [system.all(f"/inventory/{isbn}/history") for isbn in histories]
+    return sha256(json.dumps(said).encode()).hexdigest()

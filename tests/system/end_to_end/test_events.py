@@ -1,0 +1,58 @@
+"""``library events``: lines for any program, and a group that goes on where it stopped."""
+
+import json
+import signal
+from collections.abc import Callable
+
+from foundation.cli import exits
+from tests.system.end_to_end.running import System
+
+
+def lines(text: str) -> list[tuple[str, int]]:
+    """Title and version of each event."""
+    return [(event["isbn"], event["version"]) for event in map(json.loads, text.splitlines())]
+
+
+def test_a_group_goes_on_and_others_read_all(system: System, new_isbn: Callable[[], str]) -> None:
+    isbn = new_isbn()
+    system.done("events", "--group", "e2e")
+    system.done("add", isbn, "T")
+    system.done("borrow", isbn, "ann")
+    assert lines(system.done("events", "--group", "e2e")) == [(isbn, 1), (isbn, 2)]
+    assert system.done("events", "--group", "e2e") == ""
+    event = json.loads(system.done("events").splitlines()[-1])
+    assert set(event) == {"isbn", "version", "type", "time", "command_id", "position", "data"}
+
+
+def test_a_closed_pipe_ends_it_and_the_next_reader_goes_on(
+    system: System, new_isbn: Callable[[], str]
+) -> None:
+    isbn = new_isbn()
+    system.done("events", "--group", "pipe")
+    following = system.start("events", "--group", "pipe", "--follow")
+    assert following.stdout is not None
+    assert following.stderr is not None
+    system.done("add", isbn, "T")
+    assert lines(following.stdout.readline()) == [(isbn, 1)]
+    following.stdout.close()
+    # Though there is nothing to write
+    assert following.wait(30) == exits.FAILED
+    assert following.stderr.read() == ""
+    system.done("borrow", isbn, "ann")
+    # A line that was written when the end came, but not committed, comes again
+    assert lines(system.done("events", "--group", "pipe")) in ([(isbn, 2)], [(isbn, 1), (isbn, 2)])
+
+
+def test_a_stopped_reader_leaves_its_group(system: System, isbn: str) -> None:
+    system.done("events", "--group", "stopped")
+    following = system.start("events", "--group", "stopped", "--follow")
+    assert following.stdout is not None
+    system.done("add", isbn, "T")
+    assert lines(following.stdout.readline()) == [(isbn, 1)]
+    refused = system.run("replay", "--group", "stopped", "--to-beginning")
+    assert refused.returncode == exits.FAILED
+    assert f"read by library-{following.pid} at " in refused.stderr
+    following.terminate()
+    assert following.wait(30) == 128 + signal.SIGTERM
+    # Its place is kept; at most what was just written comes again
+    assert lines(system.done("events", "--group", "stopped")) in ([], [(isbn, 1)])

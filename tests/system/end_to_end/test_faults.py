@@ -1,0 +1,102 @@
+"""The system goes on: processes killed while it is written, Kafka frozen, stopped and started again."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from eventstore.state.outcomes import Accepted, Receipt, submit
+from foundation.cli import exits
+from foundation.http.client import NoAnswer
+from inventory.commands import AddBook, BorrowBook, Command, ReturnBook
+from producer.client import execute
+from tests.support.waiting import eventually
+from tests.system.end_to_end.folding import assert_as_folded
+from tests.system.end_to_end.running import System
+
+NewIsbn = Callable[[], str]
+
+
+def written(system: System, isbn: str, rounds: int) -> list[Receipt]:
+    """A title that is added, and lent and returned ``rounds`` times; every receipt."""
+    commands: list[Command] = [AddBook(isbn, "T", "A", 3)]
+    for number in range(rounds):
+        commands += [BorrowBook(isbn, f"user{number}"), ReturnBook(isbn, f"user{number}")]
+    settings = system.settings
+    receipts = []
+    for number, command in enumerate(commands):
+        outcome = execute(settings, submit(f"{isbn}-{number}", command))
+        assert isinstance(outcome, Accepted), outcome
+        receipts.append(outcome.receipt)
+    return receipts
+
+
+def wait_until_shown(system: System, receipts: list[Receipt]) -> None:
+    """Until the API has come to the last event of each title."""
+
+    def ready() -> bool:
+        try:
+            return all(
+                system.get(f"/inventory/{receipt.isbn}", after=receipt.position).status == 200
+                for receipt in receipts
+            )
+        except NoAnswer:
+            return False
+
+    eventually(ready, 60)
+
+
+def test_projector_and_api_are_killed_during_a_thousand_writes(system: System, new_isbn: NewIsbn) -> None:
+    writing = threading.Event()
+
+    def write(isbn: str) -> list[Receipt]:
+        writing.set()
+        return written(system, isbn, 31)
+
+    with ThreadPoolExecutor(4) as pool:
+        running = [pool.submit(write, new_isbn()) for _ in range(16)]
+        writing.wait(30)
+        for name in ("projector", "api", "projector", "api"):
+            system.kill(name)
+        receipts = [future.result(120) for future in running]
+    assert sum(len(receipt) for receipt in receipts) == 16 * 63
+    wait_until_shown(system, [title[-1] for title in receipts])
+    for title in receipts:
+        assert [receipt.events[0].version for receipt in title] == list(range(1, 64))
+    assert_as_folded(system)
+
+
+def test_while_kafka_is_frozen_commands_end_and_the_api_answers(system: System, new_isbn: NewIsbn) -> None:
+    isbn, other = new_isbn(), new_isbn()
+    position = system.receipt("add", isbn, "T")["position"]
+    kafka = system.process("kafka")
+    kafka.suspend()
+    try:
+        for command in (("borrow", isbn, "ann"), ("add", other, "T")):
+            done = system.run(*command, "--timeout", "2")
+            assert done.returncode in (exits.UNAVAILABLE, exits.UNKNOWN), done.stderr
+            assert done.stderr.startswith("Error: ")
+            assert "Traceback" not in done.stderr
+        answer = system.get(f"/inventory/{isbn}")
+        assert (answer.status, answer.value["version"]) == (200, 1)
+        partition, offset = position.split(":")
+        reached = dict(place.split(":") for place in answer.headers["Inventory-Position"].split(","))
+        assert int(reached[partition]) >= int(offset)
+        assert "position" in system.get("/readyz").value
+    finally:
+        kafka.resume()
+    system.receipt("add", isbn, "T", "--command-id", f"again-{isbn}")
+    eventually(lambda: system.get("/readyz").value["ready"], 60)
+    wait_until_shown(system, written(system, new_isbn(), 1))
+    assert_as_folded(system)
+
+
+def test_after_down_and_up_everything_is_still_there(system: System, isbn: str) -> None:
+    position = system.receipt("add", isbn, "Kept", "A", "2")["position"]
+    before = system.all("/inventory")
+    system.down()
+    assert system.run("inventory", "--api", "http://127.0.0.1:1").returncode == exits.UNAVAILABLE
+    system.up()
+    assert system.get(f"/inventory/{isbn}", after=position).value["title"] == "Kept"
+    assert system.all("/inventory") == before
+    system.receipt("borrow", isbn, "ann")
+    assert_as_folded(system)

@@ -1,0 +1,63 @@
+"""``library replay``: the table computed again while it is read and written."""
+
+import signal
+import threading
+from collections.abc import Callable
+
+from foundation.cli import exits
+from tests.support.waiting import eventually
+from tests.system.end_to_end.folding import assert_as_folded, digest
+from tests.system.end_to_end.running import System
+from tests.system.end_to_end.test_faults import wait_until_shown, written
+
+
+def test_nobody_sees_the_inventory_go_back(system: System, new_isbn: Callable[[], str]) -> None:
+    read = [new_isbn() for _ in range(5)]
+    wait_until_shown(system, [written(system, isbn, 5)[-1] for isbn in read])
+    before = digest(system, read)
+    stop = threading.Event()
+    seen: dict[str, list[int]] = {isbn: [] for isbn in read}
+
+    def look() -> None:
+        while not stop.is_set():
+            for isbn in read:
+                answer = system.get(f"/inventory/{isbn}")
+                seen[isbn].append(answer.value["version"] if answer.status == 200 else -answer.status)
+
+    watching = threading.Thread(target=look)
+    watching.start()
+    try:
+        assert "replayed" in system.run("replay", "--to-beginning").stderr
+    finally:
+        stop.set()
+        watching.join()
+    assert {isbn: set(versions) for isbn, versions in seen.items()} == {isbn: {11} for isbn in read}
+    assert digest(system, read) == before
+
+    # It ends, though somebody writes all the time
+    replaying = system.start("replay")
+    receipts = []
+
+    def replayed() -> bool:
+        receipts.append(written(system, new_isbn(), 3)[-1])
+        return replaying.poll() is not None
+
+    eventually(replayed, 60, pause=0)
+    assert replaying.returncode == exits.DONE
+    wait_until_shown(system, receipts)
+    assert_as_folded(system)
+
+
+def test_one_that_is_interrupted_can_be_started_again(system: System, new_isbn: Callable[[], str]) -> None:
+    read = [new_isbn() for _ in range(3)]
+    wait_until_shown(system, [written(system, isbn, 5)[-1] for isbn in read])
+    before = digest(system, read)
+    replaying = system.start("replay")
+    eventually(lambda: system.status()["projector"]["state"] != "running")
+    replaying.send_signal(signal.SIGINT)
+    assert replaying.wait(30) == exits.INTERRUPTED
+    # Nobody else would start it
+    eventually(lambda: system.status()["projector"]["state"] == "running", 30)
+    assert "replayed" in system.run("replay").stderr
+    assert digest(system, read) == before
+    assert_as_folded(system)

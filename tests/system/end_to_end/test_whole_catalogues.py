@@ -1,0 +1,92 @@
+"""A real catalogue, dirty as they are, imported twice; and one that is interrupted."""
+
+import csv
+import json
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from foundation.cli import exits
+from tests.support.waiting import eventually
+from tests.system.end_to_end.running import System
+
+GOODBOOKS = Path(__file__).parents[3].parent / "shared" / "data" / "goodbooks-10k.csv"
+
+
+@pytest.mark.skipif(not GOODBOOKS.exists(), reason=f"the catalogue is not in {GOODBOOKS.parent}")
+def test_a_real_catalogue_is_imported_once(system: System, tmp_path: Path) -> None:
+    command = (
+        "import",
+        str(GOODBOOKS),
+        "--map",
+        "author=authors",
+        "--set",
+        "quantity=4",
+        "--json",
+        "--rejects",
+    )
+    first, again = tmp_path / "first.csv", tmp_path / "again.csv"
+    done = system.run(*command, str(first))
+    assert done.returncode == exits.BAD_DATA, done.stderr
+    result = json.loads(done.stdout)
+    assert (result["added"], result["unchanged"], result["rejected"]) == (9277, 0, 723)
+    with first.open(encoding="utf-8", newline="") as file:
+        rejected = list(csv.DictReader(file))
+    assert len(rejected) == 723
+    assert {row["reason"] for row in rejected if not row["isbn"]} == {"the ISBN is empty"}
+    assert sum("check digit" in row["reason"] for row in rejected) == 23
+    ends = system.ends()
+    result = json.loads(system.run(*command, str(again)).stdout)
+    assert (result["added"], result["unchanged"], result["rejected"]) == (0, 9277, 723)
+    assert again.read_text("utf-8") == first.read_text("utf-8")
+    assert system.ends() == ends
+
+
+def test_what_is_known_otherwise_is_rejected(
+    system: System, new_isbn: Callable[[], str], tmp_path: Path
+) -> None:
+    known, fresh = new_isbn(), new_isbn()
+    system.done("add", known, "T", "A", "1")
+    file, rejects = tmp_path / "books.jsonl", tmp_path / "rejects.jsonl"
+    rows = [{"isbn": fresh, "title": "T"}, {"isbn": known, "title": "other"}, {"isbn": fresh, "title": "T"}]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    dry = system.run("import", str(file), "--dry-run")
+    assert (dry.returncode, dry.stdout.startswith("3 rows can be imported")) == (exits.DONE, True)
+    assert system.run("history", fresh).returncode == exits.NOT_FOUND
+    done = system.run("import", str(file), "--rejects", str(rejects), "--json")
+    assert done.returncode == exits.BAD_DATA
+    counts = json.loads(done.stdout)
+    assert (counts["added"], counts["unchanged"], counts["rejected"]) == (1, 1, 1)
+    (rejected,) = (json.loads(line) for line in rejects.read_text("utf-8").splitlines())
+    assert rejected["isbn"] == known
+    assert "`correct` changes the details" in rejected["reason"]
+
+
+def test_an_interrupted_import_is_completed_by_the_next(
+    system: System, new_isbn: Callable[[], str], tmp_path: Path
+) -> None:
+    count, file = 25_000, tmp_path / "large.csv"
+    with file.open("w", encoding="utf-8", newline="") as opened:
+        writer = csv.writer(opened)
+        writer.writerow(["isbn", "title", "author"])
+        # Long enough for several processes
+        writer.writerows([new_isbn(), f"Title {number} ".ljust(170, "x"), "A"] for number in range(count))
+
+    def events() -> int:
+        return int(system.get("/stats").value["events"])
+
+    eventually(lambda: not any(system.get("/stats").value["lag"].values()), 60)
+    before = events()
+    importing = system.start("import", str(file), "--json")
+    eventually(lambda: events() > before, 60)
+    importing.send_signal(signal.SIGINT)
+    _, error = importing.communicate(timeout=60)
+    assert importing.returncode == exits.INTERRUPTED, error
+    assert "does nothing twice" in error
+    assert "Traceback" not in error
+    result = json.loads(system.done("import", str(file), "--json"))
+    assert result["added"] + result["unchanged"] == count
+    assert result["unchanged"] > 0
+    eventually(lambda: events() == before + count, 60)

@@ -1,0 +1,37 @@
+"""A running system, opened with this release on the data directory of an older one."""
+
+import tarfile
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from library.process.ports import free_port
+from tests.support.library.system import System
+from tests.support.waiting import eventually
+from tests.system.operations.kept import RELEASES, answers
+
+
+class Opened(System):
+    """It also tells the projector's metrics; ``at_first`` is what it answered when it was opened."""
+
+    release = ""
+    metrics_port = 0
+    at_first: dict[str, Any]
+
+
+@pytest.fixture(scope="session", params=sorted(path.stem for path in RELEASES.glob("*.json")))
+def opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Opened]:
+    """One system for each release that was kept."""
+    system = Opened(tmp_path_factory.mktemp("opened"))
+    system.release, system.metrics_port = request.param, free_port()
+    with tarfile.open(RELEASES / f"{system.release}.tar.xz") as tar:
+        tar.extractall(system.folder, filter="data")
+    try:
+        done = system.up(LIBRARY_METRICS_PORT=str(system.metrics_port))
+        assert done.returncode == 0, done.stderr
+        eventually(system.runs, limit=60)
+        system.at_first = answers(system)
+        yield system
+    finally:
+        system.down()

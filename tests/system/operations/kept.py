@@ -1,0 +1,74 @@
+"""A data directory, kept with every release: ``python -m tests.system.operations.kept`` makes this one's.
+
+Run it when a release is made, and commit both files. They are never made anew after that: what lies on
+people's disks does not change either.
+"""
+
+import json
+import tarfile
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from tests.support.library.system import System
+from tests.support.waiting import eventually
+
+RELEASES = Path(__file__).parent / "releases"
+ISBNS = ("9781593275846", "9781680502992", "9780141439518")
+COMMANDS = (
+    ("add", ISBNS[0], "Elixir in Action", "Saša Jurić", "10"),
+    ("add", ISBNS[1], "Programming Elixir 1.6", "Dave Thomas", "5"),
+    ("add", ISBNS[2], "Pride and Prejudice", "Jane Austen"),
+    ("borrow", ISBNS[0], "user123"),
+    ("borrow", ISBNS[0], "user456"),
+    ("renew", ISBNS[0], "user123"),
+    ("return", ISBNS[0], "user456"),
+    ("copies", "add", ISBNS[2], "3"),
+    ("copies", "withdraw", ISBNS[2], "1", "--reason", "damaged"),
+    ("correct", ISBNS[1], "--title", "Programming Elixir"),
+    ("remove", ISBNS[1]),
+)
+LEFT_OUT = ("logs", "server.properties", "LOG", "lock", "LOCK")
+"""Made at every start, and naming the machine that it was made on."""
+
+
+def answers(system: System) -> dict[str, Any]:
+    """What the query API says of every title."""
+    paths = [f"/inventory/{isbn}{part}" for isbn in ISBNS for part in ("", "/history")]
+    return {path: system.get(path)[1] for path in (*paths, "/inventory", "/loans")}
+
+
+def keep(system: System, archive: Path) -> None:
+    """Write the directory of a system that is down."""
+    with tarfile.open(archive, "w:xz") as tar:
+        tar.add(system.data_dir, ".library", filter=_impersonal)
+
+
+def _impersonal(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    if Path(member.name).name.startswith(LEFT_OUT):
+        return None
+    member.uid = member.gid = 0
+    member.uname = member.gname = ""
+    return member
+
+
+def main() -> None:
+    """Make this release's."""
+    with tempfile.TemporaryDirectory() as folder:
+        system = System(Path(folder))
+        try:
+            assert (done := system.up()).returncode == 0, done.stderr
+            for command in COMMANDS:
+                assert (done := system.library(*command, "--wait")).returncode == 0, done.stderr
+            eventually(system.runs)
+            said = answers(system)
+        finally:
+            system.down()
+        keep(system, RELEASES / f"{version('library-inventory')}.tar.xz")
+    text = json.dumps(said, indent=1, ensure_ascii=False, sort_keys=True)
+    (RELEASES / f"{version('library-inventory')}.json").write_text(text + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()

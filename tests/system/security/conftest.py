@@ -1,0 +1,82 @@
+"""A system on a broker with TLS, SCRAM and ACLs: exactly those that ``library topics acl`` prints."""
+
+import shlex
+from collections.abc import Iterator
+
+import click
+import pytest
+from confluent_kafka.admin import (
+    AclBinding,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    ResourcePatternType,
+    ResourceType,
+)
+from msgspec.structs import replace
+
+from eventstore.topics import ensure_topics
+from foundation.kafka_clients import client_config
+from foundation.settings import Settings
+from tests.system.security.programs import library
+from tests.system.security.secured import as_user, secured
+
+PARTS = ("writer", "projector", "api", "operator")
+RESOURCES = {
+    "topic": ResourceType.TOPIC,
+    "group": ResourceType.GROUP,
+    "transactional_id": ResourceType.TRANSACTIONAL_ID,
+}
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """The operator's settings; others are library-writer, …, and ``reporting``, who reads as ``overdue``."""
+    users = [*(f"library-{part}" for part in PARTS), "reporting", "stranger"]
+    home = tmp_path_factory.mktemp("secured")
+    with secured(home / "kafka", users) as admin:
+        admin = replace(admin, partitions=2, data_dir=str(home / "data"))
+        printed = library(admin, "topics", "acl", "--reader", "overdue=reporting").stdout
+        bindings = [binding for line in printed.splitlines() for binding in _bindings(line)]
+        client = AdminClient(client_config(admin))
+        for done in client.create_acls(bindings).values():
+            done.result(10)
+        operator = as_user("library-operator", admin)
+        ensure_topics(AdminClient(client_config(operator)), operator)
+        yield operator
+
+
+def _bindings(line: str) -> list[AclBinding]:
+    """What a printed kafka-acls.sh command would add."""
+    program, *arguments = shlex.split(line)
+    assert program == "kafka-acls.sh"
+    command = click.Command(
+        "kafka-acls.sh",
+        params=[
+            click.Option(["--bootstrap-server"], required=True),
+            click.Option(["--add"], is_flag=True, required=True),
+            click.Option(["--allow-principal"], required=True),
+            click.Option(["--operation"], multiple=True),
+            *(click.Option([f"--{name.replace('_', '-')}"]) for name in RESOURCES),
+            click.Option(["--resource-pattern-type"], default="literal"),
+        ],
+    )
+    given = command.make_context("kafka-acls.sh", arguments).params
+    [(kind, name)] = [(kind, given[kind]) for kind in RESOURCES if given[kind]]
+    return [
+        AclBinding(
+            RESOURCES[kind],
+            name,
+            ResourcePatternType[given["resource_pattern_type"].upper()],
+            given["allow_principal"],
+            "*",
+            AclOperation[_upper(operation)],
+            AclPermissionType.ALLOW,
+        )
+        for operation in given["operation"]
+    ]
+
+
+def _upper(operation: str) -> str:
+    """``DescribeConfigs`` as DESCRIBE_CONFIGS."""
+    return "".join(f"_{letter}" if letter.isupper() else letter for letter in operation).lstrip("_").upper()

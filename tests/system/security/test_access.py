@@ -1,0 +1,111 @@
+"""On a shared Kafka: who may write the event store, and what a wrong password or certificate leads to."""
+
+import json
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka.admin import AdminClient
+from msgspec.structs import replace
+
+from eventstore.topics import events_topic
+from foundation.cli import exits
+from foundation.kafka_clients import client_config, why
+from foundation.settings import Settings
+from library.process.ports import HOST, free_port
+from tests.support.waiting import eventually
+from tests.system.security.programs import library, running
+from tests.system.security.secured import as_user
+
+
+def test_a_consumer_groups_user_may_not_write_the_event_store(shared: Settings) -> None:
+    user = as_user("reporting", shared)
+    refused = []
+    producer = Producer(client_config(user))
+    producer.produce(
+        events_topic(user),
+        b"forged",
+        b"9781593275846/1",
+        0,
+        on_delivery=lambda error, _: refused.append(error),
+    )
+    producer.flush(30)
+    assert [error.code() for error in refused] == [KafkaError.TOPIC_AUTHORIZATION_FAILED]
+
+
+def test_a_consumer_groups_user_may_not_fence_the_writer(shared: Settings) -> None:
+    user = as_user("reporting", shared)
+    producer = Producer(client_config(user) | {"transactional.id": f"{events_topic(user)}-0"})
+    with pytest.raises(KafkaException) as refused:
+        producer.init_transactions(30)
+    assert refused.value.args[0].code() == KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
+
+
+def test_a_stranger_sees_nothing(shared: Settings) -> None:
+    said = library(as_user("stranger", shared), "topics", "describe")
+    assert said.returncode == exits.UNAVAILABLE
+    assert "authorization failed" in said.stderr
+
+
+@pytest.mark.parametrize("command", [("events",), ("add", "9781593275846", "Elixir in Action")])
+def test_a_wrong_password_is_called_so(shared: Settings, command: tuple[str, ...]) -> None:
+    user = replace(as_user("reporting", shared, password="of-yesterday"), deadline=2.0)
+    said = library(user, *command)
+    assert said.returncode == exits.UNAVAILABLE
+    assert "turns user 'reporting' down" in said.stderr
+    assert "LIBRARY_KAFKA_PASSWORD" in said.stderr
+    assert "of-yesterday" not in said.stderr
+    assert len(said.stderr.splitlines()) == 1
+
+
+def test_each_service_and_the_doctor_name_a_wrong_password(shared: Settings, tmp_path: Path) -> None:
+    port, gateway_port = free_port(), free_port()
+    user = replace(
+        as_user("library-writer", shared, password="of-yesterday"),
+        port=port,
+        gateway_port=gateway_port,
+        gateway=f"http://{HOST}:{gateway_port}",
+        data_dir=str(tmp_path),
+    )
+    log = tmp_path / "projector.log"
+    with (
+        running(user, tmp_path / "gateway.log", "producer", "gateway"),
+        running(user, tmp_path / "api.log", "query_api"),
+        running(user, log, "projector"),
+    ):
+        for told in (
+            lambda: readiness(gateway_port),
+            lambda: readiness(port),
+            lambda: log.read_text("utf-8"),
+            # Its own password is right
+            lambda: library(replace(shared, gateway=user.gateway), "doctor").stdout,
+        ):
+            eventually(lambda told=told: "LIBRARY_KAFKA_PASSWORD" in told(), limit=60)
+    said = library(user, "doctor", "--json")
+    assert said.returncode == exits.FAILED
+    [broker] = [line for line in map(json.loads, said.stdout.splitlines()) if line["check"] == "broker"]
+    assert "LIBRARY_KAFKA_PASSWORD" in broker["found"]
+    assert "library config show" in broker["mend"]
+
+
+def readiness(port: int) -> str:
+    """What the service there says of itself, ready or not."""
+    try:
+        with urllib.request.urlopen(f"http://{HOST}:{port}/readyz", timeout=10) as answer:
+            said: str = answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.read().decode()
+    except OSError as error:
+        return str(error)
+    return said
+
+
+def test_a_certificate_of_an_unknown_authority_is_called_so(shared: Settings) -> None:
+    untrusting = replace(shared, kafka_ca="")
+    with pytest.raises(KafkaException) as away:
+        AdminClient(client_config(untrusting)).list_topics(timeout=1)
+    assert "certificate is not trusted" in why(untrusting, away.value)
+    assert "LIBRARY_KAFKA_CA" in why(untrusting, away.value)

@@ -1,0 +1,68 @@
+"""With the printed ACLs, each part as a user of its own: the system works."""
+
+import json
+import urllib.request
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from eventstore.reader import Reader
+from foundation.settings import Settings
+from library.process.ports import HOST, free_port
+from tests.support.waiting import eventually
+from tests.system.security.programs import library, running
+from tests.system.security.secured import as_user
+
+ISBN = "9781593275846"
+
+
+def row(port: int) -> dict[str, object]:
+    try:
+        with urllib.request.urlopen(f"http://{HOST}:{port}/inventory/{ISBN}", timeout=10) as answer:
+            found: dict[str, object] = json.load(answer)
+    except OSError:
+        return {}
+    return found
+
+
+def done(settings: Settings, *command: str) -> str:
+    """What the command said on both outputs; it must succeed."""
+    ended = library(settings, *command)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout + ended.stderr
+
+
+def test_each_part_works_as_its_own_user(shared: Settings, tmp_path: Path) -> None:
+    port, gateway_port = free_port(), free_port()
+    writer = replace(
+        as_user("library-writer", shared),
+        gateway=f"http://{HOST}:{gateway_port}",
+        gateway_port=gateway_port,
+        data_dir=str(tmp_path / "writer"),
+    )
+    api = replace(as_user("library-api", shared), port=port)
+    with (
+        running(writer, tmp_path / "gateway.log", "producer", "gateway"),
+        running(as_user("library-projector", shared), tmp_path / "projector.log", "projector"),
+        running(api, tmp_path / "api.log", "query_api"),
+    ):
+        # By a fence of its own, then through the gateway
+        done(replace(writer, gateway=""), "add", ISBN, "Elixir in Action", "", "10")
+        done(writer, "borrow", ISBN, "ann")
+        eventually(lambda: row(port).get("available") == 9, limit=40)
+        operator = replace(shared, api=f"http://{HOST}:{port}", gateway="")
+        done(operator, "topics", "create")
+        assert "library.commands.events" in done(operator, "topics", "describe")
+        assert "broken" not in done(operator, "doctor")
+        done(operator, "verify")
+
+    with Reader(as_user("reporting", shared), group="overdue") as reader:
+        events = reader.events(follow=True)
+        assert [(event.type, event.version) for event in (next(events), next(events))] == [
+            ("BookAdded", 1),
+            ("BookBorrowed", 2),
+        ]
+    done(operator, "replay", "--to-beginning")
+    assert "2 events" in done(operator, "backup", str(tmp_path / "store.backup"))
+    # The writer may fill a store, not make its topics
+    assert "restored and compared 2" in done(writer, "restore", str(tmp_path / "store.backup"))

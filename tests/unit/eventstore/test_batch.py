@@ -1,0 +1,137 @@
+"""A batch on a state that is made up here: what is decided, and what the log would get."""
+
+from eventstore.append.batch import Decided, decide_batch
+from eventstore.headers import read_headers
+from eventstore.state.outcomes import Accepted, Appended, Receipt, Refused, Reused, Submitted, Unwritable
+from eventstore.state.write_state import Answer, Known, LastEvent, Place, WriteState
+from inventory.commands import AddBook, BorrowBook, RemoveBook, ReturnBook
+from inventory.rules import Title
+from schemas.codec import decode
+from schemas.events import BookAdded, BookBorrowed
+from tests.support.producer.writing import ADD, ISBN, OTHER, accepted, command, refused
+
+AT, DUE = 1_700_000_000_000, 1_701_000_000_000
+LAST = LastEvent(5, b"9781593275846/1", "first/0", AT)
+
+
+ADDED = Title(1, True, "Elixir in Action", "Sasa Juric", 3)
+
+
+def holding(title: Title = ADDED, trouble: str = "") -> WriteState:
+    """A partition read to offset 7, where the title was added by command ``first``."""
+    state = WriteState(place=Place(7, LAST, AT))
+    state.titles[ISBN] = Known(title, trouble)
+    state.added["first"] = (Answer(ISBN, command(ADD).digest, (Appended("BookAdded", 1),), 5),)
+    return state
+
+
+def decided(state: WriteState, *commands: Submitted) -> Decided:
+    return decide_batch(state, 3, commands, AT, DUE)
+
+
+def test_an_accepted_command_becomes_a_record_at_the_next_offset():
+    done = decided(WriteState(), command(ADD, "first"))
+    assert done.outcomes == [Accepted(Receipt("first", ISBN, (Appended("BookAdded", 1),), "3:0"))]
+    (record,) = done.records
+    assert (record.key, record.timestamp) == (b"9781593275846/1", AT)
+    assert decode(record.value) == BookAdded(ISBN, "Elixir in Action", "Sasa Juric", 3, AT)
+    assert done.last == LastEvent(0, record.key, "first/0", AT)
+
+
+def test_each_command_is_decided_on_what_those_before_it_did():
+    done = decided(WriteState(), command(ADD), command(BorrowBook(ISBN, "ann")), command(RemoveBook(ISBN)))
+    assert [accepted(one).receipt.position for one in done.outcomes[:2]] == ["3:0", "3:1"]
+    assert refused(done.outcomes[2]) == "on_loan"
+    assert decode(done.records[1].value) == BookBorrowed(ISBN, "ann", AT, DUE)
+
+
+def test_nothing_is_kept_of_a_batch_that_was_not_committed():
+    state = holding()
+    decided(state, command(BorrowBook(ISBN, "ann")))
+    assert state.known(ISBN).title.loans == {}
+    assert state.next == 7
+
+
+def test_what_was_committed_is_kept_and_the_transactions_end_takes_an_offset():
+    state = holding()
+    done = decided(state, command(BorrowBook(ISBN, "ann"), "second"))
+    state.keep(done.titles, done.answers, done.last)
+    assert (state.next, state.last) == (9, LastEvent(7, b"9781593275846/2", "second/0", AT))
+    assert decided(state, command(BorrowBook(ISBN, "ann"), "second")).outcomes == [
+        Accepted(Receipt("second", ISBN, (Appended("BookBorrowed", 2),), "3:7"), replayed=True)
+    ]
+
+
+def test_a_repeat_gets_the_first_answer_and_writes_nothing():
+    done = decided(holding(Title(9)), command(ADD, "first"))
+    assert done.outcomes == [
+        Accepted(Receipt("first", ISBN, (Appended("BookAdded", 1),), "3:5"), replayed=True)
+    ]
+    assert not done.records
+    assert not done.proof
+
+
+def test_a_repeat_in_the_same_batch_is_one_too():
+    once = command(ADD, "first")
+    first, again = decided(WriteState(), once, once).outcomes
+    assert (accepted(first).replayed, accepted(again).replayed) == (False, True)
+    assert accepted(first).receipt == accepted(again).receipt
+
+
+def test_an_id_with_another_payload_is_reused():
+    assert decided(holding(), command(ReturnBook(ISBN, "ann"), "first")).outcomes == [Reused("first")]
+
+
+def test_an_id_belongs_to_its_title():
+    done = decided(holding(), command(AddBook(OTHER, "Programming Elixir", "Dave Thomas", 1), "first"))
+    assert not accepted(done.outcomes[0]).replayed
+    assert [answer.isbn for answer in done.answers["first"]] == [ISBN, OTHER]
+
+
+def test_a_first_answer_that_was_found_in_the_log_is_no_repeat():
+    done = decide_batch(holding(), 3, [command(ADD, "first")], AT, DUE, tried={"first"})
+    assert not accepted(done.outcomes[0]).replayed
+
+
+def test_a_refusal_needs_proof_and_is_not_remembered():
+    done = decided(holding(), command(ReturnBook(ISBN, "ann"), "second"))
+    assert isinstance(done.outcomes[0], Refused)
+    assert (done.proof, done.answers) == (True, {})
+
+
+def test_what_is_as_wanted_already_needs_proof_and_has_the_last_events_position():
+    done = decided(holding(), command(ADD, "second"))
+    assert done.outcomes == [Accepted(Receipt("second", ISBN, (), "3:5"))]
+    assert (done.proof, done.records) == (True, [])
+    borrowed = decided(holding(), command(BorrowBook(OTHER, "ann")), command(ADD), command(ADD, "second"))
+    assert accepted(borrowed.outcomes[2]).receipt.position == "3:5"
+
+
+def test_a_title_in_trouble_is_not_written_but_its_repeats_are_answered_and_the_others_go_on():
+    state = holding(trouble="upgrade")
+    done = decided(
+        state, command(BorrowBook(ISBN, "ann")), command(ADD, "first"), command(AddBook(OTHER, "Title"))
+    )
+    assert done.outcomes[0] == Unwritable("upgrade")
+    assert accepted(done.outcomes[1]).replayed
+    assert accepted(done.outcomes[2]).receipt.events
+    state.trouble = "the partition is unreadable"
+    assert decided(state, command(AddBook(OTHER, "Title"))).outcomes == [Unwritable(state.trouble)]
+
+
+def test_records_carry_the_command_and_what_its_caller_handed_over():
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    handed = Submitted("first", ADD, "digest", {"traceparent": trace})
+    (record,) = decided(WriteState(), handed).records
+    headers = read_headers(record.headers)
+    assert headers == {
+        "ce_specversion": "1.0",
+        "ce_id": "first/0",
+        "ce_type": "library.inventory.BookAdded",
+        "ce_source": "/library/inventory",
+        "ce_time": "2023-11-14T22:13:20.000+00:00",
+        "content-type": "application/avro",
+        "command_id": "first",
+        "command_digest": "digest",
+        "traceparent": trace,
+    }

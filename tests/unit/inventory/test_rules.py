@@ -1,0 +1,102 @@
+import pytest
+
+from inventory.commands import (
+    AddBook,
+    AddCopies,
+    BorrowBook,
+    Command,
+    CorrectDetails,
+    RemoveBook,
+    RenewLoan,
+    ReturnBook,
+    WithdrawCopies,
+)
+from inventory.rules import UNKNOWN, Rejection
+from schemas.events import (
+    BookAdded,
+    BookBorrowed,
+    BookRemoved,
+    BookReturned,
+    CopiesAdded,
+    CopiesWithdrawn,
+    DetailsCorrected,
+    LoanRenewed,
+)
+from tests.unit.inventory.deciding import DUE, NOW, code, given, only, when
+
+ISBN = "9781593275846"
+ADD = AddBook(ISBN, "Elixir in Action", "Sasa Juric", 2)
+ANN, BOB = BorrowBook(ISBN, "ann"), BorrowBook(ISBN, "bob")
+
+
+def test_a_title_is_added_once():
+    assert only(when(UNKNOWN, ADD)) == BookAdded(ISBN, "Elixir in Action", "Sasa Juric", 2, NOW)
+    assert when(given(ADD), ADD) == ()
+    assert code(when(given(ADD), AddBook(ISBN, "Another", "Sasa Juric", 2))) == "already_added"
+    assert code(when(given(ADD), AddBook(ISBN, "Elixir in Action", "Sasa Juric", 3))) == "already_added"
+
+
+def test_a_removed_title_comes_back_and_its_versions_go_on():
+    removed = given(ADD, RemoveBook(ISBN))
+    assert (removed.present, removed.version) == (False, 2)
+    again = given(ADD, RemoveBook(ISBN), AddBook(ISBN, "Elixir", "", 1))
+    assert (again.version, again.title, again.quantity) == (3, "Elixir", 1)
+
+
+@pytest.mark.parametrize("command", [ANN, ReturnBook(ISBN, "ann"), RemoveBook(ISBN), AddCopies(ISBN, 1)])
+def test_what_is_not_in_the_inventory_can_only_be_added(command: Command):
+    assert code(when(UNKNOWN, command)) == "unknown_title"
+    assert code(when(given(ADD, RemoveBook(ISBN)), command)) == "removed"
+
+
+def test_only_what_is_on_the_shelf_is_lent():
+    assert only(when(given(ADD), ANN)) == BookBorrowed(ISBN, "ann", NOW, DUE)
+    assert code(when(given(ADD, ANN), ANN)) == "already_borrowed"
+    assert code(when(given(ADD, ANN, BOB), BorrowBook(ISBN, "eve"))) == "none_available"
+
+
+def test_only_an_open_loan_is_returned():
+    assert only(when(given(ADD, ANN), ReturnBook(ISBN, "ann"))) == BookReturned(ISBN, "ann", NOW)
+    assert code(when(given(ADD, ANN), ReturnBook(ISBN, "bob"))) == "not_on_loan"
+    assert code(when(given(ADD), ReturnBook(ISBN))) == "not_on_loan"
+
+
+def test_a_return_without_a_borrower_means_the_only_loan():
+    assert only(when(given(ADD, BOB), ReturnBook(ISBN))) == BookReturned(ISBN, "bob", NOW)
+    refused = when(given(ADD, BOB, ANN), ReturnBook(ISBN))
+    assert isinstance(refused, Rejection)
+    assert (refused.code, refused.borrowers) == ("which_loan", ("ann", "bob"))
+
+
+def test_a_title_with_a_copy_on_loan_stays():
+    assert only(when(given(ADD), RemoveBook(ISBN))) == BookRemoved(ISBN, NOW)
+    assert code(when(given(ADD, ANN), RemoveBook(ISBN))) == "on_loan"
+
+
+def test_copies_come_and_go_from_the_shelf():
+    assert only(when(given(ADD), AddCopies(ISBN, 3))) == CopiesAdded(ISBN, 3, NOW)
+    assert given(ADD, AddCopies(ISBN, 3)).available == 5
+    sold = only(when(given(ADD, ANN), WithdrawCopies(ISBN, 1, "sold")))
+    assert sold == CopiesWithdrawn(ISBN, 1, "sold", NOW)
+    assert code(when(given(ADD, ANN), WithdrawCopies(ISBN, 2, "sold"))) == "none_available"
+
+
+def test_a_lost_copy_closes_its_loan():
+    lost = WithdrawCopies(ISBN, 1, "lost", "ann")
+    title = given(ADD, ANN, lost)
+    assert (title.quantity, title.available, title.loans) == (1, 1, {})
+    assert code(when(given(ADD), lost)) == "not_on_loan"
+
+
+def test_a_loan_is_renewed_to_a_later_day():
+    later = DUE + 1
+    renewed = only(when(given(ADD, ANN), RenewLoan(ISBN, "ann"), due_at=later))
+    assert renewed == LoanRenewed(ISBN, "ann", NOW, later)
+    assert when(given(ADD, ANN), RenewLoan(ISBN, "ann")) == ()
+    assert code(when(given(ADD), RenewLoan(ISBN, "ann"))) == "not_on_loan"
+
+
+def test_details_are_corrected_where_they_differ():
+    corrected = only(when(given(ADD), CorrectDetails(ISBN, author="Saša Jurić")))
+    assert corrected == DetailsCorrected(ISBN, "Elixir in Action", "Saša Jurić", NOW)
+    assert when(given(ADD), CorrectDetails(ISBN, title="Elixir in Action")) == ()

@@ -1,0 +1,138 @@
+import asyncio
+import os
+import signal
+
+from library.process.child import CannotStart, Child, Program, State
+from tests.support.library.little import BAD_DATA, CRASHES, STUBBORN, program
+from tests.support.waiting import until
+
+
+def live(child: Child, scenario) -> None:
+    async def run() -> None:
+        child.start()
+        try:
+            await scenario()
+        finally:
+            await child.stop()
+
+    asyncio.run(run())
+
+
+def make(program: Program) -> Child:
+    return Child(program, lambda: None)
+
+
+def test_what_is_killed_comes_back(tmp_path):
+    child = make(program(tmp_path, "api"))
+
+    async def scenario():
+        await asyncio.wait_for(child.settled(), 10)
+        assert child.state is State.RUNNING
+        first = child.pid
+        os.kill(first, signal.SIGKILL)
+        await until(lambda: child.state is State.RUNNING and child.pid not in (None, first))
+        assert child.restarts == 1
+        assert child.last_error == "killed from outside"
+
+    live(child, scenario)
+    assert child.state is State.STOPPED
+    assert child.pid is None
+
+
+def test_after_five_crashes_it_is_given_up_and_says_why(tmp_path):
+    child = make(program(tmp_path, "projector", CRASHES))
+
+    async def scenario():
+        await until(lambda: child.state is State.FAILED)
+        assert child.restarts == 4
+        assert child.last_error == "exit code 1: ValueError: the shelf is empty"
+        child.start()
+        assert child.state is State.STARTING, "a new start is a new try"
+
+    live(child, scenario)
+
+
+def test_what_needs_another_waits_for_it_and_its_crashes_meanwhile_do_not_count(tmp_path):
+    kafka = make(program(tmp_path, "kafka"))
+    source = "import sys, time, pathlib; "
+    there = tmp_path / "kafka-is-there"
+    source += f"ok = pathlib.Path({str(there)!r}).exists(); print('here') if ok else sys.exit(69); "
+    api = Child(program(tmp_path, "api", source + "sys.stdout.flush(); time.sleep(600)"), lambda: None, kafka)
+
+    async def scenario():
+        await until(lambda: api.state is State.RESTARTING and api.last_error == "exit code 69")
+        assert api.restarts == 0
+        there.touch()
+        kafka.start()
+        await until(lambda: api.state is State.RUNNING)
+        assert api.restarts == 1
+        await kafka.stop()
+
+    live(api, scenario)
+
+
+def test_bad_data_is_not_tried_again(tmp_path):
+    child = make(program(tmp_path, "projector", BAD_DATA))
+
+    async def scenario():
+        await until(lambda: child.state is State.FAILED)
+        assert child.restarts == 0
+        assert child.last_error == "exit code 65: version 3 is missing"
+
+    live(child, scenario)
+
+
+def test_what_does_not_stop_is_killed(tmp_path):
+    child = make(program(tmp_path, "gateway", STUBBORN, patience=0.2))
+
+    async def scenario():
+        await asyncio.wait_for(child.settled(), 10)
+        pid = child.pid
+        await child.stop()
+        await until(lambda: gone(pid))
+
+    live(child, scenario)
+
+
+def test_a_start_that_can_not_be_is_not_tried_again_and_one_that_could_once_is(tmp_path):
+    obstacles = [CannotStart("no Java here")]
+    good = program(tmp_path, "kafka")
+
+    def command():
+        if obstacles:
+            raise obstacles.pop()
+        return good.command()
+
+    child = make(Program("kafka", command, good.ready, {}, good.log))
+
+    async def scenario():
+        await until(lambda: child.state is State.FAILED)
+        assert child.last_error == "no Java here"
+        child.start()
+        await until(lambda: child.state is State.RUNNING)
+        obstacles.append(CannotStart("the port is in use"))
+        os.kill(child.pid, signal.SIGKILL)
+        await until(lambda: child.last_error == "the port is in use")
+        await until(lambda: child.state is State.RUNNING)
+
+    live(child, scenario)
+
+
+def gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def test_a_program_that_is_not_there_is_given_up_with_the_reason(tmp_path):
+    blocked = tmp_path / "logs"
+    blocked.write_text("a file where the folder should be")
+    child = make(program(tmp_path, "api"))
+
+    async def scenario():
+        await until(lambda: child.state is State.FAILED)
+        assert "can't be started" in child.last_error
+
+    live(child, scenario)

@@ -1,0 +1,181 @@
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from library.process.child import CannotStart
+from library.system.control import NotRunning, Refused, connected
+from library.system.run_file import AlreadyRunning, Ran, Run, clean_up, lives, owned, ran, read_run, write_run
+from tests.support.library.little import CRASHES, LIVES, little_system
+from tests.support.waiting import eventually, until
+
+NAMES = ["kafka", "projector", "api", "gateway"]
+
+
+def supervised(supervisor, scenario) -> None:
+    """Run the system, and ``scenario`` in it once it is ready."""
+
+    async def run() -> None:
+        ready = asyncio.Event()
+        life = asyncio.create_task(supervisor.run(ready.set))
+        waiting = asyncio.create_task(ready.wait())
+        await asyncio.wait([life, waiting], return_when=asyncio.FIRST_COMPLETED, timeout=20)
+        try:
+            if ready.is_set():
+                await scenario()
+        finally:
+            supervisor.ask_to_stop()
+            await life
+
+    asyncio.run(run())
+
+
+async def ask(data_dir: Path, *what: str) -> list[dict]:
+    """Ask one after the other in one session, as a program beside the supervisor does."""
+
+    def asking():
+        with connected(data_dir, 10) as control:
+            return [control.ask(each) for each in what]
+
+    return await asyncio.to_thread(asking)
+
+
+def test_a_ready_system_says_where_it_is_and_of_what_it_consists(tmp_path):
+    supervisor = little_system(tmp_path)
+
+    async def scenario():
+        run = read_run(tmp_path)
+        assert [known.name for known in run.processes] == NAMES
+        assert run.supervisor.pid == os.getpid()
+        assert all(lives(known) for known in run.processes)
+        [status] = await ask(tmp_path, "status")
+        assert [(p["name"], p["state"]) for p in status["processes"]] == [(n, "running") for n in NAMES]
+        assert (tmp_path / "control.sock").stat().st_mode & 0o077 == 0, "for this user only"
+
+    supervised(supervisor, scenario)
+    assert not (tmp_path / "run.json").exists()
+    assert not (tmp_path / "control.sock").exists()
+    with pytest.raises(NotRunning):
+        asyncio.run(ask(tmp_path, "status"))
+
+
+def test_a_restart_is_written_down(tmp_path):
+    supervisor = little_system(tmp_path)
+
+    async def scenario():
+        before = {known.name: known.pid for known in read_run(tmp_path).processes}
+        os.kill(before["api"], signal.SIGKILL)
+
+        def after():
+            return {known.name: known.pid for known in read_run(tmp_path).processes}
+
+        await until(lambda: after().get("api") not in (None, before["api"]))
+        assert after() | {"api": 0} == before | {"api": 0}, "the others lived on"
+
+    supervised(supervisor, scenario)
+
+
+def test_a_start_that_fails_ends_everything_and_says_which_part_and_why(tmp_path):
+    supervisor = little_system(tmp_path, gateway=CRASHES)
+    with pytest.raises(CannotStart, match=r"gateway could not be started: exit code 1.*gateway\.log"):
+        supervised(supervisor, lambda: None)
+    assert all(child.pid is None for child in supervisor.children)
+    assert not (tmp_path / "run.json").exists()
+
+
+def test_the_projector_waits_while_someone_replays_and_goes_on_when_they_are_gone(tmp_path):
+    supervisor = little_system(tmp_path)
+    [projector] = supervisor.projectors
+
+    async def scenario():
+        first = projector.pid
+        with connected(tmp_path, 10) as control:
+            await asyncio.to_thread(control.ask, "pause")
+            assert projector.state == "stopped"
+            with pytest.raises(Refused, match="another"):
+                await ask(tmp_path, "pause")
+        await until(lambda: projector.state == "running" and projector.pid != first)
+        await ask(tmp_path, "pause", "resume")
+        await until(lambda: projector.state == "running")
+
+    supervised(supervisor, scenario)
+
+
+def test_what_is_not_understood_is_answered(tmp_path):
+    supervisor = little_system(tmp_path)
+
+    async def scenario():
+        with pytest.raises(Refused, match="nothing that a supervisor does"):
+            await ask(tmp_path, "dance")
+        reader, writer = await asyncio.open_unix_connection(tmp_path / "control.sock")
+        writer.write(b"\xff{\n")
+        assert "error" in json.loads(await reader.readline())
+        writer.close()
+
+    supervised(supervisor, scenario)
+
+
+def test_a_path_too_long_for_a_socket_is_no_hindrance(tmp_path):
+    deep = tmp_path / ("a" * 90) / ("b" * 90)
+    deep.mkdir(parents=True)
+
+    async def scenario():
+        [status] = await ask(deep, "status")
+        assert status["ready"]
+
+    supervised(little_system(deep), scenario)
+
+
+def test_two_systems_do_not_share_a_directory(tmp_path):
+    with owned(tmp_path), pytest.raises(AlreadyRunning, match="library down"), owned(tmp_path):
+        pass
+    with owned(tmp_path):
+        pass
+
+
+def little_process(data_dir: Path) -> subprocess.Popen:
+    return subprocess.Popen([sys.executable, "-m", "tests.support.library.little", str(data_dir)])
+
+
+def test_a_killed_supervisor_leaves_nothing_running(tmp_path):
+    process = little_process(tmp_path)
+    run = eventually(lambda: read_run(tmp_path))
+    process.kill()
+    process.wait()
+    if sys.platform == "linux":
+        eventually(lambda: not any(lives(known) for known in run.processes))
+    assert (tmp_path / "run.json").exists()
+    assert (tmp_path / "control.sock").exists()
+    again = little_process(tmp_path)
+    try:
+        eventually(lambda: (now := read_run(tmp_path)) and now.supervisor.pid == again.pid)
+    finally:
+        with connected(tmp_path) as control:
+            control.ask("stop")
+        assert again.wait(20) == 0
+
+
+def test_what_a_killed_supervisor_left_is_ended_but_never_another_process_of_its_number(tmp_path):
+    left, foreign = (subprocess.Popen([sys.executable, "-c", LIVES]) for _ in range(2))
+    try:
+        old, mine = ran("api", left.pid), ran("supervisor", os.getpid())
+        reused = Ran("gateway", foreign.pid, ran("gateway", foreign.pid).started - 100)
+        write_run(
+            Run(
+                kafka="", api="", gateway="", name="library", partitions=8, data_dir=str(tmp_path),
+                supervisor=mine, processes=[old, reused],
+            )
+        )  # fmt: skip
+        assert clean_up(tmp_path) == [old]
+        assert left.wait(10) == -signal.SIGTERM
+        assert foreign.poll() is None
+        assert read_run(tmp_path) is None
+    finally:
+        for process in (left, foreign):
+            process.kill()
+            process.wait()

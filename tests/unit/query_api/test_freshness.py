@@ -1,0 +1,70 @@
+"""What all reads have in common, however they are asked: positions, and what is documented of them."""
+
+from pathlib import Path
+
+import pytest
+
+from schemas.events import BookAdded, BookBorrowed
+from tests.support.query_api.stocked import Stock
+
+A = "9781593275846"
+AT = 1714564800123
+READS = {
+    "/inventory": ["/inventory?", "/inventory?q=eli&", "/inventory?at=2024-05-01T12:00:00.123Z&"],
+    "/inventory/{isbn}": [f"/inventory/{A}?", f"/inventory/{A}?version=1&", "/inventory/978-1593275846?"],
+    "/inventory/{isbn}/history": [f"/inventory/{A}/history?"],
+    "/loans": ["/loans?", "/loans?user_id=ann&"],
+    "/stats": ["/stats?"],
+    "/changes": ["/changes?", "/changes?since=start&"],
+}
+
+
+@pytest.fixture
+def stock(tmp_path: Path) -> Stock:
+    return Stock(
+        tmp_path,
+        [BookAdded(A, "Elixir in Action", "Saša Jurić", 10, AT), BookBorrowed(A, "ann", AT, AT + 99_000)],
+    )
+
+
+def test_every_read_takes_a_position(stock: Stock):
+    paths = stock.ask("/openapi.json").json()["paths"]
+    names = {path: {p["name"] for p in item["get"].get("parameters", ())} for path, item in paths.items()}
+    assert {path for path, found in names.items() if "after" in found} == READS.keys()
+
+
+@pytest.mark.parametrize("path", [path for paths in READS.values() for path in paths])
+def test_no_read_answers_before_it_has_the_position(stock: Stock, path: str):
+    partition = stock.stored[0].partition
+    there, missing = stock.next[partition] - 1, stock.next[partition]
+    # It is in the store, and not in the replica
+    stock.next[partition] += 1
+    # HEAD, since some of the answers to GET don't end
+    assert stock.ask(f"{path}after={partition}:{there}", "HEAD").status_code == 200
+    early = stock.ask(f"{path}after={partition}:{missing}&timeout=0.01", "HEAD")
+    assert early.status_code == 503
+    assert early.headers["retry-after"] == "1"
+
+
+def test_kafka_is_not_asked_while_it_is_away(stock: Stock, monkeypatch: pytest.MonkeyPatch):
+    """Each question would hold a thread, which searches need, until it times out."""
+    asked: list[int] = []
+    monkeypatch.setattr(
+        stock.source, "high_watermark", lambda partition, timeout: asked.append(partition) or 0
+    )
+    partition = stock.stored[0].partition
+    missing = f"/stats?after={partition}:{stock.next[partition]}&timeout=0.01"
+    assert stock.ask(missing).status_code == 400
+    stock.follower.trouble = "Kafka does not answer"
+    assert stock.ask(missing).status_code == 503
+    assert asked == [partition]
+
+
+def test_the_document_has_what_every_answer_has(stock: Stock):
+    paths = stock.ask("/openapi.json").json()["paths"]
+    for path, item in paths.items():
+        responses = item["get"]["responses"]
+        assert responses.keys() >= {"200", "400", "403", "421"}, path
+        assert all(response["headers"]["Inventory-Position"]["required"] for response in responses.values())
+    title = paths["/inventory/{isbn}"]["get"]["responses"]
+    assert all(title[status]["headers"]["ETag"]["required"] for status in ("200", "304"))

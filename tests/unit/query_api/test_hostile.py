@@ -1,0 +1,90 @@
+"""Requests made from the OpenAPI document, good and bad: no 500, and answers as documented."""
+
+from urllib.parse import quote, urlencode
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from schemathesis import GenerationMode
+from schemathesis.schemas import BaseSchema
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+from schemas.events import BookAdded, BookBorrowed, BookRemoved
+from tests.support.query_api.stocked import Stock
+
+A, B = "9781593275846", "9781680502992"
+AT = 1714564800123
+ENDLESS = "/changes"
+PLAIN = ["/config", "/docs", "/healthz", "/metrics", "/mode", "/readyz", "/schemas/types", "/subjects"]
+"""Routes that take nothing, so that nothing in a request can be wrong."""
+ROUTES = [
+    "/inventory", "/inventory/{isbn}", "/inventory/{isbn}/history", "/loans", "/schemas/ids/{number}",
+    "/schemas/ids/{number}/versions", "/stats", "/subjects/{subject}/versions",
+    "/subjects/{subject}/versions/{version}",
+]  # fmt: skip
+TRIED = [(route, GenerationMode.POSITIVE) for route in PLAIN + ROUTES] + [
+    (route, GenerationMode.NEGATIVE) for route in ROUTES
+]
+
+
+@pytest.fixture(scope="module")
+def stock(tmp_path_factory: pytest.TempPathFactory) -> Stock:
+    return Stock(
+        tmp_path_factory.mktemp("hostile"),
+        [
+            BookAdded(A, "Elixir in Action", "Saša Jurić", 10, AT),
+            BookAdded(B, "Programming Elixir", "Dave Thomas", 5, AT + 1),
+            BookBorrowed(A, "user123", AT + 1000, AT + 99_000),
+            BookRemoved(B, AT + 2000),
+        ],
+    )
+
+
+@pytest.fixture(scope="module")
+def document(stock: Stock) -> BaseSchema:
+    return schemathesis.openapi.from_asgi("/openapi.json", stock.app)
+
+
+def test_every_route_is_tried(document: BaseSchema):
+    documented = sorted(operation.ok().path for operation in document.get_all_operations())
+    assert documented == sorted([*PLAIN, *ROUTES, ENDLESS])
+
+
+@pytest.mark.parametrize(("route", "mode"), TRIED)
+def test_every_request_is_answered_as_documented(document: BaseSchema, route: str, mode: GenerationMode):
+    @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(case=document[route]["GET"].as_strategy(generation_mode=mode))
+    def answered(case: schemathesis.Case) -> None:
+        # A check digit, a partition's number, a time to come: more is asked for than a schema can say
+        case.call_and_validate(excluded_checks=[positive_data_acceptance])
+
+    answered()
+
+
+paths = st.sampled_from(
+    ["/inventory", f"/inventory/{A}", "/loans", "/stats", "/readyz", "/subjects", "/docs", ENDLESS]
+) | st.text(max_size=30).map(lambda text: f"/inventory/{quote(text, safe='')}")
+names = st.sampled_from(
+    ["q", "limit", "cursor", "sort", "at", "version", "after", "timeout", "user_id", "since"]
+)
+odd = st.text(max_size=40) | st.sampled_from(
+    ["\0", "'", '"', "%", "*", '" OR 1 --', "9" * 400, "-1", "1e9", "NaN", "٣"]
+)
+headers = st.sampled_from(["If-None-Match", "Accept", "Origin", "Host", "Last-Event-ID"])
+printable = odd.map(lambda text: "".join(c for c in text if c.isprintable()).encode())
+
+
+@settings(max_examples=150, deadline=None)
+@given(paths, st.dictionaries(names, odd))
+def test_whatever_is_asked_the_caller_is_told(stock: Stock, path: str, query: dict[str, str]):
+    # HEAD: some of it may be an endless stream
+    answer = stock.ask(f"{path}?{urlencode(query)}", "HEAD")
+    assert answer.status_code in (200, 400, 404, 410, 503)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.dictionaries(headers, printable))
+def test_whatever_the_headers_say(stock: Stock, sent: dict[str, bytes]):
+    answer = stock.ask(f"/inventory/{A}", headers=sent)
+    assert answer.status_code in (200, 304, 400, 403, 421)

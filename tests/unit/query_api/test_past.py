@@ -1,0 +1,95 @@
+"""The past equals an independent fold of the events up to there."""
+
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from inventory.fold import fold
+from query_api.documents import json_of, title_of
+from query_api.queries.past import row_at, titles_at
+from query_api.queries.titles import Filters
+from schemas.events import BookAdded, BookBorrowed, BookReturned, Event
+from schemas.row import InventoryRow
+from tests.support.query_api.happenings import ISBNS, START, logs, names
+from tests.support.query_api.stocked import Stock
+
+
+def folded(events: list[Event], isbn: str) -> list[InventoryRow]:
+    """The rows of a title, version by version."""
+    rows: list[InventoryRow] = []
+    for event in events:
+        if event.isbn == isbn:
+            rows.append(fold(rows[-1] if rows else None, len(rows) + 1, event))
+    return rows
+
+
+@settings(max_examples=40, deadline=None)
+@given(logs(), st.integers(-1, 200), names, st.none() | st.booleans(), st.booleans(), st.integers(1, 6))
+def test_every_version_and_every_time(
+    events: list[Event], after: int, q: str, available: bool | None, downwards: bool, limit: int
+):
+    moment = START + after
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("query_api.replica.events.CHECKPOINT_EVERY", 3)
+        patch.setattr("query_api.queries.past.SCAN", 2)
+        stock = Stock(Path(folder), events)
+        db = stock.replica.reader()
+        then: list[InventoryRow] = []
+        for isbn in sorted(ISBNS, reverse=downwards):
+            rows = folded(events, isbn)
+            for version, row in enumerate(rows, 1):
+                assert row_at(db, int(isbn), version=version) == row
+            earlier = [row for row in rows if row.updated_at <= moment]
+            assert row_at(db, int(isbn), at=moment) == (earlier[-1] if earlier else None)
+            then += [row for row in earlier[-1:] if not row.removed]
+        wanted = [row for row in then if available in (None, row.available > 0)]
+        filters = Filters(None, available, "-isbn" if downwards else "isbn", moment)
+        assert pages(stock, filters, limit) == [json_of(title_of(row)) for row in wanted]
+
+
+def pages(stock: Stock, filters: Filters, limit: int) -> list[bytes]:
+    found, following = list[bytes](), None
+    while True:
+        page = titles_at(stock.replica.reader(), filters, limit, following)
+        assert len(page.bodies) <= limit
+        found += page.bodies
+        following = page.following
+        if following is None:
+            return found
+
+
+def test_a_title_with_a_long_history_starts_at_a_checkpoint(tmp_path: Path):
+    isbn = ISBNS[0]
+    events: list[Event] = [BookAdded(isbn, "T", "A", 1, START)]
+    for n in range(1, 300):
+        at = START + n
+        events.append(BookReturned(isbn, "ann", at) if n % 2 == 0 else BookBorrowed(isbn, "ann", at, at))
+    stock = Stock(tmp_path)
+    for n in range(0, 300, 50):
+        stock.put(*events[n : n + 50])
+    assert stock.replica.reader().execute("SELECT version FROM checkpoints ORDER BY 1").fetchall() == [
+        (100,), (200,), (300,),
+    ]  # fmt: skip
+    for version in (1, 99, 100, 101, 250, 300):
+        row = row_at(stock.replica.reader(), int(isbn), version=version)
+        assert row is not None
+        assert (row.version, row.available) == (version, version % 2)
+
+
+def test_an_event_that_cannot_be_read_holds_the_title_from_then_on(tmp_path: Path):
+    isbn = ISBNS[0]
+    stock = Stock(tmp_path, [BookAdded(isbn, "T", "A", 1, START)])
+    stock.put((isbn, b"poison", START + 1), BookBorrowed(isbn, "ann", START + 2, START + 9))
+    assert "held" not in stock.ask(f"/inventory/{isbn}?version=1").json()
+    for path in (f"/inventory/{isbn}", f"/inventory/{isbn}?version=3"):
+        answer = stock.ask(path).json()
+        assert (answer["version"], answer["available"], answer["held"]["version"]) == (1, 1, 2)
+    told = stock.ask(f"/inventory/{isbn}/history").json()["items"]
+    assert [item["version"] for item in told] == [1, 2, 3]
+    assert told[1]["error"]
+    assert told[2]["type"] == "BookBorrowed"
+    assert stock.ask("/stats").json()["held"] == 1
+    assert "library_held_titles 1.0" in stock.ask("/metrics").text

@@ -1,0 +1,172 @@
+"""The replica's file: whose it is, what damages it, and that a batch is stored whole or not at all."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from query_api.queries.titles import body_of
+from query_api.replica.progress import Progress
+from query_api.replica.replica import FILE, Replica, Unusable, create_replica, open_replica
+from query_api.replica.rows import put_rows
+from query_api.replica.slots import slot
+from query_api.replica.tables import INDEXES
+from schemas.events import BookAdded, BookBorrowed
+from schemas.row import Held, InventoryRow, Loan
+from tests.support.query_api.happenings import ISBNS, START
+from tests.support.query_api.stocked import IDENTITY, Stock
+
+ROW = InventoryRow(ISBNS[0], "Title", "Author", 5, 5, (), False, 3, START)
+AT = Progress((1,), (1,), (1,), (True,))
+
+
+def test_it_comes_back_as_it_was(tmp_path: Path):
+    replica = create_replica(tmp_path, IDENTITY, 1)
+    with replica.batch(AT) as db:
+        put_rows(db, [ROW])
+    replica.close()
+    again = open_replica(tmp_path)
+    assert again is not None
+    assert (again.identity, again.progress) == (IDENTITY, AT)
+    assert body_of(again.reader(), int(ROW.isbn)) is not None
+
+
+def test_a_batch_that_fails_leaves_nothing(tmp_path: Path):
+    replica = create_replica(tmp_path, IDENTITY, 1)
+
+    def fail() -> None:
+        with replica.batch(AT) as db:
+            put_rows(db, [ROW])
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert replica.progress == Progress.none(1)
+    assert body_of(replica.reader(), int(ROW.isbn)) is None
+    with replica.batch(AT) as db:
+        put_rows(db, [ROW])
+    assert body_of(replica.reader(), int(ROW.isbn)) is not None
+
+
+def test_a_checkpoint_brings_what_was_written_into_the_file(tmp_path: Path):
+    replica = create_replica(tmp_path, IDENTITY, 1)
+    with replica.batch(AT) as db:
+        put_rows(db, [ROW])
+    replica.checkpoint()
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    # Without the log beside it
+    shutil.copy(tmp_path / FILE, copy / FILE)
+    found = open_replica(copy)
+    assert found is not None
+    assert found.progress == AT
+    assert body_of(found.reader(), int(ROW.isbn)) is not None
+
+
+def test_what_only_answers_need_is_made_once_everything_was_read(tmp_path: Path):
+    reading = Progress((1,), (1,), (1,), (False,))
+    replica = create_replica(tmp_path, IDENTITY, 1)
+    with replica.batch(reading) as db:
+        put_rows(db, [ROW])
+    assert not indexes(replica)
+    replica.close()
+    again = open_replica(tmp_path)
+    assert again is not None
+    with again.batch(AT):
+        pass
+    found = indexes(again)
+    assert len(found) == INDEXES.count("CREATE INDEX")
+    with again.batch(replace(AT, ready=True)):
+        pass
+    assert indexes(again) == found
+
+
+def indexes(replica: Replica) -> set[str]:
+    named = replica.reader().execute("SELECT name FROM sqlite_master WHERE type = 'index'").fetchall()
+    return {name for (name,) in named if "_by_" in name}
+
+
+def test_there_may_be_none(tmp_path: Path):
+    assert open_replica(tmp_path) is None
+
+
+@pytest.mark.parametrize("size", [0, 1, 100, 5000, 20_000])
+def test_a_damaged_file_is_noticed(tmp_path: Path, size: int):
+    stock = Stock(tmp_path, [BookAdded(isbn, "T" * 500, "A", 1, START) for isbn in ISBNS])
+    stock.replica.reader().close()
+    stock.replica.close()
+    for ending in ("-wal", "-shm"):
+        (tmp_path / f"{FILE}{ending}").unlink(missing_ok=True)
+    path = tmp_path / FILE
+    sound = path.read_bytes()
+    path.write_bytes(sound[:size] + os.urandom(4096) + sound[size + 4096 :])
+    with pytest.raises(Unusable):
+        open_replica(tmp_path)
+
+
+def test_one_of_another_release_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    create_replica(tmp_path, IDENTITY, 1).close()
+    monkeypatch.setattr("query_api.replica.replica.FORMAT", "another")
+    with pytest.raises(Unusable, match="release"):
+        open_replica(tmp_path)
+
+
+def test_the_highest_version_stays_and_the_same_one_is_taken_again(tmp_path: Path):
+    replica = create_replica(tmp_path, IDENTITY, 1)
+
+    def put(row: InventoryRow) -> bytes:
+        with replica.batch(AT) as db:
+            put_rows(db, [row])
+        found = body_of(replica.reader(), int(ROW.isbn))
+        assert found is not None
+        return found[0]
+
+    newest = put(ROW)
+    assert put(replace(ROW, version=2, title="Older")) == newest
+    assert b"Recomputed" in put(replace(ROW, title="Recomputed"))
+    assert b'"held":{"version":4' in put(replace(ROW, held=Held(4, 9, "poison")))
+
+
+def test_loans_and_numbers_follow_the_rows(tmp_path: Path):
+    replica = create_replica(tmp_path, IDENTITY, 1)
+    ann, bob = Loan("ann", START, START + 5), Loan("bob", START, START + 6)
+    steps = [
+        (replace(ROW, available=4, loans=(ann,)), {("ann", START + 5)}, (1, 0, 5, 4)),
+        (
+            replace(ROW, available=3, loans=(ann, bob), version=4),
+            {("ann", START + 5), ("bob", START + 6)},
+            (1, 0, 5, 3),
+        ),
+        (replace(ROW, available=4, loans=(replace(ann, due_at=9),), version=5), {("ann", 9)}, (1, 0, 5, 4)),
+        (replace(ROW, available=0, quantity=0, removed=True, version=6), set(), (0, 1, 0, 0)),
+        (replace(ROW, available=2, quantity=2, version=7), set(), (1, 0, 2, 2)),
+    ]  # fmt: skip
+    for row, loans, totals in steps:
+        with replica.batch(AT) as db:
+            put_rows(db, [row])
+        db = replica.reader()
+        assert set(db.execute("SELECT user_id, due_at FROM loans")) == loans
+        assert db.execute("SELECT titles, removed, copies, available FROM totals").fetchone() == totals
+
+
+def test_the_same_event_twice_counts_once(tmp_path: Path):
+    stock = Stock(
+        tmp_path, [BookAdded(ISBNS[0], "T", "A", 1, START), BookBorrowed(ISBNS[0], "ann", START, START)]
+    )
+    with stock.replica.batch(stock.replica.progress) as db:
+        from query_api.replica.events import put_events
+
+        put_events(db, [replace(stock.stored[0], offset=77)])
+    assert stock.ask("/stats").json()["events"] == 2
+    assert [item["position"] for item in stock.ask(f"/inventory/{ISBNS[0]}/history").json()["items"]] == [
+        f"{e.partition}:{e.offset}" for e in stock.stored
+    ]
+
+
+def test_processes_that_share_a_folder_have_a_slot_each(tmp_path: Path):
+    with slot(tmp_path) as first, slot(tmp_path) as second:
+        assert first != second
+    with slot(tmp_path) as again:
+        assert again == first

@@ -1,0 +1,299 @@
+"""The routes' answers: bodies, statuses, headers."""
+
+import asyncio
+import base64
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inventory import isbn as identifiers
+from query_api.replica.progress import Progress
+from schemas.events import BookAdded, BookBorrowed, BookRemoved
+from tests.support.query_api.stocked import PARTITIONS, Stock
+
+A, B, NEVER = "9781593275846", "9781680502992", "9780262033848"
+AT = 1714564800123
+
+
+@pytest.fixture
+def stock(tmp_path: Path) -> Stock:
+    return Stock(
+        tmp_path,
+        [
+            BookAdded(A, "Elixir in Action", "Saša Jurić", 10, AT),
+            BookAdded(B, "Programming Elixir", "Dave Thomas", 5, AT + 1),
+            BookBorrowed(A, "user123", AT + 1000, AT + 99_000),
+            BookRemoved(B, AT + 2000),
+        ],
+    )
+
+
+def problem(answer: Any) -> tuple[int, str]:
+    assert answer.headers["content-type"] == "application/problem+json"
+    said = answer.json()
+    assert said["status"] == answer.status_code
+    assert said["detail"]
+    return said["status"], said["code"]
+
+
+def test_a_title(stock: Stock):
+    assert stock.ask(f"/inventory/{A}").json() == {
+        "isbn": A,
+        "title": "Elixir in Action",
+        "author": "Saša Jurić",
+        "quantity": 10,
+        "available": 9,
+        "on_loan": 1,
+        "version": 2,
+        "updated_at": "2024-05-01T12:00:01.123Z",
+    }
+
+
+@pytest.mark.parametrize("spelling", ["978-1593275846", "978-1-59327-584-6", "1593275846", "1-59327-584-6"])
+def test_every_spelling_of_an_isbn(stock: Stock, spelling: str):
+    assert identifiers.parse(spelling) == A
+    assert stock.ask(f"/inventory/{spelling}").json() == stock.ask(f"/inventory/{A}").json()
+
+
+def test_the_hot_route_answers_as_the_other(stock: Stock):
+    for headers in ({}, {"If-None-Match": '"x"'}, {"If-None-Match": "*"}):
+        plain = stock.ask(f"/inventory/{A}", headers=headers)
+        other = stock.ask("/inventory/978-1593275846", headers=headers)
+        assert plain.status_code == other.status_code
+        assert plain.content == other.content
+        drop = {"content-length"} if plain.status_code == 304 else set()
+        assert {k: v for k, v in plain.headers.items() if k not in drop} == {
+            k: v for k, v in other.headers.items() if k not in drop
+        }
+
+
+def test_an_entity_tag_changes_with_the_content_only(stock: Stock):
+    tag = stock.ask(f"/inventory/{A}").headers["etag"]
+    for sent in (tag, f'"other", {tag}', f"W/{tag}", "*"):
+        answer = stock.ask(f"/inventory/{A}", headers={"If-None-Match": sent})
+        assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", tag)
+    stock.put(BookBorrowed(A, "ann", AT + 3000, AT))
+    changed = stock.ask(f"/inventory/{A}", headers={"If-None-Match": tag})
+    assert changed.status_code == 200
+    assert changed.headers["etag"] != tag
+    assert stock.ask(f"/inventory/{A}?version=2").headers["etag"] == tag
+
+
+def test_unknown_and_removed(stock: Stock):
+    assert problem(stock.ask(f"/inventory/{NEVER}")) == (404, "unknown_title")
+    assert problem(stock.ask(f"/inventory/{NEVER}/history")) == (404, "unknown_title")
+    gone = stock.ask(f"/inventory/{B}")
+    assert problem(gone) == (410, "removed")
+    assert gone.json()["removed_at"] == "2024-05-01T12:00:02.123Z"
+    assert [item["isbn"] for item in stock.ask("/inventory").json()["items"]] == [A]
+
+
+def test_history(stock: Stock):
+    answer = stock.ask(f"/inventory/{B}/history")
+    assert answer.headers["cache-control"] == "private, no-store"
+    told = answer.json()
+    assert told["isbn"] == B
+    assert [item["type"] for item in told["items"]] == ["BookAdded", "BookRemoved"]
+    assert told["items"][0] == {
+        "version": 1,
+        "type": "BookAdded",
+        "time": "2024-05-01T12:00:00.124Z",
+        "command_id": "c1",
+        "position": f"{stock.stored[1].partition}:{stock.stored[1].offset}",
+        "data": {"title": "Programming Elixir", "author": "Dave Thomas", "quantity": 5},
+    }
+    first = stock.ask(f"/inventory/{A}/history?limit=1")
+    assert len(first.json()["items"]) == 1
+    second = stock.ask(first.links["next"]["url"]).json()
+    assert second["next_cursor"] is None
+    assert second["items"][0]["data"] == {"user_id": "user123", "due_at": "2024-05-01T12:01:39.123Z"}
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("version=1", 200),
+        ("version=2", 410),
+        ("version=3", 404),
+        ("at=2024-05-01T12:00:00.123Z", 404),
+        ("at=2024-05-01T12:00:00.124Z", 200),
+        ("at=2024-05-01T14:00:02.122%2B02:00", 200),
+        ("at=2024-05-01T12:00:02.123Z", 410),
+        ("at=9998-01-01T00:00:00Z", 400),
+        ("at=yesterday", 400),
+        ("at=2024-05-01T12:00:00.124Z&version=1", 400),
+    ],
+)
+def test_the_past_of_a_removed_title(stock: Stock, query: str, status: int):
+    answer = stock.ask(f"/inventory/{B}?{query}")
+    assert answer.status_code == status
+    if status == 200:
+        assert answer.json()["version"] == 1
+
+
+def test_the_whole_inventory_of_the_past(stock: Stock):
+    then = stock.ask("/inventory?at=2024-05-01T12:00:00.500Z").json()["items"]
+    assert [(item["isbn"], item["available"]) for item in then] == [(A, 10), (B, 5)]
+    assert stock.ask("/inventory?at=2020-01-01T00:00:00Z").json() == {"items": [], "next_cursor": None}
+    assert len(stock.ask("/inventory?at=2024-05-01T12:00:00.500Z&q=thomas").json()["items"]) == 1
+    assert problem(stock.ask("/inventory?at=2024-05-01T12:00:00.500Z&sort=title")) == (400, "bad_sort")
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code"),
+    [
+        ("/inventory/9781593275847", 400, "bad_isbn"),
+        ("/inventory/abc", 400, "bad_isbn"),
+        ("/inventory?limit=0", 400, "malformed"),
+        ("/inventory?limit=501", 400, "malformed"),
+        ("/inventory?limit=x", 400, "malformed"),
+        ("/inventory?sort=price", 400, "malformed"),
+        ("/inventory?available=maybe", 400, "malformed"),
+        ("/inventory?q=", 400, "malformed"),
+        ("/inventory?colour=red", 400, "unknown_parameter"),
+        (f"/inventory/{A}?limit=3", 400, "unknown_parameter"),
+        ("/inventory?limit=3&limit=4", 400, "repeated_parameter"),
+        ("/inventory?cursor=abc", 400, "bad_cursor"),
+        ("/loans?isbn=123", 400, "bad_isbn"),
+        ("/healthz?x=1", 400, "unknown_parameter"),
+        ("/changes?since=0:1,0:2", 400, "bad_position"),
+        ("/changes?since=99:1", 400, "bad_position"),
+        ("/stats?after=0", 400, "malformed"),
+        ("/stats?after=0:1,0:2", 400, "bad_position"),
+        ("/stats?after=99:1", 400, "bad_position"),
+        ("/stats?after=0:1&timeout=31", 400, "malformed"),
+        ("/nothing", 404, "no_such_route"),
+        ("/openapi.json/x", 404, "no_such_route"),
+        ("/schemas/ids/77", 404, "unknown_schema"),
+        ("/subjects/x/versions/1", 404, "unknown_schema"),
+        ("/subjects/library.inventory.BookAdded/versions/x", 400, "unknown_schema"),
+    ],
+)
+def test_what_is_wrong_is_said(stock: Stock, path: str, status: int, code: str):
+    assert problem(stock.ask(path)) == (status, code)
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize("path", ["/inventory", f"/inventory/{A}", "/loans", "/stats", "/subjects"])
+def test_nothing_can_be_written(stock: Stock, method: str, path: str):
+    answer = stock.ask(path, method)
+    assert problem(answer) == (405, "method_not_allowed")
+    assert answer.headers["allow"] == "GET, HEAD, OPTIONS"
+
+
+PATHS = [
+    "/inventory", f"/inventory/{A}", f"/inventory/{A}/history", f"/inventory/{B}", "/loans", "/stats",
+    "/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/subjects", "/nothing", "/inventory?x=1",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_every_answer_has_the_headers_that_keep_it_safe(stock: Stock, path: str):
+    answer = stock.ask(path)
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert answer.headers["cache-control"] in ("no-cache", "no-store", "private, no-store")
+    assert answer.headers["inventory-position"] == stock.reading.position()
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_head_is_get_without_the_body(stock: Stock, path: str):
+    got, head = stock.ask(path), stock.ask(path, "HEAD")
+    assert head.content == b""
+    assert head.status_code == got.status_code
+    changing = {"content-length"} if path == "/metrics" else set()
+    for name in ("content-type", "content-length", "etag", "cache-control", "link"):
+        if name not in changing:
+            assert head.headers.get(name) == got.headers.get(name)
+
+
+def test_a_foreign_page_or_name_gets_nothing(stock: Stock):
+    assert problem(stock.ask(f"/inventory/{A}", headers={"Host": "evil.example"})) == (421, "unknown_host")
+    origin = {"Origin": "http://evil.example"}
+    assert problem(stock.ask(f"/inventory/{A}", headers=origin)) == (403, "foreign_origin")
+
+
+def test_reading_what_was_written(stock: Stock):
+    last = f"{stock.stored[2].partition}:{stock.stored[2].offset}"
+    answer = stock.ask(f"/inventory/{A}?after={last}")
+    assert answer.status_code == 200
+    beyond = f"{stock.stored[2].partition}:{stock.next[stock.stored[2].partition]}"
+    assert problem(stock.ask(f"/inventory/{A}?after={beyond}")) == (400, "beyond_the_end")
+
+
+def test_a_read_waits_for_what_is_on_its_way(stock: Stock):
+    """The event is in the store, the replica does not have it yet."""
+    partition = stock.stored[0].partition
+    position = f"{partition}:{stock.next[partition]}"
+
+    async def write_while_reading() -> Any:
+        async with stock.client() as client, stock.waiters.running():
+            stock.next[partition] += 1
+            early = await client.get(f"/inventory/{A}?after={position}&timeout=0.01")
+            waiting = asyncio.ensure_future(client.get(f"/inventory/{A}?after={position}&timeout=20"))
+            await asyncio.sleep(0)
+            stock.next[partition] -= 1
+            stock.put(BookBorrowed(A, "ann", AT + 3000, AT))
+            return early, await waiting
+
+    early, answer = asyncio.run(write_while_reading())
+    assert problem(early) == (503, "not_there_yet")
+    assert early.headers["retry-after"] == "1"
+    assert answer.json()["available"] == 8
+    assert position in answer.headers["inventory-position"].split(",")
+
+
+def test_a_replica_that_never_had_everything_does_not_answer(stock: Stock):
+    halfway = Progress((0,) * PARTITIONS, (0,) * PARTITIONS, (1,) * PARTITIONS, (False,) * PARTITIONS)
+    stock.replica.progress = halfway
+    for path in ("/inventory", f"/inventory/{A}", f"/inventory/{A}/history", "/loans", "/stats", "/changes"):
+        answer = stock.ask(path)
+        assert problem(answer) == (503, "not_ready")
+        assert answer.headers["retry-after"] == "1"
+    assert stock.ask("/readyz").status_code == 503
+    assert stock.ask("/healthz").json() == {"status": "ok"}
+
+
+def test_a_replica_of_before_answers_and_says_how_far_it_is(stock: Stock):
+    before = stock.replica.progress
+    stock.replica.progress = Progress(before.rows, before.history, before.table, before.settled)
+    stock.follower.trouble = "Kafka does not answer"
+    ready = stock.ask("/readyz")
+    assert ready.status_code == 503
+    assert ready.json()["position"] == ready.headers["inventory-position"] == str(before)
+    assert ready.json()["trouble"] == "Kafka does not answer"
+    assert stock.ask(f"/inventory/{A}").status_code == 200
+
+
+def test_the_description_lets_nothing_in(stock: Stock):
+    answer = stock.ask("/docs")
+    assert answer.headers["content-type"].startswith("text/html")
+    for path in stock.ask("/openapi.json").json()["paths"]:
+        assert f"GET {path}</h2>" in answer.text
+    assert "<script" not in answer.text
+    assert "http:" not in answer.text
+    assert "https:" not in answer.text
+    style = answer.text.partition("<style>")[2].partition("</style>")[0]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert f"style-src 'sha256-{digest}'" in answer.headers["content-security-policy"]
+
+
+def test_the_schema_registry(stock: Stock):
+    subjects = stock.ask("/subjects?deleted=false").json()
+    assert "library.inventory.BookAdded" in subjects
+    for subject in subjects:
+        assert stock.ask(f"/subjects/{subject}/versions?deleted=false&offset=0").json() == [1]
+        newest = stock.ask(f"/subjects/{subject}/versions/latest").json()
+        assert stock.ask(f"/subjects/{subject}/versions/1").json() == newest
+        by_id = stock.ask(f"/schemas/ids/{newest['id']}?subject=library.events-value").json()
+        assert by_id["schema"] == newest["schema"]
+        assert stock.ask(f"/schemas/ids/{newest['id']}/versions").json() == [
+            {"subject": subject, "version": 1}
+        ]
+    assert stock.ask("/schemas/types").json() == ["AVRO"]
+    unknown = stock.ask("/schemas/ids/77").json()
+    assert unknown["error_code"] == 40403
+    assert unknown["message"]

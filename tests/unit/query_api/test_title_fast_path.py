@@ -1,0 +1,56 @@
+"""The answers that are kept: as fresh as those that are read, whatever changes and however often."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from schemas.events import BookAdded, BookBorrowed, BookRemoved, BookReturned, Event
+from tests.support.query_api.lending import number
+from tests.support.query_api.stocked import Stock
+
+AT = 1714564800123
+TITLES = [number(n) for n in range(6)]
+
+
+def change(stock: Stock, isbn: str) -> Event:
+    """Something that can happen to the title."""
+    row = stock.rows.get(isbn)
+    if row is None or row.removed:
+        return BookAdded(isbn, "T", "A", 2, AT)
+    if row.loans:
+        return BookReturned(isbn, "ann", AT)
+    return BookRemoved(isbn, AT) if row.version % 5 == 0 else BookBorrowed(isbn, "ann", AT, AT)
+
+
+@pytest.mark.parametrize(
+    ("few", "batches", "kept"), [(64, 64, 4096), (2, 64, 4096), (64, 2, 4096), (64, 64, 2)]
+)
+def test_a_kept_answer_is_the_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few: int, batches: int, kept: int
+):
+    monkeypatch.setattr("query_api.replica.replica._FEW", few)
+    monkeypatch.setattr("query_api.replica.replica._BATCHES", batches)
+    monkeypatch.setattr("query_api.http.title_fast_path.MOST_KEPT", kept)
+    chance = random.Random(few * batches * kept)
+    stock = Stock(tmp_path)
+    for _ in range(60):
+        for _ in range(chance.randrange(4)):
+            stock.put(*[change(stock, isbn) for isbn in chance.sample(TITLES, chance.randint(1, 4))])
+        for isbn in chance.choices(TITLES, k=3):
+            # The same title with hyphens is not kept
+            plain, other = (
+                stock.ask(f"/inventory/{spelling}") for spelling in (isbn, f"{isbn[:3]}-{isbn[3:]}")
+            )
+            assert (plain.status_code, plain.content) == (other.status_code, other.content)
+            assert plain.headers.get("etag") == other.headers.get("etag")
+            assert plain.headers["inventory-position"] == stock.reading.position()
+
+
+def test_a_replica_made_anew_has_its_own_answers(tmp_path: Path):
+    stock, other = (
+        Stock(tmp_path / title, [BookAdded(TITLES[0], title, "A", 2, AT)]) for title in ("One", "Other")
+    )
+    assert stock.ask(f"/inventory/{TITLES[0]}").json()["title"] == "One"
+    stock.follower.replica = other.replica
+    assert stock.ask(f"/inventory/{TITLES[0]}").json()["title"] == "Other"

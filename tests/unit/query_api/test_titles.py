@@ -1,0 +1,173 @@
+"""Pages of the inventory: filters, search, order, and cursors while rows change."""
+
+import random
+import tempfile
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from stdnum import ean
+
+from query_api.replica.search_text import folded, has_words
+from schemas.events import (
+    BookAdded,
+    BookBorrowed,
+    BookRemoved,
+    BookReturned,
+    CopiesAdded,
+    DetailsCorrected,
+    Event,
+)
+from schemas.row import InventoryRow
+from tests.support.query_api.happenings import START, logs
+from tests.support.query_api.stocked import Stock
+
+SORTS = ["isbn", "-isbn", "title", "-title", "author", "-author", "updated_at", "-updated_at"]
+
+
+def number(n: int) -> str:
+    digits = f"978{n:09d}"
+    return digits + ean.calc_check_digit(digits)
+
+
+def walk(stock: Stock, **parameters: Any) -> list[dict[str, Any]]:
+    """The items of all pages."""
+    items: list[dict[str, Any]] = []
+    path: str | None = f"/inventory?{urlencode(parameters)}"
+    while path is not None:
+        answer = stock.ask(path)
+        assert answer.status_code == 200, answer.text
+        page = answer.json()
+        assert len(page["items"]) <= int(parameters["limit"])
+        items += page["items"]
+        path = answer.links["next"]["url"] if "next" in answer.links else None
+        assert (path is None) == (page["next_cursor"] is None)
+    return items
+
+
+def ordered(rows: list[InventoryRow], sort: str) -> list[str]:
+    keys = {
+        "isbn": lambda row: (row.isbn,),
+        "title": lambda row: (folded(row.title)[:80], row.isbn),
+        "author": lambda row: (folded(row.author)[:80], row.isbn),
+        "updated_at": lambda row: (row.updated_at, row.isbn),
+    }
+    key: Any = keys[sort.lstrip("-")]
+    return [row.isbn for row in sorted(rows, key=key, reverse=sort.startswith("-"))]
+
+
+searches = st.sampled_from(["eli", "juric s", "fusse", "日本", "war peace", "wa", "e", "zz", "--"])
+
+
+@settings(max_examples=30, deadline=None)
+@given(logs(), st.none() | searches, st.none() | st.booleans(), st.sampled_from(SORTS), st.integers(1, 3))
+def test_pages_are_the_filtered_and_sorted_rows(
+    events: list[Event], q: str | None, available: bool | None, sort: str, limit: int
+):
+    with tempfile.TemporaryDirectory() as folder:
+        stock = Stock(Path(folder), events)
+        wanted = [
+            row
+            for row in stock.rows.values()
+            if not row.removed
+            and (q is None or has_words(q, row.title, row.author))
+            and available in (None, row.available > 0)
+        ]
+        parameters: dict[str, Any] = {"sort": sort, "limit": limit}
+        if q is not None:
+            parameters["q"] = q
+        if available is not None:
+            parameters["available"] = str(available).lower()
+        found = walk(stock, **parameters)
+        assert [item["isbn"] for item in found] == ordered(wanted, sort)
+        for item in found:
+            assert item["on_loan"] == item["quantity"] - item["available"]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(max_size=30), st.text(max_size=30), st.text(min_size=1, max_size=6))
+def test_the_index_finds_what_the_words_say(title: str, author: str, q: str):
+    """The past is searched by ``has_words``, the present by the index."""
+    import sqlite3
+
+    from query_api.queries.titles import match_expression
+    from query_api.replica.tables import TABLES
+
+    db = sqlite3.connect(":memory:")
+    db.executescript(TABLES)
+    db.execute("INSERT INTO search (rowid, title, author) VALUES (1, ?, ?)", (folded(title), folded(author)))
+    expression = match_expression(q)
+    found = bool(expression) and bool(
+        db.execute("SELECT count(*) FROM search WHERE search MATCH ?", (expression,)).fetchone()[0]
+    )
+    assert found == has_words(q, title, author)
+
+
+@pytest.mark.parametrize("sort", SORTS)
+def test_a_title_that_does_not_change_is_seen_once_while_others_do(tmp_path: Path, sort: str):
+    chance = random.Random(sort)
+    numbers = [number(n) for n in range(120)]
+    stock = Stock(tmp_path, [BookAdded(n, f"T{chance.randrange(40)}", "A", 3, START) for n in numbers])
+    still = set(numbers[::3])
+    restless = [n for n in numbers if n not in still]
+    seen: list[str] = []
+    cursor = ""
+    step = 0
+    while True:
+        page = stock.ask(f"/inventory?limit=7&sort={sort}{cursor}").json()
+        seen += [item["isbn"] for item in page["items"]]
+        if page["next_cursor"] is None:
+            break
+        cursor = f"&cursor={page['next_cursor']}"
+        for isbn in chance.sample(restless, 10):
+            step += 1
+            if stock.rows[isbn].removed:
+                stock.put(BookAdded(isbn, "T1", "B", 3, START + step))
+            elif step % 3 == 0:
+                stock.put(BookRemoved(isbn, START + step))
+            else:
+                stock.put(DetailsCorrected(isbn, f"T{chance.randrange(40)}", "C", START + step))
+    assert sorted(n for n in seen if n in still) == sorted(still)
+
+
+def test_a_cursor_belongs_to_its_filters(tmp_path: Path):
+    stock = Stock(tmp_path, [BookAdded(number(n), "T", "A", 3, START) for n in range(5)])
+    cursor = stock.ask("/inventory?limit=2&sort=title").json()["next_cursor"]
+    assert stock.ask(f"/inventory?limit=3&sort=title&cursor={cursor}").status_code == 200
+    for other in ("sort=author", "sort=title&q=t", "sort=title&available=true"):
+        answer = stock.ask(f"/inventory?{other}&cursor={cursor}")
+        assert (answer.status_code, answer.json()["code"]) == (400, "bad_cursor")
+
+
+def test_loans_by_borrower_title_and_due_date(tmp_path: Path):
+    now = 4_000_000_000_000
+    numbers = [number(n) for n in range(4)]
+    stock = Stock(tmp_path, [BookAdded(n, f"Title {n}", "A", 5, START) for n in numbers])
+    due = START
+    for isbn in numbers:
+        for user in ("ann", "bob", "eve"):
+            due += 1
+            stock.put(BookBorrowed(isbn, user, START, now if user == "eve" else due))
+    stock.put(BookReturned(numbers[0], "ann", START), CopiesAdded(numbers[0], 1, START))
+
+    def loans(query: str) -> list[tuple[str, str]]:
+        found, path = list[dict[str, Any]](), f"/loans?limit=2{query}"
+        while path:
+            answer = stock.ask(path)
+            assert answer.headers["cache-control"] == "private, no-store"
+            found += answer.json()["items"]
+            path = answer.links["next"]["url"] if "next" in answer.links else ""
+        assert [item["due_at"] for item in found] == sorted(item["due_at"] for item in found)
+        assert all(item["title"] == f"Title {item['isbn']}" for item in found)
+        return sorted((item["isbn"], item["user_id"]) for item in found)
+
+    everything = [(n, u) for n in numbers for u in ("ann", "bob", "eve") if (n, u) != (numbers[0], "ann")]
+    assert loans("") == everything
+    assert loans("&user_id=ann") == [(n, "ann") for n in numbers[1:]]
+    assert loans(f"&isbn={numbers[0]}") == [(numbers[0], "bob"), (numbers[0], "eve")]
+    assert loans("&overdue=false") == [(n, "eve") for n in numbers]
+    assert loans(f"&overdue=true&isbn={numbers[1]}&user_id=bob") == [(numbers[1], "bob")]
+    assert loans("&user_id=nobody") == []
