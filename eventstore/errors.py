@@ -26,7 +26,7 @@ NEW_TOPIC = 2.0
 """Seconds after which every broker knows of a topic that was made."""
 
 
-class Lost(Exception):
+class ClaimLost(Exception):
     """What was known of the partition may no longer hold: fence, read and look the ids up again.
 
     ``error`` is Kafka's, where one was the cause.
@@ -53,7 +53,7 @@ class Lost(Exception):
         return 0.0 if code in _HOPELESS else inf
 
 
-class WrongStore(Lost):
+class WrongStore(ClaimLost):
     """The topic is not the one that the settings describe: titles would be looked for in other partitions."""
 
     @property
@@ -62,7 +62,7 @@ class WrongStore(Lost):
         return 0.0
 
 
-class StateLost(Lost):
+class StateLost(ClaimLost):
     """The state itself must not be used any more; a snapshot may."""
 
 
@@ -72,13 +72,13 @@ class OtherLog(StateLost):
 
 @contextmanager
 def lost_on_error(doing: str) -> Iterator[None]:
-    """Turn Kafka's errors, of which there are many with one remedy, into Lost."""
+    """Turn Kafka's errors, of which there are many with one remedy, into ClaimLost."""
     try:
         yield
     except KafkaException as error:
-        raise Lost(f"{doing} failed", error.args[0]) from error
+        raise ClaimLost(f"{doing} failed", error.args[0]) from error
     except SystemError as error:
         # A fatal error raised inside flush() meets the delivery callbacks that still run, and arrives so
         if not isinstance(error.__cause__, KafkaException):
             raise
-        raise Lost(f"{doing} failed", error.__cause__.args[0]) from error
+        raise ClaimLost(f"{doing} failed", error.__cause__.args[0]) from error

@@ -28,7 +28,7 @@ from confluent_kafka import (
 from msgspec import Struct
 
 from eventstore.topics import events_topic
-from foundation.kafka_clients import reading_config
+from foundation.kafka_clients import KafkaUnavailable, reading_config
 from foundation.settings import Settings
 from schemas.records import BadKey, Recorded, Undecodable, recorded
 
@@ -65,10 +65,6 @@ class Unreadable(Struct, frozen=True):
         return f"the event at {self.partition}:{self.offset} (key {key!r}) can't be read: {self.why}"
 
 
-class Away(Exception):
-    """Kafka did not answer within the deadline."""
-
-
 class Reader:
     """Reads the event store, each title's events in order.
 
@@ -76,7 +72,7 @@ class Reader:
     stopped. Without, everything is read and nothing remembered. ``report`` is given what can't be read;
     by default it is logged as a warning.
 
-    Entering raises Away, and KafkaException for what Kafka refuses.
+    Entering raises KafkaUnavailable, and KafkaException for what Kafka refuses.
     """
 
     def __init__(
@@ -134,7 +130,7 @@ class Reader:
     def events(self, *, follow: bool = False) -> Iterator[Recorded]:
         """Events as they stand; with ``follow``, also those to come, for ever.
 
-        Raises Away when Kafka is silent for the deadline before the end is reached.
+        Raises KafkaUnavailable when Kafka is silent for the deadline before the end is reached.
         """
         heard = time.monotonic()
         while True:
@@ -155,7 +151,9 @@ class Reader:
             if self._assigned is not None and self._assigned <= self._ended:
                 return
             if time.monotonic() - heard > self._settings.deadline:
-                raise Away(f"Kafka at {self._settings.kafka} was silent for {self._settings.deadline:g} s")
+                raise KafkaUnavailable(
+                    f"Kafka at {self._settings.kafka} was silent for {self._settings.deadline:g} s"
+                )
 
     def _event(self, message: Message) -> Recorded | None:
         try:
@@ -200,7 +198,7 @@ class Reader:
             found = self._consumer.list_topics(self._topic, self._settings.deadline).topics[self._topic]
         except KafkaException as error:
             if error.args[0].code() in (KafkaError._TRANSPORT, KafkaError._TIMED_OUT):
-                raise Away(f"Kafka at {self._settings.kafka} does not answer") from error
+                raise KafkaUnavailable(f"Kafka at {self._settings.kafka} does not answer") from error
             raise
         if found.error is not None:
             raise KafkaException(found.error)

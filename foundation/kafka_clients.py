@@ -15,6 +15,10 @@ _quiet = logging.getLogger("librdkafka")
 _quiet.addHandler(logging.NullHandler())
 
 
+class KafkaUnavailable(Exception):
+    """Kafka did not answer within the deadline; the message names the address and the time."""
+
+
 def client_config(settings: Settings) -> dict[str, Any]:
     """Connection and security for librdkafka clients.
 

@@ -2,7 +2,7 @@
 
 import click
 
-from foundation.cli.app import Late, run
+from foundation.cli.app import LazyGroup, run
 from producer import cli as producer
 
 COMMANDS = {
@@ -28,7 +28,7 @@ COMMANDS = {
 """Where each command is, in the order that ``--help`` lists them."""
 
 
-@click.command(cls=Late, commands_at=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=LazyGroup, commands_at=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="library-inventory", prog_name="library")
 def library() -> None:
     """A library's inventory, kept as events on Kafka."""

@@ -2,7 +2,7 @@
 
 import click
 
-from foundation.cli.app import Late
+from foundation.cli.app import LazyGroup
 
 COMMANDS = {
     "add": "producer.commands.titles:add",
@@ -18,6 +18,6 @@ COMMANDS = {
 """Where each command is, in the order that ``--help`` lists them."""
 
 
-@click.command(cls=Late, commands_at=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=LazyGroup, commands_at=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 def program() -> None:
     """Change a library's inventory: each command appends its events to the event store."""

@@ -105,8 +105,8 @@ def _by_own_fence(settings: Settings, submitted: Submitted, seconds: float) -> O
 
 def _connect(fence: "Fence", seconds: float) -> None:
     from eventstore.append.deadline import Deadline
-    from eventstore.errors import Lost
+    from eventstore.errors import ClaimLost
 
     # The writer will meet it again, and say so
-    with suppress(Lost):
+    with suppress(ClaimLost):
         fence.prepare(Deadline(seconds))

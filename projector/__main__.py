@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from foundation.cli import exits
-from foundation.cli.app import Ending, run, with_settings
+from foundation.cli.app import CommandError, run, with_settings
 
 if TYPE_CHECKING:
     from confluent_kafka.admin import AdminClient
@@ -50,7 +50,7 @@ def _tell_metrics(app: "App", settings: "Settings") -> None:
     try:
         app.metrics.serve(settings.host, settings.metrics_port)
     except OSError as error:
-        raise Ending(
+        raise CommandError(
             exits.FAILED,
             f"the metrics can't be told at {settings.host}:{settings.metrics_port}: {error.strerror}; choose "
             "another port with LIBRARY_METRICS_PORT",
@@ -72,10 +72,10 @@ def _checked(settings: "Settings") -> "AdminClient":
             check_topics(admin, settings, timeout=min(5.0, settings.deadline))
             return admin
         except WrongTopic as error:
-            raise Ending(exits.BAD_DATA, str(error)) from error
+            raise CommandError(exits.BAD_DATA, str(error)) from error
         except KafkaException as error:
             if time.monotonic() > limit:
-                raise Ending(
+                raise CommandError(
                     exits.UNAVAILABLE, f"Kafka at {settings.kafka} can't be used: {why(settings, error)}"
                 ) from error
 

@@ -8,7 +8,7 @@ class Stale(Exception):
     """The worker and the table disagree about where they are: a restart starts from what is stored."""
 
 
-class Lost(Exception):
+class Unrecoverable(Exception):
     """What the table is made from is not, or no longer, what it was: a restart won't mend it."""
 
 
@@ -19,7 +19,7 @@ class Unavailable(Exception):
 def exit_code(reason: BaseException) -> int:
     """The code for a worker that ended because of ``reason``; BAD_DATA alone means "don't restart"."""
     match reason:
-        case Lost() | Gap():
+        case Unrecoverable() | Gap():
             return exits.BAD_DATA
         case Unavailable():
             return exits.UNAVAILABLE

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from foundation.cli import exits
-from foundation.cli.app import Ending, with_settings
+from foundation.cli.app import CommandError, with_settings
 from foundation.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 @with_settings("kafka", "name", "partitions", "api", "data_dir", "host", "port", "log_level")
 def main(settings: Settings) -> None:
     """Serve the inventory over HTTP from a replica of the table, until SIGTERM."""
-    from foundation.http.callers import Callers
+    from foundation.http.callers import AllowedHosts
     from foundation.http.server import PortTaken, serve
     from foundation.logs import log_as
     from query_api.following.follower import Follower
@@ -35,10 +35,10 @@ def main(settings: Settings) -> None:
             follower = Follower(source, folder, waiters.notify)
             reading = Reading(source, follower, waiters)
             metrics = Metrics(reading, GroupLags(source))
-            app = create_app(reading, waiters, metrics, Callers(settings))
+            app = create_app(reading, waiters, metrics, AllowedHosts(settings))
             log.info("listening on %s:%d", settings.host, settings.port)
             serve(app, settings.host, settings.port, drain=waiters.end)
     except (PortTaken, NoSlot) as error:
-        raise Ending(exits.UNAVAILABLE, str(error)) from error
+        raise CommandError(exits.UNAVAILABLE, str(error)) from error
     except OSError as error:
-        raise Ending(exits.FAILED, f"the replica's folder can't be used: {error}") from error
+        raise CommandError(exits.FAILED, f"the replica's folder can't be used: {error}") from error

@@ -17,7 +17,7 @@ from eventstore.state.outcomes import (
     Submitted,
     Unwritable,
 )
-from eventstore.state.write_state import Answer, LastEvent, WriteState
+from eventstore.state.write_state import AcceptedCommand, LastEvent, WriteState
 from inventory.rules import Rejection, Title, decide, evolve
 from schemas.codec import encode
 
@@ -31,7 +31,7 @@ class Decided(NamedTuple):
     outcomes: list[Outcome]
     records: list[Record]
     titles: dict[str, Title]
-    answers: dict[str, tuple[Answer, ...]]
+    answers: dict[str, tuple[AcceptedCommand, ...]]
     last: LastEvent | None
     proof: bool
 
@@ -60,7 +60,7 @@ class _Batch:
         self.state, self.partition, self.at, self.due_at, self.tried = state, partition, at, due_at, tried
         self.records: list[Record] = []
         self.titles: dict[str, Title] = {}
-        self.answers: dict[str, tuple[Answer, ...]] = {}
+        self.answers: dict[str, tuple[AcceptedCommand, ...]] = {}
         self.last_id = ""
         self.proof = False
 
@@ -94,7 +94,7 @@ class _Batch:
             events.append(Appended(kind, title.version))
             self._append(one, index, kind, event_key(isbn, title.version), encode(event))
         self.titles[isbn] = title
-        answer = Answer(isbn, one.digest, tuple(events), self.state.next + len(self.records) - 1)
+        answer = AcceptedCommand(isbn, one.digest, tuple(events), self.state.next + len(self.records) - 1)
         self.answers[command_id] = (*given, answer)
         return Accepted(answer.receipt(command_id, self.partition))
 

@@ -10,7 +10,7 @@ from confluent_kafka import Message
 from eventstore.append.deadline import Deadline
 from eventstore.append.fence import TRANSACTION_TIMEOUT
 from eventstore.append.partition_log import End, Log
-from eventstore.errors import Lost, OtherLog
+from eventstore.errors import ClaimLost, OtherLog
 from eventstore.state.write_state import WriteState, last_event
 from foundation.settings import Settings
 
@@ -47,7 +47,7 @@ class CatchUp:
     def advance(self, state: WriteState, deadline: Deadline, each: Callable[[], None]) -> End:
         """Add all committed records that follow to ``state``; ``each`` is called after every batch.
 
-        Reading begins at the last event that is known, which must be there again. Raises Lost, OtherLog.
+        Reading begins at the last event that is known, which must be there again. Raises ClaimLost, OtherLog.
         """
         expected = state.last
 
@@ -74,14 +74,14 @@ class CatchUp:
         """Bring ``state`` to the end of a partition that was claimed just now.
 
         No transaction of the writers can be open then, so committed readers and the log must end at the
-        same offset, and not before what was read already. Raises Lost where they don't, as happens in
+        same offset, and not before what was read already. Raises ClaimLost where they don't, as happens in
         passing; OpenTransaction and OtherLog when that has lasted for longer than a transaction may.
         """
         end = self.advance(state, deadline, each)
         if end.stable < state.next:
             if self._lasts("short", end.stable):
                 raise OtherLog(f"the log ends at {end.stable}, before {state.next}, where it was read to")
-            raise Lost(
+            raise ClaimLost(
                 f"the log ends at {end.stable}, before {state.next}: an old answer, or it has lost its end"
             )
         if end.stable != end.high:
@@ -91,7 +91,7 @@ class CatchUp:
             )
             if self._lasts("open", end.stable):
                 raise OpenTransaction(reason)
-            raise Lost(reason)
+            raise ClaimLost(reason)
         self._doubted = ("", 0)
 
     def unchanged(self, state: WriteState, deadline: Deadline) -> bool:

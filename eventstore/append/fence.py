@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 from confluent_kafka import KafkaError, Producer
 
 from eventstore.append.deadline import LONGEST_REQUEST, Deadline
-from eventstore.append.pacing import Breath
-from eventstore.errors import Lost, WrongStore, lost_on_error
+from eventstore.append.pacing import Pacing
+from eventstore.errors import ClaimLost, WrongStore, lost_on_error
 from eventstore.headers import Headers
 from eventstore.topics import events_topic
 from foundation.kafka_clients import client_config
@@ -54,7 +54,7 @@ class Fence:
         self._spare: Producer | None = None
         self._owner: Producer | None = None
         self._patience = PATIENCE
-        self._breath = Breath()
+        self._breath = Pacing()
         self.replicated = False
 
     @property
@@ -63,7 +63,7 @@ class Fence:
         return self._owner is not None
 
     def prepare(self, deadline: Deadline) -> None:
-        """Connect a producer that claims nothing yet: the claim then takes 3 ms, not 20. Raises Lost."""
+        """Connect a producer that claims nothing yet: the claim then takes 3 ms, not 20. Raises ClaimLost."""
         if self._spare is not None:
             return
         with lost_on_error("connecting to Kafka"):
@@ -73,7 +73,7 @@ class Fence:
                 metadata = producer.list_topics(self._topic, deadline.left())
             topic = metadata.topics[self._topic]
             if topic.error is not None:
-                raise Lost(
+                raise ClaimLost(
                     f"topic {self._topic} can't be used (`library topics create` makes it)", topic.error
                 )
             if len(topic.partitions) != self._partitions:
@@ -85,7 +85,7 @@ class Fence:
         self._spare = producer
 
     def claim(self, deadline: Deadline) -> None:
-        """Fence every earlier owner; a transaction that one left open is aborted. Raises Lost.
+        """Fence every earlier owner; a transaction that one left open is aborted. Raises ClaimLost.
 
         While such a transaction ends, Kafka's client sleeps for 500 ms between its attempts. To give up
         early and claim with a fresh producer is quicker, so patience begins short and doubles.
@@ -96,7 +96,7 @@ class Fence:
         try:
             with lost_on_error("claiming the partition"):
                 producer.init_transactions(deadline.left(self._patience))
-        except Lost:
+        except ClaimLost:
             self._patience = min(2 * self._patience, LONGEST_REQUEST)
             raise
         self._patience = PATIENCE
@@ -109,11 +109,11 @@ class Fence:
             time.sleep(left)
 
     def deliver(self, records: Sequence[Record], deadline: Deadline) -> list[int]:
-        """Begin a transaction with ``records``; the offsets at which the log has them. Raises Lost.
+        """Begin a transaction with ``records``; the offsets at which the log has them. Raises ClaimLost.
 
         Only the first and the last are told of their delivery: each telling takes Python's lock, for which a
         busy gateway lets it wait. What lies between are the others, for they are delivered in order or not
-        at all; were there more, somebody else has written, and that is Lost, too.
+        at all; were there more, somebody else has written, and that is ClaimLost, too.
         """
         producer, offsets, failures = self._required(), list[int](), list[KafkaError]()
         ends = (0, len(records) - 1)
@@ -134,24 +134,24 @@ class Fence:
             waiting = producer.flush(deadline.left())
         self._breath.delivered(begun, time.monotonic())
         if failures:
-            raise Lost("appending failed", failures[0])
+            raise ClaimLost("appending failed", failures[0])
         if waiting or len(offsets) != len(set(ends)):
-            raise Lost("the records were not delivered in time")
+            raise ClaimLost("the records were not delivered in time")
         if offsets[-1] - offsets[0] != ends[1]:
-            raise Lost("another producer has written to the partition at the same time")
+            raise ClaimLost("another producer has written to the partition at the same time")
         return list(range(offsets[0], offsets[-1] + 1))
 
     def commit(self, deadline: Deadline) -> None:
         """End the transaction. Returning proves that nobody has claimed the partition since ``claim``.
 
-        Raises Lost: then it may be committed or not, and only the log can tell.
+        Raises ClaimLost: then it may be committed or not, and only the log can tell.
         """
         with lost_on_error("committing"):
             self._required().commit_transaction(deadline.left())
         self._breath.ended(time.monotonic())
 
     def abort(self, deadline: Deadline) -> None:
-        """Undo a transaction that is still ours. Raises Lost."""
+        """Undo a transaction that is still ours. Raises ClaimLost."""
         with lost_on_error("undoing a probe"):
             self._required().abort_transaction(deadline.left())
         self._breath.ended(time.monotonic())
@@ -162,7 +162,7 @@ class Fence:
 
     def _required(self) -> Producer:
         if self._owner is None:
-            raise Lost("the partition is not claimed")
+            raise ClaimLost("the partition is not claimed")
         return self._owner
 
     def _queued(self, producer: Producer, record: Record, delivered: Any) -> bool:

@@ -15,7 +15,7 @@ SOON = 0.1
 """Seconds after a commit in which a transaction may still be turned away."""
 
 
-class Breath:
+class Pacing:
     """Of one transactional id. All times are seconds of the monotonic clock."""
 
     def __init__(self) -> None:

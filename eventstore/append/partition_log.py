@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
 
 from eventstore.append.deadline import Deadline
-from eventstore.errors import Lost, lost_on_error
+from eventstore.errors import ClaimLost, lost_on_error
 from eventstore.topics import events_topic
 from foundation.kafka_clients import reading_config
 from foundation.settings import Settings
@@ -45,8 +45,8 @@ class Log:
     def read(self, start: int | None, deadline: Deadline, take: Callable[[list[Message]], None]) -> End:
         """Hand all committed records from offset ``start`` (None: the first there is) to ``take``, in order.
 
-        Both ends come from one answer of the broker, so they belong together. Raises Lost; a log that ends
-        before ``start`` is an End below it.
+        Both ends come from one answer of the broker, so they belong together. Raises ClaimLost; a log that
+        ends before ``start`` is an End below it.
         """
         with lost_on_error(f"reading {self._topic}, partition {self._partition},"):
             consumer = self._connected()
@@ -66,7 +66,7 @@ class Log:
                         return End(start - 1, self._high(consumer))
             finally:
                 consumer.unassign()
-        raise Lost("the log could not be read to its end in time")
+        raise ClaimLost("the log could not be read to its end in time")
 
     def forget(self) -> None:
         """Connect anew next time: a leader that was frozen is asked again and again otherwise."""
@@ -93,7 +93,7 @@ class Log:
             if code == KafkaError._AUTO_OFFSET_RESET:
                 return NOWHERE
             if not error.retriable() and code != KafkaError._TRANSPORT:
-                raise Lost("reading the log failed", error)
+                raise ClaimLost("reading the log failed", error)
         take(records)
         return None
 

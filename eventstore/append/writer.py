@@ -46,7 +46,7 @@ from eventstore.append.batch import Decided, decide_batch
 from eventstore.append.catch_up import CatchUp, OpenTransaction
 from eventstore.append.deadline import Deadline
 from eventstore.append.fence import Fence, Record
-from eventstore.errors import Lost, OtherLog, StateLost
+from eventstore.errors import ClaimLost, OtherLog, StateLost
 from eventstore.state.outcomes import Outcome, OutcomeUnknown, Receipt, Submitted, Unwritable
 from eventstore.state.snapshot import Snapshot
 from eventstore.state.write_state import WriteState
@@ -154,7 +154,7 @@ class Writer:
             except OpenTransaction as error:
                 self.fence.lose()
                 return OutcomeUnknown(str(error)) if self._in_doubt else Unwritable(str(error))
-            except Lost as lost:
+            except ClaimLost as lost:
                 self._start_over(lost)
                 losses += 1
                 # The one that took over gets its turn, then a fight is settled by chance
@@ -208,21 +208,23 @@ class Writer:
     def _deliver(self, state: WriteState, records: Sequence[Record], deadline: Deadline) -> None:
         offsets = self.fence.deliver(records, deadline)
         if offsets != list(range(state.next, state.next + len(records))):
-            raise Lost(f"delivered at offset {offsets[0]}, not {state.next}: the log was not read to its end")
+            raise ClaimLost(
+                f"delivered at offset {offsets[0]}, not {state.next}: the log was not read to its end"
+            )
 
     def _prove(self, deadline: Deadline) -> None:
-        """Show that nothing was written since the state was read. Raises Lost."""
+        """Show that nothing was written since the state was read. Raises ClaimLost."""
         state = self._known()
         if not self.fence.replicated:
             if not self.catch_up.unchanged(state, deadline):
-                raise Lost("something was written since the log was read")
+                raise ClaimLost("something was written since the log was read")
             return
         # The broker that answers may be a leader of yesterday; the one that takes a record is today's
         self._deliver(state, [Record(PROBE_KEY, b"", max(self._clock(), state.time), [])], deadline)
         self.fence.abort(deadline)
         state.next += 2
 
-    def _start_over(self, lost: Lost) -> None:
+    def _start_over(self, lost: ClaimLost) -> None:
         _log.info("partition %d: %s", self.partition, lost)
         self.fence.lose()
         if not lost.taken_over:
@@ -235,7 +237,7 @@ class Writer:
     def _wait(self, pause: float, deadline: Deadline) -> None:
         end = time.monotonic() + pause
         # Where even that fails, the next claim meets the same and says so
-        with suppress(Lost):
+        with suppress(ClaimLost):
             self.fence.prepare(deadline)
         time.sleep(max(0.0, end - time.monotonic()))
 

@@ -43,7 +43,7 @@ def paced(items: Iterable[T], pause: Pause) -> Iterator[T]:
         yield item
 
 
-class Gentle:
+class BackgroundThrottle:
     """Of one thread's work. ``hurry`` may be set by another: no more rests, and no waiting for a turn."""
 
     def __init__(self) -> None:

@@ -18,10 +18,10 @@ from confluent_kafka.admin import AdminClient
 
 from eventstore.errors import StateLost
 from eventstore.state import snapshot_layout as layout
-from eventstore.state.background import Gentle
+from eventstore.state.background import BackgroundThrottle
 from eventstore.state.checked_map import Damaged, SealedMap
 from eventstore.state.snapshot_files import NumberedFiles
-from eventstore.state.write_state import Answer, Known, Overlay, Place, WriteState
+from eventstore.state.write_state import AcceptedCommand, Known, Overlay, Place, WriteState
 from eventstore.topics import events_topic
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
@@ -94,7 +94,7 @@ class Snapshot:
         data = self._get(layout.title_key(isbn), upto)
         return None if data is None else layout.read_known(data)
 
-    def answers(self, command_id: str, upto: int) -> tuple[Answer, ...]:
+    def answers(self, command_id: str, upto: int) -> tuple[AcceptedCommand, ...]:
         """Accepted commands with this id, as saved. Raises as ``known``."""
         data = self._get(layout.command_key(command_id), upto)
         return () if data is None else layout.read_answers(data)
@@ -200,7 +200,7 @@ class _Saving(threading.Thread):
         self.saved: Path | None = None
         self.learnt: Mapping[int, bytes] = {}
         self.error: Exception | None = None
-        self._pause = Gentle()
+        self._pause = BackgroundThrottle()
 
     def finish(self) -> None:
         """Wait for its end, which then comes soon."""

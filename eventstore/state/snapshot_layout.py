@@ -8,7 +8,7 @@ from msgspec.structs import astuple
 
 from eventstore.state.background import Pause, paced
 from eventstore.state.outcomes import Appended
-from eventstore.state.write_state import Answer, Known, LastEvent, Overlay, Place
+from eventstore.state.write_state import AcceptedCommand, Known, LastEvent, Overlay, Place
 from inventory.rules import Title
 
 VERSION = 2
@@ -75,9 +75,9 @@ def read_known(data: bytes) -> Known:
     return Known(Title(*title), trouble)
 
 
-def read_answers(data: bytes) -> tuple[Answer, ...]:
+def read_answers(data: bytes) -> tuple[AcceptedCommand, ...]:
     """Answers as written."""
     return tuple(
-        Answer(isbn, digest, tuple(Appended(*event) for event in events), offset)
+        AcceptedCommand(isbn, digest, tuple(Appended(*event) for event in events), offset)
         for isbn, digest, events, offset in _read_answers(data)
     )

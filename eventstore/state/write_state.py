@@ -22,7 +22,7 @@ class Known(Struct, frozen=True, gc=False):
     trouble: str = ""
 
 
-class Answer(Struct, frozen=True, gc=False):
+class AcceptedCommand(Struct, frozen=True, gc=False):
     """What the log says of an accepted command; ``offset`` is its last event's."""
 
     isbn: str
@@ -78,7 +78,7 @@ class Overlay(NamedTuple):
     """Titles by ISBN and answers by command id, as they are after some base."""
 
     titles: dict[str, Known]
-    answers: dict[str, tuple[Answer, ...]]
+    answers: dict[str, tuple[AcceptedCommand, ...]]
 
 
 class Base(Protocol):
@@ -87,7 +87,7 @@ class Base(Protocol):
     def known(self, isbn: str, upto: int) -> Known | None:
         """A title, if there is one. Raises Lost when the base has gone beyond offset ``upto``."""
 
-    def answers(self, command_id: str, upto: int) -> tuple[Answer, ...]:
+    def answers(self, command_id: str, upto: int) -> tuple[AcceptedCommand, ...]:
         """Accepted commands with this id: one for each title that had it. Raises as ``known``."""
 
 
@@ -100,7 +100,7 @@ class WriteState:
     def __init__(self, base: Base | None = None, place: Place = Place()) -> None:  # noqa: B008  # frozen
         self.base, self.next, self.last, self.time, self.trouble = base, *place
         self.titles: dict[str, Known] = {}
-        self.added: dict[str, tuple[Answer, ...]] = {}
+        self.added: dict[str, tuple[AcceptedCommand, ...]] = {}
         self._frozen = Overlay({}, {})
 
     @property
@@ -120,7 +120,7 @@ class WriteState:
             known = self.base.known(isbn, self.next)
         return known or Known(UNKNOWN)
 
-    def answers(self, command_id: str) -> tuple[Answer, ...]:
+    def answers(self, command_id: str) -> tuple[AcceptedCommand, ...]:
         """Accepted commands with this id: one for each title that had it. Raises as ``known``."""
         answers = self.added.get(command_id) or self._frozen.answers.get(command_id)
         if answers is None:
@@ -151,7 +151,7 @@ class WriteState:
             self.last = last_event(messages[-1])
 
     def keep(
-        self, titles: Mapping[str, Title], answers: Mapping[str, tuple[Answer, ...]], last: LastEvent
+        self, titles: Mapping[str, Title], answers: Mapping[str, tuple[AcceptedCommand, ...]], last: LastEvent
     ) -> None:
         """Add what this writer has committed itself."""
         self.titles.update((isbn, Known(title)) for isbn, title in titles.items())
@@ -197,7 +197,7 @@ class WriteState:
                 before = answer.events
             else:
                 others.append(answer)
-        self.added[command_id] = (*others, Answer(isbn, digest, (*before, event), offset))
+        self.added[command_id] = (*others, AcceptedCommand(isbn, digest, (*before, event), offset))
 
     def _block(self, isbn: str, title: Title, offset: int, what: str) -> None:
         reason = f"{isbn} can't be written: offset {offset}, {what}; upgrade, or run `library doctor`"

@@ -2,10 +2,11 @@
 
 import click
 
-from eventstore.reader import Away, Reader
+from eventstore.reader import Reader
 from examples.most_borrowed.counts import Counts
 from foundation.cli.app import run, with_settings
 from foundation.cli.unreachable import unreachable
+from foundation.kafka_clients import KafkaUnavailable
 from foundation.settings import Settings
 from schemas.events import BookBorrowed
 
@@ -28,7 +29,7 @@ def most_borrowed(settings: Settings, top: int, follow: bool) -> None:
                 if isinstance(event.event, BookBorrowed):
                     click.echo()
                     _print(counts, top)
-    except Away as error:
+    except KafkaUnavailable as error:
         raise unreachable(settings, error) from error
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import click
 
-from eventstore.reader import Away, Reader
+from eventstore.reader import Reader
 from examples.overdue_notices.loans import Loans
 from foundation.cli.app import run, with_settings
 from foundation.cli.unreachable import unreachable
+from foundation.kafka_clients import KafkaUnavailable
 from foundation.settings import Settings
 
 
@@ -30,7 +31,7 @@ def overdue_notices(settings: Settings, state: Path) -> None:
             due = datetime.fromtimestamp(loan.due_at / 1000, UTC).date().isoformat()
             notice = {"user_id": loan.user_id, "isbn": loan.isbn, "title": loan.title, "due": due}
             click.echo(json.dumps(notice, ensure_ascii=False))
-    except Away as error:
+    except KafkaUnavailable as error:
         raise unreachable(settings, error) from error
     finally:
         loans.close()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-class Ending(click.ClickException):
+class CommandError(click.ClickException):
     """An expected end with exit code ``code``: the message says what was wrong and what to do next."""
 
     def __init__(self, code: int, message: str) -> None:
@@ -52,7 +52,7 @@ _FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-class Late(click.Group):
+class LazyGroup(click.Group):
     """A group whose commands are imported when they are used.
 
     ``commands_at`` maps each name, in the order that ``--help`` lists them, to ``module:object``.
@@ -116,7 +116,7 @@ def loaded(flags: dict[str, Any], running: bool = True) -> "Loaded":
     try:
         return load(flags, os.environ, Path.cwd(), running)
     except BadSettings as error:
-        raise Ending(exits.MALFORMED, str(error)) from error
+        raise CommandError(exits.MALFORMED, str(error)) from error
 
 
 def _import_msgspec() -> None:

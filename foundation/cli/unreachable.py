@@ -3,13 +3,13 @@
 from typing import TYPE_CHECKING
 
 from foundation.cli import exits
-from foundation.cli.app import Ending
+from foundation.cli.app import CommandError
 
 if TYPE_CHECKING:
     from foundation.settings import Settings
 
 
-def unreachable(settings: "Settings", error: Exception) -> Ending:
+def unreachable(settings: "Settings", error: Exception) -> CommandError:
     """How a command ends that can't use Kafka: with what is missing, or how to start one."""
     from confluent_kafka import KafkaError
 
@@ -17,8 +17,8 @@ def unreachable(settings: "Settings", error: Exception) -> Ending:
 
     cause = error.args[0]
     if isinstance(cause, KafkaError) and cause.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-        return Ending(exits.UNAVAILABLE, why(settings, error))
-    return Ending(
+        return CommandError(exits.UNAVAILABLE, why(settings, error))
+    return CommandError(
         exits.UNAVAILABLE,
         f"Kafka at {settings.kafka} can't be used: {why(settings, error)}; `library up` starts a system on "
         "this machine, --kafka HOST:PORT names another Kafka",

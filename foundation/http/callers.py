@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class Callers:
+class AllowedHosts:
     """Which ``Host`` and ``Origin`` headers are accepted, so that a foreign web page reaches nothing here.
 
     A page can make a browser send requests to 127.0.0.1, either from its own origin or under its own name

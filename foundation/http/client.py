@@ -12,7 +12,7 @@ class NoAnswer(Exception):
     """Nothing answers at the address; the message names it and says why."""
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     """What a service said."""
 
     status: int
@@ -53,7 +53,7 @@ class Service:
     ) -> None:
         self._connection.close()
 
-    def get(self, segments: tuple[str, ...], parameters: Mapping[str, str | None]) -> Answer:
+    def get(self, segments: tuple[str, ...], parameters: Mapping[str, str | None]) -> Response:
         """GET the path of ``segments``; parameters that are None are left out. Raises NoAnswer."""
         path = self._prefix + "".join(f"/{quote(segment, safe='')}" for segment in segments)
         given = {name: value for name, value in parameters.items() if value is not None}
@@ -70,11 +70,11 @@ class Service:
         except (OSError, http.client.HTTPException) as error:
             raise self._no_answer(error) from error
 
-    def _get(self, target: str) -> Answer:
+    def _get(self, target: str) -> Response:
         try:
             self._connection.request("GET", target, headers={"Accept": "application/json"})
             response = self._connection.getresponse()
-            return Answer(response.status, response.headers, response.read())
+            return Response(response.status, response.headers, response.read())
         except (OSError, http.client.HTTPException):
             self._connection.close()
             raise

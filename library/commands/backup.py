@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from foundation.cli import exits
-from foundation.cli.app import Ending, with_settings
+from foundation.cli.app import CommandError, with_settings
 
 if TYPE_CHECKING:
     from foundation.settings import Settings
@@ -32,13 +32,13 @@ def backup(settings: "Settings", file: Path, as_json: bool) -> None:
     from eventstore.topics import events_topic, identify
     from foundation.cli.progress import Progress
     from foundation.cli.unreachable import unreachable
-    from foundation.kafka_clients import client_config
+    from foundation.kafka_clients import KafkaUnavailable, client_config
     from library.store.backup_file import Header, write
     from library.store.offsets import StillOpen, settled_end
-    from library.store.ordered_records import Away, counted, records
+    from library.store.ordered_records import counted, records
 
     if file.exists():
-        raise Ending(exits.FAILED, f"{file} is there already: choose another name, or remove it")
+        raise CommandError(exits.FAILED, f"{file} is there already: choose another name, or remove it")
     admin = AdminClient(client_config(settings))
     # Renamed when it is whole, so that what bears the name can be relied on
     part = file.with_name(f"{file.name}.part")
@@ -57,12 +57,12 @@ def backup(settings: "Settings", file: Path, as_json: bool) -> None:
         part.replace(file)
     except KafkaException as error:
         raise unreachable(settings, error) from error
-    except Away as error:
-        raise Ending(exits.UNAVAILABLE, str(error)) from error
+    except KafkaUnavailable as error:
+        raise CommandError(exits.UNAVAILABLE, str(error)) from error
     except StillOpen as error:
-        raise Ending(exits.FAILED, str(error)) from error
+        raise CommandError(exits.FAILED, str(error)) from error
     except OSError as error:
-        raise Ending(exits.FAILED, f"{file} can't be written: {error}") from error
+        raise CommandError(exits.FAILED, f"{file} can't be written: {error}") from error
     finally:
         part.unlink(missing_ok=True)
     up_to = format_positions({partition: offset - 1 for partition, offset in ends.items()})

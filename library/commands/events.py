@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from foundation.cli import exits
-from foundation.cli.app import Ending, with_settings
+from foundation.cli.app import CommandError, with_settings
 
 if TYPE_CHECKING:
     from eventstore.reader import Start, Unreadable
@@ -41,8 +41,9 @@ def events(settings: "Settings", group: str | None, follow: bool, start: str, as
     """
     from confluent_kafka import KafkaException
 
-    from eventstore.reader import Away, Reader
+    from eventstore.reader import Reader
     from foundation.cli.unreachable import unreachable
+    from foundation.kafka_clients import KafkaUnavailable
 
     _leave_when_stopped()
     line = _json_line if as_json or not sys.stdout.isatty() else _words
@@ -51,7 +52,7 @@ def events(settings: "Settings", group: str | None, follow: bool, start: str, as
             for event in reader.events(follow=follow):
                 sys.stdout.write(line(event) + "\n")
                 sys.stdout.flush()
-    except (Away, KafkaException) as error:
+    except (KafkaUnavailable, KafkaException) as error:
         raise unreachable(settings, error) from error
 
 
@@ -65,7 +66,9 @@ def _start(text: str) -> "Start":
             try:
                 return parse_time(text)
             except BadTime as error:
-                raise Ending(exits.MALFORMED, f"--from is earliest, latest or a time: {error}") from error
+                raise CommandError(
+                    exits.MALFORMED, f"--from is earliest, latest or a time: {error}"
+                ) from error
 
 
 def fields_of(event: "Recorded") -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from foundation.cli import exits
-from foundation.cli.app import Ending, with_settings
+from foundation.cli.app import CommandError, with_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,11 +53,11 @@ def show(settings: "Settings", isbn: str, as_json: bool) -> None:
     try:
         wanted = identifiers.parse(isbn)
     except Malformed as error:
-        raise Ending(exits.MALFORMED, str(error)) from error
+        raise CommandError(exits.MALFORMED, str(error)) from error
     with _kafka_errors(settings):
         waiting = next((waiting for waiting in _waiting(settings) if waiting.isbn == wanted), None)
         if waiting is None:
-            raise Ending(exits.NOT_FOUND, f"{wanted} does not wait for an event; `library held list`")
+            raise CommandError(exits.NOT_FOUND, f"{wanted} does not wait for an event; `library held list`")
         record = {**waiting.shown(), **record_of(settings, waiting)}
     if as_json:
         print_rows([], [record], as_json)
@@ -89,7 +89,7 @@ def retry(settings: "Settings") -> int:
         try:
             followed = projector_from(admin, settings, places(before))
         except GroupActive as error:
-            raise Ending(exits.FAILED, str(error)) from error
+            raise CommandError(exits.FAILED, str(error)) from error
         if not followed:
             click.echo(
                 f"{len(before):,} titles are tried again as soon as the projector is started", err=True
@@ -111,9 +111,9 @@ def _kafka_errors(settings: "Settings") -> "Iterator[None]":
     from confluent_kafka import KafkaException
 
     from foundation.cli.unreachable import unreachable
-    from library.store.partition_log import Silent
+    from foundation.kafka_clients import KafkaUnavailable
 
     try:
         yield
-    except (KafkaException, Silent) as error:
+    except (KafkaException, KafkaUnavailable) as error:
         raise unreachable(settings, error) from error

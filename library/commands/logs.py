@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from foundation.cli import exits
-from foundation.cli.app import Ending, with_settings
+from foundation.cli.app import CommandError, with_settings
 from library.process.log_file import parsed
 
 if TYPE_CHECKING:
@@ -35,9 +35,9 @@ def logs(settings: "Settings", name: str | None, follow: bool, lines: int) -> No
     files = [folder / f"{name}.log"] if name else sorted(folder.glob("*.log"))
     if missing := [file for file in files if not file.exists()]:
         there = ", ".join(sorted(file.stem for file in folder.glob("*.log"))) or "none"
-        raise Ending(exits.NOT_FOUND, f"{missing[0]} does not exist; logs there: {there}")
+        raise CommandError(exits.NOT_FOUND, f"{missing[0]} does not exist; logs there: {there}")
     if not files:
-        raise Ending(exits.NOT_FOUND, f"no system has run in {folder.parent.absolute()} yet")
+        raise CommandError(exits.NOT_FOUND, f"no system has run in {folder.parent.absolute()} yet")
     ends = {file: file.stat().st_size for file in files}
     last = sorted((entry for file in files for entry in _last(file, lines)), key=lambda entry: entry[0])
     for _, line in last[-lines:] if lines else []:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from foundation.cli import exits
-from foundation.cli.app import Ending, with_settings
+from foundation.cli.app import CommandError, with_settings
 
 if TYPE_CHECKING:
     from foundation.http.client import Service
@@ -82,7 +82,7 @@ def _show(
             rows = iter([_asked(service, path, parameters)]) if one else _all(service, path, parameters)
             print_rows(columns, rows if as_json else map(_shown, rows), as_json)
     except NoAnswer as error:
-        raise Ending(
+        raise CommandError(
             exits.UNAVAILABLE,
             f"{error}: `library up` starts a system on this machine, --api URL names another",
         ) from error
@@ -103,7 +103,7 @@ def _asked(service: "Service", path: tuple[str, ...], parameters: Parameters) ->
     """The answer's JSON. Raises NoAnswer; a problem ends the command with its sentence."""
     answer = service.get(path, parameters)
     if answer.status != 200:
-        raise Ending(_EXITS.get(answer.status, exits.FAILED), answer.detail)
+        raise CommandError(_EXITS.get(answer.status, exits.FAILED), answer.detail)
     value: dict[str, Any] = answer.value
     return value
 

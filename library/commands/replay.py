@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from foundation.cli import exits
-from foundation.cli.app import Ending, with_settings
+from foundation.cli.app import CommandError, with_settings
 
 if TYPE_CHECKING:
     from confluent_kafka.admin import AdminClient
@@ -46,7 +46,7 @@ def replay(
     try:
         if group in (None, projector_group(settings)):
             if to_time or to_offset:
-                raise Ending(
+                raise CommandError(
                     exits.MALFORMED,
                     "the projector is replayed from the beginning only, so that all rows are made by the "
                     "same rules; --to-time and --to-offset are for groups of your own: --group G",
@@ -55,7 +55,7 @@ def replay(
         else:
             _move(admin, settings, str(group), to_beginning, to_time, to_offset)
     except GroupActive as error:
-        raise Ending(exits.FAILED, str(error)) from error
+        raise CommandError(exits.FAILED, str(error)) from error
     except KafkaException as error:
         raise unreachable(settings, error) from error
 
@@ -94,23 +94,23 @@ def _move(
                 to = parse_positions(to_offset)
                 _require_within(to, beginning(admin, topic), end(admin, topic))
             case _:
-                raise Ending(
+                raise CommandError(
                     exits.MALFORMED, "say where to: one of --to-beginning, --to-time TIME, --to-offset P:N"
                 )
     except (BadTime, BadPosition) as error:
-        raise Ending(exits.MALFORMED, str(error)) from error
+        raise CommandError(exits.MALFORMED, str(error)) from error
     wait_until_empty(admin, group, 0)
     move(admin, topic, group, to)
     click.echo(f"group {group} goes on at {format_positions(to)}", err=True)
 
 
 def _require_within(to: dict[int, int], first: dict[int, int], last: dict[int, int]) -> None:
-    """Raises Ending for a place that is not in the event store."""
+    """Raises CommandError for a place that is not in the event store."""
     for partition, offset in to.items():
         if partition not in last:
-            raise Ending(exits.MALFORMED, f"there is no partition {partition}, only 0 to {max(last)}")
+            raise CommandError(exits.MALFORMED, f"there is no partition {partition}, only 0 to {max(last)}")
         if not first[partition] <= offset <= last[partition]:
-            raise Ending(
+            raise CommandError(
                 exits.MALFORMED,
                 f"partition {partition} has offsets {first[partition]} to {last[partition]}, not {offset}",
             )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from foundation.cli import exits
-from foundation.cli.app import Ending, with_settings
+from foundation.cli.app import CommandError, with_settings
 
 if TYPE_CHECKING:
     from confluent_kafka import Producer
@@ -38,7 +38,9 @@ def restore(settings: "Settings", file: Path, only_check: bool) -> None:
     try:
         header, digest = check(file)
     except (NotWhole, OSError) as error:
-        raise Ending(exits.BAD_DATA, f"{file} can't be used, and nothing was written: {error}") from error
+        raise CommandError(
+            exits.BAD_DATA, f"{file} can't be used, and nothing was written: {error}"
+        ) from error
     if only_check:
         said = f"{header.name}, {header.written_at:%Y-%m-%d %H:%M} UTC, {len(header.ends)} partitions"
         click.echo(f"whole: {digest.records:,} events of {said}; digest {digest.text()}", err=True)
@@ -53,10 +55,10 @@ def _restore(settings: "Settings", file: Path, expected: "Digest") -> None:
     from eventstore.topics import WrongTopic, ensure_topics, events_topic
     from foundation.cli.progress import Progress
     from foundation.cli.unreachable import unreachable
-    from foundation.kafka_clients import client_config
+    from foundation.kafka_clients import KafkaUnavailable, client_config
     from library.store.backup_file import Digest, read
     from library.store.offsets import StillOpen, settled_end
-    from library.store.ordered_records import Away, counted, records
+    from library.store.ordered_records import counted, records
 
     admin = AdminClient(client_config(settings))
     store = events_topic(settings)
@@ -66,9 +68,9 @@ def _restore(settings: "Settings", file: Path, expected: "Digest") -> None:
         writers = _fenced(settings)
         there = _there_already(settled_end(admin, store, settings.deadline), settings, file)
     except (WrongTopic, StillOpen) as error:
-        raise Ending(exits.FAILED, str(error)) from error
-    except Away as error:
-        raise Ending(exits.UNAVAILABLE, str(error)) from error
+        raise CommandError(exits.FAILED, str(error)) from error
+    except KafkaUnavailable as error:
+        raise CommandError(exits.UNAVAILABLE, str(error)) from error
     except KafkaException as error:
         raise unreachable(settings, error) from error
     if there:
@@ -82,14 +84,14 @@ def _restore(settings: "Settings", file: Path, expected: "Digest") -> None:
                 records(settings, settled_end(admin, store, settings.deadline)), progress.show
             ):
                 written.add(record)
-    except (KafkaException, Away, StillOpen) as error:
-        raise Ending(
+    except (KafkaException, KafkaUnavailable, StillOpen) as error:
+        raise CommandError(
             exits.FAILED,
             f"the restore broke off: {error}. {store} holds a part of the events and must not be used yet: "
             "see that nothing else writes to it, and run the same command again; it goes on where it ended",
         ) from error
     if written.text() != expected.text():
-        raise Ending(
+        raise CommandError(
             exits.FAILED,
             f"{store} has {written.records:,} events and is not what {file} holds: something else wrote to "
             "it meanwhile. It must not be used: remove it, and restore again while nothing writes to it",
@@ -100,7 +102,7 @@ def _restore(settings: "Settings", file: Path, expected: "Digest") -> None:
 def _there_already(ends: "Offsets", settings: "Settings", file: Path) -> Counter[int]:
     """How many of the file's events each partition begins with, as an interrupted restore leaves it.
 
-    Raises Ending where there is anything else, and as ``records`` and ``read`` do.
+    Raises CommandError where there is anything else, and as ``records`` and ``read`` do.
     """
     from library.store.backup_file import read
     from library.store.ordered_records import records
@@ -130,11 +132,11 @@ def _content(record: "Record") -> tuple[object, ...]:
     return record.key, record.value, record.timestamp, record.headers
 
 
-def _not_empty(settings: "Settings", file: Path, found: "Record") -> Ending:
+def _not_empty(settings: "Settings", file: Path, found: "Record") -> CommandError:
     from eventstore.topics import events_topic
 
     key = (found.key or b"").decode(errors="replace")
-    return Ending(
+    return CommandError(
         exits.FAILED,
         f"{events_topic(settings)} is not empty, and {key} there is not of an earlier restore of {file}: a "
         "backup is restored into a new store only, for example with another --data-dir or --name",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from foundation.cli import exits
-from foundation.cli.app import Ending, loaded, setting_flags, with_settings
+from foundation.cli.app import CommandError, loaded, setting_flags, with_settings
 
 if TYPE_CHECKING:
     from foundation.settings import Settings
@@ -61,7 +61,7 @@ def up(detach: bool, tell: int | None, **flags: Any) -> int:
         telling = Telling(tell)
         try:
             open_here(settings, embedded, telling.say, telling.ready)
-        except Ending as error:
+        except CommandError as error:
             telling.failed(error)
             return error.exit_code
     elif detach:
@@ -89,7 +89,7 @@ def down(settings: "Settings") -> None:
     while supervisor and lives(supervisor):
         if time.monotonic() > give_up:
             logs = data_dir / "logs"
-            raise Ending(exits.FAILED, f"process {supervisor.pid} does not stop the system; see {logs}")
+            raise CommandError(exits.FAILED, f"process {supervisor.pid} does not stop the system; see {logs}")
         time.sleep(0.02)
 
 
@@ -127,8 +127,8 @@ def _number(known: int | None) -> str:
     return "unknown" if known is None else f"{known:,}"
 
 
-def _no_system(data_dir: Path) -> Ending:
-    return Ending(
+def _no_system(data_dir: Path) -> CommandError:
+    return CommandError(
         exits.UNAVAILABLE,
         f"no system runs in {data_dir.absolute()}: `library up` starts one, --data-dir names another place",
     )

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from foundation.cli import exits
-from foundation.cli.app import Ending, with_settings
+from foundation.cli.app import CommandError, with_settings
 from foundation.cli.unreachable import unreachable
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def create(settings: "Settings") -> None:
     try:
         ensure_topics(AdminClient(client_config(settings)), settings)
     except WrongTopic as error:
-        raise Ending(exits.FAILED, str(error)) from error
+        raise CommandError(exits.FAILED, str(error)) from error
     except KafkaException as error:
         raise unreachable(settings, error) from error
     for name in topic_configs(settings):
@@ -85,7 +85,9 @@ def acl(
     pairs = [reader.partition("=") for reader in readers]
     for group, _, user in pairs:
         if not (group and user):
-            raise Ending(exits.MALFORMED, "--reader is GROUP=USER, for example --reader overdue=reporting")
+            raise CommandError(
+                exits.MALFORMED, "--reader is GROUP=USER, for example --reader overdue=reporting"
+            )
     name = settings.name
     users = Users(
         writer=writer or f"{name}-writer",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from foundation.cli import exits
-from foundation.cli.app import Ending, with_settings
+from foundation.cli.app import CommandError, with_settings
 
 if TYPE_CHECKING:
     from foundation.http.client import Service
@@ -29,23 +29,22 @@ def verify(settings: "Settings", table_only: bool, as_json: bool) -> int:
 
     from eventstore.topics import events_topic
     from foundation.cli.unreachable import unreachable
-    from foundation.kafka_clients import client_config
+    from foundation.kafka_clients import KafkaUnavailable, client_config
     from inventory.fold import Gap
     from library.checks.comparison import Behind, OtherStore
     from library.store.offsets import StillOpen, settled_end
-    from library.store.partition_log import Silent
 
     admin = AdminClient(client_config(settings))
     try:
         ends = settled_end(admin, events_topic(settings), settings.deadline)
         api = None if table_only else _listed(settings)
         return _compare(admin, settings, ends, api, as_json)
-    except (KafkaException, Silent) as error:
+    except (KafkaException, KafkaUnavailable) as error:
         raise unreachable(settings, error) from error
     except (Behind, StillOpen) as error:
-        raise Ending(exits.FAILED, str(error)) from error
+        raise CommandError(exits.FAILED, str(error)) from error
     except (Gap, OtherStore) as error:
-        raise Ending(exits.BAD_DATA, str(error)) from error
+        raise CommandError(exits.BAD_DATA, str(error)) from error
 
 
 def _compare(
@@ -97,7 +96,7 @@ def _listed(settings: "Settings") -> "Listed":
         with Service(settings.api, settings.deadline) as service:
             return listed(service, _page)
     except NoAnswer as error:
-        raise Ending(
+        raise CommandError(
             exits.UNAVAILABLE, f"{error}: --table-only leaves the query API out, --api URL names another"
         ) from error
 
@@ -105,5 +104,5 @@ def _listed(settings: "Settings") -> "Listed":
 def _page(service: "Service", route: str, parameters: dict[str, str | None]) -> tuple[dict[str, Any], str]:
     answer = service.get((route,), parameters)
     if answer.status != 200:
-        raise Ending(exits.UNAVAILABLE, f"the query API says: {answer.detail}")
+        raise CommandError(exits.UNAVAILABLE, f"the query API says: {answer.detail}")
     return answer.value, answer.headers.get("Inventory-Position", "")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from eventstore.topics import events_topic
-from foundation.kafka_clients import reading_config
+from foundation.kafka_clients import KafkaUnavailable, reading_config
 from library.store.backup_file import Record
 from library.store.offsets import Offsets
 
@@ -23,14 +23,11 @@ EVERY = 500
 _PASSING = {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT, KafkaError._RESOLVE}
 
 
-class Away(Exception):
-    """Kafka does not answer any more."""
-
-
 def records(settings: "Settings", ends: Offsets) -> Iterator[Record]:
     """Each record before ``ends``: those of a partition in their order, all in the order of time.
 
-    Raises Away when nothing comes for the settings' deadline, KafkaException for what Kafka refuses.
+    Raises KafkaUnavailable when nothing comes for the settings' deadline, KafkaException for what Kafka
+    refuses.
     """
     partitions = (_partition(settings, partition, end) for partition, end in ends.items() if end > 0)
     return heapq.merge(*partitions, key=lambda record: record.timestamp)
@@ -58,7 +55,9 @@ def _partition(settings: "Settings", partition: int, end: int) -> Iterator[Recor
             if messages:
                 heard = time.monotonic()
             elif time.monotonic() - heard > settings.deadline:
-                raise Away(f"Kafka at {settings.kafka} did not answer for {settings.deadline:.0f} s")
+                raise KafkaUnavailable(
+                    f"Kafka at {settings.kafka} did not answer for {settings.deadline:.0f} s"
+                )
             for message in messages:
                 if error := message.error():
                     if error.code() == KafkaError._PARTITION_EOF and (message.offset() or 0) >= end:

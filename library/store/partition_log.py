@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from foundation.kafka_clients import reading_config
+from foundation.kafka_clients import KafkaUnavailable, reading_config
 
 if TYPE_CHECKING:
     from foundation.settings import Settings
@@ -16,16 +16,13 @@ _WAIT = 0.2
 _PASSING = {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT, KafkaError._RESOLVE}
 
 
-class Silent(Exception):
-    """Kafka does not answer any more."""
-
-
 def partition_log(
     settings: "Settings", topic: str, partition: int, start: int = 0
 ) -> Iterator[Message | None]:
     """Each committed record from ``start``, for ever; None each time that the end has been reached.
 
-    Raises Silent when Kafka says nothing for the settings' deadline, KafkaException for what it refuses.
+    Raises KafkaUnavailable when Kafka says nothing for the settings' deadline, KafkaException for what it
+    refuses.
     """
     consumer = Consumer(reading_config(settings) | {"auto.offset.reset": "earliest"})
     try:
@@ -37,7 +34,7 @@ def partition_log(
             if messages or at_end:
                 heard = time.monotonic()
             elif time.monotonic() - heard > settings.deadline:
-                raise Silent(f"Kafka at {settings.kafka} was silent for {settings.deadline:g} s")
+                raise KafkaUnavailable(f"Kafka at {settings.kafka} was silent for {settings.deadline:g} s")
             for message in messages:
                 error = message.error()
                 if error is None:

@@ -8,7 +8,7 @@ import click
 
 from eventstore.topics import events_topic, projector_group
 from foundation.cli import exits
-from foundation.cli.app import Ending
+from foundation.cli.app import CommandError
 from foundation.cli.progress import Progress
 from library.store.groups import move, wait_until_empty
 from library.store.offsets import Offsets, beginning, committed, end
@@ -28,7 +28,7 @@ def projector_from(admin: "AdminClient", settings: "Settings", to: Offsets) -> b
     """Have the projector read again from ``to``; whether one runs here, and has come to the end again.
 
     Where none runs, it begins there when it is started. Raises GroupActive for one that runs elsewhere,
-    KafkaException, and Ending for a supervisor that refuses or a projector that was given up.
+    KafkaException, and CommandError for a supervisor that refuses or a projector that was given up.
     """
     group, topic = projector_group(settings), events_topic(settings)
     try:
@@ -44,7 +44,7 @@ def projector_from(admin: "AdminClient", settings: "Settings", to: Offsets) -> b
         move(admin, topic, group, to)
         return False
     except Refused as error:
-        raise Ending(exits.FAILED, str(error)) from error
+        raise CommandError(exits.FAILED, str(error)) from error
 
 
 def _follow(admin: "AdminClient", settings: "Settings", control: Control) -> None:
@@ -65,7 +65,7 @@ def _follow(admin: "AdminClient", settings: "Settings", control: Control) -> Non
             for process in control.ask("status")["processes"]:
                 if process["name"].startswith("projector") and process["state"] == "failed":
                     why = f"{process['last_error']} (its log: {process['log']})"
-                    raise Ending(exits.FAILED, f"{process['name']} was given up: {why}")
+                    raise CommandError(exits.FAILED, f"{process['name']} was given up: {why}")
             progress.show(max(0, total - rest))
             time.sleep(LOOK_EVERY)
     seconds = time.monotonic() - began

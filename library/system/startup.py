@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from foundation.cli import exits
-from foundation.cli.app import Ending
+from foundation.cli.app import CommandError
 from foundation.logs import JsonLines
 from foundation.settings import PREFIX, Settings
 from library.process.child import CannotStart
@@ -42,15 +42,17 @@ def open_here(settings: Settings, embedded: bool, say: Say, on_ready: Callable[[
             asyncio.run(_supervise(Supervisor(settings, parts(settings, embedded)), on_ready))
     except CannotStart as error:
         log.error("the start failed: %s", error, extra={_TOLD: True})
-        raise Ending(error.code, str(error)) from error
+        raise CommandError(error.code, str(error)) from error
     except (AlreadyRunning, PortInUse) as error:
-        raise Ending(exits.FAILED, str(error)) from error
+        raise CommandError(exits.FAILED, str(error)) from error
     except OSError as error:
         raise _unusable(data_dir, error) from error
 
 
-def _unusable(data_dir: Path, error: OSError) -> Ending:
-    return Ending(exits.FAILED, f"{data_dir} can't be used: {error}; choose another with --data-dir DIR")
+def _unusable(data_dir: Path, error: OSError) -> CommandError:
+    return CommandError(
+        exits.FAILED, f"{data_dir} can't be used: {error}; choose another with --data-dir DIR"
+    )
 
 
 async def _supervise(supervisor: Supervisor, on_ready: Callable[[], None]) -> None:
@@ -118,7 +120,9 @@ def open_behind(flags: Mapping[str, Any], settings: Settings, say: Say) -> None:
         process.terminate()
         process.wait()
         raise
-    raise Ending(exits.FAILED, f"the system ended with {process.wait()} before it was ready; see {errors}")
+    raise CommandError(
+        exits.FAILED, f"the system ended with {process.wait()} before it was ready; see {errors}"
+    )
 
 
 def _heard_ready(lines: IO[str], say: Say) -> bool:
@@ -129,7 +133,7 @@ def _heard_ready(lines: IO[str], say: Say) -> bool:
             case {"said": text}:
                 say(str(text))
             case {"error": text, "code": code}:
-                raise Ending(int(code), str(text))
+                raise CommandError(int(code), str(text))
     return False
 
 
@@ -148,7 +152,7 @@ class Telling:
         self._tell(ready=True)
         self._hang_up()
 
-    def failed(self, error: Ending) -> None:
+    def failed(self, error: CommandError) -> None:
         """Let whoever waits end with the same."""
         self._tell(error=error.message, code=error.exit_code)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from foundation.cli import exits
-from foundation.cli.app import Ending, with_settings
+from foundation.cli.app import CommandError, with_settings
 
 if TYPE_CHECKING:
     from foundation.settings import Settings
@@ -33,4 +33,4 @@ def gateway(settings: "Settings") -> None:
     try:
         run(settings)
     except PortTaken as error:
-        raise Ending(exits.UNAVAILABLE, str(error)) from error
+        raise CommandError(exits.UNAVAILABLE, str(error)) from error

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from producer.commands.submission import Asked, outcome_of, told
+from producer.commands.submission import SubmitOptions, outcome_of, told
 
 if TYPE_CHECKING:
     from eventstore.state.outcomes import Outcome
@@ -15,7 +15,7 @@ _NUMBERS = 10**11
 _TRIES = 10
 
 
-def add_in_house(settings: "Settings", titled: Callable[[str], "AddBook"], asked: Asked) -> int:
+def add_in_house(settings: "Settings", titled: Callable[[str], "AddBook"], asked: SubmitOptions) -> int:
     """Add what ``titled`` makes of an in-house number.
 
     The number comes from the command id, so that a retry means the same title. In the rare case that another

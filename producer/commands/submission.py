@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, assert_never
 import click
 
 from foundation.cli import exits
-from foundation.cli.app import Ending, with_settings
+from foundation.cli.app import CommandError, with_settings
 
 if TYPE_CHECKING:
     from eventstore.state.outcomes import Accepted, Outcome, Receipt
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-class Asked(NamedTuple):
+class SubmitOptions(NamedTuple):
     """How to carry a command out. ``retry``: its caller gave the id, so it may have been sent before."""
 
     command_id: str
@@ -34,7 +34,7 @@ def command_options(command: Function) -> Function:
     @functools.wraps(command)
     def asking(*args: Any, command_id: str | None, as_json: bool, wait: bool, **more: Any) -> Any:
         made = os.urandom(16).hex() if command_id is None else command_id
-        return command(*args, asked=Asked(made, command_id is not None, as_json, wait), **more)
+        return command(*args, asked=SubmitOptions(made, command_id is not None, as_json, wait), **more)
 
     decorated: Any = asking
     for option in reversed(
@@ -50,12 +50,12 @@ def command_options(command: Function) -> Function:
     return result
 
 
-def carry_out(settings: "Settings", command: "Command", asked: Asked) -> int:
+def carry_out(settings: "Settings", command: "Command", asked: SubmitOptions) -> int:
     """Check, submit, tell the outcome. Ends the command with a sentence when it is not accepted."""
     return told(settings, outcome_of(settings, command, asked), asked)
 
 
-def outcome_of(settings: "Settings", command: "Command", asked: Asked) -> "Outcome":
+def outcome_of(settings: "Settings", command: "Command", asked: SubmitOptions) -> "Outcome":
     """Check the command and submit it. A malformed one ends here, before anything was connected."""
     from eventstore.state.outcomes import submit
     from inventory.commands import checked
@@ -64,13 +64,13 @@ def outcome_of(settings: "Settings", command: "Command", asked: Asked) -> "Outco
     try:
         submitted = submit(asked.command_id, checked(command))
     except Malformed as error:
-        raise Ending(exits.MALFORMED, str(error)) from error
+        raise CommandError(exits.MALFORMED, str(error)) from error
     from producer.client import execute
 
     return execute(settings, submitted)
 
 
-def told(settings: "Settings", outcome: "Outcome", asked: Asked) -> int:
+def told(settings: "Settings", outcome: "Outcome", asked: SubmitOptions) -> int:
     """Print the receipt, and wait for it to be visible where that was asked for."""
     from eventstore.state.outcomes import Accepted, OutcomeUnknown, Refused, Reused, Unwritable
 
@@ -81,35 +81,35 @@ def told(settings: "Settings", outcome: "Outcome", asked: Asked) -> int:
                 _wait(settings, outcome.receipt)
             return exits.DONE
         case Refused():
-            raise Ending(exits.REFUSED, outcome.rejection.message)
+            raise CommandError(exits.REFUSED, outcome.rejection.message)
         case Reused():
-            raise Ending(
+            raise CommandError(
                 exits.REFUSED,
                 f"the id {outcome.command_id!r} belongs to another command on this title: use a new one",
             )
         case Unwritable():
-            raise Ending(exits.FAILED, outcome.reason)
+            raise CommandError(exits.FAILED, outcome.reason)
         case OutcomeUnknown():
             raise _unknown(settings, outcome.reason, outcome.sent or asked.retry, asked.command_id)
         case _:
             assert_never(outcome)
 
 
-def _unknown(settings: "Settings", reason: str, may_be_done: bool, command_id: str) -> Ending:
+def _unknown(settings: "Settings", reason: str, may_be_done: bool, command_id: str) -> CommandError:
     if may_be_done:
-        return Ending(
+        return CommandError(
             exits.UNKNOWN,
             f"it is not known whether this was done ({reason}); repeat it with --command-id {command_id}, "
             "which has no second effect",
         )
-    return Ending(
+    return CommandError(
         exits.UNAVAILABLE,
         f"nothing was done: Kafka at {settings.kafka} can't be used ({reason}); `library up` starts a system "
         "on this machine, --kafka HOST:PORT names another Kafka",
     )
 
 
-def _print(accepted: "Accepted", asked: Asked) -> None:
+def _print(accepted: "Accepted", asked: SubmitOptions) -> None:
     receipt = accepted.receipt
     if accepted.replayed:
         click.echo("this command was done before; nothing was done again", err=True)
@@ -152,6 +152,6 @@ def _wait(settings: "Settings", receipt: "Receipt") -> None:
         with Service(settings.api, settings.deadline + 5) as service:
             answer = service.get(("inventory", receipt.isbn), parameters)
     except NoAnswer as error:
-        raise Ending(exits.UNAVAILABLE, f"done, but it can't be read yet: {error}") from error
+        raise CommandError(exits.UNAVAILABLE, f"done, but it can't be read yet: {error}") from error
     if answer.status not in (200, 404, 410):
-        raise Ending(exits.UNAVAILABLE, f"done, but it can't be read yet: {answer.detail}")
+        raise CommandError(exits.UNAVAILABLE, f"done, but it can't be read yet: {answer.detail}")

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import click
 
 from foundation.cli import exits
-from foundation.cli.app import Ending
-from producer.commands.submission import Asked, carry_out, command_options
+from foundation.cli.app import CommandError
+from producer.commands.submission import SubmitOptions, carry_out, command_options
 
 if TYPE_CHECKING:
     from foundation.settings import Settings
@@ -19,7 +19,7 @@ class Counting(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse as usual. Ends the command with 2 for a negative number."""
         if negative := next((arg for arg in args if re.fullmatch(r"-\d[\d.]*", arg)), None):
-            raise Ending(exits.MALFORMED, f"a quantity is a whole number from 1 up, not {negative}")
+            raise CommandError(exits.MALFORMED, f"a quantity is a whole number from 1 up, not {negative}")
         return super().parse_args(ctx, args)
 
 
@@ -27,7 +27,7 @@ class Counting(click.Command):
 @click.argument("words", nargs=-1, metavar="ISBN TITLE [AUTHOR] [QUANTITY]")
 @click.option("--no-isbn", is_flag=True, help="Instead of ISBN: an in-house number is made and printed.")
 @command_options
-def add(settings: "Settings", words: tuple[str, ...], no_isbn: bool, asked: Asked) -> int:
+def add(settings: "Settings", words: tuple[str, ...], no_isbn: bool, asked: SubmitOptions) -> int:
     """Bring a title into the inventory, with QUANTITY copies (1).
 
     ISBN is an ISBN-10, an ISBN-13 or another EAN-13, with or without hyphens. What has none is added with
@@ -58,7 +58,7 @@ def add(settings: "Settings", words: tuple[str, ...], no_isbn: bool, asked: Aske
 @click.argument("isbn")
 @click.argument("user")
 @command_options
-def borrow(settings: "Settings", isbn: str, user: str, asked: Asked) -> int:
+def borrow(settings: "Settings", isbn: str, user: str, asked: SubmitOptions) -> int:
     """Lend a copy to USER."""
     from inventory.commands import BorrowBook
 
@@ -69,7 +69,7 @@ def borrow(settings: "Settings", isbn: str, user: str, asked: Asked) -> int:
 @click.argument("isbn")
 @click.argument("user", required=False)
 @command_options
-def return_(settings: "Settings", isbn: str, user: str | None, asked: Asked) -> int:
+def return_(settings: "Settings", isbn: str, user: str | None, asked: SubmitOptions) -> int:
     """Take a copy back.
 
     USER may be left out when only one copy of the title is on loan.
@@ -83,7 +83,7 @@ def return_(settings: "Settings", isbn: str, user: str | None, asked: Asked) -> 
 @click.argument("isbn")
 @click.argument("user")
 @command_options
-def renew(settings: "Settings", isbn: str, user: str, asked: Asked) -> int:
+def renew(settings: "Settings", isbn: str, user: str, asked: SubmitOptions) -> int:
     """Give USER's loan a new due date, as if it began now."""
     from inventory.commands import RenewLoan
 
@@ -93,7 +93,7 @@ def renew(settings: "Settings", isbn: str, user: str, asked: Asked) -> int:
 @click.command()
 @click.argument("isbn")
 @command_options
-def remove(settings: "Settings", isbn: str, asked: Asked) -> int:
+def remove(settings: "Settings", isbn: str, asked: SubmitOptions) -> int:
     """Take a title out of the inventory; no copy may be on loan."""
     from inventory.commands import RemoveBook
 
@@ -109,7 +109,7 @@ def copies() -> None:
 @click.argument("isbn")
 @click.argument("quantity")
 @command_options
-def add_copies(settings: "Settings", isbn: str, quantity: str, asked: Asked) -> int:
+def add_copies(settings: "Settings", isbn: str, quantity: str, asked: SubmitOptions) -> int:
     """Add QUANTITY copies to a title."""
     from inventory.commands import AddCopies
 
@@ -123,7 +123,7 @@ def add_copies(settings: "Settings", isbn: str, quantity: str, asked: Asked) -> 
 @click.option("--user", metavar="USER", help="The borrower who lost the copy; closes the loan.")
 @command_options
 def withdraw_copies(
-    settings: "Settings", isbn: str, quantity: str, reason: str, user: str | None, asked: Asked
+    settings: "Settings", isbn: str, quantity: str, reason: str, user: str | None, asked: SubmitOptions
 ) -> int:
     """Take QUANTITY copies of a title out of the inventory."""
     from inventory.commands import WithdrawCopies
@@ -136,7 +136,9 @@ def withdraw_copies(
 @click.option("--title", help="The title as it should read.")
 @click.option("--author", help="The author as it should read.")
 @command_options
-def correct(settings: "Settings", isbn: str, title: str | None, author: str | None, asked: Asked) -> int:
+def correct(
+    settings: "Settings", isbn: str, title: str | None, author: str | None, asked: SubmitOptions
+) -> int:
     """Correct a title's details."""
     from inventory.commands import CorrectDetails
 
@@ -146,4 +148,4 @@ def correct(settings: "Settings", isbn: str, title: str | None, author: str | No
 def _whole(text: str) -> int:
     if re.fullmatch(r"\d{1,18}", text.strip(), re.ASCII):
         return int(text)
-    raise Ending(exits.MALFORMED, f"a quantity is a whole number from 1 up, not {text[:40]!r}")
+    raise CommandError(exits.MALFORMED, f"a quantity is a whole number from 1 up, not {text[:40]!r}")

@@ -16,7 +16,7 @@ from foundation.http.callers import problem_response
 from foundation.http.problem import Problem
 from foundation.http.server import serve
 from foundation.settings import Settings
-from producer.gateway.fast_path import Front
+from producer.gateway.fast_path import CommandFastPath
 from producer.gateway.gateway import Gateway
 from producer.gateway.metrics import Metrics
 from producer.gateway.openapi import complete, query_parameters
@@ -37,7 +37,7 @@ def run(settings: Settings) -> None:
     serve(app, settings.host, settings.effective_gateway_port, drain=gateway.drain)
 
 
-def create_app(gateway: Gateway, metrics: Metrics) -> Front:
+def create_app(gateway: Gateway, metrics: Metrics) -> CommandFastPath:
     """The ASGI application. Its lifespan starts and stops the gateway."""
     intake = Intake(gateway.settings)
     known: dict[str, frozenset[str]] = {DOCUMENT: frozenset()}
@@ -83,4 +83,4 @@ def create_app(gateway: Gateway, metrics: Metrics) -> Front:
     )
     complete(app, token=bool(gateway.settings.token))
     known.update(query_parameters(app))
-    return Front(app, gateway, intake, metrics.answers)
+    return CommandFastPath(app, gateway, intake, metrics.answers)

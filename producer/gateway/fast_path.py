@@ -10,10 +10,10 @@ from typing import Any
 
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from foundation.http.callers import Callers, as_problem
+from foundation.http.callers import AllowedHosts, as_problem
 from producer.gateway.gateway import Gateway
 from producer.gateway.requests import Intake, discard, once
-from producer.gateway.responses import Answer, answer, problem_answer
+from producer.gateway.responses import HttpResponse, answer, problem_answer
 
 log = logging.getLogger(__name__)
 
@@ -25,12 +25,12 @@ SAFETY = [
 ]
 
 
-class Front:
+class CommandFastPath:
     """The ASGI application that the server runs. ``answers`` counts those to commands, by status."""
 
     def __init__(self, app: ASGIApp, gateway: Gateway, intake: Intake, answers: Counter[int]) -> None:
         self._app, self._gateway, self._intake, self._answers = app, gateway, intake, answers
-        self._callers = Callers(gateway.settings)
+        self._callers = AllowedHosts(gateway.settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -60,7 +60,7 @@ class Front:
             await discard(receive)
 
 
-async def _send(told: Answer, send: Any) -> None:
+async def _send(told: HttpResponse, send: Any) -> None:
     length = (b"content-length", b"%d" % len(told.body))
     headers = [*told.headers, length, *SAFETY]
     await send({"type": "http.response.start", "status": told.status, "headers": headers})

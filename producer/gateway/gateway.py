@@ -15,9 +15,9 @@ from eventstore.partitions import partition_of
 from eventstore.state.outcomes import Outcome, OutcomeUnknown, Receipt, Submitted, Unwritable
 from eventstore.state.snapshot import Snapshot, binding
 from foundation.http.problem import Problem
-from foundation.kafka_clients import why
+from foundation.kafka_clients import KafkaUnavailable, why
 from foundation.settings import Settings
-from producer.gateway.lanes import Away, Full, Lane
+from producer.gateway.lanes import Full, Lane
 from producer.gateway.responses import FULL, RETRY, STOPPING
 
 log = logging.getLogger(__name__)
@@ -124,7 +124,7 @@ class Gateway:
         return make
 
     def _binding(self) -> str:
-        """What snapshots are bound to. Raises Away. In any lane's thread."""
+        """What snapshots are bound to. Raises KafkaUnavailable. In any lane's thread."""
         with self._asking:
             if not self._bound_to and monotonic() >= self._ask_again:
                 try:
@@ -133,5 +133,5 @@ class Gateway:
                     self._away = f"Kafka at {self.settings.kafka} can't be used: {why(self.settings, error)}"
                     self._ask_again = monotonic() + AGAIN
             if not self._bound_to:
-                raise Away(self._away)
+                raise KafkaUnavailable(self._away)
             return self._bound_to

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from eventstore.append.writer import Writer
 from eventstore.state.outcomes import Outcome, OutcomeUnknown, Receipt, Submitted, Unwritable
+from foundation.kafka_clients import KafkaUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -36,10 +37,6 @@ class Full(Exception):
     """A partition has as much to do as may wait for it."""
 
 
-class Away(Exception):
-    """Kafka can't be used; the message says why."""
-
-
 class Waiting(NamedTuple):
     """Something to do, and where its result is waited for; ``since`` is of the monotonic clock."""
 
@@ -51,7 +48,7 @@ class Waiting(NamedTuple):
 class Lane:
     """Feeds one partition's writer from a thread of its own.
 
-    ``make_writer`` is called in that thread and may raise Away; ``observe`` is told the size and
+    ``make_writer`` is called in that thread and may raise KafkaUnavailable; ``observe`` is told the size and
     the seconds of each batch. All methods belong to the thread that runs ``loop``.
     """
 
@@ -122,7 +119,7 @@ class Lane:
         while (batch := self._next_batch(writer)) is not None:
             try:
                 writer = writer or self._make_writer()
-            except Away as error:
+            except KafkaUnavailable as error:
                 self._give_up(batch, OutcomeUnknown(str(error), sent=False))
                 continue
             try:

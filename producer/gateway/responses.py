@@ -24,7 +24,7 @@ _read_receipt = msgspec.json.Decoder(Receipt).decode
 _read_problem = msgspec.json.Decoder(dict[str, object]).decode
 
 
-class Answer(NamedTuple):
+class HttpResponse(NamedTuple):
     """An HTTP answer."""
 
     status: int
@@ -32,7 +32,7 @@ class Answer(NamedTuple):
     body: bytes
 
 
-def answer(outcome: Outcome, command_id: str, isbn: str) -> Answer:
+def answer(outcome: Outcome, command_id: str, isbn: str) -> HttpResponse:
     """What a command's caller is told."""
     match outcome:
         case Accepted(receipt, replayed):
@@ -56,20 +56,20 @@ def answer(outcome: Outcome, command_id: str, isbn: str) -> Answer:
             assert_never(outcome)
 
 
-def receipt_answer(receipt: Receipt, replayed: bool = False) -> Answer:
+def receipt_answer(receipt: Receipt, replayed: bool = False) -> HttpResponse:
     """A receipt as it is sent: 201 for events, 200 where none was needed and nothing was created."""
     headers = [JSON, (b"inventory-position", receipt.position.encode())]
     if replayed:
         headers.append((REPLAYED.encode(), b"true"))
     if receipt.events:
         headers.append((b"location", location(receipt.command_id, receipt.isbn).encode()))
-    return Answer(201 if receipt.events else 200, headers, _encoded(receipt))
+    return HttpResponse(201 if receipt.events else 200, headers, _encoded(receipt))
 
 
-def problem_answer(problem: Problem) -> Answer:
+def problem_answer(problem: Problem) -> HttpResponse:
     """A problem as it is sent."""
     headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in problem.headers.items()]
-    return Answer(problem.status, [(b"content-type", PROBLEM_JSON.encode()), *headers], problem.body())
+    return HttpResponse(problem.status, [(b"content-type", PROBLEM_JSON.encode()), *headers], problem.body())
 
 
 def location(command_id: str, isbn: str) -> str:

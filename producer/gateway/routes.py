@@ -20,7 +20,7 @@ from inventory.texts import Malformed
 from producer.gateway.gateway import Gateway
 from producer.gateway.metrics import Metrics
 from producer.gateway.requests import Intake, carried, malformed, once
-from producer.gateway.responses import Answer, answer, receipt_answer
+from producer.gateway.responses import HttpResponse, answer, receipt_answer
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -180,7 +180,7 @@ async def docs(request: AnyRequest) -> Response[str]:
 ROUTES: list[Any] = [submit_command, look_up, health, readiness, metrics, docs]
 
 
-def _response(told: Answer) -> Response[Any]:
+def _response(told: HttpResponse) -> Response[Any]:
     headers = {name.decode(): value.decode("latin-1") for name, value in told.headers}
     return Response(
         told.body, status_code=told.status, media_type=headers.pop("content-type"), headers=headers

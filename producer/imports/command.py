@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from foundation.cli import exits
-from foundation.cli.app import Ending, with_settings
+from foundation.cli.app import CommandError, with_settings
 
 if TYPE_CHECKING:
     from foundation.settings import Settings
@@ -63,7 +63,7 @@ def import_(
     from producer.imports.spool import Spool, all_refused
 
     if rejects is not None and rejects.exists() and rejects.samefile(file):
-        raise Ending(exits.MALFORMED, f"--rejects would overwrite {file}: name another file")
+        raise CommandError(exits.MALFORMED, f"--rejects would overwrite {file}: name another file")
     began = time.monotonic()
     try:
         catalogue, columns, identity = _opened(file, given, encoding, _character(delimiter), mapped, constant)
@@ -78,11 +78,11 @@ def import_(
                 _show_first(all_refused(spool.folder))
             return exits.BAD_DATA if rejected else exits.DONE
     except BadColumns as error:
-        raise Ending(exits.MALFORMED, str(error)) from error
+        raise CommandError(exits.MALFORMED, str(error)) from error
     except BadFile as error:
-        raise Ending(exits.BAD_DATA, str(error)) from error
+        raise CommandError(exits.BAD_DATA, str(error)) from error
     except OSError as error:
-        raise Ending(exits.FAILED, f"{error.filename or file}: {error.strerror or error}") from error
+        raise CommandError(exits.FAILED, f"{error.filename or file}: {error.strerror or error}") from error
 
 
 def _opened(
@@ -137,7 +137,7 @@ def _log_ends(settings: "Settings") -> list[int]:
     try:
         return log_ends(settings)
     except WrongTopic as error:
-        raise Ending(exits.FAILED, str(error)) from error
+        raise CommandError(exits.FAILED, str(error)) from error
     except KafkaException as error:
         raise unreachable(settings, error) from error
 
@@ -162,7 +162,7 @@ def _append(
             return append(spool, identity, settings, ends, workers, show)
     except Stopped as error:
         code = exits.UNKNOWN if done or error.begun else exits.UNAVAILABLE
-        raise Ending(code, f"stopped after {done:,} of {total:,} rows ({error}); {again}") from error
+        raise CommandError(code, f"stopped after {done:,} of {total:,} rows ({error}); {again}") from error
     except KeyboardInterrupt:
         click.echo(f"stopped after {done:,} of {total:,} rows; {again}", err=True)
         raise
@@ -198,4 +198,4 @@ def _character(text: str | None) -> str | None:
         return text
     if text in ("\\t", "tab"):
         return "\t"
-    raise Ending(exits.MALFORMED, f"--delimiter is one character, or tab, not {text!r}")
+    raise CommandError(exits.MALFORMED, f"--delimiter is one character, or tab, not {text!r}")

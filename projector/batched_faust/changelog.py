@@ -7,7 +7,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 from faust.transport.drivers import aiokafka as driver
 
-from projector.ending import Lost, Stale
+from projector.ending import Stale, Unrecoverable
 
 TRANSACTION_TIMEOUT_MS = 15_000
 """A transaction that a dead worker left open hides the changelog's tail from readers for so long, unless the
@@ -59,8 +59,8 @@ class Producer(driver.Producer):
     async def append(self, topic: str, partition: int, rows: Sequence[tuple[bytes, bytes]]) -> int:
         """Commit ``rows`` in this order as one transaction; the offset of the last.
 
-        Raises Stale without a claim, Lost for a row that no batch can hold, and what aiokafka raises for a
-        claim that another worker has taken over.
+        Raises Stale without a claim, Unrecoverable for a row that no batch can hold, and what aiokafka raises
+        for a claim that another worker has taken over.
         """
         producer = self._claimed.get(partition)
         if producer is None:
@@ -69,7 +69,7 @@ class Producer(driver.Producer):
         for key, value in rows:
             # aiokafka would take the first row of a batch whatever its size, for the broker to refuse
             if len(value) > self.max_batch_size:
-                raise Lost(
+                raise Unrecoverable(
                     f"the row of {key.decode(errors='replace')} has {len(value)} bytes, the changelog takes "
                     f"{self.max_batch_size}: the title has too many open loans, or too long ones"
                 )

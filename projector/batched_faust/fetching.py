@@ -11,7 +11,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from projector.batched_faust.batch import Batch, Record
-from projector.ending import Lost
+from projector.ending import Unrecoverable
 
 FETCH_WAIT_MS = 100
 """How long the broker may hold a fetch that has nothing to answer; Faust's own 1,500 is hard-coded."""
@@ -112,21 +112,21 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         """Seek each partition to min(group offset, table position), and say where that is.
 
         Also one that the group never committed: aiokafka's own seek leaves such a partition where it was.
-        Raises Lost when the event store does not have what is needed.
+        Raises Unrecoverable when the event store does not have what is needed.
         """
         consumer = self._ensure_consumer()
         tps, starts = list(positions), {}
         first, ends = await consumer.beginning_offsets(tps), await consumer.end_offsets(tps)
         for tp, position in positions.items():
             if position > ends[tp]:
-                raise Lost(
+                raise Unrecoverable(
                     f"the table has the events of {tp.topic} {tp.partition} up to {position}, but the event "
                     f"store ends at {ends[tp]}: it lost events. Restore it from a backup, or, to accept the "
                     "loss, delete the table's changelog topic, `library topics create`, and start again"
                 )
             start = starts[tp] = min(await consumer.committed(driver.ensure_aiokafka_TP(tp)) or 0, position)
             if start < first[tp]:
-                raise Lost(
+                raise Unrecoverable(
                     f"the table needs the events of {tp.topic} {tp.partition} from {start}, but the event "
                     f"store begins at {first[tp]}: events were deleted. Restore it from a backup"
                 )

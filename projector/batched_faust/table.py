@@ -12,7 +12,7 @@ from eventstore.topics import POSITION_KEY, Identity
 from projector.batched_faust.batch import Batch
 from projector.batched_faust.changelog import Producer
 from projector.batched_faust.store import Store
-from projector.ending import Lost, Stale
+from projector.ending import Stale, Unrecoverable
 from schemas.codec import decode, encode
 from schemas.row import TablePosition
 
@@ -53,8 +53,8 @@ class Table(faust.Table[bytes, bytes]):
     async def claim(self, partitions: Collection[int]) -> None:
         """Become the only writer of the partitions' changelogs, and learn where those end.
 
-        Raises Lost for a changelog whose beginning was deleted, Stale for topics that were replaced while
-        this worker ran, and what aiokafka and the admin client raise.
+        Raises Unrecoverable for a changelog whose beginning was deleted, Stale for topics that were replaced
+        while this worker ran, and what aiokafka and the admin client raise.
         """
         topic = self.changelog_topic_name
         await asyncio.gather(*(self.producer.claim(topic, partition) for partition in partitions))
@@ -65,7 +65,7 @@ class Table(faust.Table[bytes, bytes]):
         changelogs = [TP(topic, partition) for partition in partitions]
         for tp, first in (await self.app.consumer.earliest_offsets(*changelogs)).items():
             if first:
-                raise Lost(
+                raise Unrecoverable(
                     f"the changelog {topic} {tp.partition} begins at {first}: rows were deleted from it. "
                     "Delete the topic, `library topics create`, and start again: the rows are computed anew"
                 )
@@ -83,7 +83,7 @@ class Table(faust.Table[bytes, bytes]):
     def position(self, partition: int) -> int:
         """The next source offset: every event before it is in the rows, which may know more.
 
-        Raises Lost when the rows were made from another event store.
+        Raises Unrecoverable when the rows were made from another event store.
         """
         assert self._identity is not None
         stored = self.store.read(partition, POSITION_KEY)
@@ -91,7 +91,7 @@ class Table(faust.Table[bytes, bytes]):
             return 0
         position = decode(stored)
         if not isinstance(position, TablePosition) or position.source != self._identity.source:
-            raise Lost(
+            raise Unrecoverable(
                 f"the changelog {self.changelog_topic_name} was made from another event store ({position}), "
                 f"not from {self._identity.source}: delete that topic, `library topics create`, start again"
             )
@@ -100,15 +100,15 @@ class Table(faust.Table[bytes, bytes]):
     async def write(self, batch: Batch, rows: dict[bytes, bytes]) -> None:
         """Store the rows that ``batch`` led to; with them, that the table is at its end now.
 
-        Raises Stale when the batch does not follow what the table has, or the changelog was replaced, Lost
-        when the event store went back, and as ``Producer.append``.
+        Raises Stale when the batch does not follow what the table has, or the changelog was replaced,
+        Unrecoverable when the event store went back, and as ``Producer.append``.
         """
         partition, topic = batch.tp.partition, self.changelog_topic_name
         position = self.position(partition)
         if batch.begin > position:
             raise Stale(f"{batch.tp}: the table is at {position}, the batch begins at {batch.begin}")
         if batch.next < batch.begin:
-            raise Lost(f"{batch.tp}: the event store went back from {batch.begin} to {batch.next}")
+            raise Unrecoverable(f"{batch.tp}: the event store went back from {batch.begin} to {batch.next}")
         assert self._identity is not None
         mark = encode(TablePosition(self._identity.source, batch.next))
         written = [*rows.items(), (POSITION_KEY, mark)]

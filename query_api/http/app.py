@@ -11,12 +11,12 @@ from litestar.exceptions import NotFoundException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 
-from foundation.http.callers import Callers, problem_response
+from foundation.http.callers import AllowedHosts, problem_response
 from foundation.http.problem import Problem
 from query_api.following.waiters import Waiters
 from query_api.http.freshness import Reading
 from query_api.http.metrics import Metrics
-from query_api.http.middleware import Front
+from query_api.http.middleware import Middleware
 from query_api.http.openapi import complete
 from query_api.http.parameters import AnyRequest, provide_replica
 from query_api.http.routes import changes, docs, health, inventory, loans, registry, stats
@@ -25,7 +25,7 @@ from query_api.replica.tables import RELEASE
 DOCUMENT = "/openapi.json"
 
 
-def create_app(reading: Reading, waiters: Waiters, metrics: Metrics, callers: Callers) -> Front:
+def create_app(reading: Reading, waiters: Waiters, metrics: Metrics, callers: AllowedHosts) -> Middleware:
     """The ASGI application. Its lifespan starts and stops the follower."""
     allowed: dict[str, frozenset[str]] = {DOCUMENT: frozenset()}
 
@@ -93,7 +93,7 @@ def create_app(reading: Reading, waiters: Waiters, metrics: Metrics, callers: Ca
     )
     complete(app.openapi_schema)
     allowed.update(_query_parameters(app))
-    return Front(app, reading, metrics, callers)
+    return Middleware(app, reading, metrics, callers)
 
 
 def _query_parameters(app: Litestar) -> dict[str, frozenset[str]]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from foundation.http.callers import Callers
+from foundation.http.callers import AllowedHosts
 from foundation.http.problem import PROBLEM_JSON, Problem
 from query_api.http.freshness import Reading
 from query_api.http.metrics import Metrics
@@ -18,10 +18,10 @@ ALWAYS = [
 ]
 
 
-class Front:
+class Middleware:
     """The ASGI application that the server runs."""
 
-    def __init__(self, app: ASGIApp, reading: Reading, metrics: Metrics, callers: Callers) -> None:
+    def __init__(self, app: ASGIApp, reading: Reading, metrics: Metrics, callers: AllowedHosts) -> None:
         self._app, self._reading, self._callers = app, reading, callers
         self._answers = metrics.answers
         self._hot = HotTitle(reading, ALWAYS)

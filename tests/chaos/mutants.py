@@ -10,8 +10,8 @@ from confluent_kafka import Producer
 from eventstore.append.deadline import Deadline
 from eventstore.append.fence import Fence, Record
 from eventstore.append.writer import Writer
-from eventstore.errors import Lost
-from eventstore.state.write_state import Answer, WriteState
+from eventstore.errors import ClaimLost
+from eventstore.state.write_state import AcceptedCommand, WriteState
 
 
 class NoFence(Writer):
@@ -46,7 +46,7 @@ class _Plain(Fence):
                 headers=record.headers,
             )
         if self._owner.flush(deadline.left()) or not offsets:
-            raise Lost("not delivered")
+            raise ClaimLost("not delivered")
         return offsets
 
     def commit(self, deadline: Deadline) -> None:
@@ -84,7 +84,7 @@ class NoLookUp(Writer):
 
 
 class _Forgetful(WriteState):
-    def answers(self, command_id: str) -> tuple[Answer, ...]:
+    def answers(self, command_id: str) -> tuple[AcceptedCommand, ...]:
         return ()
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from eventstore.append.deadline import Deadline
 from eventstore.append.writer import Writer
-from eventstore.errors import Lost
+from eventstore.errors import ClaimLost
 from eventstore.state.outcomes import Accepted, Outcome, Refused
 from foundation.settings import Settings
 from inventory.commands import BorrowBook, ReturnBook
@@ -36,7 +36,7 @@ class Asking(Writer):
 
     def _prove(self, deadline: Deadline) -> None:
         if not self.catch_up.unchanged(self._known(), deadline):
-            raise Lost("something was written since the log was read")
+            raise ClaimLost("something was written since the log was read")
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from confluent_kafka.admin import NewTopic
 
 from eventstore.append.deadline import Deadline
 from eventstore.append.writer import Writer
-from eventstore.errors import Lost
+from eventstore.errors import ClaimLost
 from eventstore.reader import Reader
 from eventstore.state.outcomes import Accepted, Outcome, submit
 from eventstore.topics import ensure_topics, events_topic, topic_configs
@@ -59,7 +59,7 @@ class Yesterday:
         assert self.stale.state is not None
         try:
             self.stale.catch_up.to_the_end(self.stale.state, Deadline(10), lambda: None)
-        except Lost:
+        except ClaimLost:
             return False
         return True
 

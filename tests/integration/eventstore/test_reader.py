@@ -8,9 +8,9 @@ from confluent_kafka import Producer
 
 from eventstore.keys import event_key
 from eventstore.partitions import partition_of
-from eventstore.reader import Away, Reader, Start, Unreadable
+from eventstore.reader import Reader
 from eventstore.topics import events_topic
-from foundation.kafka_clients import client_config
+from foundation.kafka_clients import KafkaUnavailable, Start, Unreadable, client_config
 from foundation.settings import Settings
 from schemas.codec import encode
 from schemas.events import BookAdded, BookRemoved, Event
@@ -135,5 +135,5 @@ def test_followers_share_a_group(settings: Settings, append: Callable[..., None]
 
 def test_silence_of_kafka_is_an_error_with_a_sentence() -> None:
     nowhere = Settings(kafka="127.0.0.1:1", deadline=0.3)
-    with pytest.raises(Away, match=r"127\.0\.0\.1:1"):
+    with pytest.raises(KafkaUnavailable, match=r"127\.0\.0\.1:1"):
         Reader(nowhere).__enter__()

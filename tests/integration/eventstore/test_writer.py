@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from eventstore.append.writer import Writer
-from eventstore.errors import Lost
+from eventstore.errors import ClaimLost
 from eventstore.headers import read_headers
 from eventstore.state.outcomes import Accepted, Outcome, Reused
 from foundation.settings import Settings
@@ -153,7 +153,7 @@ def test_an_attempt_whose_end_is_uncertain_is_looked_up_and_not_done_twice(
     store: Settings, writer: NewWriter, step: str
 ):
     run(writer(), ADD)
-    failures = iter([Lost("the connection broke")])
+    failures = iter([ClaimLost("the connection broke")])
 
     def reached(now: str) -> None:
         if now == step and (failure := next(failures, None)):

@@ -10,7 +10,7 @@ import httpx
 
 from eventstore.partitions import partition_of
 from eventstore.topics import Identity
-from foundation.http.callers import Callers
+from foundation.http.callers import AllowedHosts
 from foundation.settings import Settings
 from inventory.projection import project
 from query_api.following.follower import Follower
@@ -20,7 +20,7 @@ from query_api.http.app import create_app
 from query_api.http.freshness import Reading
 from query_api.http.group_lag import GroupLags
 from query_api.http.metrics import Metrics
-from query_api.http.middleware import Front
+from query_api.http.middleware import Middleware
 from query_api.replica.events import Stored, put_events
 from query_api.replica.progress import Progress
 from query_api.replica.replica import Replica, create_replica
@@ -82,10 +82,10 @@ class Stock:
         self.put(*events)
 
     @cached_property
-    def app(self) -> Front:
+    def app(self) -> Middleware:
         """The application."""
         return create_app(
-            self.reading, self.waiters, self._metrics, Callers(Settings(api="http://testserver"))
+            self.reading, self.waiters, self._metrics, AllowedHosts(Settings(api="http://testserver"))
         )
 
     def put(self, *events: Event | tuple[str, bytes, int]) -> list[str]:

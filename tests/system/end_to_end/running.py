@@ -10,7 +10,7 @@ from typing import Any
 
 import psutil
 
-from foundation.http.client import Answer, Service
+from foundation.http.client import Response, Service
 from foundation.settings import Settings, load
 from producer.imports.run import log_ends
 from tests.support.lasting_ports import lasting_ports
@@ -105,7 +105,7 @@ class System:
         """The settings that a command finds."""
         return load({}, {}, self.folder).settings
 
-    def get(self, path: str, **parameters: str) -> Answer:
+    def get(self, path: str, **parameters: str) -> Response:
         """Ask the query API for ``path``."""
         with Service(self.settings.api, 30) as service:
             return service.get(tuple(path.strip("/").split("/")), parameters)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from eventstore.state import background
-from eventstore.state.background import REST, SPELL, Gentle
+from eventstore.state.background import REST, SPELL, BackgroundThrottle
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
 
 
 def test_a_spell_of_work_is_followed_by_a_longer_rest(clock: list[float]):
-    pause = Gentle()
+    pause = BackgroundThrottle()
     for _ in range(30):
         clock[0] += SPELL / 10
         pause()
@@ -28,7 +28,7 @@ def test_a_spell_of_work_is_followed_by_a_longer_rest(clock: list[float]):
 
 
 def test_who_is_waited_for_does_not_rest(clock: list[float]):
-    pause = Gentle()
+    pause = BackgroundThrottle()
     pause.hurry = True
     clock[0] = 20 * SPELL
     pause()
@@ -36,7 +36,7 @@ def test_who_is_waited_for_does_not_rest(clock: list[float]):
 
 
 def test_one_works_at_a_time_but_for_who_is_waited_for():
-    first, second = Gentle(), Gentle()
+    first, second = BackgroundThrottle(), BackgroundThrottle()
     working = threading.Event()
 
     def work() -> None:

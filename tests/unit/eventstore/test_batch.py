@@ -3,7 +3,7 @@
 from eventstore.append.batch import Decided, decide_batch
 from eventstore.headers import read_headers
 from eventstore.state.outcomes import Accepted, Appended, Receipt, Refused, Reused, Submitted, Unwritable
-from eventstore.state.write_state import Answer, Known, LastEvent, Place, WriteState
+from eventstore.state.write_state import AcceptedCommand, Known, LastEvent, Place, WriteState
 from inventory.commands import AddBook, BorrowBook, RemoveBook, ReturnBook
 from inventory.rules import Title
 from schemas.codec import decode
@@ -21,7 +21,7 @@ def holding(title: Title = ADDED, trouble: str = "") -> WriteState:
     """A partition read to offset 7, where the title was added by command ``first``."""
     state = WriteState(place=Place(7, LAST, AT))
     state.titles[ISBN] = Known(title, trouble)
-    state.added["first"] = (Answer(ISBN, command(ADD).digest, (Appended("BookAdded", 1),), 5),)
+    state.added["first"] = (AcceptedCommand(ISBN, command(ADD).digest, (Appended("BookAdded", 1),), 5),)
     return state
 
 

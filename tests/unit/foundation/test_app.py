@@ -9,7 +9,7 @@ import click
 import pytest
 
 from foundation.cli import exits
-from foundation.cli.app import Ending, Late, run, with_settings
+from foundation.cli.app import CommandError, LazyGroup, run, with_settings
 from foundation.settings import Settings
 
 
@@ -23,7 +23,7 @@ def program() -> None:
 def end(how: str) -> int | None:
     match how:
         case "refused":
-            raise Ending(exits.REFUSED, "it is refused")
+            raise CommandError(exits.REFUSED, "it is refused")
         case "interrupted":
             raise KeyboardInterrupt
         case "code":
@@ -86,7 +86,7 @@ def test_a_terminal_that_lacks_a_letter_gets_its_number() -> None:
 
 
 def test_only_the_command_that_is_used_is_imported() -> None:
-    late = Late("late", commands_at={"there": "library.commands.config:config", "not": "no.such:module"})
+    late = LazyGroup("late", commands_at={"there": "library.commands.config:config", "not": "no.such:module"})
     context = click.Context(late)
     assert late.list_commands(context) == ["there", "not"]
     assert isinstance(late.get_command(context, "there"), click.Group)
@@ -107,7 +107,7 @@ def test_flags_stand_before_the_environment(
     show.main(["--kafka", "flag:1"], standalone_mode=False)
     assert capsys.readouterr().out == "flag:1 5\n"
     monkeypatch.setenv("LIBRARY_DEADLINE", "soon")
-    with pytest.raises(Ending, match="deadline") as ending:
+    with pytest.raises(CommandError, match="deadline") as ending:
         show.main([], standalone_mode=False)
     assert ending.value.exit_code == exits.MALFORMED
 

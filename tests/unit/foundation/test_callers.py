@@ -5,11 +5,11 @@ from litestar import Litestar, get
 from litestar.params import FromQuery
 from litestar.testing import TestClient
 
-from foundation.http.callers import Callers, problem_response
+from foundation.http.callers import AllowedHosts, problem_response
 from foundation.http.problem import PROBLEM_JSON, Problem
 from foundation.settings import Settings
 
-CALLERS = Callers(Settings(api="http://books.example:8080", gateway="https://desk.example"))
+CALLERS = AllowedHosts(Settings(api="http://books.example:8080", gateway="https://desk.example"))
 
 
 @pytest.mark.parametrize(

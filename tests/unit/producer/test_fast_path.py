@@ -22,7 +22,7 @@ from inventory.commands import BorrowBook
 from producer.gateway import gateway as gateways
 from producer.gateway import requests
 from producer.gateway.app import create_app
-from producer.gateway.fast_path import Front
+from producer.gateway.fast_path import CommandFastPath
 from producer.gateway.gateway import Gateway
 from producer.gateway.lanes import Full
 from producer.gateway.metrics import Metrics
@@ -55,7 +55,7 @@ class Lane:
         return future
 
 
-def made(lane: Lane, **settings: Any) -> tuple[Gateway, Front]:
+def made(lane: Lane, **settings: Any) -> tuple[Gateway, CommandFastPath]:
     """A gateway with one lane, and its application."""
     metrics = Metrics()
     gateway = Gateway(Settings(partitions=1, **settings), metrics.observe)

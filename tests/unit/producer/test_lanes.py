@@ -10,9 +10,10 @@ import pytest
 
 from eventstore.append.writer import Writer
 from eventstore.state.outcomes import Accepted, Outcome, OutcomeUnknown, Receipt, Submitted
+from foundation.kafka_clients import KafkaUnavailable
 from inventory.commands import BorrowBook
 from producer.gateway import lanes
-from producer.gateway.lanes import Away, Full, Lane
+from producer.gateway.lanes import Full, Lane
 from tests.support.producer.writing import ISBN, command
 
 Task = Callable[[Lane], Any]
@@ -187,7 +188,7 @@ def test_a_writer_that_fails_is_followed_by_a_new_one():
 
 
 def test_a_kafka_that_cant_be_asked_is_asked_again():
-    answers = iter([Away("Kafka can't be used: it turns us down"), Scripted()])
+    answers = iter([KafkaUnavailable("Kafka can't be used: it turns us down"), Scripted()])
 
     def make() -> Writer:
         answer = next(answers)

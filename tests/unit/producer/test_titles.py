@@ -18,12 +18,12 @@ from eventstore.state.outcomes import (
     Unwritable,
 )
 from foundation.cli import exits
-from foundation.cli.app import Ending
+from foundation.cli.app import CommandError
 from foundation.settings import Settings
 from inventory.rules import Rejection
 from library.cli import library
 from producer.commands import in_house
-from producer.commands.submission import Asked, told
+from producer.commands.submission import SubmitOptions, told
 from producer.commands.titles import add
 
 ISBN = "978-1593275846"
@@ -162,8 +162,8 @@ def test_an_in_house_number_that_another_title_has_is_passed_over(monkeypatch: p
 def test_an_outcome_is_a_sentence_and_an_exit_code(
     outcome: Outcome, retry: bool, code: int, says: str
 ) -> None:
-    with pytest.raises(Ending, match=says) as ending:
-        told(Settings(), outcome, Asked("id-1", retry, False, False))
+    with pytest.raises(CommandError, match=says) as ending:
+        told(Settings(), outcome, SubmitOptions("id-1", retry, False, False))
     assert ending.value.exit_code == code
 
 
@@ -175,12 +175,12 @@ def test_an_outcome_is_a_sentence_and_an_exit_code(
     ],
 )
 def test_what_was_done_is_told(accepted: Accepted, out: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert told(Settings(), accepted, Asked("id-1", False, False, False)) == exits.DONE
+    assert told(Settings(), accepted, SubmitOptions("id-1", False, False, False)) == exits.DONE
     assert capsys.readouterr().out.startswith(out)
 
 
 def test_a_repeat_is_told_to_be_one(capsys: pytest.CaptureFixture[str]) -> None:
-    told(Settings(), Accepted(RECEIPT, replayed=True), Asked("id-1", True, True, False))
+    told(Settings(), Accepted(RECEIPT, replayed=True), SubmitOptions("id-1", True, True, False))
     captured = capsys.readouterr()
     assert json.loads(captured.out)["position"] == "3:17"
     assert "nothing was done again" in captured.err
@@ -189,8 +189,8 @@ def test_a_repeat_is_told_to_be_one(capsys: pytest.CaptureFixture[str]) -> None:
 def test_wait_says_that_the_change_is_done_even_when_it_cant_be_read(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with pytest.raises(Ending, match="done, but it can't be read yet") as ending:
-        told(Settings(api="http://127.0.0.1:1"), Accepted(RECEIPT), Asked("id-1", False, True, True))
+    with pytest.raises(CommandError, match="done, but it can't be read yet") as ending:
+        told(Settings(api="http://127.0.0.1:1"), Accepted(RECEIPT), SubmitOptions("id-1", False, True, True))
     assert ending.value.exit_code == exits.UNAVAILABLE
     assert json.loads(capsys.readouterr().out)["command_id"] == "id-1"
 
