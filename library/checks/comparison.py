@@ -8,11 +8,11 @@ import msgspec
 from msgspec import Struct
 
 from eventstore.keys import parse_event_key
+from eventstore.partition_reader import read_partition
 from eventstore.partitions import partition_of
 from eventstore.topics import events_topic
 from inventory.projection import project
 from library.checks.api_listing import Item, Listed, Listing, loan_item, title_item
-from library.store.partition_log import partition_log
 from library.store.table_part import TablePart, table_parts
 from schemas.codec import encode
 from schemas.row import InventoryRow, Loan
@@ -74,7 +74,7 @@ def check(
     """Compare every partition, at a position at or behind ``ends``.
 
     ``source`` names the event store as TablePosition does; ``note`` is told how many offsets up to ``ends``
-    are done. Raises Behind, OtherStore, Gap for events that are missing, and as ``partition_log``.
+    are done. Raises Behind, OtherStore, Gap for events that are missing, and as ``read_partition``.
     """
     passed = 0
     for partition, end in sorted(ends.items()):
@@ -85,10 +85,8 @@ def check(
                 "the changelog topic, `library topics create`, and start the projector"
             )
         comparison = _Comparison(partition, settings.partitions, api)
-        for message in partition_log(settings, events_topic(settings), partition) if part.next else ():
-            # The position may lie behind the last record, over markers that nobody is given
-            if message is None or (offset := message.offset() or 0) >= part.next:
-                break
+        for message in read_partition(settings, events_topic(settings), partition, end=part.next):
+            offset = message.offset() or 0
             isbn, version = parse_event_key(message.key())
             comparison.fold(isbn, version, offset, message.value())
             if offset % EVERY == 0:

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from eventstore.partition_reader import follow_partition
 from eventstore.topics import POSITION_KEY, changelog_topic
-from library.store.partition_log import partition_log
 from schemas.codec import decode
 from schemas.row import InventoryRow, TablePosition
 
@@ -45,10 +45,10 @@ class TablePart(Struct):
 def table_parts(settings: "Settings", partition: int) -> Iterator[TablePart]:
     """The partition, brought up to date, each time that its changelog has been read to the end.
 
-    There it is whole: the rows of a batch become visible together. Raises as ``partition_log``.
+    There it is whole: the rows of a batch become visible together. Raises as ``follow_partition``.
     """
     part = TablePart({})
-    for message in partition_log(settings, changelog_topic(settings), partition):
+    for message in follow_partition(settings, changelog_topic(settings), partition):
         if message is None:
             yield part
             continue

@@ -1,0 +1,78 @@
+"""Committed records of one partition of a topic, read outside any consumer group."""
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from foundation.kafka_clients import KafkaUnavailable, reading_config
+
+if TYPE_CHECKING:
+    from foundation.settings import Settings
+
+BATCH_RECORDS = 2000
+POLL_S = 0.2
+TRANSIENT = frozenset(
+    {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT, KafkaError._RESOLVE}
+)
+"""Codes of errors from which librdkafka recovers by itself."""
+
+
+def read_partition(
+    settings: "Settings", topic: str, partition: int, start: int = 0, *, end: int, buffer_kb: int = 65536
+) -> Iterator[Message]:
+    """Each committed record from offset ``start`` up to, and without, offset ``end``.
+
+    ``buffer_kb`` limits what librdkafka fetches ahead. Raises KafkaUnavailable when nothing arrives for the
+    settings' deadline, and KafkaException for what Kafka refuses.
+    """
+    if start >= end:
+        return
+    for message in _messages(settings, topic, partition, start, end, buffer_kb):
+        if message is None or (message.offset() or 0) >= end:
+            return
+        yield message
+
+
+def follow_partition(settings: "Settings", topic: str, partition: int) -> Iterator[Message | None]:
+    """Each committed record from the first one on, without end; None whenever all have been read.
+
+    While there is nothing new, None comes every POLL_S seconds. Raises as ``read_partition``, but only before
+    the end is reached for the first time or while new records arrive: a quiet topic looks like a broker that
+    is away.
+    """
+    return _messages(settings, topic, partition, 0, None, 65536)
+
+
+def _messages(
+    settings: "Settings", topic: str, partition: int, start: int, end: int | None, buffer_kb: int
+) -> Iterator[Message | None]:
+    """Records, and None at the end; with ``end`` that counts only at or after this offset."""
+    config = {"auto.offset.reset": "earliest", "queued.max.messages.kbytes": buffer_kb}
+    consumer = Consumer(reading_config(settings) | config)
+    try:
+        consumer.assign([TopicPartition(topic, partition, start)])
+        active_at, at_end = time.monotonic(), False
+        while True:
+            # consume(n, t) waits the whole t unless it gets n: take one, then those that are there
+            messages = consumer.consume(1, POLL_S) + consumer.consume(BATCH_RECORDS, 0)
+            if messages or at_end:
+                active_at = time.monotonic()
+            elif time.monotonic() - active_at > settings.deadline:
+                raise KafkaUnavailable(f"Kafka at {settings.kafka} was silent for {settings.deadline:g} s")
+            for message in messages:
+                error = message.error()
+                if error is None:
+                    at_end = False
+                    yield message
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    if end is None or (message.offset() or 0) >= end:
+                        at_end = True
+                        yield None
+                elif error.code() not in TRANSIENT:
+                    raise KafkaException(error)
+            if not messages and at_end:
+                yield None
+    finally:
+        consumer.close()

@@ -1,0 +1,58 @@
+"""Committed records of one partition, read without a consumer group."""
+
+from itertools import islice
+
+import pytest
+from msgspec.structs import replace
+
+from eventstore.partition_reader import follow_partition, read_partition
+from eventstore.topics import events_topic
+from foundation.kafka_clients import KafkaUnavailable
+from tests.support.library.storing import store, titles
+
+
+@pytest.fixture
+def one(new_settings):
+    """An event store of one partition."""
+    return new_settings(partitions=1)
+
+
+def offsets(settings, start, end):
+    return [m.offset() for m in read_partition(settings, events_topic(settings), 0, start, end=end)]
+
+
+def test_it_returns_the_committed_records_between_two_offsets(one):
+    store(one, titles(2))
+    store(one, titles(2), then="abort")
+    store(one, titles(1))
+    # Offsets 4 and 9 are transaction markers, 5 to 8 were aborted
+    assert offsets(one, 0, 12) == [0, 1, 2, 3, 10, 11]
+    assert offsets(one, 2, 11) == [2, 3, 10]
+    assert offsets(one, 4, 9) == []
+    assert offsets(one, 3, 3) == []
+
+
+def test_records_hidden_by_an_open_transaction_are_waited_for_until_the_deadline(one):
+    writer = store(one, titles(1), then="leave")
+    with pytest.raises(KafkaUnavailable, match=r"was silent for 0\.5 s"):
+        offsets(replace(one, deadline=0.5), 0, 2)
+    writer.commit_transaction(20)
+    assert offsets(one, 0, 2) == [0, 1]
+
+
+def test_a_follower_is_told_of_the_end_each_time_and_given_later_records(one):
+    following = follow_partition(one, events_topic(one), 0)
+    assert next(following) is None
+    assert next(following) is None
+    store(one, titles(1))
+    records = islice((message for message in following if message is not None), 2)
+    assert [message.offset() for message in records] == [0, 1]
+    following.close()
+
+
+def test_a_kafka_that_does_not_answer_is_reported_after_the_deadline(settings):
+    away = replace(settings, kafka="127.0.0.1:1", deadline=0.5)
+    with pytest.raises(KafkaUnavailable, match=r"127\.0\.0\.1:1 was silent"):
+        offsets(away, 0, 1)
+    with pytest.raises(KafkaUnavailable):
+        next(follow_partition(away, events_topic(away), 0))
