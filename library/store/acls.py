@@ -5,7 +5,7 @@ from shlex import join
 
 from msgspec import Struct
 
-from eventstore.topics import changelog_topic, events_topic, projector_group
+from eventstore.topics import changelog_topic, events_topic, fence_id, projector_group
 from foundation.kafka_clients import UNUSED
 from foundation.settings import Settings
 
@@ -45,7 +45,7 @@ def needed(settings: Settings, users: Users) -> list[Access]:
         # Gateway, `library add` and its like, importers
         Access(users.writer, TOPIC, events, ("Read", "Write", *_LOOK)),
         Access(users.writer, TOPIC, table, _LOOK),
-        Access(users.writer, TRANSACTIONS, f"{events}-", ("Write", "Describe"), prefixed=True),
+        Access(users.writer, TRANSACTIONS, _fence_prefix(settings), ("Write", "Describe"), prefixed=True),
         Access(users.writer, GROUP, unused, ("Read",)),
         Access(users.projector, TOPIC, events, ("Read", *_LOOK)),
         Access(users.projector, TOPIC, table, ("Read", "Write", *_LOOK)),
@@ -68,6 +68,11 @@ def needed(settings: Settings, users: Users) -> list[Access]:
             Access(users.api, GROUP, name, ("Describe",)),
         ]
     return access
+
+
+def _fence_prefix(settings: Settings) -> str:
+    """The beginning that the fences of all partitions share."""
+    return fence_id(settings, 0).removesuffix("0")
 
 
 def commands(bootstrap: str, access: Iterable[Access]) -> list[str]:

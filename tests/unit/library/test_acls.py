@@ -1,0 +1,34 @@
+"""The ACLs for a Kafka that others use too."""
+
+import pytest
+
+from eventstore.topics import fence_id
+from foundation.settings import Settings
+from library.store.acls import TRANSACTIONS, Users, commands, needed
+
+USERS = Users(writer="w", projector="p", api="a", operator="o", readers={"overdue": "r"})
+
+
+@pytest.mark.parametrize("partition", [0, 7, 10, 9999])
+def test_the_writer_may_claim_the_fence_of_every_partition(partition):
+    settings = Settings(name="town")
+    allowed = [a for a in needed(settings, USERS) if (a.user, a.resource) == ("w", TRANSACTIONS)]
+    assert [
+        access.prefixed and fence_id(settings, partition).startswith(access.name) for access in allowed
+    ] == [True]
+    assert not fence_id(Settings(name="town-2"), partition).startswith(allowed[0].name)
+
+
+def test_only_the_writer_may_write_events():
+    writing = [
+        a.user for a in needed(Settings(), USERS) if "Write" in a.operations and a.name == "library.events"
+    ]
+    assert writing == ["w"]
+
+
+def test_each_access_is_a_command_that_a_shell_can_run():
+    lines = commands("k:9092", needed(Settings(), USERS))
+    assert lines[2] == (
+        "kafka-acls.sh --bootstrap-server k:9092 --add --allow-principal User:w --operation Write "
+        "--operation Describe --transactional-id library.events- --resource-pattern-type prefixed"
+    )
