@@ -19,11 +19,11 @@ from benchmarks.query_load import NoLoadGenerator, require_wrk
 from benchmarks.rebuild import RESULTS, broker
 from benchmarks.results import save, say, show
 from benchmarks.store import fill
-from benchmarks.workload import Happened, happenings
 from eventstore.partitions import partition_of
 from eventstore.topics import ensure_topics
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
+from tests.support.workload import Step, workload
 
 CLIENTS = (1, 16, 64, 256)
 PEER_CLIENTS = (1, 4, 16)
@@ -50,7 +50,7 @@ def programs(kafka: str, durability: str, folder: Path, titles: int) -> Iterator
     empty = _system(kafka, "benchmark-import", folder)
     yield imported(empty, durability, catalogue(folder / "catalogue.csv", titles), titles)
     store = _system(kafka, "benchmark-commands", folder)
-    happened = list(islice(happenings(IN_STORE // 10, 1), IN_STORE))
+    happened = list(islice(workload(IN_STORE // 10, 1), IN_STORE))
     fill(store, happened)
     isbns = list(_of_different_partitions(store, happened))
     for snapshot in (True, False):
@@ -76,7 +76,7 @@ def everything(durability: str, seconds: float, titles: int) -> Iterator[Result]
         yield from peers(durability, folder, seconds)
 
 
-def _of_different_partitions(settings: Settings, happened: list[Happened]) -> Iterator[str]:
+def _of_different_partitions(settings: Settings, happened: list[Step]) -> Iterator[str]:
     """One title of each partition; all are in the inventory."""
     last = {one.event.isbn: type(one.event).__name__ for one in happened}
     present = [isbn for isbn, event in last.items() if event != "BookRemoved"]

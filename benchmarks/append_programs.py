@@ -13,9 +13,9 @@ from statistics import quantiles
 from msgspec import Struct
 
 from benchmarks.processes import python
-from benchmarks.workload import happenings
 from foundation.settings import Settings
 from inventory.isbn import in_house
+from tests.support.workload import workload
 
 ONE_SHOTS = 20
 
@@ -43,7 +43,7 @@ class OneShots(Struct, frozen=True):
 
 def catalogue(file: Path, titles: int) -> Path:
     """A CSV file with so many titles, as long as real ones."""
-    events = (one.event for one in happenings(titles, 3))
+    events = (one.event for one in workload(titles, 3))
     names = [(e.title, e.author) for e in islice(events, 5_000) if type(e).__name__ == "BookAdded"]
     with file.open("w", encoding="utf-8", newline="") as opened:
         rows = csv.writer(opened)

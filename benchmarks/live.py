@@ -20,12 +20,12 @@ from benchmarks.processes import Processes
 from benchmarks.progress import Group
 from benchmarks.store import Appender, record
 from benchmarks.waiting import until
-from benchmarks.workload import Happened
 from eventstore.partitions import partition_of
 from foundation.kafka_clients import reading_config
 from foundation.settings import Settings
 from schemas.codec import decode
 from schemas.row import InventoryRow
+from tests.support.workload import Step
 
 RATE = 50
 COMMANDS = 1_500
@@ -106,7 +106,7 @@ def lives() -> list[Live]:
     ]
 
 
-def latency(live: Live, settings: Settings, events: Iterator[Happened], folder: Path) -> Latency:
+def latency(live: Live, settings: Settings, events: Iterator[Step], folder: Path) -> Latency:
     """Build the table, start again on it, and append ``events`` at a steady rate, one a transaction."""
     entry = live.enter(settings, folder)
     with _through(live.name, settings, entry, folder / "rebuild"):
@@ -134,7 +134,7 @@ def _through(name: str, settings: Settings, entry: Entry, folder: Path) -> Itera
 
 
 def _append(
-    appenders: list[Appender], settings: Settings, events: Iterator[Happened], count: int
+    appenders: list[Appender], settings: Settings, events: Iterator[Step], count: int
 ) -> list[Committed]:
     """Append ``count`` events at the rate, one a transaction."""
     begun, committed = time.perf_counter(), []

@@ -32,10 +32,10 @@ from benchmarks.query_servers import Server, kafka_streams, nginx, projecting, q
 from benchmarks.rebuild import RESULTS, broker
 from benchmarks.results import save, say, show
 from benchmarks.store import fill
-from benchmarks.workload import happenings
 from eventstore.topics import ensure_topics
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
+from tests.support.workload import workload
 
 ASKED = 2_000
 """Titles that are asked for in turn, fewer than those whose answers our API keeps."""
@@ -57,7 +57,7 @@ def filled(kafka: str, name: str, titles: int, seed: int) -> Store:
     """Make the topics and fill the store."""
     settings = Settings(kafka=kafka, name=name)
     ensure_topics(AdminClient(client_config(settings)), settings)
-    happened = list(islice(happenings(titles, seed), titles * EVENTS_A_TITLE))
+    happened = list(islice(workload(titles, seed), titles * EVENTS_A_TITLE))
     written = fill(settings, happened)
     say(f"{name}: {written.events:,} events of {titles:,} titles written in {written.seconds:.1f} s")
     present = {h.event.isbn: type(h.event).__name__ != "BookRemoved" for h in happened}

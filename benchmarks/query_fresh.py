@@ -17,11 +17,11 @@ from msgspec import Struct
 from benchmarks.processes import Processes, python
 from benchmarks.query_servers import Server
 from benchmarks.waiting import until
-from benchmarks.workload import happenings
 from foundation.settings import Settings
 from inventory.commands import AddBook, BorrowBook, Command, ReturnBook
 from library.process.ports import HOST, free_port
 from library.system.members import is_ready
+from tests.support.workload import workload
 
 RATE = 50
 COMMANDS = 1_500
@@ -125,7 +125,7 @@ def _fresh(name: str, found: list[tuple[float, bool]], seconds: float) -> Fresh:
 
 def _to_and_fro(seed: int, count: int) -> Iterator[tuple[Command, int]]:
     """Commands for a new title, each with the version that it makes: added, then lent and given back."""
-    isbn = next(happenings(1, seed + 7_000_000)).event.isbn
+    isbn = next(workload(1, seed + 7_000_000)).event.isbn
     yield AddBook(isbn, "The Benchmark", "A Writer", 1), 1
     for version in range(2, count + 1):
         yield (ReturnBook(isbn, "ann") if version % 2 else BorrowBook(isbn, "ann")), version

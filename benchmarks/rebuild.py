@@ -21,12 +21,12 @@ from benchmarks.progress import Group, records
 from benchmarks.results import save, say, show
 from benchmarks.store import fill
 from benchmarks.waiting import until
-from benchmarks.workload import happenings
 from eventstore.topics import ensure_topics
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from library.broker.kafka import Kafka, Node
 from library.process.ports import free_port
+from tests.support.workload import workload
 
 LIMIT = 600.0
 RESULTS = Path(__file__).parent / "results"
@@ -54,7 +54,7 @@ class Store(Struct, frozen=True):
 def filled(settings: Settings, events: int, titles: int, seed: int) -> Store:
     """Make the topics and fill the store."""
     ensure_topics(AdminClient(client_config(settings)), settings)
-    written = fill(settings, islice(happenings(titles, seed), events))
+    written = fill(settings, islice(workload(titles, seed), events))
     say(f"{written.events:,} events written in {written.seconds:.1f} s")
     return Store(settings, written.events, independent_fold(settings))
 
@@ -166,7 +166,7 @@ def main(
         latencies = []
         if live:
             settings = Settings(kafka=kafka, name=f"benchmark-{sizes[0]}")
-            more = islice(happenings(titles, seed), sizes[0], None)
+            more = islice(workload(titles, seed), sizes[0], None)
             latencies = [latency(one, settings, more, folder / f"live-{one.name}") for one in lives()]
     show(results)
     show(latencies)

@@ -10,7 +10,6 @@ import click
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
-from benchmarks.workload import Happened, happenings
 from eventstore.headers import Headers, event_headers
 from eventstore.keys import event_key
 from eventstore.partitions import partition_of
@@ -19,6 +18,7 @@ from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from inventory.commands import digest
 from schemas.codec import encode
+from tests.support.workload import Step, workload
 
 TRANSACTION = 500
 
@@ -39,7 +39,7 @@ class Record(NamedTuple):
     headers: Headers
 
 
-def record(happened: Happened, number: int) -> Record:
+def record(happened: Step, number: int) -> Record:
     """The record of an event, with all headers that a real one has. ``number`` makes its command's id."""
     command, version, event = happened
     # As long as the UUIDs that clients send, and the same in every run
@@ -83,7 +83,7 @@ class Appender:
         self._open = 0
 
 
-def fill(settings: Settings, events: Iterable[Happened], transaction: int = TRANSACTION) -> Filled:
+def fill(settings: Settings, events: Iterable[Step], transaction: int = TRANSACTION) -> Filled:
     """Append ``events``, ``transaction`` of a partition at a time. Raises KafkaException."""
     begun, count = time.monotonic(), 0
     appenders = [Appender(settings, partition) for partition in range(settings.partitions)]
@@ -112,7 +112,7 @@ def main(kafka: str, name: str, events: int, titles: int, seed: int) -> None:
     """Fill an event store with events that the rules allow."""
     settings = Settings(kafka=kafka, name=name)
     ensure_topics(AdminClient(client_config(settings)), settings)
-    written = fill(settings, islice(happenings(titles, seed), events))
+    written = fill(settings, islice(workload(titles, seed), events))
     rate = written.events / written.seconds
     click.echo(f"{written.events:,} events in {written.seconds:.1f} s ({rate:,.0f}/s)")
 

@@ -10,7 +10,7 @@ from confluent_kafka.admin import AdminClient
 from eventstore.topics import ensure_topics
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
-from tests.support.brokers import Broker, chosen
+from tests.support.brokers import Broker, broker_for_tests
 
 _running: list[Broker] = []
 
@@ -18,7 +18,7 @@ _running: list[Broker] = []
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Bootstrap servers of a broker that all tests of the session share."""
-    with chosen(tmp_path_factory.mktemp("kafka")) as found:
+    with broker_for_tests(tmp_path_factory.mktemp("kafka")) as found:
         _running.append(found)
         yield found.bootstrap
         _running.clear()

@@ -14,7 +14,7 @@ import msgspec
 
 from tests.chaos.mutants import MUTANTS
 from tests.chaos.run import Plan, Report, Run
-from tests.support.brokers import embedded
+from tests.support.brokers import embedded_broker
 
 MUTANT_SECONDS = 20.0
 
@@ -66,7 +66,7 @@ def one_round(plan: Plan) -> Report:
     with tempfile.TemporaryDirectory(prefix="library-chaos-") as folder:
         home = Path(folder)
         (home / "run").mkdir()
-        with embedded(home / "kafka") as kafka:
+        with embedded_broker(home / "kafka") as kafka:
             run = Run(plan, kafka, home / "run")
             try:
                 return run.live()

@@ -35,8 +35,8 @@ from inventory.commands import (
 )
 from producer.gateway.responses import outcome as read_outcome
 from tests.chaos.history import Recorder, read
-from tests.chaos.hurried import hurry
 from tests.chaos.mutants import MUTANTS
+from tests.chaos.short_timeouts import shorten_timeouts
 
 TITLES = (
     "9780000000101",
@@ -192,7 +192,7 @@ def _as_json(command: Command) -> dict[str, object]:
 def main() -> None:
     """Play the role that the command line gives."""
     role = msgspec.json.decode(sys.argv[1], type=Role)
-    hurry(role.transaction_timeout)
+    shorten_timeouts(role.transaction_timeout)
     Actor(role).live()
 
 

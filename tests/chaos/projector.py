@@ -23,11 +23,11 @@ from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from library.broker.kafka import Kafka, Node
 from library.process.ports import free_port
-from tests.support.projector.events import EventStore
-from tests.support.projector.exact import assert_exact, lag, until_lag
-from tests.support.projector.faulty import PLACES
-from tests.support.projector.topics import lose_changelog
-from tests.support.projector.workers import Worker, crew_of
+from tests.support.projector.event_store import EventStore
+from tests.support.projector.faulty_projector import PLACES
+from tests.support.projector.table_check import assert_exact, lag, until_lag
+from tests.support.projector.topic_damage import lose_changelog
+from tests.support.projector.worker_process import Worker, crew_of
 from tests.support.waiting import eventually
 
 Starter: TypeAlias = Callable[[int, str], Worker]

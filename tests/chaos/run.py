@@ -31,7 +31,7 @@ from library.process.ports import free_port
 from tests.chaos.actor import Role
 from tests.chaos.checker import Checker, logged
 from tests.chaos.history import read
-from tests.support.producer.writing import foreign, log_of
+from tests.support.producer.writer_calls import committed_records, foreign_producer
 
 ROOT = Path(__file__).parents[2]
 ENDING = 45.0
@@ -91,7 +91,7 @@ class Run:
         )
         ensure_topics(AdminClient(client_config(self.settings)), self.settings)
         self.bound_to = binding(self.settings)
-        self.intruder = foreign(self.settings, f"intruder-{self.settings.name}")
+        self.intruder = foreign_producer(self.settings, f"intruder-{self.settings.name}")
         self.intruding_until = 0.0
         self.intruding_since = 0
         self.intruded: list[tuple[int, int]] = []
@@ -137,7 +137,7 @@ class Run:
         if kind in ("gateway", "import"):
             arguments = [
                 "-m",
-                "tests.chaos.hurried",
+                "tests.chaos.short_timeouts",
                 str(self.plan.transaction_timeout),
                 *self._program(kind),
             ]
@@ -232,7 +232,7 @@ class Run:
                 self.done_to["foreign transactions"] += 1
         except KafkaException:
             self.intruding_until = 0.0
-            self.intruder = foreign(self.settings, f"intruder-{self.settings.name}")
+            self.intruder = foreign_producer(self.settings, f"intruder-{self.settings.name}")
             self._intruded()
 
     def _intruded(self) -> None:
@@ -276,7 +276,7 @@ class Run:
         log = [
             logged(message)
             for partition in range(self.plan.partitions)
-            for message in log_of(self.settings, partition)
+            for message in committed_records(self.settings, partition)
         ]
         calls = read(self.folder.glob("*.jsonl"))
         checker = Checker(log, calls, self.imported, self.intruded)

@@ -14,7 +14,7 @@ from foundation.settings import Settings
 from inventory.commands import AddBook, BorrowBook, Command, ReturnBook
 from tests.chaos.checker import Checker, logged
 from tests.chaos.history import Recorder, read
-from tests.support.producer.writing import ISBN, command, foreign, log_of
+from tests.support.producer.writer_calls import ISBN, command, committed_records, foreign_producer
 
 SHORT, LONG = 1.0, 20.0
 """Seconds: while a foreign transaction is open, and else."""
@@ -57,7 +57,7 @@ def play(settings: Settings, make: Callable[..., Writer], folder: Path) -> Check
     bob.submit(borrowed)
     ann(ReturnBook(ISBN, "bob"))
 
-    intruder = foreign(settings, f"intruder-{settings.name}")
+    intruder = foreign_producer(settings, f"intruder-{settings.name}")
     intruder.begin_transaction()
     intruder.produce(events_topic(settings), b"", b"intruder", 0)
     intruder.flush()
@@ -70,6 +70,8 @@ def play(settings: Settings, make: Callable[..., Writer], folder: Path) -> Check
 
     for client in (ann, bob):
         client.writer.close()
-    checker = Checker([logged(message) for message in log_of(settings)], read([folder / "scene.jsonl"]))
+    checker = Checker(
+        [logged(message) for message in committed_records(settings)], read([folder / "scene.jsonl"])
+    )
     checker.check()
     return checker

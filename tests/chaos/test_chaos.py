@@ -10,7 +10,7 @@ from foundation.settings import Settings
 from tests.chaos.mutants import MUTANTS
 from tests.chaos.run import Plan, Run
 from tests.chaos.scenario import play
-from tests.support.brokers import embedded
+from tests.support.brokers import embedded_broker
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_a_writer_with_a_step_left_out_is_caught(store: Settings, tmp_path: Path
 def test_ten_seconds_of_chaos_end_without_a_violation(tmp_path: Path):
     folder = tmp_path / "run"
     folder.mkdir()
-    with embedded(tmp_path / "kafka") as kafka:
+    with embedded_broker(tmp_path / "kafka") as kafka:
         run = Run(Plan(seed=1, seconds=10, import_titles=500, pauses=(0.3, 3.5)), kafka, folder)
         report = run.live()
     assert not report.violations, report.examples

@@ -14,7 +14,7 @@ from library.process.ports import HOST
 from tests.containers.commands import Failed, run
 from tests.containers.engine import Engine
 from tests.containers.images import Images
-from tests.support.lasting_ports import lasting_ports
+from tests.support.stable_ports import stable_ports
 from tests.support.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
@@ -32,7 +32,7 @@ class System:
         self._engine, self._folder = engine, folder
         self.project = f"library-test-{uuid4().hex[:8]}"
         single = ("kafka", "kafka2", "kafka3", "gateway")
-        ports = lasting_ports(len(single) + API_PORTS)
+        ports = stable_ports(len(single) + API_PORTS)
         self._ports = dict(zip(single, ports, strict=False))
         self._apis = ports[len(single) :]
         self._environment = engine.environment | {

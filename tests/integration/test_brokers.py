@@ -8,7 +8,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from eventstore.topics import events_topic
 from foundation.kafka_clients import client_config, reading_config
 from foundation.settings import Settings
-from tests.support.brokers import CHOICE, chosen
+from tests.support.brokers import CHOICE, broker_for_tests
 from tests.support.waiting import eventually
 
 
@@ -30,9 +30,9 @@ def test_a_transaction_is_written_and_read_back(settings: Settings) -> None:
 
 def test_one_that_runs_already_can_be_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv(CHOICE, "127.0.0.1:19092")
-    with chosen(tmp_path) as found:
+    with broker_for_tests(tmp_path) as found:
         assert found.bootstrap == "127.0.0.1:19092"
     assert list(tmp_path.iterdir()) == []
     monkeypatch.setenv(CHOICE, "podman")
-    with pytest.raises(pytest.UsageError, match="docker, embedded or HOST:PORT"), chosen(tmp_path):
+    with pytest.raises(pytest.UsageError, match="docker, embedded or HOST:PORT"), broker_for_tests(tmp_path):
         pass

@@ -30,14 +30,14 @@ class Broker(Struct, frozen=True):
 
 
 @contextmanager
-def chosen(home: Path) -> Iterator[Broker]:
+def broker_for_tests(home: Path) -> Iterator[Broker]:
     """The broker that the environment asks for."""
     match os.environ.get(CHOICE) or ("docker" if _image_is_there() else "embedded"):
         case "docker":
-            with contained() as broker:
+            with container_broker() as broker:
                 yield broker
         case "embedded":
-            with embedded(home) as kafka:
+            with embedded_broker(home) as kafka:
                 yield Broker(kafka.bootstrap, lambda: kafka.log.read_text("utf-8"))
         case address if ":" in address:
             yield Broker(address, lambda: f"{address} is not ours: see its own log")
@@ -46,7 +46,7 @@ def chosen(home: Path) -> Iterator[Broker]:
 
 
 @contextmanager
-def embedded(home: Path) -> Iterator[Kafka]:
+def embedded_broker(home: Path) -> Iterator[Kafka]:
     """A broker of our own, stopped at the end; the page cache is durable enough for tests."""
     kafka = Kafka(Node(home=home, port=free_port(), durability="os"), os.environ)
     try:
@@ -56,7 +56,7 @@ def embedded(home: Path) -> Iterator[Kafka]:
 
 
 @contextmanager
-def contained() -> Iterator[Broker]:
+def container_broker() -> Iterator[Broker]:
     """A broker in a container, removed at the end."""
     from tests.support.broker_container import BrokerContainer
 

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from library.system.run_file import lives
-from tests.support.library.system import System
+from tests.support.library.installed_system import System
 from tests.support.waiting import eventually
 
 NAMES = ["kafka", "projector", "api", "gateway"]

@@ -10,7 +10,7 @@ from eventstore.partitions import partition_of
 from eventstore.state.outcomes import OutcomeUnknown, submit
 from foundation.settings import Settings
 from inventory.commands import AddCopies, BorrowBook, Command, ReturnBook
-from tests.three_brokers.history import Asked
+from tests.three_brokers.history import Call
 
 DEADLINE = 30.0
 
@@ -19,7 +19,7 @@ class Clients:
     """``count`` of them; ``history`` is all that they asked. An unknown outcome is asked for again."""
 
     def __init__(self, settings: Settings, isbns: list[str], count: int) -> None:
-        self.history: list[Asked] = []
+        self.history: list[Call] = []
         self._settings, self._isbns = settings, isbns
         self._ended = threading.Event()
         self._threads = [threading.Thread(target=self._work, args=[number]) for number in range(count)]
@@ -41,7 +41,7 @@ class Clients:
         dice = random.Random(number)
         writers: dict[int, Writer] = {}
         while not self._ended.is_set():
-            asked = Asked(uuid4().hex, self._command(dice), time.monotonic())
+            asked = Call(uuid4().hex, self._command(dice), time.monotonic())
             self.history.append(asked)
             partition = partition_of(asked.command.isbn, self._settings.partitions)
             if partition not in writers:
@@ -55,7 +55,7 @@ class Clients:
         kind = dice.choices([BorrowBook, ReturnBook, AddCopies], [10, 9, 1])[0]
         return AddCopies(isbn, 1) if kind is AddCopies else kind(isbn, user)
 
-    def _ask(self, asked: Asked, writer: Writer) -> None:
+    def _ask(self, asked: Call, writer: Writer) -> None:
         give_up = time.monotonic() + 3 * DEADLINE
         while time.monotonic() < give_up:
             (outcome,) = writer.execute([submit(asked.command_id, asked.command)], DEADLINE)

@@ -15,9 +15,9 @@ from foundation.settings import Settings
 from library.broker.properties import one_node
 from library.process.ports import HOST, is_free
 from tests.support.broker_process import format_storage, start_broker
-from tests.support.lasting_ports import lasting_ports
+from tests.support.stable_ports import stable_ports
 from tests.support.waiting import eventually
-from tests.three_brokers.quorum import active_controller
+from tests.three_brokers.active_controller import active_controller
 
 TRANSACTIONS = "__transaction_state"
 REPLICATED = {
@@ -42,7 +42,7 @@ class Cluster:
     """Three nodes, each broker and controller, numbered from 1; the caller stops it."""
 
     def __init__(self, home: Path) -> None:
-        ports = lasting_ports(6)
+        ports = stable_ports(6)
         self._ports = dict(enumerate(ports[:3], 1))
         self._homes = {node: home / f"kafka-{node}" for node in self._ports}
         self._running: dict[int, subprocess.Popen[bytes]] = {}

@@ -11,7 +11,7 @@ from inventory.rules import UNKNOWN, Rejection, Title, decide, evolve
 from schemas.records import Recorded
 
 
-class Asked(Struct):
+class Call(Struct):
     """One command: when it was asked and answered (seconds on one clock), and how."""
 
     command_id: str
@@ -21,18 +21,18 @@ class Asked(Struct):
     outcome: Outcome | None = None
 
 
-def violations(events: Iterable[Recorded], history: Sequence[Asked]) -> list[str]:
+def violations(events: Iterable[Recorded], history: Sequence[Call]) -> list[str]:
     """Everything that can't be: sentences."""
     titles: dict[str, list[Recorded]] = defaultdict(list)
     for event in events:
         titles[event.event.isbn].append(event)
-    asked: dict[str, list[Asked]] = defaultdict(list)
+    asked: dict[str, list[Call]] = defaultdict(list)
     for each in history:
         asked[each.command.isbn].append(each)
     return [bad for isbn in asked | titles for bad in _of_title(titles[isbn], asked[isbn])]
 
 
-def _of_title(events: Sequence[Recorded], asked: Sequence[Asked]) -> Iterator[str]:
+def _of_title(events: Sequence[Recorded], asked: Sequence[Call]) -> Iterator[str]:
     by_id = {each.command_id: each for each in asked}
     states = [UNKNOWN]
     for event in events:
@@ -56,7 +56,7 @@ def _of_title(events: Sequence[Recorded], asked: Sequence[Asked]) -> Iterator[st
             yield f"{each} was refused, though no state of its time forbids it"
 
 
-def _of_answer(asked: Asked, versions: Sequence[int]) -> Iterator[str]:
+def _of_answer(asked: Call, versions: Sequence[int]) -> Iterator[str]:
     match asked.outcome:
         case Accepted(receipt=receipt):
             if [appended.version for appended in receipt.events] != versions:
@@ -68,9 +68,9 @@ def _of_answer(asked: Asked, versions: Sequence[int]) -> Iterator[str]:
             yield f"{asked} has no answer: {other}"
 
 
-def _out_of_order(causes: Sequence[Asked | None]) -> Iterator[str]:
+def _out_of_order(causes: Sequence[Call | None]) -> Iterator[str]:
     """What was asked after another answer was given comes after it."""
-    latest: Asked | None = None
+    latest: Call | None = None
     for cause in causes:
         if cause is None:
             continue
@@ -80,7 +80,7 @@ def _out_of_order(causes: Sequence[Asked | None]) -> Iterator[str]:
             latest = cause
 
 
-def _justified(asked: Asked, states: Sequence[Title], causes: Sequence[Asked | None]) -> bool:
+def _justified(asked: Call, states: Sequence[Title], causes: Sequence[Call | None]) -> bool:
     """Whether a state that may have been the newest at some moment of the call forbids the command."""
     for version, state in enumerate(states):
         begun = causes[version - 1] if version else None

@@ -18,13 +18,13 @@ from eventstore.topics import ensure_topics, events_topic
 from foundation.settings import Settings
 from inventory.commands import AddBook
 from library.process.ports import HOST
-from tests.support.lasting_ports import lasting_ports
-from tests.support.projector.exact import Rows, assert_exact
+from tests.support.projector.table_check import Rows, assert_exact
+from tests.support.stable_ports import stable_ports
 from tests.support.waiting import eventually
 from tests.three_brokers.clients import Clients
 from tests.three_brokers.cluster import Cluster
-from tests.three_brokers.history import Asked, violations
-from tests.three_brokers.processes import Kept
+from tests.three_brokers.history import Call, violations
+from tests.three_brokers.restarted_programs import RestartedProgram
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -44,14 +44,14 @@ def settings(cluster: Cluster, tmp_path: Path) -> Settings:
         data_dir=str(tmp_path),
         partitions=3,
         replication=3,
-        port=lasting_ports(1)[0],
+        port=stable_ports(1)[0],
     )
     ensure_topics(cluster.admin(), settings)
     return settings
 
 
 @contextmanager
-def running(settings: Settings) -> Iterator[dict[str, Kept]]:
+def running(settings: Settings) -> Iterator[dict[str, RestartedProgram]]:
     """Two workers of the projector, the query API, and a consumer group that prints events."""
     programs = {f"projector-{n}": ("projector", "--index", str(n)) for n in range(WORKERS)}
     programs |= {
@@ -61,7 +61,7 @@ def running(settings: Settings) -> Iterator[dict[str, Kept]]:
     with ExitStack() as stack:
         kept = {}
         for name, arguments in programs.items():
-            kept[name] = Kept(settings, name, *arguments)
+            kept[name] = RestartedProgram(settings, name, *arguments)
             stack.callback(kept[name].stop)
         yield kept
 
@@ -90,7 +90,7 @@ def test_nothing_is_lost_doubled_or_wrong(cluster: Cluster, settings: Settings) 
         assert not [name for name, program in kept.items() if program.hopeless]
 
 
-def restarts(kept: dict[str, Kept]) -> dict[str, int]:
+def restarts(kept: dict[str, RestartedProgram]) -> dict[str, int]:
     return {name: program.restarts for name, program in kept.items()}
 
 
@@ -125,11 +125,11 @@ def goes_on(clients: Clients) -> None:
     eventually(lambda: clients.answered > before + 12 * CLIENTS, limit=LIMIT)
 
 
-def added(settings: Settings) -> list[Asked]:
+def added(settings: Settings) -> list[Call]:
     """The titles."""
     history = []
     for isbn in ISBNS:
-        asked = Asked(uuid4().hex, AddBook(isbn, f"Title {isbn}", quantity=2), 0.0, 0.0)
+        asked = Call(uuid4().hex, AddBook(isbn, f"Title {isbn}", quantity=2), 0.0, 0.0)
         writer = Writer(settings, partition_of(isbn, settings.partitions))
         (asked.outcome,) = writer.execute([submit(asked.command_id, asked.command)], 30.0)
         writer.close()

@@ -6,7 +6,7 @@ from inventory.commands import AddBook, BorrowBook, Command
 from inventory.rules import Rejection
 from schemas.events import BookAdded, BookBorrowed, Event
 from schemas.records import Recorded
-from tests.three_brokers.history import Asked, violations
+from tests.three_brokers.history import Call, violations
 
 ISBN = "9781593275846"
 ADD, BORROW = AddBook(ISBN, "Elixir in Action", quantity=1), BorrowBook(ISBN, "ann")
@@ -18,8 +18,8 @@ def event(version: int, event: Event, command_id: str) -> Recorded:
     return Recorded(0, version, version, event, {COMMAND_ID: command_id})
 
 
-def asked(name: str, command: Command, called: float, answered: float, outcome: Outcome) -> Asked:
-    return Asked(name, command, called, answered, outcome)
+def asked(name: str, command: Command, called: float, answered: float, outcome: Outcome) -> Call:
+    return Call(name, command, called, answered, outcome)
 
 
 def yes(name: str, version: int) -> Accepted:

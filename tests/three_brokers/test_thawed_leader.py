@@ -16,7 +16,7 @@ from eventstore.state.outcomes import Accepted, Outcome, Refused
 from foundation.settings import Settings
 from inventory.commands import BorrowBook, ReturnBook
 from tests.three_brokers.cluster import Cluster
-from tests.three_brokers.thawed import ISBN, NewWriter, Yesterday, told
+from tests.three_brokers.thawed_leader import ISBN, NewWriter, StaleLeader, told
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -40,8 +40,8 @@ class Asking(Writer):
 
 
 @contextmanager
-def yesterday(cluster: Cluster, new_writer: NewWriter) -> Iterator[Yesterday]:
-    scene = Yesterday(cluster, new_writer)
+def yesterday(cluster: Cluster, new_writer: NewWriter) -> Iterator[StaleLeader]:
+    scene = StaleLeader(cluster, new_writer)
     try:
         yield scene
     finally:
@@ -50,7 +50,7 @@ def yesterday(cluster: Cluster, new_writer: NewWriter) -> Iterator[Yesterday]:
 
 def appended(cluster: Cluster, writer: type[Writer]) -> tuple[Outcome, list[int]]:
     """What becomes of a return that only the state of yesterday allows, and the versions in the log then."""
-    scene: list[Yesterday] = []
+    scene: list[StaleLeader] = []
 
     def thawing(settings: Settings, partition: int) -> Writer:
         return writer(

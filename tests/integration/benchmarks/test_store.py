@@ -3,18 +3,18 @@ from itertools import islice
 from benchmarks.expected import independent_fold
 from benchmarks.rebuild import Result, medians
 from benchmarks.store import fill
-from benchmarks.workload import happenings
 from foundation.settings import Settings
 from inventory.fold import fold
 from schemas.row import InventoryRow
+from tests.support.workload import workload
 
 
 def test_a_filled_store_folds_to_what_happened(settings: Settings):
     rows: dict[str, InventoryRow] = {}
-    for _, version, event in islice(happenings(100, 7), 1_500):
+    for _, version, event in islice(workload(100, 7), 1_500):
         rows[event.isbn] = fold(rows.get(event.isbn), version, event)
 
-    written = fill(settings, islice(happenings(100, 7), 1_500), transaction=50)
+    written = fill(settings, islice(workload(100, 7), 1_500), transaction=50)
 
     assert written.events == 1_500
     assert independent_fold(settings) == rows

@@ -14,7 +14,17 @@ from eventstore.state.outcomes import OutcomeUnknown, Unwritable
 from eventstore.topics import events_topic
 from foundation.settings import Settings
 from inventory.commands import AddBook, BorrowBook, ReturnBook
-from tests.support.producer.writing import ADD, ISBN, OTHER, accepted, command, foreign, refused, run, types
+from tests.support.producer.writer_calls import (
+    ADD,
+    ISBN,
+    OTHER,
+    accepted,
+    command,
+    event_types,
+    foreign_producer,
+    refused,
+    run,
+)
 
 
 @pytest.fixture
@@ -36,7 +46,7 @@ def test_twenty_processes_borrow_the_last_three_copies(store: Settings, writer: 
     given = msgspec.json.encode(store).decode()
     borrowers = [
         subprocess.Popen(
-            [sys.executable, "-m", "tests.support.producer.borrower", given, f"user{number}"],
+            [sys.executable, "-m", "tests.support.producer.borrow_once", given, f"user{number}"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -54,7 +64,7 @@ def test_twenty_processes_borrow_the_last_three_copies(store: Settings, writer: 
         for borrower in borrowers:
             borrower.kill()
     assert said == {"accepted\n": 3, "none_available\n": 17}
-    assert types(store) == ["BookAdded", *["BookBorrowed"] * 3]
+    assert event_types(store) == ["BookAdded", *["BookBorrowed"] * 3]
 
 
 def test_writers_that_alternate_all_get_through(store: Settings):
@@ -64,7 +74,7 @@ def test_writers_that_alternate_all_get_through(store: Settings):
         accepted(run(writers[turn % 3], (BorrowBook, ReturnBook)[turn % 2](ISBN, "ann"))[0])
     for one in writers:
         one.close()
-    assert len(types(store)) == 13
+    assert len(event_types(store)) == 13
 
 
 def test_what_a_killed_owner_left_open_is_aborted_by_the_next(store: Settings, writer: Writer):
@@ -80,12 +90,12 @@ def test_what_a_killed_owner_left_open_is_aborted_by_the_next(store: Settings, w
     with pytest.raises(Killed):
         run(killed, BorrowBook(ISBN, "ann"))
     assert accepted(run(writer, BorrowBook(ISBN, "bob"))[0]).receipt.events[0].version == 2
-    assert types(store) == ["BookAdded", "BookBorrowed"]
+    assert event_types(store) == ["BookAdded", "BookBorrowed"]
 
 
 def test_a_foreign_transaction_in_passing_only_delays(store: Settings, writer: Writer):
     run(writer, ADD)
-    intruder = foreign(store, "intruder")
+    intruder = foreign_producer(store, "intruder")
     intruder.begin_transaction()
     intruder.produce(events_topic(store), b"x", b"x", 0)
     intruder.flush()
@@ -99,7 +109,7 @@ def test_a_foreign_transaction_in_passing_only_delays(store: Settings, writer: W
     late = Writer(store, 0, reached=reached)
     accepted(run(late, BorrowBook(ISBN, "ann"))[0])
     late.close()
-    assert types(store) == ["BookAdded", "BookBorrowed"]
+    assert event_types(store) == ["BookAdded", "BookBorrowed"]
 
 
 def test_a_foreign_transaction_that_stays_is_refused_with_the_way_out(
@@ -107,7 +117,7 @@ def test_a_foreign_transaction_that_stays_is_refused_with_the_way_out(
 ):
     monkeypatch.setattr(catch_up, "TRANSACTION_TIMEOUT", 0.5)
     run(writer, ADD)
-    intruder = foreign(store, "intruder")
+    intruder = foreign_producer(store, "intruder")
     intruder.begin_transaction()
     intruder.produce(events_topic(store), b"x", b"x", 0)
     intruder.flush()
@@ -124,13 +134,13 @@ def test_a_foreign_transaction_that_stays_is_refused_with_the_way_out(
     intruder.abort_transaction()
     accepted(run(late, BorrowBook(ISBN, "ann"))[0])
     late.close()
-    assert types(store) == ["BookAdded", "BookBorrowed"]
+    assert event_types(store) == ["BookAdded", "BookBorrowed"]
 
 
 def test_a_writer_without_the_fence_is_noticed_by_its_offsets(store: Settings, writer: Writer):
     """Somebody produces to the topic directly, between the read and the append."""
     run(writer, ADD)
-    producer = foreign(store)
+    producer = foreign_producer(store)
     once = iter([True])
 
     def reached(step: str) -> None:

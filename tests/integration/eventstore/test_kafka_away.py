@@ -18,14 +18,14 @@ from foundation.settings import Settings
 from inventory.commands import BorrowBook, ReturnBook
 from library.broker.kafka import Kafka
 from library.process.ports import free_port
-from tests.support.brokers import embedded
-from tests.support.producer.writing import ADD, ISBN, accepted, command, refused, run, types
+from tests.support.brokers import embedded_broker
+from tests.support.producer.writer_calls import ADD, ISBN, accepted, command, event_types, refused, run
 
 
 @pytest.fixture(scope="module")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
     """A broker that these tests may stop and kill."""
-    with embedded(tmp_path_factory.mktemp("own")) as own:
+    with embedded_broker(tmp_path_factory.mktemp("own")) as own:
         yield own
 
 
@@ -86,13 +86,13 @@ def test_a_kafka_that_freezes_at_any_step_makes_the_outcome_unknown_until_it_is_
     assert outcome.sent == (step == "delivered")
     accepted(writer.execute([borrow], 30)[0])
     assert refused(run(first, BorrowBook(ISBN, "ann"))[0]) == "already_borrowed"
-    assert types(settings) == ["BookAdded", "BookBorrowed"]
+    assert event_types(settings) == ["BookAdded", "BookBorrowed"]
     writer.close()
     first.close()
 
 
 def test_a_writer_goes_on_when_kafka_was_killed_and_comes_back(tmp_path: Path):
-    with embedded(tmp_path / "kafka") as kafka:
+    with embedded_broker(tmp_path / "kafka") as kafka:
         settings = fresh(kafka, tmp_path)
         writer = Writer(settings, 0)
         run(writer, ADD)
@@ -107,7 +107,7 @@ def test_a_writer_goes_on_when_kafka_was_killed_and_comes_back(tmp_path: Path):
             waiting.join(60)
             accepted(outcomes[0])
             accepted(run(writer, ReturnBook(ISBN, "ann"))[0])
-            assert types(settings) == ["BookAdded", "BookBorrowed", "BookReturned"]
+            assert event_types(settings) == ["BookAdded", "BookBorrowed", "BookReturned"]
             writer.close()
         finally:
             again.stop()

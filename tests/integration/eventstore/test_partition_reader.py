@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from eventstore.partition_reader import follow_partition, read_partition
 from eventstore.topics import events_topic
 from foundation.kafka_clients import KafkaUnavailable
-from tests.support.library.storing import store, titles
+from tests.support.library.event_writer import added_and_removed, write_events
 
 
 @pytest.fixture
@@ -22,9 +22,9 @@ def offsets(settings, start, end):
 
 
 def test_it_returns_the_committed_records_between_two_offsets(one):
-    store(one, titles(2))
-    store(one, titles(2), then="abort")
-    store(one, titles(1))
+    write_events(one, added_and_removed(2))
+    write_events(one, added_and_removed(2), then="abort")
+    write_events(one, added_and_removed(1))
     # Offsets 4 and 9 are transaction markers, 5 to 8 were aborted
     assert offsets(one, 0, 12) == [0, 1, 2, 3, 10, 11]
     assert offsets(one, 2, 11) == [2, 3, 10]
@@ -33,7 +33,7 @@ def test_it_returns_the_committed_records_between_two_offsets(one):
 
 
 def test_records_hidden_by_an_open_transaction_are_waited_for_until_the_deadline(one):
-    writer = store(one, titles(1), then="leave")
+    writer = write_events(one, added_and_removed(1), then="leave")
     with pytest.raises(KafkaUnavailable, match=r"was silent for 0\.5 s"):
         offsets(replace(one, deadline=0.5), 0, 2)
     writer.commit_transaction(20)
@@ -44,7 +44,7 @@ def test_a_follower_is_told_of_the_end_each_time_and_given_later_records(one):
     following = follow_partition(one, events_topic(one), 0)
     assert next(following) is None
     assert next(following) is None
-    store(one, titles(1))
+    write_events(one, added_and_removed(1))
     records = islice((message for message in following if message is not None), 2)
     assert [message.offset() for message in records] == [0, 1]
     following.close()

@@ -14,8 +14,8 @@ from foundation.settings import Settings
 from inventory.commands import BorrowBook
 from library.broker.kafka import Kafka, Node
 from library.process.ports import free_port
-from tests.support.producer.disk import cut, flushed, traced
-from tests.support.producer.writing import ADD, ISBN, accepted, run, types
+from tests.support.producer.power_cut import cut, flushed, traced
+from tests.support.producer.writer_calls import ADD, ISBN, accepted, event_types, run
 
 
 @pytest.mark.parametrize(
@@ -56,6 +56,6 @@ def test_after_a_power_cut_the_log_has_what_was_acknowledged(
         claim.execute([], 30)
         assert claim.fence.claimed
         claim.close()
-        assert types(settings) == left
+        assert event_types(settings) == left
     finally:
         again.stop()

@@ -8,9 +8,9 @@ from confluent_kafka import Producer
 
 from eventstore.keys import event_key
 from eventstore.partitions import partition_of
-from eventstore.reader import Reader
+from eventstore.reader import Reader, Start, Unreadable
 from eventstore.topics import events_topic
-from foundation.kafka_clients import KafkaUnavailable, Start, Unreadable, client_config
+from foundation.kafka_clients import KafkaUnavailable, client_config
 from foundation.settings import Settings
 from schemas.codec import encode
 from schemas.events import BookAdded, BookRemoved, Event

@@ -17,7 +17,16 @@ from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from inventory.commands import AddBook, BorrowBook, ReturnBook
 from inventory.rules import RULES_VERSION
-from tests.support.producer.writing import ADD, ISBN, OTHER, accepted, command, log_of, refused, run
+from tests.support.producer.writer_calls import (
+    ADD,
+    ISBN,
+    OTHER,
+    accepted,
+    command,
+    committed_records,
+    refused,
+    run,
+)
 from tests.support.waiting import eventually
 
 BORROW = BorrowBook(ISBN, "ann")
@@ -83,7 +92,9 @@ def test_a_start_reads_only_what_came_after_it(saved: Settings):
 
 
 def commands(settings: Settings) -> list[dict[str, str]]:
-    return [{name: value.decode() for name, value in message.headers()} for message in log_of(settings)]
+    return [
+        {name: value.decode() for name, value in message.headers()} for message in committed_records(settings)
+    ]
 
 
 def test_memory_is_let_go_when_it_is_saved(store: Settings, monkeypatch: pytest.MonkeyPatch):
@@ -341,5 +352,5 @@ def test_it_is_bound_to_what_kafka_says(saved: Settings):
 
 def test_the_log_is_recognised_by_its_last_event(saved: Settings):
     last = Snapshot(saved, 0, binding(saved)).load().last
-    (_, message) = log_of(saved)
+    (_, message) = committed_records(saved)
     assert (last.offset, last.key, last.timestamp) == (2, message.key(), message.timestamp()[1])

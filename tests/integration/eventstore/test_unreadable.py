@@ -13,7 +13,16 @@ from foundation.settings import Settings
 from inventory.commands import AddBook, BorrowBook, ReturnBook
 from schemas.codec import encode
 from schemas.events import BookReturned
-from tests.support.producer.writing import ADD, ISBN, OTHER, accepted, command, foreign, log_of, run
+from tests.support.producer.writer_calls import (
+    ADD,
+    ISBN,
+    OTHER,
+    accepted,
+    command,
+    committed_records,
+    foreign_producer,
+    run,
+)
 
 RETURNED = encode(BookReturned(ISBN, "ann", 1_700_000_000_000))
 THIRD = "9780262046305"
@@ -26,7 +35,7 @@ def store(new_settings: Callable[..., Settings]) -> Settings:
 
 
 def put(settings: Settings, key: bytes, value: bytes | None) -> None:
-    producer = foreign(settings)
+    producer = foreign_producer(settings)
     producer.produce(events_topic(settings), value, key, 0)
     producer.flush()
 
@@ -51,7 +60,7 @@ def test_a_title_refuses_writes_and_the_others_go_on(
     run(first, BorrowBook(ISBN, "ann"))
     first.close()
     put(store, key.encode(), value)
-    before = len(log_of(store))
+    before = len(committed_records(store))
 
     writer = Writer(store, 0)
     blocked, other = run(writer, ReturnBook(ISBN, "ann"), AddBook(OTHER, "Programming Elixir"))
@@ -60,7 +69,7 @@ def test_a_title_refuses_writes_and_the_others_go_on(
     assert "upgrade, or run `library doctor`" in blocked.reason
     accepted(other)
     assert accepted(writer.execute([once], 20)[0]).replayed
-    assert len(log_of(store)) == before + 1
+    assert len(committed_records(store)) == before + 1
 
     put(store, f"{ISBN}/3".encode(), RETURNED)
     assert isinstance(run(writer, ReturnBook(ISBN, "ann"))[0], Unwritable)
@@ -80,7 +89,7 @@ def test_an_identical_event_that_was_copied_twice_is_no_trouble(store: Settings)
     """As a topic that was mirrored at least once may hold them: readers skip them too."""
     writer = Writer(store, 0)
     run(writer, ADD)
-    (message,) = log_of(store)
+    (message,) = committed_records(store)
     put(store, message.key(), message.value())
     accepted(run(writer, BorrowBook(ISBN, "ann"))[0])
     writer.close()

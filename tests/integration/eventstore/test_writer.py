@@ -10,17 +10,17 @@ from eventstore.headers import read_headers
 from eventstore.state.outcomes import Accepted, Outcome, Reused
 from foundation.settings import Settings
 from inventory.commands import AddBook, BorrowBook, RemoveBook, ReturnBook
-from tests.support.producer.writing import (
+from tests.support.producer.writer_calls import (
     ADD,
     ISBN,
     SECONDS,
     accepted,
     command,
+    committed_records,
+    event_types,
     history,
-    log_of,
     refused,
     run,
-    types,
 )
 
 NewWriter = Callable[..., Writer]
@@ -51,12 +51,12 @@ def test_a_batch_is_one_transaction_and_its_receipts_say_where(store: Settings, 
     added, borrowed = run(one, ADD, BorrowBook(ISBN, "ann"))
     assert [accepted(o).receipt.position for o in (added, borrowed)] == ["0:0", "0:1"]
     assert accepted(run(one, ReturnBook(ISBN, "ann"))[0]).receipt.position == "0:3"
-    assert types(store) == ["BookAdded", "BookBorrowed", "BookReturned"]
+    assert event_types(store) == ["BookAdded", "BookBorrowed", "BookReturned"]
 
 
 def test_what_nothing_is_wanted_of_writes_nothing(store: Settings, writer: NewWriter):
     assert writer().execute([], SECONDS) == []
-    assert log_of(store) == []
+    assert committed_records(store) == []
 
 
 def test_a_repeat_gets_the_first_answer_from_any_writer(store: Settings, writer: NewWriter):
@@ -68,14 +68,14 @@ def test_a_repeat_gets_the_first_answer_from_any_writer(store: Settings, writer:
     assert accepted(again).receipt == accepted(first).receipt
     run(another, BorrowBook(ISBN, "ann"), ReturnBook(ISBN, "ann"), RemoveBook(ISBN))
     assert writer().execute([once], SECONDS) == [again]
-    assert len(log_of(store)) == 4
+    assert len(committed_records(store)) == 4
 
 
 def test_an_id_with_another_payload_is_refused_as_reused(store: Settings, writer: NewWriter):
     one = writer()
     one.execute([command(ADD, "once")], SECONDS)
     assert one.execute([command(BorrowBook(ISBN, "ann"), "once")], SECONDS) == [Reused("once")]
-    assert types(store) == ["BookAdded"]
+    assert event_types(store) == ["BookAdded"]
 
 
 def test_a_refusal_is_decided_afresh_when_it_is_repeated(store: Settings, writer: NewWriter):
@@ -108,7 +108,7 @@ def test_time_never_runs_backwards_in_a_partition(store: Settings, writer: NewWr
     run(second, BorrowBook(ISBN, "ann"))
     run(second, ReturnBook(ISBN, "ann"))
     assert [event.event.timestamp for event in history(store)] == [5_000, 5_000, 9_000]
-    assert [message.timestamp()[1] for message in log_of(store)] == [5_000, 5_000, 9_000]
+    assert [message.timestamp()[1] for message in committed_records(store)] == [5_000, 5_000, 9_000]
 
 
 def test_loans_are_due_as_the_settings_say(new_settings: Callable[..., Settings]):
@@ -122,7 +122,7 @@ def test_loans_are_due_as_the_settings_say(new_settings: Callable[..., Settings]
 
 def test_headers_say_which_command_an_event_came_from(store: Settings, writer: NewWriter):
     writer().execute([command(ADD, "once")], SECONDS)
-    headers = read_headers(log_of(store)[0].headers())
+    headers = read_headers(committed_records(store)[0].headers())
     assert (headers["ce_id"], headers["ce_type"]) == ("once/0", "library.inventory.BookAdded")
     assert headers["command_digest"] == command(ADD).digest
 
@@ -161,7 +161,7 @@ def test_an_attempt_whose_end_is_uncertain_is_looked_up_and_not_done_twice(
 
     (outcome,) = run(writer(reached=reached), BorrowBook(ISBN, "ann"))
     assert outcome == Accepted(accepted(outcome).receipt, replayed=False)
-    assert types(store) == ["BookAdded", "BookBorrowed"]
+    assert event_types(store) == ["BookAdded", "BookBorrowed"]
 
 
 def test_a_short_read_leads_to_no_event(store: Settings, writer: NewWriter):
@@ -185,4 +185,4 @@ def test_a_short_read_leads_to_no_event(store: Settings, writer: NewWriter):
     stale.close()
     assert not stale.short_reads
     assert refused(outcome) == "none_available"
-    assert types(store) == ["BookAdded", "BookBorrowed"]
+    assert event_types(store) == ["BookAdded", "BookBorrowed"]

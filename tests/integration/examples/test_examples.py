@@ -22,7 +22,7 @@ from schemas.events import (
     LoanRenewed,
 )
 from schemas.records import Recorded
-from tests.support.library.storing import store
+from tests.support.library.event_writer import write_events
 
 A, B = "9781593275846", "9781680502992"
 DAY = 24 * 3600 * 1000
@@ -106,7 +106,7 @@ def example(name: str, settings: Settings, *arguments: str) -> str:
 
 
 def test_both_run(settings: Settings, tmp_path: Path) -> None:
-    store(
+    write_events(
         settings,
         [
             (1, BookAdded(A, "Elixir", "Sasa Juric", 2, 0)),
@@ -125,7 +125,7 @@ def test_the_third_one_of_the_page_runs(settings: Settings, tmp_path: Path) -> N
     program = tmp_path / "new_titles.py"
     (text,) = [block for block in page.split("```python\n") if block.startswith('"""Prints each title')]
     program.write_text(text.partition("```")[0], "utf-8")
-    store(settings, [(1, BookAdded(A, "Elixir", "", 2, 0)), (2, BookBorrowed(A, "ann", 0, DAY))])
+    write_events(settings, [(1, BookAdded(A, "Elixir", "", 2, 0)), (2, BookBorrowed(A, "ann", 0, DAY))])
 
     def lines_until(wanted: str) -> list[str]:
         lines = []
@@ -140,6 +140,6 @@ def test_the_third_one_of_the_page_runs(settings: Settings, tmp_path: Path) -> N
 
     first, second = f"{A}\tElixir\n", f"{B}\tProgramming\n"
     assert lines_until(first) == [first]
-    store(settings, [(1, BookAdded(B, "Programming", "", 1, 0))])
+    write_events(settings, [(1, BookAdded(B, "Programming", "", 1, 0))])
     # It goes on; only what it had not committed when it was stopped comes again
     assert lines_until(second) in ([second], [first, second])

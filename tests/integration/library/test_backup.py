@@ -17,18 +17,18 @@ from library.store.backup_file import check
 from library.store.offsets import settled_end
 from library.store.ordered_records import records
 from schemas.events import BookAdded
-from tests.support.library.running import command
-from tests.support.library.storing import BEGAN, isbn, store, titles
+from tests.support.library.command_runner import run_command
+from tests.support.library.event_writer import BEGAN, added_and_removed, numbered_isbn, write_events
 
 
 @pytest.fixture
 def full(new_settings):
     """A store of 200 titles, among events that were aborted."""
     settings = new_settings(partitions=3)
-    other = [(1, BookAdded(isbn(n), "Never", "", 1, BEGAN)) for n in range(300, 320)]
-    store(settings, other, then="abort")
-    store(settings, titles(200))
-    store(settings, other, then="abort")
+    other = [(1, BookAdded(numbered_isbn(n), "Never", "", 1, BEGAN)) for n in range(300, 320)]
+    write_events(settings, other, then="abort")
+    write_events(settings, added_and_removed(200))
+    write_events(settings, other, then="abort")
     return settings
 
 
@@ -39,18 +39,18 @@ def everything(settings):
 
 def test_a_store_goes_into_a_file_and_into_another_store_with_other_partitions(full, new_settings, tmp_path):
     file = tmp_path / "store.backup"
-    done = command(backup, full, str(file), "--json")
+    done = run_command(backup, full, str(file), "--json")
     assert done.exit_code == 0, done.output
     said = json.loads(done.stdout)
     assert said["events"] == 400
     assert not list(tmp_path.glob("*.part"))
-    assert "whole: 400 events" in command(restore, full, str(file), "--check").stderr
+    assert "whole: 400 events" in run_command(restore, full, str(file), "--check").stderr
 
     before = everything(full)
     assert [r.timestamp for r in before] == sorted(r.timestamp for r in before)
     for partitions in (1, 5):
         target = new_settings(partitions=partitions)
-        done = command(restore, target, str(file))
+        done = run_command(restore, target, str(file))
         assert done.exit_code == 0, done.output
         assert said["digest"] in done.stderr
         after = everything(target)
@@ -59,17 +59,19 @@ def test_a_store_goes_into_a_file_and_into_another_store_with_other_partitions(f
         ]
         assert all(r.partition == partition_of(r.key.decode()[:13], partitions) for r in after)
         again = tmp_path / f"again-{partitions}"
-        assert json.loads(command(backup, target, str(again), "--json").stdout)["digest"] == said["digest"]
+        assert (
+            json.loads(run_command(backup, target, str(again), "--json").stdout)["digest"] == said["digest"]
+        )
 
 
 def test_a_store_with_other_events_is_not_restored_into(full, new_settings, tmp_path):
     file = tmp_path / "store.backup"
-    command(backup, full, str(file))
-    store(full, [(1, BookAdded(isbn(900), "Later", "", 1, BEGAN + 1000))])
+    run_command(backup, full, str(file))
+    write_events(full, [(1, BookAdded(numbered_isbn(900), "Later", "", 1, BEGAN + 1000))])
     other = new_settings(partitions=2)
-    store(other, [(1, BookAdded(isbn(0), "Book 0", "Dana", 2, BEGAN))])
+    write_events(other, [(1, BookAdded(numbered_isbn(0), "Book 0", "Dana", 2, BEGAN))])
     for settings, count in ((full, 401), (other, 1)):
-        done = command(restore, settings, str(file))
+        done = run_command(restore, settings, str(file))
         assert done.exit_code == 1
         assert "is not empty" in done.stderr
         assert len(everything(settings)) == count
@@ -77,7 +79,7 @@ def test_a_store_with_other_events_is_not_restored_into(full, new_settings, tmp_
 
 def test_an_interrupted_restore_goes_on_where_it_ended(full, new_settings, tmp_path, monkeypatch):
     file = tmp_path / "store.backup"
-    digest = json.loads(command(backup, full, str(file), "--json").stdout)["digest"]
+    digest = json.loads(run_command(backup, full, str(file), "--json").stdout)["digest"]
     target = new_settings(partitions=2)
 
     class Interrupted(BaseException):
@@ -92,43 +94,43 @@ def test_an_interrupted_restore_goes_on_where_it_ended(full, new_settings, tmp_p
         patched.setattr(restoring, "AT_ONCE", 20)
         patched.setattr(restoring, "_write", lambda s, w, found, there: real(s, w, killed(found), there))
         with pytest.raises(Interrupted):
-            command(restore, target, str(file))
-    done = command(restore, target, str(file))
+            run_command(restore, target, str(file))
+    done = run_command(restore, target, str(file))
     assert done.exit_code == 0, done.stderr
     # Two partitions' open transactions are lost
     assert 250 - 2 * 20 < int(re.search(r"(\d+) events are there already", done.stderr)[1]) < 250
     assert "restored and compared 400" in done.stderr
     assert digest in done.stderr
-    again = command(restore, target, str(file))
+    again = run_command(restore, target, str(file))
     assert "400 events are there already" in again.stderr
     assert len(everything(target)) == 400
 
 
 def test_nothing_is_written_from_a_file_that_is_cut_off(full, new_settings, tmp_path):
     file = tmp_path / "store.backup"
-    command(backup, full, str(file))
+    run_command(backup, full, str(file))
     file.write_bytes(file.read_bytes()[:-100])
     target = new_settings(partitions=2)
-    done = command(restore, target, str(file))
+    done = run_command(restore, target, str(file))
     assert done.exit_code == 65
     assert "nothing was written" in done.stderr
     assert everything(target) == []
 
 
 def test_what_an_open_transaction_hides_is_not_left_out_silently(full, tmp_path):
-    writer = store(full, [(1, BookAdded(isbn(999), "Not yet", "", 1, BEGAN))], then="leave")
-    done = command(backup, replace(full, deadline=0.5), str(tmp_path / "store.backup"))
+    writer = write_events(full, [(1, BookAdded(numbered_isbn(999), "Not yet", "", 1, BEGAN))], then="leave")
+    done = run_command(backup, replace(full, deadline=0.5), str(tmp_path / "store.backup"))
     assert done.exit_code == 1
     assert "library doctor" in done.stderr
     assert not list(tmp_path.glob("store*"))
     writer.abort_transaction(20)
-    assert command(backup, full, str(tmp_path / "store.backup")).exit_code == 0
+    assert run_command(backup, full, str(tmp_path / "store.backup")).exit_code == 0
 
 
 def test_a_file_that_is_there_is_not_written_over(settings, tmp_path):
     file = tmp_path / "store.backup"
     file.write_text("precious")
-    done = command(backup, settings, str(file))
+    done = run_command(backup, settings, str(file))
     assert done.exit_code == 1
     assert "is there already" in done.stderr
     assert file.read_text() == "precious"
@@ -136,14 +138,14 @@ def test_a_file_that_is_there_is_not_written_over(settings, tmp_path):
 
 def test_an_empty_store_has_a_backup_too(settings, new_settings, tmp_path):
     file = tmp_path / "store.backup"
-    assert command(backup, settings, str(file)).exit_code == 0
+    assert run_command(backup, settings, str(file)).exit_code == 0
     assert check(file)[1].records == 0
-    assert command(restore, new_settings(partitions=1), str(file)).exit_code == 0
+    assert run_command(restore, new_settings(partitions=1), str(file)).exit_code == 0
 
 
 def test_another_writer_ends_a_restore_instead_of_mixing_with_it(full, new_settings, tmp_path, monkeypatch):
     file = tmp_path / "store.backup"
-    command(backup, full, str(file))
+    run_command(backup, full, str(file))
     target = new_settings(partitions=1)
     real = restoring._fenced
 
@@ -153,7 +155,7 @@ def test_another_writer_ends_a_restore_instead_of_mixing_with_it(full, new_setti
         return writers
 
     monkeypatch.setattr(restoring, "_fenced", fenced_and_shut_out)
-    done = command(restore, target, str(file))
+    done = run_command(restore, target, str(file))
     assert done.exit_code == 1
     assert "broke off" in done.stderr
     assert "must not be used" in done.stderr
@@ -161,7 +163,7 @@ def test_another_writer_ends_a_restore_instead_of_mixing_with_it(full, new_setti
 
 def test_without_kafka_it_says_so(settings, tmp_path):
     away = replace(settings, kafka="127.0.0.1:1", deadline=1.0)
-    done = command(backup, away, str(tmp_path / "store.backup"))
+    done = run_command(backup, away, str(tmp_path / "store.backup"))
     assert done.exit_code == 69
     assert "127.0.0.1:1" in done.stderr
     assert not list(tmp_path.glob("store*"))
@@ -169,11 +171,11 @@ def test_without_kafka_it_says_so(settings, tmp_path):
 
 def test_a_restored_event_is_the_event(full, new_settings, tmp_path):
     file = tmp_path / "store.backup"
-    command(backup, full, str(file))
+    run_command(backup, full, str(file))
     target = new_settings(partitions=2)
-    command(restore, target, str(file))
+    run_command(restore, target, str(file))
     with Reader(target) as reader:
         found = {(e.event.isbn, e.version): e for e in reader.events()}
     assert len(found) == 400
-    assert found[isbn(7), 1].event.title == "Book 7"
-    assert found[isbn(7), 1].command_id == f"id-{isbn(7)}"
+    assert found[numbered_isbn(7), 1].event.title == "Book 7"
+    assert found[numbered_isbn(7), 1].command_id == f"id-{numbered_isbn(7)}"

@@ -14,8 +14,8 @@ from library.commands.config import config
 from library.commands.logs import logs
 from library.commands.system import down, status
 from library.commands.topics import topics
-from tests.support.library.running import command
-from tests.support.library.storing import store, titles
+from tests.support.library.command_runner import run_command
+from tests.support.library.event_writer import added_and_removed, write_events
 
 
 def test_every_command_of_the_table_is_there_and_says_what_it_does():
@@ -40,13 +40,13 @@ def test_the_help_imports_nothing_that_is_slow():
 
 def test_without_a_system_a_command_says_how_to_start_one(settings):
     for program in (down, status):
-        done = command(program, settings)
+        done = run_command(program, settings)
         assert done.exit_code == 69
         assert "`library up` starts one" in done.stderr
 
 
 def test_the_settings_are_listed_with_where_they_come_from(settings):
-    done = command(config, settings, "show", "--json")
+    done = run_command(config, settings, "show", "--json")
     rows = {row["setting"]: row for row in map(json.loads, done.stdout.splitlines())}
     assert rows["name"] == {"setting": "name", "value": settings.name, "source": "environment"}
     assert rows["loan_days"] == {"setting": "loan_days", "value": 21, "source": "default"}
@@ -55,7 +55,7 @@ def test_the_settings_are_listed_with_where_they_come_from(settings):
 
 def test_secrets_are_not_shown(settings, monkeypatch):
     monkeypatch.setenv("LIBRARY_KAFKA_PASSWORD", "sesame")
-    done = command(config, settings, "show")
+    done = run_command(config, settings, "show")
     assert "sesame" not in done.stdout
     assert "kafka_password\t…\tenvironment" in done.stdout
 
@@ -64,20 +64,20 @@ def test_topics_are_created_once_and_described(new_settings):
     settings = new_settings()
     settings = replace(settings, name=f"{settings.name}-2", partitions=2)
     for _ in range(2):
-        done = command(topics, settings, "create")
+        done = run_command(topics, settings, "create")
         assert done.exit_code == 0, done.stderr
-    store(settings, titles(3))
-    done = command(topics, settings, "describe", "--json")
+    write_events(settings, added_and_removed(3))
+    done = run_command(topics, settings, "describe", "--json")
     events, changelog = map(json.loads, done.stdout.splitlines())
     assert events["topic"] == events_topic(settings)
     assert (events["partitions"], events["replication"]) == (2, 1)
     assert events["records"] >= 6
     assert events["config"]["cleanup.policy"] == "compact"
     assert changelog["config"]["flush.messages"]
-    wrong = command(topics, replace(settings, partitions=3), "create")
+    wrong = run_command(topics, replace(settings, partitions=3), "create")
     assert wrong.exit_code == 1
     assert "LIBRARY_PARTITIONS=2" in wrong.stderr
-    missing = command(topics, replace(settings, name="nobody"), "describe")
+    missing = run_command(topics, replace(settings, name="nobody"), "describe")
     assert missing.exit_code == 69
     assert "library topics create" in missing.stderr
 
@@ -93,14 +93,17 @@ def logged(settings):
 
 
 def test_logs_are_put_together_in_the_order_of_time(logged):
-    done = command(logs, logged)
+    done = run_command(logs, logged)
     said = re.findall(r"line \d|Traceback", done.stdout)
     assert said == ["line 0", "line 1", "line 2", "line 3", "line 4", "Traceback", "line 5"]
-    assert re.findall(r"line \d", command(logs, logged, "kafka", "-n", "2").stdout) == ["line 3", "line 5"]
+    assert re.findall(r"line \d", run_command(logs, logged, "kafka", "-n", "2").stdout) == [
+        "line 3",
+        "line 5",
+    ]
 
 
 def test_a_log_that_is_not_there_is_answered_with_those_that_are(logged):
-    done = command(logs, logged, "gateway")
+    done = run_command(logs, logged, "gateway")
     assert done.exit_code == 4
     assert "api, kafka" in done.stderr
 

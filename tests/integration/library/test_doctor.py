@@ -23,8 +23,8 @@ from library.store.groups import members
 from library.store.offsets import settled_end
 from library.system.run_file import Ran, Run, write_run
 from schemas.events import BookAdded
-from tests.support.library.running import command
-from tests.support.library.storing import BEGAN, isbn, store, titles
+from tests.support.library.command_runner import run_command
+from tests.support.library.event_writer import BEGAN, added_and_removed, numbered_isbn, write_events
 from tests.support.waiting import eventually
 
 
@@ -42,7 +42,7 @@ def findings(settings, patience=0.0):
 
 
 def test_a_sound_store_is_found_sound_and_the_lag_is_told(away):
-    store(away, titles(20))
+    write_events(away, added_and_removed(20))
     found, by_check = findings(away, patience=10)
     assert not [finding for finding in found if finding.grade is Grade.BROKEN]
     assert by_check["topics"].grade is Grade.FINE
@@ -53,8 +53,8 @@ def test_a_sound_store_is_found_sound_and_the_lag_is_told(away):
 
 
 def test_a_transaction_that_stays_open_is_named_with_its_place(away):
-    title = isbn(1)
-    writer = store(away, [(1, BookAdded(title, "Never", "", 1, BEGAN))], then="leave")
+    title = numbered_isbn(1)
+    writer = write_events(away, [(1, BookAdded(title, "Never", "", 1, BEGAN))], then="leave")
     _, by_check = findings(away)
     open_one = by_check["transactions"]
     partition = partition_of(title, away.partitions)
@@ -86,7 +86,7 @@ def test_a_policy_that_loses_events_is_broken(away):
 
 
 def test_a_projector_that_gets_no_further_is_broken(away):
-    store(away, titles(20))
+    write_events(away, added_and_removed(20))
     admin, group = AdminClient(client_config(away)), projector_group(away)
     idle = Consumer(reading_config(away) | {"group.id": group, "auto.offset.reset": "earliest"})
     idle.subscribe([events_topic(away)])
@@ -164,13 +164,13 @@ def test_a_full_disk_is_broken(away, monkeypatch):
 
 def test_the_command_ends_with_1_when_something_is_broken(away):
     no_kafka = replace(away, kafka=f"127.0.0.1:{free_port()}")
-    done = command(doctor, no_kafka, "--json")
+    done = run_command(doctor, no_kafka, "--json")
     assert done.exit_code == 1
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     [broker] = [line for line in lines if line["check"] == "broker"]
     assert broker["grade"] == "broken"
     assert "library up" in broker["mend"]
-    assert command(doctor, away).exit_code == 0
+    assert run_command(doctor, away).exit_code == 0
 
 
 def test_everything_that_is_not_fine_says_what_mends_it(away):

@@ -6,8 +6,8 @@ from eventstore.topics import events_topic, projector_group
 from foundation.kafka_clients import client_config, reading_config
 from library.commands.replay import replay
 from library.store.offsets import at_time, beginning, committed, group_lag, settled_end
-from tests.support.library.running import command
-from tests.support.library.storing import BEGAN, store, titles
+from tests.support.library.command_runner import run_command
+from tests.support.library.event_writer import BEGAN, added_and_removed, write_events
 from tests.support.waiting import eventually
 
 
@@ -15,7 +15,7 @@ from tests.support.waiting import eventually
 def full(new_settings):
     """Two partitions with 100 titles; times of the events are BEGAN to BEGAN + 199."""
     settings = new_settings(partitions=2)
-    store(settings, titles(100))
+    write_events(settings, added_and_removed(100))
     # The transaction's end takes an offset of each partition, too, and comes a moment later
     admin = AdminClient(client_config(settings))
     eventually(lambda: sum(settled_end(admin, events_topic(settings), 20).values()) == 202)
@@ -40,19 +40,19 @@ def test_a_group_goes_to_the_beginning_a_time_or_an_offset(full, admin):
     commit(full, group, last)
     assert sum(group_lag(admin, topic, group).values()) == 0
 
-    assert command(replay, full, "--group", group, "--to-beginning").exit_code == 0
+    assert run_command(replay, full, "--group", group, "--to-beginning").exit_code == 0
     assert committed(admin, topic, group) == {0: 0, 1: 0}
     assert sum(group_lag(admin, topic, group).values()) == sum(last.values())
 
     half = "2023-11-14T22:13:20.100Z"
-    assert command(replay, full, "--group", group, "--to-time", half).exit_code == 0
+    assert run_command(replay, full, "--group", group, "--to-time", half).exit_code == 0
     assert committed(admin, topic, group) == at_time(admin, topic, BEGAN + 100)
     assert committed(admin, topic, group) != beginning(admin, topic)
 
-    assert command(replay, full, "--group", group, "--to-time", "2050-01-01T00:00:00Z").exit_code == 0
+    assert run_command(replay, full, "--group", group, "--to-time", "2050-01-01T00:00:00Z").exit_code == 0
     assert committed(admin, topic, group) == last
 
-    done = command(replay, full, "--group", group, "--to-offset", "1:7")
+    done = run_command(replay, full, "--group", group, "--to-offset", "1:7")
     assert done.exit_code == 0
     assert "1:7" in done.stderr
     assert committed(admin, topic, group) == {0: last[0], 1: 7}
@@ -71,7 +71,7 @@ def test_a_group_goes_to_the_beginning_a_time_or_an_offset(full, admin):
     ],
 )
 def test_what_can_not_be_meant_is_refused(full, arguments, says):
-    done = command(replay, full, *arguments)
+    done = run_command(replay, full, *arguments)
     assert done.exit_code == 2
     assert says in done.stderr
 
@@ -84,19 +84,19 @@ def test_a_group_that_is_read_is_refused_with_its_members(full, admin):
     consumer.subscribe([events_topic(full)])
     try:
         eventually(lambda: consumer.poll(0.1) is not None)
-        done = command(replay, full, "--group", group, "--to-beginning")
+        done = run_command(replay, full, "--group", group, "--to-beginning")
         assert done.exit_code == 1
         assert "the-report at " in done.stderr
         assert committed(admin, events_topic(full), group) == {}
     finally:
         consumer.close()
-    assert command(replay, full, "--group", group, "--to-beginning").exit_code == 0
+    assert run_command(replay, full, "--group", group, "--to-beginning").exit_code == 0
 
 
 def test_the_projectors_group_is_reset_where_no_system_runs(full, admin):
     topic, group = events_topic(full), projector_group(full)
     commit(full, group, settled_end(admin, topic, 20))
-    done = command(replay, full)
+    done = run_command(replay, full)
     assert done.exit_code == 0
     assert "as soon as it is started" in done.stderr
     assert committed(admin, topic, group) == {0: 0, 1: 0}

@@ -11,7 +11,7 @@ from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from inventory import isbn as identifiers
 from inventory.commands import AddBook
-from tests.support.producer.gateways import GatewayProcess, gateway_of
+from tests.support.producer.gateway_process import GatewayProcess, running_gateway
 
 
 @pytest.fixture(scope="session")
@@ -20,7 +20,7 @@ def gateway(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[G
     name = f"test-{uuid4().hex[:12]}"
     settings = Settings(kafka=broker, name=name, data_dir=str(tmp_path_factory.mktemp(name)), partitions=2)
     ensure_topics(AdminClient(client_config(settings)), settings)
-    with gateway_of(settings) as running:
+    with running_gateway(settings) as running:
         yield running
 
 

@@ -15,9 +15,18 @@ from foundation.settings import Settings
 from inventory.commands import AddBook, AddCopies, BorrowBook, ReturnBook
 from library.process.ports import free_port
 from producer.client import execute
-from tests.support.producer.callers import Callers
-from tests.support.producer.gateways import GatewayProcess, gateway_of
-from tests.support.producer.writing import ADD, ISBN, OTHER, accepted, command, history, refused, types
+from tests.support.producer.concurrent_callers import Callers
+from tests.support.producer.gateway_process import GatewayProcess, running_gateway
+from tests.support.producer.writer_calls import (
+    ADD,
+    ISBN,
+    OTHER,
+    accepted,
+    command,
+    event_types,
+    history,
+    refused,
+)
 from tests.support.waiting import eventually
 
 
@@ -30,7 +39,7 @@ def store(new_settings: Callable[..., Settings]) -> Settings:
 @pytest.fixture
 def gateway(store: Settings) -> Iterator[GatewayProcess]:
     """A gateway of that system."""
-    with gateway_of(store) as running:
+    with running_gateway(store) as running:
         yield running
 
 
@@ -96,7 +105,7 @@ def test_a_stranger_at_the_gateways_address_is_done_without(store: Settings):
     with stranger() as url:
         settings = msgspec.structs.replace(store, gateway=url)
         accepted(execute(settings, command(ADD)))
-    assert types(store) == ["BookAdded"]
+    assert event_types(store) == ["BookAdded"]
 
 
 @contextmanager

@@ -9,8 +9,8 @@ from eventstore.positions import parse_positions
 from inventory import isbn as identifiers
 from inventory.commands import AddBook, AddCopies, BorrowBook, RemoveBook, ReturnBook
 from schemas.records import recorded
-from tests.support.producer.gateways import GatewayProcess, problem
-from tests.support.producer.writing import log_of
+from tests.support.producer.gateway_process import GatewayProcess, problem
+from tests.support.producer.writer_calls import committed_records
 
 
 def test_an_accepted_command_gets_a_receipt_that_can_be_read_again(gateway: GatewayProcess, isbn: str):
@@ -76,12 +76,12 @@ def test_events_carry_what_the_caller_sent_along(gateway: GatewayProcess, isbn: 
     sent = {"traceparent": trace, "causation_id": "scan 7", "correlation_id": "desk", "client_time": TIME}
     answer = gateway.post(AddBook(isbn, "Elixir in Action"), **sent)
     partition, offset = next(iter(parse_positions(answer.json()["position"]).items()))
-    (message,) = [m for m in log_of(gateway.settings, partition) if m.offset() == offset]
+    (message,) = [m for m in committed_records(gateway.settings, partition) if m.offset() == offset]
     assert sent.items() <= recorded(message).headers.items()
 
     ignored = gateway.post(AddCopies(isbn, 1), traceparent="not a trace")
     partition, offset = next(iter(parse_positions(ignored.json()["position"]).items()))
-    (message,) = [m for m in log_of(gateway.settings, partition) if m.offset() == offset]
+    (message,) = [m for m in committed_records(gateway.settings, partition) if m.offset() == offset]
     assert "traceparent" not in recorded(message).headers
 
 

@@ -13,10 +13,10 @@ from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from inventory.commands import AddBook, AddCopies
 from schemas.records import Recorded, recorded
-from tests.support.brokers import embedded
-from tests.support.producer.callers import Callers
-from tests.support.producer.gateways import GatewayProcess, gateway_of
-from tests.support.producer.writing import ISBN, OTHER, log_of
+from tests.support.brokers import embedded_broker
+from tests.support.producer.concurrent_callers import Callers
+from tests.support.producer.gateway_process import GatewayProcess, running_gateway
+from tests.support.producer.writer_calls import ISBN, OTHER, committed_records
 from tests.support.waiting import eventually
 
 TITLES = (ISBN, OTHER)
@@ -31,7 +31,7 @@ def system(new_settings: Callable[..., Settings]) -> Settings:
 @pytest.fixture
 def gateway(system: Settings) -> Iterator[GatewayProcess]:
     """A gateway with the two titles."""
-    with gateway_of(system) as running:
+    with running_gateway(system) as running:
         stock(running)
         yield running
 
@@ -43,7 +43,9 @@ def stock(gateway: GatewayProcess) -> None:
 
 def events(settings: Settings) -> list[Recorded]:
     """All events; the versions of each title are 1, 2, 3 … in order."""
-    found = [recorded(message) for p in range(settings.partitions) for message in log_of(settings, p)]
+    found = [
+        recorded(message) for p in range(settings.partitions) for message in committed_records(settings, p)
+    ]
     for isbn in TITLES:
         versions = [event.version for event in found if event.event.isbn == isbn]
         assert versions == list(range(1, len(versions) + 1))
@@ -61,7 +63,7 @@ def test_after_a_kill_every_doubt_can_be_resolved(system: Settings, gateway: Gat
         gateway.end(signal.SIGKILL)
     doubtful = {one for one in callers.told if one.status is None}
     assert doubtful
-    with gateway_of(system) as successor:
+    with running_gateway(system) as successor:
         found = {
             one.key: successor.client.get(f"/commands/{one.key}", params={"isbn": one.isbn}).status_code
             for one in doubtful
@@ -87,7 +89,7 @@ def test_a_clean_stop_answers_or_refuses_all_that_it_has_taken(system: Settings,
 
 
 def test_two_gateways_of_one_system_take_turns(system: Settings, gateway: GatewayProcess):
-    with gateway_of(system) as other, Callers([gateway, other], TITLES, 8) as callers:
+    with running_gateway(system) as other, Callers([gateway, other], TITLES, 8) as callers:
         eventually(lambda: min(answered(gateway), answered(other)) >= 100, limit=60)
     assert {one.status for one in callers.told} == {201}
     assert commands(system) == Counter({one.key: 1 for one in callers.told})
@@ -101,12 +103,12 @@ def answered(gateway: GatewayProcess) -> float:
 
 
 def test_without_kafka_it_tells_the_truth_and_goes_on_when_kafka_is_back(tmp_path: Path):
-    with embedded(tmp_path / "kafka") as kafka:
+    with embedded_broker(tmp_path / "kafka") as kafka:
         settings = Settings(
             kafka=kafka.bootstrap, name="away", data_dir=str(tmp_path / "data"), partitions=2, deadline=2
         )
         ensure_topics(AdminClient(client_config(settings)), settings)
-        with gateway_of(settings) as gateway:
+        with running_gateway(settings) as gateway:
             stock(gateway)
             kafka.process.send_signal(signal.SIGSTOP)
             try:

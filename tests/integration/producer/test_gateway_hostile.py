@@ -12,7 +12,7 @@ from schemathesis.schemas import BaseSchema
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from inventory.commands import AddCopies, BorrowBook
-from tests.support.producer.gateways import GatewayProcess, problem
+from tests.support.producer.gateway_process import GatewayProcess, problem
 
 
 def add(**fields: object) -> bytes:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from foundation.settings import Settings
-from tests.support.projector.workers import Crew, crew_of
+from tests.support.projector.worker_process import Crew, crew_of
 
 
 @pytest.fixture

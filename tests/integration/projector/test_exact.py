@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from tests.support.projector.events import EventStore
-from tests.support.projector.exact import assert_exact, until_caught_up, until_lag
+from tests.support.projector.event_store import EventStore
+from tests.support.projector.table_check import assert_exact, until_caught_up, until_lag
 from tests.support.waiting import eventually
 
 

@@ -9,17 +9,17 @@ from library.process.ports import free_port
 from schemas.codec import encode
 from schemas.events import BookAdded, BookBorrowed, BookReturned, CopiesAdded
 from tests.integration.projector.test_metrics import metrics
-from tests.support.projector.events import EventStore
-from tests.support.projector.exact import (
+from tests.support.projector.event_store import EventStore
+from tests.support.projector.table_check import (
     assert_exact,
-    expected,
-    in_changelog,
-    on_disk,
-    read,
+    expected_rows,
+    read_changelog,
+    read_topic,
+    rocksdb_rows,
     until_caught_up,
     until_lag,
 )
-from tests.support.projector.topics import reset_group
+from tests.support.projector.topic_damage import reset_group
 from tests.support.waiting import eventually
 
 NOW = 1_763_900_000_000
@@ -69,15 +69,15 @@ def test_a_retry_goes_on_with_a_title_once_its_event_can_be_applied(settings, cr
     store.append(100)
     older = crew.start(faults="unknown:CopiesAdded")
     until_caught_up(settings)
-    held = in_changelog(settings).rows[isbn].held
+    held = read_changelog(settings).rows[isbn].held
     assert older.stop() == 0
     # A newer program alone does not go back
     newer = crew.start().until_ready()
     store.append(50)
     until_caught_up(settings)
-    assert on_disk(settings)[isbn].held == held
+    assert rocksdb_rows(settings)[isbn].held == held
     assert newer.stop() == 0
-    waiting = [row.held for row in in_changelog(settings).rows.values() if row.held is not None]
+    waiting = [row.held for row in read_changelog(settings).rows.values() if row.held is not None]
     assert len(waiting) > 1
     reset_group(settings, min(held.offset for held in waiting))
     crew.start()
@@ -91,17 +91,21 @@ def test_an_unparseable_key_stops_its_partition_and_no_other(settings, crew, key
     store.append(60)
     store.write_raw((key, encode(_added(ISBNS[0]))), partition=1)
     store.append(120)
-    ends = {message.partition(): message.offset() + 2 for message in read(settings, events_topic(settings))}
-    (stop,) = [message.offset() for message in read(settings, events_topic(settings)) if message.key() == key]
+    ends = {
+        message.partition(): message.offset() + 2 for message in read_topic(settings, events_topic(settings))
+    }
+    (stop,) = [
+        message.offset() for message in read_topic(settings, events_topic(settings)) if message.key() == key
+    ]
     port = free_port()
     worker = crew.start(faults="batch:50", settings=replace(settings, metrics_port=port))
     until_lag(settings, lambda lag: lag == ends[1] - stop)
     told = metrics(port)
     assert [told["library_projector_halted", str(p)] for p in range(3)] == [0, 1, 0]
     assert f"partition 1 is stopped at offset {stop}, the others go on" in worker.said()
-    assert in_changelog(settings).rows == expected(settings, {1: stop})
+    assert read_changelog(settings).rows == expected_rows(settings, {1: stop})
     assert worker.stop() == 0
     # And again, after a restart
     worker = crew.start().until_ready()
     eventually(lambda: worker.log.read_text("utf-8").count("partition 1 is stopped") == 2)
-    assert on_disk(settings) == expected(settings, {1: stop})
+    assert rocksdb_rows(settings) == expected_rows(settings, {1: stop})

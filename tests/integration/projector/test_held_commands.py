@@ -7,9 +7,9 @@ import pytest
 from eventstore.keys import event_key
 from schemas.codec import encode
 from schemas.events import BookAdded, BookBorrowed
-from tests.support.projector.commands import library
-from tests.support.projector.events import EventStore
-from tests.support.projector.exact import assert_exact, until_caught_up
+from tests.support.projector.event_store import EventStore
+from tests.support.projector.library_command import library
+from tests.support.projector.table_check import assert_exact, until_caught_up
 
 NOW = 1_763_900_000_000
 DAMAGED, WELL, NEWER = "9780000000002", "9780000000019", "9780000000026"

@@ -12,9 +12,9 @@ from projector.batched_faust.store import IDENTITY_KEY, Store
 from schemas.codec import encode
 from schemas.events import BookAdded, BookBorrowed, BookReturned
 from schemas.row import TablePosition
-from tests.support.projector.events import EventStore
-from tests.support.projector.exact import assert_exact, in_changelog, until_caught_up
-from tests.support.projector.topics import (
+from tests.support.projector.event_store import EventStore
+from tests.support.projector.table_check import assert_exact, read_changelog, until_caught_up
+from tests.support.projector.topic_damage import (
     admin_of,
     delete_before,
     lose_changelog,
@@ -146,4 +146,4 @@ def test_a_row_that_is_larger_than_a_batch(settings, crew):
     worker = crew.start()
     assert worker.ended() == 65
     assert "too many open loans" in worker.said()
-    assert [row.version for row in in_changelog(settings).rows.values()] in ([], [1])
+    assert [row.version for row in read_changelog(settings).rows.values()] in ([], [1])

@@ -12,10 +12,16 @@ from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from library.broker.kafka import Kafka
 from library.store.offsets import end
-from tests.support.brokers import embedded
-from tests.support.projector.events import EventStore
-from tests.support.projector.exact import assert_exact, expected, in_changelog, read, until_caught_up
-from tests.support.projector.workers import crew_of
+from tests.support.brokers import embedded_broker
+from tests.support.projector.event_store import EventStore
+from tests.support.projector.table_check import (
+    assert_exact,
+    expected_rows,
+    read_changelog,
+    read_topic,
+    until_caught_up,
+)
+from tests.support.projector.worker_process import crew_of
 from tests.support.waiting import eventually
 
 
@@ -47,7 +53,7 @@ def test_transactions_that_a_killed_writer_left_open(settings, crew):
     other.leave_open()
     # Nobody sees these while a transaction before them is open
     store.append(100)
-    assert expected(settings) == seen
+    assert expected_rows(settings) == seen
     other.come_back()
     until_caught_up(settings)
     assert assert_exact(settings) != seen
@@ -74,7 +80,7 @@ def test_a_worker_frozen_and_thawed_again_and_again(settings, crew):
         if frozen.process.poll() is not None:
             assert frozen.process.returncode == 1
             frozen = crew.start(0, "batch:20 session:6").until_ready()
-    assert in_changelog(settings).went_back == 0
+    assert read_changelog(settings).went_back == 0
 
 
 @pytest.mark.slow
@@ -90,7 +96,7 @@ def test_the_changelog_is_compacted_in_between(settings, crew):
     def compacted() -> bool:
         store.append(50, transaction=5)
         until_caught_up(settings)
-        kept = sum(message.partition() == 0 for message in read(settings, changelog_topic(settings)))
+        kept = sum(message.partition() == 0 for message in read_topic(settings, changelog_topic(settings)))
         return end(admin, changelog_topic(settings))[0] > 5 * kept > 0
 
     eventually(compacted, limit=90)
@@ -102,7 +108,7 @@ def test_the_changelog_is_compacted_in_between(settings, crew):
 
 @pytest.fixture
 def own_broker(tmp_path) -> Iterator[Kafka]:
-    with embedded(tmp_path / "kafka") as kafka:
+    with embedded_broker(tmp_path / "kafka") as kafka:
         yield kafka
 
 

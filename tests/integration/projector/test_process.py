@@ -7,9 +7,9 @@ import pytest
 from msgspec.structs import replace
 
 from foundation.settings import Settings
-from tests.support.projector.events import EventStore
-from tests.support.projector.exact import until_caught_up
-from tests.support.projector.topics import reset_group
+from tests.support.projector.event_store import EventStore
+from tests.support.projector.table_check import until_caught_up
+from tests.support.projector.topic_damage import reset_group
 
 
 def test_it_is_ready_listens_nowhere_and_leaves_its_group_at_once(settings, crew):

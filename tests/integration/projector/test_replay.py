@@ -7,10 +7,17 @@ import pytest
 from eventstore.topics import events_topic
 from schemas.events import BookAdded, BookBorrowed
 from schemas.records import recorded
-from tests.support.projector.events import EventStore
-from tests.support.projector.exact import assert_exact, in_changelog, lag, read, until_caught_up, until_lag
+from tests.support.projector.event_store import EventStore
 from tests.support.projector.next_release import installed
-from tests.support.projector.topics import reset_group
+from tests.support.projector.table_check import (
+    assert_exact,
+    lag,
+    read_changelog,
+    read_topic,
+    until_caught_up,
+    until_lag,
+)
+from tests.support.projector.topic_damage import reset_group
 
 
 @pytest.mark.parametrize("interrupted", [False, True])
@@ -20,7 +27,7 @@ def test_a_changed_fold_reaches_every_row(settings, crew, interrupted):
     worker = crew.start()
     until_caught_up(settings)
     assert worker.stop() == 0
-    before = in_changelog(settings).rows
+    before = read_changelog(settings).rows
     reset_group(settings, 0)
     worker = crew.start(faults="next-release batch:10")
     if interrupted:
@@ -39,7 +46,7 @@ def test_a_changed_fold_reaches_every_row(settings, crew, interrupted):
 def _lent(settings) -> dict[str, int]:
     """How often each title was lent, ever."""
     lent: Counter[str] = Counter()
-    for message in read(settings, events_topic(settings)):
+    for message in read_topic(settings, events_topic(settings)):
         event = recorded(message).event
         if isinstance(event, BookAdded):
             lent.setdefault(event.isbn, 0)

@@ -14,10 +14,10 @@ from library.store.offsets import end
 from schemas.codec import encode
 from schemas.events import BookAdded
 from schemas.row import InventoryRow
-from tests.support.projector.commands import library
-from tests.support.projector.events import EventStore
-from tests.support.projector.exact import expected, until_caught_up
-from tests.support.projector.topics import admin_of, write_changelog
+from tests.support.projector.event_store import EventStore
+from tests.support.projector.library_command import library
+from tests.support.projector.table_check import expected_rows, until_caught_up
+from tests.support.projector.topic_damage import admin_of, write_changelog
 
 NOW = 1_763_900_000_000
 
@@ -34,7 +34,7 @@ def store(settings, crew) -> EventStore:
 
 def _api(settings, **changes) -> Listed:
     """What a query API would list; ``changes`` name other items, or None for one that it leaves out."""
-    rows = {isbn: row for isbn, row in expected(settings).items() if not row.removed}
+    rows = {isbn: row for isbn, row in expected_rows(settings).items() if not row.removed}
     items = {isbn: title_item(row) for isbn, row in rows.items()} | changes
     loans = [{"isbn": isbn} | loan_item(loan) for isbn, row in rows.items() for loan in row.loans]
     position = {p: offset - 1 for p, offset in end(admin_of(settings), events_topic(settings)).items()}
@@ -57,11 +57,11 @@ def test_a_sound_system_while_it_is_written(settings, store):
     assert (done.returncode, done.stderr) == (0, "")
     summary = json.loads(done.stdout)
     assert summary["differences"] == 0
-    assert summary["titles"] == len(expected(settings))
+    assert summary["titles"] == len(expected_rows(settings))
 
 
 def test_rows_that_are_not_as_their_events_say(settings, store):
-    rows = expected(settings)
+    rows = expected_rows(settings)
     wrong, older, *_ = [row for row in rows.values() if row.version > 1 and not row.removed]
     stray = InventoryRow("9789999999991", "stray", "", 1, 1, (), False, 1, NOW)
     for row in (replace(wrong, title="wrong"), replace(older, version=older.version - 1), stray):
@@ -79,7 +79,7 @@ def test_rows_that_are_not_as_their_events_say(settings, store):
 
 
 def test_what_the_query_api_tells_wrongly(settings, store):
-    rows = [row for row in expected(settings).values() if not row.removed]
+    rows = [row for row in expected_rows(settings).values() if not row.removed]
     wrong, missing, stale, *_ = (row for row in rows if row.version > 1)
     item = title_item(replace(wrong, available=wrong.available + 1))
     old = title_item(replace(stale, version=stale.version - 1))

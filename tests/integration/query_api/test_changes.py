@@ -7,15 +7,15 @@ from typing import Any
 import httpx
 
 from foundation.settings import Settings
-from tests.support.query_api.lending import ADDED, lend, running, standin
-from tests.support.query_api.process import Api
+from tests.support.query_api.api_process import ApiProcess
+from tests.support.query_api.loan_traffic import ADDED, next_loan_event, running_api, store_writer
 from tests.support.waiting import eventually
 
 
 class Reader(threading.Thread):
     """Follows ``/changes`` until it has ``enough``, coming back with the last id whenever it is cut off."""
 
-    def __init__(self, api: Api, enough: int, since: str) -> None:
+    def __init__(self, api: ApiProcess, enough: int, since: str) -> None:
         super().__init__(daemon=True)
         self.api, self.enough, self.last = api, enough, since
         self.found: list[dict[str, Any]] = []
@@ -56,16 +56,16 @@ class Reader(threading.Thread):
 
 
 def test_changes_are_told_once_after_they_are_visible_also_over_restarts(settings: Settings):
-    writer = standin(settings)
+    writer = store_writer(settings)
     writer.commit(*ADDED)
-    with running(settings) as api:
+    with running_api(settings) as api:
         reader = Reader(api, enough=len(ADDED) + 200, since="start")
         late = Reader(api, enough=100, since="")
         reader.start()
         late.start()
         eventually(lambda: late.last)
         for n in range(200):
-            writer.append(lend(writer, n))
+            writer.append(next_loan_event(writer, n))
             writer.project()
             if n == 100:
                 eventually(lambda: len(late.found) >= 100)

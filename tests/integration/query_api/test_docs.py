@@ -15,9 +15,9 @@ from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from query_api.http import app
 from schemas.events import BookAdded, BookBorrowed, BookRemoved
-from tests.support.query_api.lending import running, standin
-from tests.support.query_api.process import Api
-from tests.support.query_api.stocked import Stock
+from tests.support.query_api.api_process import ApiProcess
+from tests.support.query_api.api_without_kafka import ApiWithoutKafka
+from tests.support.query_api.loan_traffic import running_api, store_writer
 
 PAGE = (Path(__file__).parents[3] / "docs" / "api.md").read_text("utf-8")
 A, B = "9781593275846", "9781680502992"
@@ -27,7 +27,7 @@ EXAMPLES = [match.groupdict() for match in EXAMPLE.finditer(PAGE)]
 
 
 def test_every_route_and_parameter_is_named_and_no_other(tmp_path: Path):
-    document = Stock(tmp_path).ask("/openapi.json").json()
+    document = ApiWithoutKafka(tmp_path).ask("/openapi.json").json()
     table = PAGE.partition("## Routes")[2].partition("\n\n-")[0]
     assert set(re.findall(r"`GET (/[^`]*)`", table)) == {*document["paths"], app.DOCUMENT}
     parameters = {
@@ -41,7 +41,7 @@ def test_every_route_and_parameter_is_named_and_no_other(tmp_path: Path):
 
 
 def test_every_metric_is_named_and_no_other(tmp_path: Path):
-    stock = Stock(tmp_path)
+    stock = ApiWithoutKafka(tmp_path)
     text = stock.ask("/metrics").text
     told = set(re.findall(r"^# TYPE (library_\w+)", text, re.MULTILINE))
     table = PAGE.partition("## Metrics")[2].partition("\n\nBesides")[0]
@@ -49,23 +49,23 @@ def test_every_metric_is_named_and_no_other(tmp_path: Path):
 
 
 @pytest.fixture(scope="module")
-def api(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+def api(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiProcess]:
     settings = Settings(kafka=broker, name="test-docs", data_dir=str(tmp_path_factory.mktemp("docs")))
     ensure_topics(AdminClient(client_config(settings)), settings)
-    writer = standin(settings)
+    writer = store_writer(settings)
     writer.commit(
         BookAdded(A, "Elixir in Action", "Saša Jurić", 10, AT),
         BookAdded(B, "Programming Elixir 1.6", "Dave Thomas", 5, AT + 1),
     )
     writer.commit(BookBorrowed(A, "user123", AT + 1000, DUE))
     writer.commit(BookRemoved(B, AT + 2000))
-    with running(settings) as running_api:
-        yield running_api
+    with running_api(settings) as started:
+        yield started
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example["command"].split("8080")[1][:40])
-def test_the_examples_do_what_they_show(api: Api, example: dict[str, str]):
+def test_the_examples_do_what_they_show(api: ApiProcess, example: dict[str, str]):
     command = example["command"].replace("http://127.0.0.1:8080", api.url)
     done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=60, check=False)
     shown = example["output"].strip()

@@ -36,7 +36,7 @@ from query_api.replica.progress import Progress
 from query_api.replica.replica import FILE
 from schemas.codec import decode
 from schemas.events import BookAdded, BookBorrowed, BookRemoved
-from tests.support.query_api.standin import Standin
+from tests.support.query_api.store_writer import StoreWriter
 from tests.support.waiting import eventually
 
 A, B = "9781593275846", "9781680502992"
@@ -48,8 +48,8 @@ def one(new_settings: Callable[..., Settings]) -> Settings:
     return new_settings(partitions=1)
 
 
-def standin(settings: Settings) -> Standin:
-    return Standin(settings, identify(AdminClient(client_config(settings)), settings))
+def store_writer(settings: Settings) -> StoreWriter:
+    return StoreWriter(settings, identify(AdminClient(client_config(settings)), settings))
 
 
 @contextmanager
@@ -84,7 +84,7 @@ EVENTS = "SELECT isbn, version, type FROM events ORDER BY place"
 
 
 def test_rows_and_history_of_committed_transactions(settings: Settings):
-    writer = standin(settings)
+    writer = store_writer(settings)
     writer.commit(BookAdded(A, "T", "A", 2, AT), BookAdded(B, "U", "B", 1, AT))
     with following(settings) as follower:
         eventually(lambda: ready(follower))
@@ -107,7 +107,7 @@ def test_an_empty_store_is_ready(settings: Settings):
 
 
 def test_a_position_needs_rows_and_history(one: Settings):
-    writer = standin(one)
+    writer = store_writer(one)
     writer.commit(BookAdded(A, "T", "A", 2, AT))
     with following(one) as follower:
         eventually(lambda: ready(follower))
@@ -120,7 +120,7 @@ def test_a_position_needs_rows_and_history(one: Settings):
 
 def test_markers_at_the_end_count_as_read(one: Settings):
     """The store's last offset is a marker; its position can be waited for."""
-    writer = standin(one)
+    writer = store_writer(one)
     writer.commit(BookAdded(A, "T", "A", 2, AT))
     writer.abort(BookRemoved(A, AT))
     with following(one) as follower:
@@ -131,7 +131,7 @@ def test_markers_at_the_end_count_as_read(one: Settings):
 
 
 def test_it_goes_on_where_it_was(one: Settings):
-    writer = standin(one)
+    writer = store_writer(one)
     writer.commit(BookAdded(A, "T", "A", 2, AT))
     with following(one) as follower:
         eventually(lambda: ready(follower))
@@ -147,7 +147,7 @@ def test_it_goes_on_where_it_was(one: Settings):
 
 def test_in_the_middle_of_a_replay_it_waits_for_the_end(one: Settings):
     """Rows and positions of a replay that has not come far are the last in the changelog."""
-    writer = standin(one)
+    writer = store_writer(one)
     writer.commit(BookAdded(A, "T", "A", 2, AT))
     writer.commit(BookBorrowed(A, "ann", AT, AT))
     writer.commit(BookBorrowed(A, "bob", AT, AT))
@@ -172,7 +172,7 @@ def test_in_the_middle_of_a_replay_it_waits_for_the_end(one: Settings):
 
 
 def test_positions_of_another_event_store_do_not_count(one: Settings):
-    writer = standin(one)
+    writer = store_writer(one)
     writer.append(BookAdded(A, "T", "A", 2, AT))
     writer.write([], {0: 2}, source="other/store")
     with following(one) as follower:
@@ -181,7 +181,7 @@ def test_positions_of_another_event_store_do_not_count(one: Settings):
 
 
 def test_poison_stops_nothing(one: Settings, caplog: pytest.LogCaptureFixture):
-    writer = standin(one)
+    writer = store_writer(one)
     writer.commit(BookAdded(A, "T", "A", 2, AT))
     raw = Producer(client_config(one))
     store, changelog = events_topic(one), changelog_topic(one)
@@ -213,7 +213,7 @@ def test_poison_stops_nothing(one: Settings, caplog: pytest.LogCaptureFixture):
 
 def test_a_replaced_topic_is_noticed_by_its_id(one: Settings):
     admin = AdminClient(client_config(one))
-    writer = standin(one)
+    writer = store_writer(one)
     writer.commit(BookAdded(A, "T", "A", 2, AT), BookAdded(B, "U", "B", 1, AT))
     with following(one) as follower:
         eventually(lambda: ready(follower))
@@ -221,7 +221,7 @@ def test_a_replaced_topic_is_noticed_by_its_id(one: Settings):
         for future in admin.delete_topics([events_topic(one), changelog_topic(one)]).values():
             future.result()
         eventually(lambda: _made(admin, one))
-        writer = standin(one)
+        writer = store_writer(one)
         writer.commit(BookAdded(B, "New", "B", 7, AT))
         # It may look between the making of the topics and the writing, when there is nothing to read
         eventually(
@@ -244,10 +244,10 @@ def _made(admin: AdminClient, settings: Settings) -> bool:
 
 def test_a_replica_of_another_system_is_read_again(new_settings: Callable[..., Settings]):
     mine, other = new_settings(partitions=1), new_settings(partitions=1)
-    standin(other).commit(BookAdded(B, "U", "B", 1, AT))
+    store_writer(other).commit(BookAdded(B, "U", "B", 1, AT))
     with following(other) as follower:
         eventually(lambda: ready(follower))
-    standin(mine).commit(BookAdded(A, "T", "A", 2, AT))
+    store_writer(mine).commit(BookAdded(A, "T", "A", 2, AT))
     with following(replace(mine, data_dir=other.data_dir)) as follower:
         eventually(lambda: follower.replica is not None and ready(follower) and query(follower, TITLES))
         assert query(follower, TITLES) == [(int(A), 1, 2)]
@@ -255,7 +255,7 @@ def test_a_replica_of_another_system_is_read_again(new_settings: Callable[..., S
 
 @pytest.mark.parametrize("damage", ["deleted", "overwritten"])
 def test_a_lost_replica_is_read_again(one: Settings, damage: str):
-    writer = standin(one)
+    writer = store_writer(one)
     writer.commit(*[BookAdded(isbn, "T", "A", 2, AT) for isbn in (A, B)])
     with following(one) as follower:
         eventually(lambda: ready(follower))
@@ -270,7 +270,7 @@ def test_a_lost_replica_is_read_again(one: Settings, damage: str):
 
 
 def test_a_file_that_is_deleted_while_it_is_used_is_made_again(one: Settings):
-    writer = standin(one)
+    writer = store_writer(one)
     writer.commit(BookAdded(A, "T", "A", 2, AT))
     with following(one) as follower:
         eventually(lambda: ready(follower))
@@ -282,7 +282,7 @@ def test_a_file_that_is_deleted_while_it_is_used_is_made_again(one: Settings):
 
 def test_a_store_that_begins_later_is_read_from_there(one: Settings):
     """Not ours to happen, but not ours to hang on either."""
-    writer = standin(one)
+    writer = store_writer(one)
     writer.commit(BookAdded(A, "T", "A", 2, AT))
     writer.commit(BookBorrowed(A, "ann", AT, AT))
     admin = AdminClient(client_config(one))
@@ -301,7 +301,7 @@ def test_a_store_that_begins_later_is_read_from_there(one: Settings):
 
 
 def test_no_space_left_is_not_the_end(one: Settings, monkeypatch: pytest.MonkeyPatch):
-    writer = standin(one)
+    writer = store_writer(one)
     writer.commit(BookAdded(A, "T", "A", 2, AT))
     full = threading.Event()
 
@@ -327,7 +327,7 @@ def test_no_space_left_is_not_the_end(one: Settings, monkeypatch: pytest.MonkeyP
 
 def test_the_changelog_read_is_the_one_that_was_written(settings: Settings):
     """The stand-in writes what the projector writes: same partition, key and value."""
-    writer = standin(settings)
+    writer = store_writer(settings)
     writer.commit(BookAdded(A, "T", "A", 2, AT))
     consumer = Source(settings).consumer(Progress.none(settings.partitions))
     try:

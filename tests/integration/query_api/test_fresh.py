@@ -6,9 +6,9 @@ import httpx
 
 from foundation.settings import Settings
 from inventory.commands import AddBook, BorrowBook, Command, ReturnBook
-from tests.support.producer.gateways import gateway_of
-from tests.support.projector.workers import Worker
-from tests.support.query_api.lending import NUMBERS, running
+from tests.support.producer.gateway_process import running_gateway
+from tests.support.projector.worker_process import Worker
+from tests.support.query_api.loan_traffic import NUMBERS, running_api
 
 WRITERS, WRITES = 8, 60
 
@@ -39,7 +39,7 @@ def test_every_write_can_be_read_at_once(settings: Settings):
 
     worker = Worker(settings)
     try:
-        with gateway_of(settings) as gateway, running(settings) as api:
+        with running_gateway(settings) as gateway, running_api(settings) as api:
             worker.until_ready()
             threads = [threading.Thread(target=use, args=(isbn,)) for isbn in NUMBERS[:WRITERS]]
             for thread in threads:

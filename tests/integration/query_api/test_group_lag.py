@@ -13,12 +13,12 @@ from query_api.following.source import Source
 from query_api.http.group_lag import GroupLags
 from query_api.replica.progress import Ends
 from schemas.events import BookAdded, BookBorrowed
-from tests.support.query_api.lending import AT, A, standin
+from tests.support.query_api.loan_traffic import AT, A, store_writer
 from tests.support.waiting import eventually
 
 
 def test_the_lag_of_each_group_by_partition(settings: Settings):
-    writer = standin(settings)
+    writer = store_writer(settings)
     writer.append(BookAdded(A, "T", "A", 2, AT))
     (second,) = writer.append(BookBorrowed(A, "ann", AT, AT))
     readers = f"{settings.name}-readers"

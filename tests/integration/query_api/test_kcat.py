@@ -10,15 +10,15 @@ from eventstore.topics import events_topic
 from foundation.settings import Settings
 from schemas.codec import schemas
 from schemas.events import BookAdded
-from tests.support.query_api.lending import AT, A, running, standin
+from tests.support.query_api.loan_traffic import AT, A, running_api, store_writer
 
 
 @pytest.mark.skipif(shutil.which("kcat") is None, reason="kcat is not installed")
 def test_kcat_reads_the_event_store(settings: Settings):
-    writer = standin(settings)
+    writer = store_writer(settings)
     writer.commit(BookAdded(A, "Elixir in Action", "Saša Jurić", 2, AT))
     avro = "Avro" in subprocess.run(["kcat", "-V"], capture_output=True, text=True, check=False).stdout
-    with running(settings) as api:
+    with running_api(settings) as api:
         command = ["kcat", "-b", settings.kafka, "-C", "-t", events_topic(settings), "-e", "-q", "-J"]
         if avro:
             command += ["-s", "value=avro", "-r", api.url]

@@ -14,14 +14,22 @@ from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from library.broker.kafka import Kafka
 from schemas.events import BookAdded, BookBorrowed
-from tests.support.brokers import embedded
-from tests.support.query_api.lending import ADDED, AT, NUMBERS, A, lend, running, standin
-from tests.support.query_api.process import Api
-from tests.support.query_api.standin import Standin
+from tests.support.brokers import embedded_broker
+from tests.support.query_api.api_process import ApiProcess
+from tests.support.query_api.loan_traffic import (
+    ADDED,
+    AT,
+    NUMBERS,
+    A,
+    next_loan_event,
+    running_api,
+    store_writer,
+)
+from tests.support.query_api.store_writer import StoreWriter
 from tests.support.waiting import eventually
 
 
-def everything(api: Api) -> tuple[dict[str, Any], dict[str, list[int]], int]:
+def everything(api: ApiProcess) -> tuple[dict[str, Any], dict[str, list[int]], int]:
     """All titles, the versions in each history, the number of events."""
     titles = {item["isbn"]: item for item in api.client.get("/inventory?limit=500").json()["items"]}
     histories = {isbn: api.client.get(f"/inventory/{isbn}/history?limit=500").json() for isbn in titles}
@@ -29,7 +37,7 @@ def everything(api: Api) -> tuple[dict[str, Any], dict[str, list[int]], int]:
     return titles, versions, api.client.get("/stats").json()["events"]
 
 
-def agrees(api: Api, writer: Standin) -> bool:
+def agrees(api: ApiProcess, writer: StoreWriter) -> bool:
     titles, versions, events = everything(api)
     assert events == len(writer.log)
     assert {isbn: (t["version"], t["available"]) for isbn, t in titles.items()} == {
@@ -40,17 +48,17 @@ def agrees(api: Api, writer: Standin) -> bool:
 
 
 def test_killed_again_and_again_it_loses_nothing_and_counts_nothing_twice(settings: Settings):
-    writer = standin(settings)
+    writer = store_writer(settings)
     writer.commit(*ADDED)
     done = threading.Event()
 
     def write() -> None:
         for n in range(400):
-            writer.append(lend(writer, n))
+            writer.append(next_loan_event(writer, n))
             writer.project()
         done.set()
 
-    with running(settings) as api:
+    with running_api(settings) as api:
         thread = threading.Thread(target=write)
         thread.start()
         kills = 0
@@ -67,9 +75,9 @@ def test_killed_again_and_again_it_loses_nothing_and_counts_nothing_twice(settin
 
 
 def test_a_file_that_is_damaged_while_it_is_used_is_made_again(settings: Settings):
-    writer = standin(settings)
+    writer = store_writer(settings)
     writer.commit(*ADDED)
-    with running(settings) as api:
+    with running_api(settings) as api:
         for file in Path(settings.data_dir).glob("api/1/replica.sqlite*"):
             if not file.name.endswith("-shm"):
                 with file.open("r+b") as open_file:
@@ -84,16 +92,16 @@ def test_a_file_that_is_damaged_while_it_is_used_is_made_again(settings: Setting
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
     """A broker that may be stopped."""
-    with embedded(tmp_path_factory.mktemp("own")) as kafka:
+    with embedded_broker(tmp_path_factory.mktemp("own")) as kafka:
         yield kafka
 
 
 def test_without_kafka_it_answers_from_what_it_has_and_goes_on_by_itself(own: Kafka, tmp_path: Path):
     settings = Settings(kafka=own.bootstrap, name="away", data_dir=str(tmp_path))
     ensure_topics(AdminClient(client_config(settings)), settings)
-    writer = standin(settings)
+    writer = store_writer(settings)
     (first,) = writer.commit(BookAdded(A, "T", "A", 2, AT))
-    with running(settings) as api:
+    with running_api(settings) as api:
         own.kill()
         eventually(lambda: api.client.get("/readyz").json()["trouble"])
         assert api.answers("/readyz") == 200
@@ -110,7 +118,7 @@ def test_without_kafka_it_answers_from_what_it_has_and_goes_on_by_itself(own: Ka
         eventually(lambda: api.client.get("/readyz").json()["trouble"] is None)
 
 
-def answers_without_kafka(api: Api, first: Any) -> None:
+def answers_without_kafka(api: ApiProcess, first: Any) -> None:
     answer = api.client.get(f"/inventory/{A}")
     assert answer.json()["available"] == 2
     assert api.client.get("/readyz").json()["position"] == answer.headers["inventory-position"]
@@ -121,10 +129,10 @@ def answers_without_kafka(api: Api, first: Any) -> None:
 
 
 def test_several_at_once_on_one_data_directory(settings: Settings):
-    writer = standin(settings)
+    writer = store_writer(settings)
     writer.commit(*ADDED)
-    with running(settings) as one, running(settings) as two:
-        last = writer.commit(lend(writer, 0))[-1]
+    with running_api(settings) as one, running_api(settings) as two:
+        last = writer.commit(next_loan_event(writer, 0))[-1]
         answers = [api.client.get(f"/inventory/{NUMBERS[0]}?after={last}") for api in (one, two)]
         assert answers[0].content == answers[1].content
         assert answers[0].headers["etag"] == answers[1].headers["etag"]

@@ -6,7 +6,7 @@ from itertools import count
 import pytest
 from stdnum import ean
 
-from tests.system.end_to_end.running import System
+from tests.system.end_to_end.system import System
 
 _numbers = count(1)
 

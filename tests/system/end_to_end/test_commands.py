@@ -7,7 +7,7 @@ import pytest
 
 from foundation.cli import exits
 from inventory.isbn import display
-from tests.system.end_to_end.running import System
+from tests.system.end_to_end.system import System
 
 ELIXIR, PROGRAMMING = "978-1593275846", "978-1680502992"
 

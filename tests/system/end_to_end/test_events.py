@@ -5,7 +5,7 @@ import signal
 from collections.abc import Callable
 
 from foundation.cli import exits
-from tests.system.end_to_end.running import System
+from tests.system.end_to_end.system import System
 
 
 def lines(text: str) -> list[tuple[str, int]]:

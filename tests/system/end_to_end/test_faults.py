@@ -10,8 +10,8 @@ from foundation.http.client import NoAnswer
 from inventory.commands import AddBook, BorrowBook, Command, ReturnBook
 from producer.client import execute
 from tests.support.waiting import eventually
-from tests.system.end_to_end.folding import assert_as_folded
-from tests.system.end_to_end.running import System
+from tests.system.end_to_end.expected_state import assert_as_folded
+from tests.system.end_to_end.system import System
 
 NewIsbn = Callable[[], str]
 

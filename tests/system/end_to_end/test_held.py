@@ -10,10 +10,10 @@ from eventstore.keys import event_key
 from foundation.cli import exits
 from schemas.codec import encode
 from schemas.events import BookBorrowed
-from tests.support.projector.events import EventStore
+from tests.support.projector.event_store import EventStore
 from tests.support.waiting import eventually
-from tests.system.end_to_end.folding import assert_as_folded
-from tests.system.end_to_end.running import System
+from tests.system.end_to_end.expected_state import assert_as_folded
+from tests.system.end_to_end.system import System
 
 
 def test_one_title_waits_until_its_event_can_be_applied(system: System, new_isbn: Callable[[], str]) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from foundation.cli import exits
 from tests.support.waiting import eventually
-from tests.system.end_to_end.folding import assert_as_folded, digest
-from tests.system.end_to_end.running import System
+from tests.system.end_to_end.expected_state import assert_as_folded, digest
+from tests.system.end_to_end.system import System
 from tests.system.end_to_end.test_faults import wait_until_shown, written
 
 

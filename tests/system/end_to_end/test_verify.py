@@ -8,7 +8,7 @@ from pathlib import Path
 
 from foundation.cli import exits
 from query_api.replica.replica import FILE
-from tests.system.end_to_end.running import System
+from tests.system.end_to_end.system import System
 from tests.system.end_to_end.test_faults import wait_until_shown, written
 
 

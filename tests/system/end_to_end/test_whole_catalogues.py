@@ -10,7 +10,7 @@ import pytest
 
 from foundation.cli import exits
 from tests.support.waiting import eventually
-from tests.system.end_to_end.running import System
+from tests.system.end_to_end.system import System
 
 GOODBOOKS = Path(__file__).parents[3].parent / "shared" / "data" / "goodbooks-10k.csv"
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from library.process.ports import free_port
-from tests.support.library.system import System
+from tests.support.library.installed_system import System
 from tests.support.waiting import eventually
-from tests.system.operations.kept import RELEASES, answers
+from tests.system.operations.kept_release import RELEASES, api_answers
 
 
 class Opened(System):
@@ -31,7 +31,7 @@ def opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         done = system.up(LIBRARY_METRICS_PORT=str(system.metrics_port))
         assert done.returncode == 0, done.stderr
         eventually(system.runs, limit=60)
-        system.at_first = answers(system)
+        system.at_first = api_answers(system)
         yield system
     finally:
         system.down()

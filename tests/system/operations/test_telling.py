@@ -7,7 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from library.process.ports import HOST
 from tests.system.operations.conftest import Opened
-from tests.system.operations.kept import ISBNS
+from tests.system.operations.kept_release import ISBNS
 
 
 def test_every_log_line_is_json_and_names_no_borrower(opened: Opened) -> None:

@@ -2,9 +2,9 @@
 
 import json
 
-from tests.support.library.system import System
+from tests.support.library.installed_system import System
 from tests.system.operations.conftest import Opened
-from tests.system.operations.kept import ISBNS, RELEASES
+from tests.system.operations.kept_release import ISBNS, RELEASES
 
 
 def test_everything_is_there_and_goes_on(opened: Opened) -> None:

@@ -18,8 +18,8 @@ from msgspec.structs import replace
 from eventstore.topics import ensure_topics
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
-from tests.system.security.programs import library
-from tests.system.security.secured import as_user, secured
+from tests.system.security.processes import library
+from tests.system.security.secured_broker import as_user, secured_broker
 
 PARTS = ("writer", "projector", "api", "operator")
 RESOURCES = {
@@ -34,7 +34,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """The operator's settings; others are library-writer, …, and ``reporting``, who reads as ``overdue``."""
     users = [*(f"library-{part}" for part in PARTS), "reporting", "stranger"]
     home = tmp_path_factory.mktemp("secured")
-    with secured(home / "kafka", users) as admin:
+    with secured_broker(home / "kafka", users) as admin:
         admin = replace(admin, partitions=2, data_dir=str(home / "data"))
         printed = library(admin, "topics", "acl", "--reader", "overdue=reporting").stdout
         bindings = [binding for line in printed.splitlines() for binding in _bindings(line)]

@@ -16,8 +16,8 @@ from foundation.kafka_clients import client_config, why
 from foundation.settings import Settings
 from library.process.ports import HOST, free_port
 from tests.support.waiting import eventually
-from tests.system.security.programs import library, running
-from tests.system.security.secured import as_user
+from tests.system.security.processes import library, running_service
+from tests.system.security.secured_broker import as_user
 
 
 def test_a_consumer_groups_user_may_not_write_the_event_store(shared: Settings) -> None:
@@ -71,9 +71,9 @@ def test_each_service_and_the_doctor_name_a_wrong_password(shared: Settings, tmp
     )
     log = tmp_path / "projector.log"
     with (
-        running(user, tmp_path / "gateway.log", "producer", "gateway"),
-        running(user, tmp_path / "api.log", "query_api"),
-        running(user, log, "projector"),
+        running_service(user, tmp_path / "gateway.log", "producer", "gateway"),
+        running_service(user, tmp_path / "api.log", "query_api"),
+        running_service(user, log, "projector"),
     ):
         for told in (
             lambda: readiness(gateway_port),

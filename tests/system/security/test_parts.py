@@ -10,8 +10,8 @@ from eventstore.reader import Reader
 from foundation.settings import Settings
 from library.process.ports import HOST, free_port
 from tests.support.waiting import eventually
-from tests.system.security.programs import library, running
-from tests.system.security.secured import as_user
+from tests.system.security.processes import library, running_service
+from tests.system.security.secured_broker import as_user
 
 ISBN = "9781593275846"
 
@@ -42,9 +42,9 @@ def test_each_part_works_as_its_own_user(shared: Settings, tmp_path: Path) -> No
     )
     api = replace(as_user("library-api", shared), port=port)
     with (
-        running(writer, tmp_path / "gateway.log", "producer", "gateway"),
-        running(as_user("library-projector", shared), tmp_path / "projector.log", "projector"),
-        running(api, tmp_path / "api.log", "query_api"),
+        running_service(writer, tmp_path / "gateway.log", "producer", "gateway"),
+        running_service(as_user("library-projector", shared), tmp_path / "projector.log", "projector"),
+        running_service(api, tmp_path / "api.log", "query_api"),
     ):
         # By a fence of its own, then through the gateway
         done(replace(writer, gateway=""), "add", ISBN, "Elixir in Action", "", "10")

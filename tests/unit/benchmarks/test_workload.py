@@ -1,19 +1,19 @@
 from itertools import islice
 
-from benchmarks.workload import happenings
 from inventory.fold import fold
 from schemas.row import InventoryRow
+from tests.support.workload import workload
 
 
 def test_the_same_seed_makes_the_same_library():
-    assert list(islice(happenings(50, 1), 500)) == list(islice(happenings(50, 1), 500))
-    assert list(islice(happenings(50, 1), 500)) != list(islice(happenings(50, 2), 500))
+    assert list(islice(workload(50, 1), 500)) == list(islice(workload(50, 1), 500))
+    assert list(islice(workload(50, 1), 500)) != list(islice(workload(50, 2), 500))
 
 
 def test_every_event_can_be_folded_and_time_goes_on():
     rows: dict[str, InventoryRow] = {}
     last = 0
-    for _, version, event in islice(happenings(50, 1), 5_000):
+    for _, version, event in islice(workload(50, 1), 5_000):
         row = rows[event.isbn] = fold(rows.get(event.isbn), version, event)
         assert row.version == version
         assert event.timestamp >= last
@@ -22,5 +22,5 @@ def test_every_event_can_be_folded_and_time_goes_on():
 
 
 def test_every_kind_of_event_happens():
-    kinds = {type(happened.event).__name__ for happened in islice(happenings(2_000, 1), 20_000)}
+    kinds = {type(happened.event).__name__ for happened in islice(workload(2_000, 1), 20_000)}
     assert len(kinds) == 8

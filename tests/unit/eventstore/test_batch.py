@@ -8,7 +8,7 @@ from inventory.commands import AddBook, BorrowBook, RemoveBook, ReturnBook
 from inventory.rules import Title
 from schemas.codec import decode
 from schemas.events import BookAdded, BookBorrowed
-from tests.support.producer.writing import ADD, ISBN, OTHER, accepted, command, refused
+from tests.support.producer.writer_calls import ADD, ISBN, OTHER, accepted, command, refused
 
 AT, DUE = 1_700_000_000_000, 1_701_000_000_000
 LAST = LastEvent(5, b"9781593275846/1", "first/0", AT)

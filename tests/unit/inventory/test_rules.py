@@ -22,7 +22,7 @@ from schemas.events import (
     DetailsCorrected,
     LoanRenewed,
 )
-from tests.unit.inventory.deciding import DUE, NOW, code, given, only, when
+from tests.unit.inventory.given_when import DUE, NOW, code, given, only, when
 
 ISBN = "9781593275846"
 ADD = AddBook(ISBN, "Elixir in Action", "Sasa Juric", 2)

@@ -3,7 +3,7 @@ import os
 import signal
 
 from library.process.child import CannotStart, Child, Program, State
-from tests.support.library.little import BAD_DATA, CRASHES, STUBBORN, program
+from tests.support.library.fake_members import BAD_DATA, CRASHES, STUBBORN, fake_program
 from tests.support.waiting import until
 
 
@@ -23,7 +23,7 @@ def make(program: Program) -> Child:
 
 
 def test_what_is_killed_comes_back(tmp_path):
-    child = make(program(tmp_path, "api"))
+    child = make(fake_program(tmp_path, "api"))
 
     async def scenario():
         await asyncio.wait_for(child.settled(), 10)
@@ -40,7 +40,7 @@ def test_what_is_killed_comes_back(tmp_path):
 
 
 def test_after_five_crashes_it_is_given_up_and_says_why(tmp_path):
-    child = make(program(tmp_path, "projector", CRASHES))
+    child = make(fake_program(tmp_path, "projector", CRASHES))
 
     async def scenario():
         await until(lambda: child.state is State.FAILED)
@@ -53,11 +53,13 @@ def test_after_five_crashes_it_is_given_up_and_says_why(tmp_path):
 
 
 def test_what_needs_another_waits_for_it_and_its_crashes_meanwhile_do_not_count(tmp_path):
-    kafka = make(program(tmp_path, "kafka"))
+    kafka = make(fake_program(tmp_path, "kafka"))
     source = "import sys, time, pathlib; "
     there = tmp_path / "kafka-is-there"
     source += f"ok = pathlib.Path({str(there)!r}).exists(); print('here') if ok else sys.exit(69); "
-    api = Child(program(tmp_path, "api", source + "sys.stdout.flush(); time.sleep(600)"), lambda: None, kafka)
+    api = Child(
+        fake_program(tmp_path, "api", source + "sys.stdout.flush(); time.sleep(600)"), lambda: None, kafka
+    )
 
     async def scenario():
         await until(lambda: api.state is State.RESTARTING and api.last_error == "exit code 69")
@@ -72,7 +74,7 @@ def test_what_needs_another_waits_for_it_and_its_crashes_meanwhile_do_not_count(
 
 
 def test_bad_data_is_not_tried_again(tmp_path):
-    child = make(program(tmp_path, "projector", BAD_DATA))
+    child = make(fake_program(tmp_path, "projector", BAD_DATA))
 
     async def scenario():
         await until(lambda: child.state is State.FAILED)
@@ -83,7 +85,7 @@ def test_bad_data_is_not_tried_again(tmp_path):
 
 
 def test_what_does_not_stop_is_killed(tmp_path):
-    child = make(program(tmp_path, "gateway", STUBBORN, patience=0.2))
+    child = make(fake_program(tmp_path, "gateway", STUBBORN, patience=0.2))
 
     async def scenario():
         await asyncio.wait_for(child.settled(), 10)
@@ -96,7 +98,7 @@ def test_what_does_not_stop_is_killed(tmp_path):
 
 def test_a_start_that_can_not_be_is_not_tried_again_and_one_that_could_once_is(tmp_path):
     obstacles = [CannotStart("no Java here")]
-    good = program(tmp_path, "kafka")
+    good = fake_program(tmp_path, "kafka")
 
     def command():
         if obstacles:
@@ -129,7 +131,7 @@ def gone(pid: int) -> bool:
 def test_a_program_that_is_not_there_is_given_up_with_the_reason(tmp_path):
     blocked = tmp_path / "logs"
     blocked.write_text("a file where the folder should be")
-    child = make(program(tmp_path, "api"))
+    child = make(fake_program(tmp_path, "api"))
 
     async def scenario():
         await until(lambda: child.state is State.FAILED)

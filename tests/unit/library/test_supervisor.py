@@ -11,7 +11,7 @@ import pytest
 from library.process.child import CannotStart
 from library.system.control import NotRunning, Refused, connected
 from library.system.run_file import AlreadyRunning, Ran, Run, clean_up, lives, owned, ran, read_run, write_run
-from tests.support.library.little import CRASHES, LIVES, little_system
+from tests.support.library.fake_members import CRASHES, LIVES, fake_system
 from tests.support.waiting import eventually, until
 
 NAMES = ["kafka", "projector", "api", "gateway"]
@@ -46,7 +46,7 @@ async def ask(data_dir: Path, *what: str) -> list[dict]:
 
 
 def test_a_ready_system_says_where_it_is_and_of_what_it_consists(tmp_path):
-    supervisor = little_system(tmp_path)
+    supervisor = fake_system(tmp_path)
 
     async def scenario():
         run = read_run(tmp_path)
@@ -65,7 +65,7 @@ def test_a_ready_system_says_where_it_is_and_of_what_it_consists(tmp_path):
 
 
 def test_a_restart_is_written_down(tmp_path):
-    supervisor = little_system(tmp_path)
+    supervisor = fake_system(tmp_path)
 
     async def scenario():
         before = {known.name: known.pid for known in read_run(tmp_path).processes}
@@ -81,7 +81,7 @@ def test_a_restart_is_written_down(tmp_path):
 
 
 def test_a_start_that_fails_ends_everything_and_says_which_part_and_why(tmp_path):
-    supervisor = little_system(tmp_path, gateway=CRASHES)
+    supervisor = fake_system(tmp_path, gateway=CRASHES)
     with pytest.raises(CannotStart, match=r"gateway could not be started: exit code 1.*gateway\.log"):
         supervised(supervisor, lambda: None)
     assert all(child.pid is None for child in supervisor.children)
@@ -89,7 +89,7 @@ def test_a_start_that_fails_ends_everything_and_says_which_part_and_why(tmp_path
 
 
 def test_the_projector_waits_while_someone_replays_and_goes_on_when_they_are_gone(tmp_path):
-    supervisor = little_system(tmp_path)
+    supervisor = fake_system(tmp_path)
     [projector] = supervisor.projectors
 
     async def scenario():
@@ -107,7 +107,7 @@ def test_the_projector_waits_while_someone_replays_and_goes_on_when_they_are_gon
 
 
 def test_what_is_not_understood_is_answered(tmp_path):
-    supervisor = little_system(tmp_path)
+    supervisor = fake_system(tmp_path)
 
     async def scenario():
         with pytest.raises(Refused, match="nothing that a supervisor does"):
@@ -128,7 +128,7 @@ def test_a_path_too_long_for_a_socket_is_no_hindrance(tmp_path):
         [status] = await ask(deep, "status")
         assert status["ready"]
 
-    supervised(little_system(deep), scenario)
+    supervised(fake_system(deep), scenario)
 
 
 def test_two_systems_do_not_share_a_directory(tmp_path):
@@ -139,7 +139,7 @@ def test_two_systems_do_not_share_a_directory(tmp_path):
 
 
 def little_process(data_dir: Path) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, "-m", "tests.support.library.little", str(data_dir)])
+    return subprocess.Popen([sys.executable, "-m", "tests.support.library.fake_members", str(data_dir)])
 
 
 def test_a_killed_supervisor_leaves_nothing_running(tmp_path):

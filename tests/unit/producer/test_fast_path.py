@@ -26,7 +26,7 @@ from producer.gateway.fast_path import CommandFastPath
 from producer.gateway.gateway import Gateway
 from producer.gateway.lanes import Full
 from producer.gateway.metrics import Metrics
-from tests.support.producer.writing import ISBN
+from tests.support.producer.writer_calls import ISBN
 
 BODY = msgspec.json.encode(BorrowBook(ISBN, "ann"))
 HEADERS = {"content-type": "application/json", "idempotency-key": "key 1"}

@@ -14,7 +14,7 @@ from foundation.kafka_clients import KafkaUnavailable
 from inventory.commands import BorrowBook
 from producer.gateway import lanes
 from producer.gateway.lanes import Full, Lane
-from tests.support.producer.writing import ISBN, command
+from tests.support.producer.writer_calls import ISBN, command
 
 Task = Callable[[Lane], Any]
 

@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from benchmarks.workload import happenings
 from eventstore.keys import event_key
 from inventory.fold import Gap
 from inventory.projection import project
@@ -26,6 +25,7 @@ from schemas.events import (
     LoanRenewed,
 )
 from schemas.row import InventoryRow, Loan
+from tests.support.workload import workload
 
 ISBN = "9780000000002"
 OTHER = "9780000000019"
@@ -221,7 +221,7 @@ def test_it_equals_the_plain_fold_over_a_librarys_life(monkeypatch):
     table: dict[bytes, bytes] = {}
     plain: dict[bytes, InventoryRow] = {}
     fold = PartitionFold(table.get)
-    life = happenings(100, seed=3)
+    life = workload(100, seed=3)
     for _ in range(30):
         batch = []
         for offset, happened in enumerate(islice(life, 100)):
@@ -238,7 +238,7 @@ def test_nearly_all_events_take_the_quick_way(monkeypatch):
     plainly = []
     monkeypatch.setattr(batch_fold, "project", lambda *given: plainly.append(given) or project(*given))
     fold = PartitionFold({}.get)
-    for happened in islice(happenings(100, seed=3), 2000):
+    for happened in islice(workload(100, seed=3), 2000):
         fold.add([(0, event_key(happened.event.isbn, happened.version), encode(happened.event))])
     assert len(plainly) < 2000 * 0.06
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from schemas.events import BookAdded, BookBorrowed, BookReturned, Event
-from tests.support.query_api.stocked import Stock
+from tests.support.query_api.api_without_kafka import ApiWithoutKafka
 
 A = "9781593275846"
 AT = 1714564800123
@@ -19,7 +19,7 @@ ENDLESS = 10**9
 class Listener:
     """Reads ``/changes``, and takes no more than ``takes`` parts of the answer."""
 
-    def __init__(self, stock: Stock, since: str, takes: int = ENDLESS) -> None:
+    def __init__(self, stock: ApiWithoutKafka, since: str, takes: int = ENDLESS) -> None:
         self.stock, self.takes = stock, takes
         self.heard: list[str] = []
         self.status = 0
@@ -80,11 +80,11 @@ def to_and_fro(number: int) -> list[Event]:
 
 
 @pytest.fixture
-def stock(tmp_path: Path) -> Stock:
-    return Stock(tmp_path, [BookAdded(A, "Elixir in Action", "Saša Jurić", 10, AT)])
+def stock(tmp_path: Path) -> ApiWithoutKafka:
+    return ApiWithoutKafka(tmp_path, [BookAdded(A, "Elixir in Action", "Saša Jurić", 10, AT)])
 
 
-def test_a_comment_tells_that_the_connection_lives(stock: Stock, monkeypatch: pytest.MonkeyPatch):
+def test_a_comment_tells_that_the_connection_lives(stock: ApiWithoutKafka, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("query_api.http.change_feed.HEARTBEAT", 0.01)
 
     async def listen() -> Listener:
@@ -106,7 +106,7 @@ def test_a_comment_tells_that_the_connection_lives(stock: Stock, monkeypatch: py
     assert "library_api_streams 0.0" in stock.ask("/metrics").text
 
 
-def test_who_takes_nothing_is_let_go(stock: Stock, monkeypatch: pytest.MonkeyPatch):
+def test_who_takes_nothing_is_let_go(stock: ApiWithoutKafka, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("query_api.http.event_stream.STALLED", 0.01)
 
     async def listen() -> None:
@@ -118,7 +118,7 @@ def test_who_takes_nothing_is_let_go(stock: Stock, monkeypatch: pytest.MonkeyPat
 
 
 def test_who_falls_a_buffer_behind_is_let_go_and_goes_on_where_it_was(
-    stock: Stock, monkeypatch: pytest.MonkeyPatch
+    stock: ApiWithoutKafka, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("query_api.http.change_feed.BUFFER", 20)
 
@@ -145,7 +145,7 @@ def test_who_falls_a_buffer_behind_is_let_go_and_goes_on_where_it_was(
     assert slow.versions + again.versions == [event.version for event in stock.stored]
 
 
-def test_who_takes_little_but_takes_it_is_kept(stock: Stock, monkeypatch: pytest.MonkeyPatch):
+def test_who_takes_little_but_takes_it_is_kept(stock: ApiWithoutKafka, monkeypatch: pytest.MonkeyPatch):
     """However far behind: nothing is held for it in memory."""
     monkeypatch.setattr("query_api.http.change_feed.BUFFER", 3)
     stock.put(*to_and_fro(100))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from schemas.events import BookAdded, BookBorrowed
-from tests.support.query_api.stocked import Stock
+from tests.support.query_api.api_without_kafka import ApiWithoutKafka
 
 A = "9781593275846"
 AT = 1714564800123
@@ -20,21 +20,21 @@ READS = {
 
 
 @pytest.fixture
-def stock(tmp_path: Path) -> Stock:
-    return Stock(
+def stock(tmp_path: Path) -> ApiWithoutKafka:
+    return ApiWithoutKafka(
         tmp_path,
         [BookAdded(A, "Elixir in Action", "Saša Jurić", 10, AT), BookBorrowed(A, "ann", AT, AT + 99_000)],
     )
 
 
-def test_every_read_takes_a_position(stock: Stock):
+def test_every_read_takes_a_position(stock: ApiWithoutKafka):
     paths = stock.ask("/openapi.json").json()["paths"]
     names = {path: {p["name"] for p in item["get"].get("parameters", ())} for path, item in paths.items()}
     assert {path for path, found in names.items() if "after" in found} == READS.keys()
 
 
 @pytest.mark.parametrize("path", [path for paths in READS.values() for path in paths])
-def test_no_read_answers_before_it_has_the_position(stock: Stock, path: str):
+def test_no_read_answers_before_it_has_the_position(stock: ApiWithoutKafka, path: str):
     partition = stock.stored[0].partition
     there, missing = stock.next[partition] - 1, stock.next[partition]
     # It is in the store, and not in the replica
@@ -46,7 +46,7 @@ def test_no_read_answers_before_it_has_the_position(stock: Stock, path: str):
     assert early.headers["retry-after"] == "1"
 
 
-def test_kafka_is_not_asked_while_it_is_away(stock: Stock, monkeypatch: pytest.MonkeyPatch):
+def test_kafka_is_not_asked_while_it_is_away(stock: ApiWithoutKafka, monkeypatch: pytest.MonkeyPatch):
     """Each question would hold a thread, which searches need, until it times out."""
     asked: list[int] = []
     monkeypatch.setattr(
@@ -60,7 +60,7 @@ def test_kafka_is_not_asked_while_it_is_away(stock: Stock, monkeypatch: pytest.M
     assert asked == [partition]
 
 
-def test_the_document_has_what_every_answer_has(stock: Stock):
+def test_the_document_has_what_every_answer_has(stock: ApiWithoutKafka):
     paths = stock.ask("/openapi.json").json()["paths"]
     for path, item in paths.items():
         responses = item["get"]["responses"]

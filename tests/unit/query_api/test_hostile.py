@@ -11,7 +11,7 @@ from schemathesis.schemas import BaseSchema
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from schemas.events import BookAdded, BookBorrowed, BookRemoved
-from tests.support.query_api.stocked import Stock
+from tests.support.query_api.api_without_kafka import ApiWithoutKafka
 
 A, B = "9781593275846", "9781680502992"
 AT = 1714564800123
@@ -29,8 +29,8 @@ TRIED = [(route, GenerationMode.POSITIVE) for route in PLAIN + ROUTES] + [
 
 
 @pytest.fixture(scope="module")
-def stock(tmp_path_factory: pytest.TempPathFactory) -> Stock:
-    return Stock(
+def stock(tmp_path_factory: pytest.TempPathFactory) -> ApiWithoutKafka:
+    return ApiWithoutKafka(
         tmp_path_factory.mktemp("hostile"),
         [
             BookAdded(A, "Elixir in Action", "Saša Jurić", 10, AT),
@@ -42,7 +42,7 @@ def stock(tmp_path_factory: pytest.TempPathFactory) -> Stock:
 
 
 @pytest.fixture(scope="module")
-def document(stock: Stock) -> BaseSchema:
+def document(stock: ApiWithoutKafka) -> BaseSchema:
     return schemathesis.openapi.from_asgi("/openapi.json", stock.app)
 
 
@@ -77,7 +77,7 @@ printable = odd.map(lambda text: "".join(c for c in text if c.isprintable()).enc
 
 @settings(max_examples=150, deadline=None)
 @given(paths, st.dictionaries(names, odd))
-def test_whatever_is_asked_the_caller_is_told(stock: Stock, path: str, query: dict[str, str]):
+def test_whatever_is_asked_the_caller_is_told(stock: ApiWithoutKafka, path: str, query: dict[str, str]):
     # HEAD: some of it may be an endless stream
     answer = stock.ask(f"{path}?{urlencode(query)}", "HEAD")
     assert answer.status_code in (200, 400, 404, 410, 503)
@@ -85,6 +85,6 @@ def test_whatever_is_asked_the_caller_is_told(stock: Stock, path: str, query: di
 
 @settings(max_examples=60, deadline=None)
 @given(st.dictionaries(headers, printable))
-def test_whatever_the_headers_say(stock: Stock, sent: dict[str, bytes]):
+def test_whatever_the_headers_say(stock: ApiWithoutKafka, sent: dict[str, bytes]):
     answer = stock.ask(f"/inventory/{A}", headers=sent)
     assert answer.status_code in (200, 304, 400, 403, 421)

@@ -13,8 +13,8 @@ from query_api.queries.past import row_at, titles_at
 from query_api.queries.titles import Filters
 from schemas.events import BookAdded, BookBorrowed, BookReturned, Event
 from schemas.row import InventoryRow
-from tests.support.query_api.happenings import ISBNS, START, logs, names
-from tests.support.query_api.stocked import Stock
+from tests.support.query_api.api_without_kafka import ApiWithoutKafka
+from tests.support.query_api.event_strategies import ISBNS, START, event_logs, names
 
 
 def folded(events: list[Event], isbn: str) -> list[InventoryRow]:
@@ -27,7 +27,7 @@ def folded(events: list[Event], isbn: str) -> list[InventoryRow]:
 
 
 @settings(max_examples=40, deadline=None)
-@given(logs(), st.integers(-1, 200), names, st.none() | st.booleans(), st.booleans(), st.integers(1, 6))
+@given(event_logs(), st.integers(-1, 200), names, st.none() | st.booleans(), st.booleans(), st.integers(1, 6))
 def test_every_version_and_every_time(
     events: list[Event], after: int, q: str, available: bool | None, downwards: bool, limit: int
 ):
@@ -35,7 +35,7 @@ def test_every_version_and_every_time(
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr("query_api.replica.events.CHECKPOINT_EVERY", 3)
         patch.setattr("query_api.queries.past.SCAN", 2)
-        stock = Stock(Path(folder), events)
+        stock = ApiWithoutKafka(Path(folder), events)
         db = stock.replica.reader()
         then: list[InventoryRow] = []
         for isbn in sorted(ISBNS, reverse=downwards):
@@ -50,7 +50,7 @@ def test_every_version_and_every_time(
         assert pages(stock, filters, limit) == [json_of(title_of(row)) for row in wanted]
 
 
-def pages(stock: Stock, filters: Filters, limit: int) -> list[bytes]:
+def pages(stock: ApiWithoutKafka, filters: Filters, limit: int) -> list[bytes]:
     found, following = list[bytes](), None
     while True:
         page = titles_at(stock.replica.reader(), filters, limit, following)
@@ -67,7 +67,7 @@ def test_a_title_with_a_long_history_starts_at_a_checkpoint(tmp_path: Path):
     for n in range(1, 300):
         at = START + n
         events.append(BookReturned(isbn, "ann", at) if n % 2 == 0 else BookBorrowed(isbn, "ann", at, at))
-    stock = Stock(tmp_path)
+    stock = ApiWithoutKafka(tmp_path)
     for n in range(0, 300, 50):
         stock.put(*events[n : n + 50])
     assert stock.replica.reader().execute("SELECT version FROM checkpoints ORDER BY 1").fetchall() == [
@@ -81,7 +81,7 @@ def test_a_title_with_a_long_history_starts_at_a_checkpoint(tmp_path: Path):
 
 def test_an_event_that_cannot_be_read_holds_the_title_from_then_on(tmp_path: Path):
     isbn = ISBNS[0]
-    stock = Stock(tmp_path, [BookAdded(isbn, "T", "A", 1, START)])
+    stock = ApiWithoutKafka(tmp_path, [BookAdded(isbn, "T", "A", 1, START)])
     stock.put((isbn, b"poison", START + 1), BookBorrowed(isbn, "ann", START + 2, START + 9))
     assert "held" not in stock.ask(f"/inventory/{isbn}?version=1").json()
     for path in (f"/inventory/{isbn}", f"/inventory/{isbn}?version=3"):

@@ -12,8 +12,8 @@ from click.testing import CliRunner, Result
 from foundation.cli import exits
 from library.commands import queries
 from schemas.events import BookAdded, BookBorrowed, BookRemoved
-from tests.support.query_api.lending import NUMBERS
-from tests.support.query_api.stocked import Stock
+from tests.support.query_api.api_without_kafka import ApiWithoutKafka
+from tests.support.query_api.loan_traffic import NUMBERS
 
 AT, LONG_AGO, FAR = 1714564800123, 1714564900000, 4_000_000_000_000
 NOON = "2024-05-01T12:00:00.500Z"
@@ -23,7 +23,7 @@ FIRST, SECOND, GONE = NUMBERS[:3]
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Where a query API answers."""
-    stock = Stock(
+    stock = ApiWithoutKafka(
         tmp_path_factory.mktemp("commands"),
         [
             BookAdded(FIRST, "Příběhy z lesa", "Karel Čapek", 3, AT),

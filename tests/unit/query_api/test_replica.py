@@ -15,8 +15,8 @@ from query_api.replica.slots import slot
 from query_api.replica.tables import INDEXES
 from schemas.events import BookAdded, BookBorrowed
 from schemas.row import Held, InventoryRow, Loan
-from tests.support.query_api.happenings import ISBNS, START
-from tests.support.query_api.stocked import IDENTITY, Stock
+from tests.support.query_api.api_without_kafka import IDENTITY, ApiWithoutKafka
+from tests.support.query_api.event_strategies import ISBNS, START
 
 ROW = InventoryRow(ISBNS[0], "Title", "Author", 5, 5, (), False, 3, START)
 AT = Progress((1,), (1,), (1,), (True,))
@@ -94,7 +94,7 @@ def test_there_may_be_none(tmp_path: Path):
 
 @pytest.mark.parametrize("size", [0, 1, 100, 5000, 20_000])
 def test_a_damaged_file_is_noticed(tmp_path: Path, size: int):
-    stock = Stock(tmp_path, [BookAdded(isbn, "T" * 500, "A", 1, START) for isbn in ISBNS])
+    stock = ApiWithoutKafka(tmp_path, [BookAdded(isbn, "T" * 500, "A", 1, START) for isbn in ISBNS])
     stock.replica.reader().close()
     stock.replica.close()
     for ending in ("-wal", "-shm"):
@@ -152,7 +152,7 @@ def test_loans_and_numbers_follow_the_rows(tmp_path: Path):
 
 
 def test_the_same_event_twice_counts_once(tmp_path: Path):
-    stock = Stock(
+    stock = ApiWithoutKafka(
         tmp_path, [BookAdded(ISBNS[0], "T", "A", 1, START), BookBorrowed(ISBNS[0], "ann", START, START)]
     )
     with stock.replica.batch(stock.replica.progress) as db:

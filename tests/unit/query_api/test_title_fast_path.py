@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from schemas.events import BookAdded, BookBorrowed, BookRemoved, BookReturned, Event
-from tests.support.query_api.lending import number
-from tests.support.query_api.stocked import Stock
+from tests.support.query_api.api_without_kafka import ApiWithoutKafka
+from tests.support.query_api.loan_traffic import number
 
 AT = 1714564800123
 TITLES = [number(n) for n in range(6)]
 
 
-def change(stock: Stock, isbn: str) -> Event:
+def change(stock: ApiWithoutKafka, isbn: str) -> Event:
     """Something that can happen to the title."""
     row = stock.rows.get(isbn)
     if row is None or row.removed:
@@ -33,7 +33,7 @@ def test_a_kept_answer_is_the_answer(
     monkeypatch.setattr("query_api.replica.replica._BATCHES", batches)
     monkeypatch.setattr("query_api.http.title_fast_path.MOST_KEPT", kept)
     chance = random.Random(few * batches * kept)
-    stock = Stock(tmp_path)
+    stock = ApiWithoutKafka(tmp_path)
     for _ in range(60):
         for _ in range(chance.randrange(4)):
             stock.put(*[change(stock, isbn) for isbn in chance.sample(TITLES, chance.randint(1, 4))])
@@ -49,7 +49,8 @@ def test_a_kept_answer_is_the_answer(
 
 def test_a_replica_made_anew_has_its_own_answers(tmp_path: Path):
     stock, other = (
-        Stock(tmp_path / title, [BookAdded(TITLES[0], title, "A", 2, AT)]) for title in ("One", "Other")
+        ApiWithoutKafka(tmp_path / title, [BookAdded(TITLES[0], title, "A", 2, AT)])
+        for title in ("One", "Other")
     )
     assert stock.ask(f"/inventory/{TITLES[0]}").json()["title"] == "One"
     stock.follower.replica = other.replica

@@ -22,8 +22,8 @@ from schemas.events import (
     Event,
 )
 from schemas.row import InventoryRow
-from tests.support.query_api.happenings import START, logs
-from tests.support.query_api.stocked import Stock
+from tests.support.query_api.api_without_kafka import ApiWithoutKafka
+from tests.support.query_api.event_strategies import START, event_logs
 
 SORTS = ["isbn", "-isbn", "title", "-title", "author", "-author", "updated_at", "-updated_at"]
 
@@ -33,7 +33,7 @@ def number(n: int) -> str:
     return digits + ean.calc_check_digit(digits)
 
 
-def walk(stock: Stock, **parameters: Any) -> list[dict[str, Any]]:
+def walk(stock: ApiWithoutKafka, **parameters: Any) -> list[dict[str, Any]]:
     """The items of all pages."""
     items: list[dict[str, Any]] = []
     path: str | None = f"/inventory?{urlencode(parameters)}"
@@ -63,12 +63,14 @@ searches = st.sampled_from(["eli", "juric s", "fusse", "日本", "war peace", "w
 
 
 @settings(max_examples=30, deadline=None)
-@given(logs(), st.none() | searches, st.none() | st.booleans(), st.sampled_from(SORTS), st.integers(1, 3))
+@given(
+    event_logs(), st.none() | searches, st.none() | st.booleans(), st.sampled_from(SORTS), st.integers(1, 3)
+)
 def test_pages_are_the_filtered_and_sorted_rows(
     events: list[Event], q: str | None, available: bool | None, sort: str, limit: int
 ):
     with tempfile.TemporaryDirectory() as folder:
-        stock = Stock(Path(folder), events)
+        stock = ApiWithoutKafka(Path(folder), events)
         wanted = [
             row
             for row in stock.rows.values()
@@ -110,7 +112,9 @@ def test_the_index_finds_what_the_words_say(title: str, author: str, q: str):
 def test_a_title_that_does_not_change_is_seen_once_while_others_do(tmp_path: Path, sort: str):
     chance = random.Random(sort)
     numbers = [number(n) for n in range(120)]
-    stock = Stock(tmp_path, [BookAdded(n, f"T{chance.randrange(40)}", "A", 3, START) for n in numbers])
+    stock = ApiWithoutKafka(
+        tmp_path, [BookAdded(n, f"T{chance.randrange(40)}", "A", 3, START) for n in numbers]
+    )
     still = set(numbers[::3])
     restless = [n for n in numbers if n not in still]
     seen: list[str] = []
@@ -134,7 +138,7 @@ def test_a_title_that_does_not_change_is_seen_once_while_others_do(tmp_path: Pat
 
 
 def test_a_cursor_belongs_to_its_filters(tmp_path: Path):
-    stock = Stock(tmp_path, [BookAdded(number(n), "T", "A", 3, START) for n in range(5)])
+    stock = ApiWithoutKafka(tmp_path, [BookAdded(number(n), "T", "A", 3, START) for n in range(5)])
     cursor = stock.ask("/inventory?limit=2&sort=title").json()["next_cursor"]
     assert stock.ask(f"/inventory?limit=3&sort=title&cursor={cursor}").status_code == 200
     for other in ("sort=author", "sort=title&q=t", "sort=title&available=true"):
@@ -145,7 +149,7 @@ def test_a_cursor_belongs_to_its_filters(tmp_path: Path):
 def test_loans_by_borrower_title_and_due_date(tmp_path: Path):
     now = 4_000_000_000_000
     numbers = [number(n) for n in range(4)]
-    stock = Stock(tmp_path, [BookAdded(n, f"Title {n}", "A", 5, START) for n in numbers])
+    stock = ApiWithoutKafka(tmp_path, [BookAdded(n, f"Title {n}", "A", 5, START) for n in numbers])
     due = START
     for isbn in numbers:
         for user in ("ann", "bob", "eve"):

@@ -40,7 +40,7 @@ commands: st.SearchStrategy[Command] = st.one_of(
 
 
 @st.composite
-def logs(draw: st.DrawFn, most: int = 60) -> list[Event]:
+def event_logs(draw: st.DrawFn, most: int = 60) -> list[Event]:
     """The events of some commands, those that are accepted."""
     known = dict.fromkeys(ISBNS, UNKNOWN)
     events: list[Event] = []

@@ -39,7 +39,7 @@ class NoKafka:
     partitions = PARTITIONS
     events, changelog = "library.commands.events", "library-projector-inventory-changelog"
 
-    def __init__(self, stock: "Stock") -> None:
+    def __init__(self, stock: "ApiWithoutKafka") -> None:
         self._stock = stock
 
     def high_watermark(self, partition: int, timeout: float) -> int:
@@ -53,7 +53,7 @@ class NoGroups:
         return {"readers": {0: 3}}
 
 
-class Still(Follower):
+class IdleFollower(Follower):
     """A follower that follows nothing."""
 
     def start(self) -> None:
@@ -63,7 +63,7 @@ class Still(Follower):
         pass
 
 
-class Stock:
+class ApiWithoutKafka:
     """Events, the rows they make, and a replica of both."""
 
     def __init__(self, folder: Path, events: Iterable[Event] = ()) -> None:
@@ -75,7 +75,7 @@ class Stock:
         self.waiters = Waiters()
         self.source = NoKafka(self)
         source, groups = cast(Source, self.source), cast(GroupLags, NoGroups())
-        self.follower = Still(source, folder, self.waiters.notify)
+        self.follower = IdleFollower(source, folder, self.waiters.notify)
         self.follower.replica, self.follower.trouble = self.replica, None
         self.reading = Reading(source, self.follower, self.waiters)
         self._metrics = Metrics(self.reading, groups)

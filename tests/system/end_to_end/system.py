@@ -13,7 +13,7 @@ import psutil
 from foundation.http.client import Response, Service
 from foundation.settings import Settings, load
 from producer.imports.run import log_ends
-from tests.support.lasting_ports import lasting_ports
+from tests.support.stable_ports import stable_ports
 from tests.support.waiting import eventually
 
 PROGRAM = [sys.executable, "-m", "library"]
@@ -25,7 +25,7 @@ class System:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        ports = lasting_ports(3)
+        ports = stable_ports(3)
         self._flags = [
             text
             for flag, port in zip(("--port", "--kafka-port", "--gateway-port"), ports, strict=True)

@@ -39,7 +39,7 @@ def refused(outcome: Outcome) -> str:
     return outcome.rejection.code
 
 
-def log_of(settings: Settings, partition: int = 0) -> list[Message]:
+def committed_records(settings: Settings, partition: int = 0) -> list[Message]:
     """All committed records of a partition."""
     consumer = Consumer(reading_config(settings) | {"group.id": "test"})
     consumer.assign([TopicPartition(events_topic(settings), partition, 0)])
@@ -51,18 +51,18 @@ def log_of(settings: Settings, partition: int = 0) -> list[Message]:
 
 def history(settings: Settings, isbn: str = ISBN) -> list[Recorded]:
     """A title's events, of a system with one partition."""
-    events = [recorded(message) for message in log_of(settings)]
+    events = [recorded(message) for message in committed_records(settings)]
     return [event for event in events if event.event.isbn == isbn]
 
 
-def types(settings: Settings, isbn: str = ISBN) -> list[str]:
+def event_types(settings: Settings, isbn: str = ISBN) -> list[str]:
     """The types of a title's events; their versions are 1, 2, 3 …"""
     events = history(settings, isbn)
     assert [event.version for event in events] == list(range(1, len(events) + 1))
     return [event.type for event in events]
 
 
-def foreign(settings: Settings, transactional_id: str | None = None) -> Producer:
+def foreign_producer(settings: Settings, transactional_id: str | None = None) -> Producer:
     """A producer that knows nothing of the fence."""
     config = client_config(settings)
     if transactional_id is None:

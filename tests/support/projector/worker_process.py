@@ -15,7 +15,7 @@ from tests.support.waiting import eventually
 
 
 class Worker:
-    """One worker process. ``faults`` are for ``tests.support.projector.faulty``."""
+    """One worker process. ``faults`` are for ``tests.support.projector.faulty_projector``."""
 
     def __init__(self, settings: Settings, index: int = 0, faults: str = "") -> None:
         home = Path(settings.data_dir)
@@ -29,7 +29,7 @@ class Worker:
         arguments = ["--index", str(index), "--ready-file", str(self.ready_file)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.support.projector.faulty", *arguments],
+                [sys.executable, "-m", "tests.support.projector.faulty_projector", *arguments],
                 env={**os.environ, **told, "LIBRARY_TEST_FAULTS": faults},
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -10,10 +10,10 @@ from uuid import uuid4
 import msgspec
 
 from inventory.commands import AddCopies, Command
-from tests.support.producer.gateways import GatewayProcess
+from tests.support.producer.gateway_process import GatewayProcess
 
 
-class Told(NamedTuple):
+class CallResult(NamedTuple):
     """What came of a command; ``status`` is None where the connection broke."""
 
     key: str
@@ -25,7 +25,7 @@ class Callers:
     """Threads that each add a copy to one of the titles, again and again, until told to stop."""
 
     def __init__(self, gateways: Sequence[GatewayProcess], titles: Sequence[str], count: int = 8) -> None:
-        self.told: list[Told] = []
+        self.told: list[CallResult] = []
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(
@@ -51,7 +51,7 @@ class Callers:
         """How many commands were answered so."""
         return sum(one.status == status for one in self.told)
 
-    def keys(self, fits: Callable[[Told], bool]) -> set[str]:
+    def keys(self, fits: Callable[[CallResult], bool]) -> set[str]:
         """Keys of commands of which ``fits`` is true."""
         return {one.key for one in self.told if fits(one)}
 
@@ -65,7 +65,7 @@ class Callers:
             except OSError:
                 return
             try:
-                self.told.append(Told(key, isbn, _status(connection, AddCopies(isbn, 1), key)))
+                self.told.append(CallResult(key, isbn, _status(connection, AddCopies(isbn, 1), key)))
             finally:
                 connection.close()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from library.system.run_file import Run, read_run
-from tests.support.lasting_ports import lasting_ports
+from tests.support.stable_ports import stable_ports
 from tests.support.waiting import eventually
 
 
@@ -21,7 +21,7 @@ class System:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.data_dir = folder / ".library"
-        self.port, self.gateway_port, self.kafka_port = lasting_ports(3)
+        self.port, self.gateway_port, self.kafka_port = stable_ports(3)
 
     @property
     def flags(self) -> list[str]:

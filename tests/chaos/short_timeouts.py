@@ -1,6 +1,6 @@
 """The product's programs with a short transaction time-out, so that a pause may be longer than it.
 
-``python -m tests.chaos.hurried SECONDS gateway …``, or ``import …``.
+``python -m tests.chaos.short_timeouts SECONDS gateway …``, or ``import …``.
 """
 
 import sys
@@ -10,7 +10,7 @@ from foundation.cli.app import run
 from producer.cli import program
 
 
-def hurry(seconds: float) -> None:
+def shorten_timeouts(seconds: float) -> None:
     """Let transactions time out after so many seconds, and save snapshots whatever they are worth."""
     catch_up.TRANSACTION_TIMEOUT = fence.TRANSACTION_TIMEOUT = seconds
     writer.CLOSING = 1
@@ -18,5 +18,5 @@ def hurry(seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    hurry(float(sys.argv.pop(1)))
+    shorten_timeouts(float(sys.argv.pop(1)))
     run(program, "hurried")

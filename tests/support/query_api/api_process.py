@@ -14,7 +14,7 @@ from library.process.ports import free_port
 from tests.support.waiting import eventually
 
 
-class Api:
+class ApiProcess:
     """A running query API."""
 
     def __init__(self, settings: Settings) -> None:
@@ -24,7 +24,7 @@ class Api:
         self.client = httpx.Client(base_url=self.url, timeout=40)
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self, *, ready: bool = True) -> "Api":
+    def start(self, *, ready: bool = True) -> "ApiProcess":
         """Start the process, and wait until it is ready, or at least answers."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         default = Settings()

@@ -45,7 +45,7 @@ _SURNAMES = [
 ]
 
 
-class Happened(NamedTuple):
+class Step(NamedTuple):
     """One command that was accepted, and the event it made: ``version`` of its title."""
 
     command: Command
@@ -53,7 +53,7 @@ class Happened(NamedTuple):
     event: Event
 
 
-def happenings(titles: int, seed: int) -> Iterator[Happened]:
+def workload(titles: int, seed: int) -> Iterator[Step]:
     """What happens in a library of ``titles`` titles, without end; the same for the same seed.
 
     Titles are drawn evenly, which is the hardest case for a projector that writes a title once per batch.
@@ -76,7 +76,7 @@ def happenings(titles: int, seed: int) -> Iterator[Happened]:
             continue
         (event,) = decision
         states[drawn] = title = rules.evolve(title, event)
-        yield Happened(command, title.version, event)
+        yield Step(command, title.version, event)
 
 
 def _isbns(titles: int, random: Random) -> list[str]:

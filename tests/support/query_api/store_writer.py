@@ -17,7 +17,7 @@ from schemas.events import Event
 from schemas.row import InventoryRow, TablePosition
 
 
-class Standin:
+class StoreWriter:
     """Keeps versions and rows of what it wrote; ``source`` is told in position records."""
 
     def __init__(self, settings: Settings, identity: Identity) -> None:

@@ -10,8 +10,8 @@ from eventstore.topics import identify
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from schemas.events import BookAdded, BookBorrowed, BookReturned, Event
-from tests.support.query_api.process import Api
-from tests.support.query_api.standin import Standin
+from tests.support.query_api.api_process import ApiProcess
+from tests.support.query_api.store_writer import StoreWriter
 
 A = "9781593275846"
 AT = 1_700_000_000_000
@@ -27,22 +27,22 @@ NUMBERS = [number(n) for n in range(40)]
 ADDED = [BookAdded(isbn, "T", "A", 1, AT) for isbn in NUMBERS]
 
 
-def standin(settings: Settings) -> Standin:
+def store_writer(settings: Settings) -> StoreWriter:
     """Writes to the system's topics."""
-    return Standin(settings, identify(AdminClient(client_config(settings)), settings))
+    return StoreWriter(settings, identify(AdminClient(client_config(settings)), settings))
 
 
 @contextmanager
-def running(settings: Settings) -> Iterator[Api]:
+def running_api(settings: Settings) -> Iterator[ApiProcess]:
     """A query API, ready."""
-    api = Api(settings)
+    api = ApiProcess(settings)
     try:
         yield api.start()
     finally:
         api.stop()
 
 
-def lend(writer: Standin, n: int) -> Event:
+def next_loan_event(writer: StoreWriter, n: int) -> Event:
     """The next event of one title: lent, or given back."""
     isbn = NUMBERS[n % len(NUMBERS)]
     at = AT + n

@@ -8,7 +8,7 @@ from eventstore.append.writer import Writer
 from eventstore.state.outcomes import Accepted
 from foundation.settings import Settings
 from inventory.commands import BorrowBook
-from tests.support.producer.writing import ISBN, command
+from tests.support.producer.writer_calls import ISBN, command
 
 
 def main() -> None:

@@ -34,7 +34,7 @@ UNDER_WAY = 0.15
 NewWriter = Callable[[Settings, int], Writer]
 
 
-class Yesterday:
+class StaleLeader:
     """A title that was lent, as ``stale`` knows; then returned behind its back, as the log says.
 
     The leader that both knew is frozen. ``stale`` has connections to it and no reason to doubt it.

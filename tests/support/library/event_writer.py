@@ -1,4 +1,4 @@
-"""Events put into a store as a writer would, for tests of what reads them."""
+"""Events written to a store as a writer would, for tests of what reads them."""
 
 from collections.abc import Iterable
 
@@ -16,20 +16,22 @@ from schemas.events import BookAdded, BookRemoved, Event
 BEGAN = 1_700_000_000_000
 
 
-def isbn(number: int) -> str:
+def numbered_isbn(number: int) -> str:
     """A different title for each number; what stores and copies events does not look at check digits."""
     return f"978{number:010d}"
 
 
-def titles(count: int) -> Iterable[tuple[int, Event]]:
-    """``count`` titles with two events each, as (version, event); all of them begin, then all end."""
+def added_and_removed(count: int) -> Iterable[tuple[int, Event]]:
+    """Two events for each of ``count`` titles, as (version, event): all additions, then all removals."""
     for number in range(count):
-        yield 1, BookAdded(isbn(number), f"Book {number}", "Dana", 1, BEGAN + number)
+        yield 1, BookAdded(numbered_isbn(number), f"Book {number}", "Dana", 1, BEGAN + number)
     for number in range(count):
-        yield 2, BookRemoved(isbn(number), BEGAN + count + number)
+        yield 2, BookRemoved(numbered_isbn(number), BEGAN + count + number)
 
 
-def store(settings: Settings, versioned: Iterable[tuple[int, Event]], then: str = "commit") -> Producer:
+def write_events(
+    settings: Settings, versioned: Iterable[tuple[int, Event]], then: str = "commit"
+) -> Producer:
     """Write the events in one transaction, and end it with ``then``: commit, abort, or leave (open)."""
     producer = Producer(
         client_config(settings) | {"transactional.id": f"{settings.name}-{then}", "linger.ms": 5}

@@ -8,7 +8,7 @@ _RANGE = range(20_000, 32_000)
 """Linux gives none of these to outgoing connections, so one is still free when its service comes back."""
 
 
-def lasting_ports(count: int) -> list[int]:
+def stable_ports(count: int) -> list[int]:
     """So many free ports, one after the other."""
     while True:
         first = random.choice(_RANGE)

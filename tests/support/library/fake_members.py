@@ -16,7 +16,7 @@ BAD_DATA = 'import sys; print(\'{"level": "ERROR", "message": "version 3 is miss
 STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {LIVES}"
 
 
-def program(folder: Path, name: str, source: str = LIVES, patience: float = 20.0) -> Program:
+def fake_program(folder: Path, name: str, source: str = LIVES, patience: float = 20.0) -> Program:
     """A Python program that counts as ready once it has said that it is here."""
     log = folder / "logs" / f"{name}.log"
 
@@ -27,11 +27,11 @@ def program(folder: Path, name: str, source: str = LIVES, patience: float = 20.0
     return Program(name, command, lambda: log.exists() and "here" in log.read_text(), {}, log, patience)
 
 
-def little_system(data_dir: Path, **sources: str) -> Supervisor:
+def fake_system(data_dir: Path, **sources: str) -> Supervisor:
     """A supervisor of tiny programs; ``sources`` names those that do more than live."""
 
     def part(name: str) -> Program:
-        return program(data_dir, name, sources.get(name, LIVES))
+        return fake_program(data_dir, name, sources.get(name, LIVES))
 
     parts = Parts(
         kafka=part("kafka"),
@@ -44,4 +44,4 @@ def little_system(data_dir: Path, **sources: str) -> Supervisor:
 
 if __name__ == "__main__":
     with owned(Path(sys.argv[1])):
-        asyncio.run(little_system(Path(sys.argv[1])).run(lambda: None))
+        asyncio.run(fake_system(Path(sys.argv[1])).run(lambda: None))

@@ -104,7 +104,7 @@ def problem(answer: httpx.Response, status: int, code: str) -> dict[str, object]
 
 
 @contextmanager
-def gateway_of(settings: Settings) -> Iterator[GatewayProcess]:
+def running_gateway(settings: Settings) -> Iterator[GatewayProcess]:
     """A running gateway, which does not outlive the test."""
     gateway = GatewayProcess(settings)
     try:

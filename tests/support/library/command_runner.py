@@ -7,7 +7,7 @@ from msgspec import Struct
 from foundation.settings import Settings
 
 
-class Done(Struct):
+class CommandResult(Struct):
     """How a command ended, and what it said."""
 
     exit_code: int
@@ -15,7 +15,7 @@ class Done(Struct):
     stderr: str
 
 
-def command(program: click.Command, settings: Settings, *arguments: str) -> Done:
+def run_command(program: click.Command, settings: Settings, *arguments: str) -> CommandResult:
     """Run a command against the system of ``settings``, as ``foundation.cli.app.run`` does."""
     names = ("kafka", "name", "partitions", "data_dir", "deadline", "api", "gateway")
     names += ("port", "kafka_port", "gateway_port")
@@ -23,8 +23,8 @@ def command(program: click.Command, settings: Settings, *arguments: str) -> Done
     result = CliRunner().invoke(program, arguments, env=environment, standalone_mode=False)
     match result.exception:
         case None:
-            return Done(result.return_value or 0, result.stdout, result.stderr)
+            return CommandResult(result.return_value or 0, result.stdout, result.stderr)
         case click.ClickException() as error:
-            return Done(error.exit_code, result.stdout, f"{result.stderr}Error: {error.message}\n")
+            return CommandResult(error.exit_code, result.stdout, f"{result.stderr}Error: {error.message}\n")
         case other:
             raise other

@@ -8,10 +8,10 @@ from eventstore.reader import Reader
 from foundation.settings import Settings
 from inventory.fold import fold
 from schemas.row import InventoryRow
-from tests.system.end_to_end.running import System
+from tests.system.end_to_end.system import System
 
 
-def folded(settings: Settings) -> dict[str, InventoryRow]:
+def folded_rows(settings: Settings) -> dict[str, InventoryRow]:
     """Every title's row, from its first event."""
     rows: dict[str, InventoryRow] = {}
     with Reader(settings) as reader:
@@ -22,7 +22,7 @@ def folded(settings: Settings) -> dict[str, InventoryRow]:
     return rows
 
 
-def shown(row: InventoryRow) -> dict[str, Any]:
+def as_api_item(row: InventoryRow) -> dict[str, Any]:
     """The row as the API must show it, but for its time."""
     return {
         "isbn": row.isbn,
@@ -37,10 +37,10 @@ def shown(row: InventoryRow) -> dict[str, Any]:
 
 def assert_as_folded(system: System) -> None:
     """All pages of titles and loans are what the event store says, neither more nor less."""
-    rows = folded(system.settings)
+    rows = folded_rows(system.settings)
     titles = [{k: v for k, v in item.items() if k != "updated_at"} for item in system.all("/inventory")]
     assert sorted(titles, key=lambda title: title["isbn"]) == [
-        shown(rows[isbn]) for isbn in sorted(rows) if not rows[isbn].removed
+        as_api_item(rows[isbn]) for isbn in sorted(rows) if not rows[isbn].removed
     ]
     loans = {(isbn, loan.user_id) for isbn, row in rows.items() for loan in row.loans}
     assert {(item["isbn"], item["user_id"]) for item in system.all("/loans")} == loans

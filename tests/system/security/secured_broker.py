@@ -23,7 +23,7 @@ SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
 
 
 @contextmanager
-def secured(home: Path, users: list[str]) -> Iterator[Settings]:
+def secured_broker(home: Path, users: list[str]) -> Iterator[Settings]:
     """The administrator's settings for a broker that knows these users too, all with the same password."""
     port, controller, inside = free_port(), free_port(), free_port()
     home.mkdir()

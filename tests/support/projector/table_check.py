@@ -32,7 +32,7 @@ class Changelog(Struct):
     """Rows that came with a lower version than before."""
 
 
-def read(settings: Settings, topic: str, last: int | None = None) -> Iterator[Message]:
+def read_topic(settings: Settings, topic: str, last: int | None = None) -> Iterator[Message]:
     """All committed records of a topic, or those at the ``last`` so many offsets of each partition."""
     consumer = Consumer(reading_config(settings) | {"group.id": "tests"})
     try:
@@ -53,10 +53,10 @@ def read(settings: Settings, topic: str, last: int | None = None) -> Iterator[Me
         consumer.close()
 
 
-def expected(settings: Settings, until: Mapping[int, int] = MappingProxyType({})) -> Rows:
+def expected_rows(settings: Settings, until: Mapping[int, int] = MappingProxyType({})) -> Rows:
     """The plain fold of every committed event, or of those before the offsets ``until``."""
     rows: Rows = {}
-    for message in read(settings, events_topic(settings)):
+    for message in read_topic(settings, events_topic(settings)):
         if (message.offset() or 0) >= until.get(message.partition() or 0, 1 << 62):
             continue
         isbn, version = parse_event_key(message.key())
@@ -64,10 +64,10 @@ def expected(settings: Settings, until: Mapping[int, int] = MappingProxyType({})
     return rows
 
 
-def in_changelog(settings: Settings) -> Changelog:
+def read_changelog(settings: Settings) -> Changelog:
     """The last record of each key."""
     found = Changelog({}, {}, 0)
-    for message in read(settings, changelog_topic(settings)):
+    for message in read_topic(settings, changelog_topic(settings)):
         value = decode(message.value())
         if message.key() == POSITION_KEY:
             assert isinstance(value, TablePosition)
@@ -80,7 +80,7 @@ def in_changelog(settings: Settings) -> Changelog:
     return found
 
 
-def on_disk(settings: Settings) -> Rows:
+def rocksdb_rows(settings: Settings) -> Rows:
     """The rows in RocksDB; of a partition that several workers had, those that came furthest."""
     identity = identify(AdminClient(client_config(settings)), settings)
     current = f"{identity.cluster}/{identity.events}/{identity.changelog}".encode()
@@ -112,7 +112,7 @@ def lag(settings: Settings) -> int:
         return behind
     # A group that was reset, or a changelog that was lost
     table = dict.fromkeys(range(settings.partitions), 0)
-    for message in read(settings, changelog_topic(settings), last=2):
+    for message in read_topic(settings, changelog_topic(settings), last=2):
         if message.key() == POSITION_KEY:
             table[message.partition() or 0] = decode(message.value()).next
     return sum(end - table[p] for p, end in enumerate(ends))
@@ -141,13 +141,13 @@ def until_caught_up(settings: Settings, limit: float = 40.0) -> None:
 def assert_exact(settings: Settings, limit: float = 40.0) -> Rows:
     """The table is exact once it has caught up; its rows."""
     until_caught_up(settings, limit)
-    rows = expected(settings)
-    changelog = in_changelog(settings)
+    rows = expected_rows(settings)
+    changelog = read_changelog(settings)
     assert differences(rows, changelog.rows) == []
 
     def as_expected() -> bool:
         try:
-            found = on_disk(settings)
+            found = rocksdb_rows(settings)
         except Exception as error:
             # A worker that starts is just putting its files in order
             raise AssertionError from error

@@ -8,7 +8,7 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 from eventstore.topics import POSITION_KEY, changelog_topic, ensure_topics, events_topic, projector_group
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
-from tests.support.projector.exact import read
+from tests.support.projector.table_check import read_topic
 from tests.support.waiting import eventually
 
 
@@ -21,7 +21,7 @@ def lose_changelog(settings: Settings) -> list[list[tuple[bytes, bytes]]]:
     """Delete the changelog and make a new one; the transactions it had, of all partitions in turn."""
     transactions: list[list[tuple[bytes, bytes]]] = []
     parts: dict[int, list[tuple[bytes, bytes]]] = {}
-    for message in read(settings, changelog_topic(settings)):
+    for message in read_topic(settings, changelog_topic(settings)):
         partition = message.partition() or 0
         parts.setdefault(partition, []).append((message.key(), message.value()))
         if message.key() == POSITION_KEY:

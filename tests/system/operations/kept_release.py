@@ -1,7 +1,7 @@
-"""A data directory, kept with every release: ``python -m tests.system.operations.kept`` makes this one's.
+"""The data directory of each release. ``python -m tests.system.operations.kept_release`` makes this one's.
 
-Run it when a release is made, and commit both files. They are never made anew after that: what lies on
-people's disks does not change either.
+Run it for each release and commit both files. Never make them again: the data on users' disks does not change
+either.
 """
 
 import json
@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from tests.support.library.system import System
+from tests.support.library.installed_system import System
 from tests.support.waiting import eventually
 
 RELEASES = Path(__file__).parent / "releases"
@@ -33,13 +33,13 @@ LEFT_OUT = ("logs", "server.properties", "LOG", "lock", "LOCK")
 """Made at every start, and naming the machine that it was made on."""
 
 
-def answers(system: System) -> dict[str, Any]:
+def api_answers(system: System) -> dict[str, Any]:
     """What the query API says of every title."""
     paths = [f"/inventory/{isbn}{part}" for isbn in ISBNS for part in ("", "/history")]
     return {path: system.get(path)[1] for path in (*paths, "/inventory", "/loans")}
 
 
-def keep(system: System, archive: Path) -> None:
+def archive_data(system: System, archive: Path) -> None:
     """Write the directory of a system that is down."""
     with tarfile.open(archive, "w:xz") as tar:
         tar.add(system.data_dir, ".library", filter=_impersonal)
@@ -62,10 +62,10 @@ def main() -> None:
             for command in COMMANDS:
                 assert (done := system.library(*command, "--wait")).returncode == 0, done.stderr
             eventually(system.runs)
-            said = answers(system)
+            said = api_answers(system)
         finally:
             system.down()
-        keep(system, RELEASES / f"{version('library-inventory')}.tar.xz")
+        archive_data(system, RELEASES / f"{version('library-inventory')}.tar.xz")
     text = json.dumps(said, indent=1, ensure_ascii=False, sort_keys=True)
     (RELEASES / f"{version('library-inventory')}.json").write_text(text + "\n", "utf-8")
 

@@ -6,7 +6,6 @@ from uuid import uuid4
 
 from confluent_kafka import Producer
 
-from benchmarks.workload import happenings
 from eventstore.headers import event_headers
 from eventstore.keys import event_key
 from eventstore.partitions import partition_of
@@ -15,6 +14,7 @@ from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from schemas.codec import encode
 from schemas.events import Event
+from tests.support.workload import workload
 
 
 class EventStore:
@@ -23,7 +23,7 @@ class EventStore:
     def __init__(self, settings: Settings, titles: int = 60, seed: int = 1) -> None:
         self.settings = settings
         self._topic = events_topic(settings)
-        self._events = happenings(titles, seed)
+        self._events = workload(titles, seed)
         self._id = f"{settings.name}.tests-{uuid4().hex[:8]}"
         self._producer = self._new()
 

@@ -34,7 +34,7 @@ def library(settings: Settings, *arguments: str) -> "subprocess.CompletedProcess
 
 
 @contextmanager
-def running(settings: Settings, log: Path, *module: str) -> Iterator[None]:
+def running_service(settings: Settings, log: Path, *module: str) -> Iterator[None]:
     """Run a service while the block runs; ``log`` is what it says."""
     with log.open("wb") as said:
         process = subprocess.Popen(

@@ -11,7 +11,7 @@ from foundation.cli import exits
 from foundation.settings import PREFIX, Settings
 
 
-class Kept:
+class RestartedProgram:
     """One program; ``out`` and ``log`` grow over its restarts. An end that no restart mends is remembered."""
 
     def __init__(self, settings: Settings, name: str, *arguments: str) -> None:
