@@ -1,51 +1,14 @@
 """The inventory as it is now: one title, and pages of titles."""
 
 import sqlite3
-from typing import NamedTuple
 
-from msgspec import Struct
-
-from query_api.queries.cursors import Number
+from query_api.queries.page import Filters, Found, Key
 from query_api.replica.search_text import phrases
 
-SORTS = ("isbn", "title", "author", "updated_at")
 _KEYS = {
     "isbn": "t.isbn", "title": "substr(t.title_key, 1, 80)", "author": "substr(t.author_key, 1, 80)",
     "updated_at": "t.updated_at",
 }  # fmt: skip
-
-
-class Filters(Struct, frozen=True):
-    """Which titles, in which order; ``sort`` is one of SORTS, with ``-`` before it downwards."""
-
-    q: str | None = None
-    available: bool | None = None
-    sort: str = "isbn"
-    at: int | None = None
-
-    @property
-    def column(self) -> str:
-        """What is sorted by."""
-        return self.sort.lstrip("-")
-
-    @property
-    def downwards(self) -> bool:
-        """Whether the last comes first."""
-        return self.sort.startswith("-")
-
-
-class Key(NamedTuple):
-    """Where an item stands in the order."""
-
-    value: str | Number
-    isbn: Number
-
-
-class Found(NamedTuple):
-    """A page: the items' JSON, and where the next page begins, if there is one."""
-
-    bodies: list[bytes]
-    following: Key | None
 
 
 def body_of(db: sqlite3.Connection, isbn: int) -> tuple[bytes, bool, int, int] | None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from query_api.queries.past import checkpoint
+from query_api.replica.past import checkpoint
 from query_api.replica.tables import SHIFT
 
 

@@ -34,8 +34,10 @@ from query_api.http.responses import (
 )
 from query_api.queries.cursors import Number, make_cursor
 from query_api.queries.history import events_of
-from query_api.queries.past import row_at, titles_at
-from query_api.queries.titles import Filters, Found, Key, body_of, page
+from query_api.queries.page import Filters, Found, Key
+from query_api.queries.past import titles_at
+from query_api.queries.titles import body_of, page
+from query_api.replica.past import row_at
 from query_api.replica.replica import Replica
 from schemas.times import rfc3339
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from query_api.queries.cursors import BadCursor, make_cursor, read_cursor
-from query_api.queries.titles import Filters, Key
+from query_api.queries.page import Filters, Key
 
 keys = st.builds(Key, st.text(max_size=80) | st.integers(-(2**63), 2**63 - 1), st.integers(0, 10**13))
 

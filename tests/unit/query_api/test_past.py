@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from inventory.fold import fold
 from query_api.documents import json_of, title_of
-from query_api.queries.past import row_at, titles_at
-from query_api.queries.titles import Filters
+from query_api.queries.page import Filters
+from query_api.queries.past import titles_at
+from query_api.replica.past import row_at
 from schemas.events import BookAdded, BookBorrowed, BookReturned, Event
 from schemas.row import InventoryRow
 from tests.support.query_api.api_without_kafka import ApiWithoutKafka
