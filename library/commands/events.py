@@ -74,22 +74,18 @@ def _start(text: str) -> "Start":
 def fields_of(event: "Recorded") -> dict[str, Any]:
     """The event as ``history`` shows it, with its ISBN and what its caller gave along."""
     from eventstore.headers import CARRIED
+    from schemas.event_json import event_data
     from schemas.times import rfc3339
 
-    told = {name: getattr(event.event, name) for name in event.event.__struct_fields__}
-    isbn, at = told.pop("isbn"), told.pop("timestamp")
-    data = {name: value for name, value in told.items() if value is not None}
-    if "due_at" in data:
-        data["due_at"] = rfc3339(data["due_at"])
     carried = {name: event.headers[name] for name in CARRIED if name in event.headers}
     return {
-        "isbn": isbn,
+        "isbn": event.event.isbn,
         "version": event.version,
         "type": event.type,
-        "time": rfc3339(at),
+        "time": rfc3339(event.event.timestamp),
         "command_id": event.command_id,
         "position": str(event.position),
-        "data": data,
+        "data": event_data(event.event),
         **carried,
     }
 

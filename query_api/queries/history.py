@@ -3,17 +3,14 @@
 import sqlite3
 from typing import Any
 
-import msgspec
 from msgspec import UNSET
 
 from query_api.documents import Happened
 from query_api.replica.tables import SHIFT
 from schemas.codec import Undecodable
+from schemas.event_json import event_data
 from schemas.records import event_of
 from schemas.times import rfc3339
-
-_TIMES = {"due_at"}
-_ELSEWHERE = {"isbn", "timestamp"}
 
 
 def events_of(db: sqlite3.Connection, isbn: int, limit: int, after: int) -> tuple[list[Happened], int | None]:
@@ -41,15 +38,9 @@ def _told(
     data: dict[str, Any] = {}
     if problem is None:
         try:
-            fields = msgspec.structs.asdict(event_of(f"{isbn:013}", value))
+            data = event_data(event_of(f"{isbn:013}", value))
         except Undecodable as error:
             problem = str(error)
-        else:
-            data = {
-                name: rfc3339(field) if name in _TIMES else field
-                for name, field in fields.items()
-                if name not in _ELSEWHERE and field is not None
-            }
     return Happened(
         version,
         kind,
