@@ -1,16 +1,18 @@
 """Records of both topics as the replica stores them. A record that can't be read stops nothing."""
 
 import logging
+from typing import Any
 
 from confluent_kafka import Message
 from msgspec import Struct, field
 
+from eventstore.headers import COMMAND_ID, read_headers
 from eventstore.keys import BadKey, parse_event_key
 from eventstore.topics import POSITION_KEY
 from query_api.replica.events import Stored
 from query_api.replica.progress import Draft, Progress
 from schemas.codec import Undecodable, decode, type_name
-from schemas.records import recorded
+from schemas.records import event_of
 from schemas.row import InventoryRow, TablePosition
 
 log = logging.getLogger(__name__)
@@ -70,26 +72,27 @@ class Batch(Struct):
         """A record of the event store."""
         partition, offset = message.partition() or 0, message.offset() or 0
         self.draft.event_read(partition, offset + 1)
-        value = message.value()
         try:
-            if parse_event_key(message.key())[1] > MOST_VERSIONS:
+            isbn, version = parse_event_key(message.key())
+            if version > MOST_VERSIONS:
                 raise BadKey("the key's version is beyond any that can be stored")
-            event = recorded(message)
         except BadKey as error:
             self._refuse("events", partition, offset, str(error))
+            return
+        value = message.value()
+        try:
+            event = event_of(isbn, value)
         except Undecodable as error:
-            isbn, version = parse_event_key(message.key())
             log.error("event %d:%d of %s can't be read: %s", partition, offset, isbn, error)
             at = message.timestamp()[1]
-            kind = _kind(value)
-            self.events.append(Stored(partition, offset, isbn, version, at, kind, "", value, str(error)))
-        else:
             self.events.append(
-                Stored(
-                    partition, offset, event.event.isbn, event.version, event.event.timestamp, event.type,
-                    event.command_id, value,
-                )
-            )  # fmt: skip
+                Stored(partition, offset, isbn, version, at, _kind(value), "", value, str(error))
+            )
+            return
+        headers: Any = message.headers()
+        command_id = read_headers(headers).get(COMMAND_ID, "")
+        kind = type(event).__name__
+        self.events.append(Stored(partition, offset, isbn, version, event.timestamp, kind, command_id, value))
 
     def _refuse(self, stream: str, partition: int, offset: int, reason: str) -> None:
         log.error("%s record %d:%d can't be read and is passed over: %s", stream, partition, offset, reason)

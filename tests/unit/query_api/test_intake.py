@@ -1,0 +1,85 @@
+"""Records as the replica stores them, from messages that a test makes."""
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from eventstore import keys
+from eventstore.headers import event_headers
+from query_api.following import intake
+from query_api.following.intake import MOST_VERSIONS, Batch
+from query_api.replica.progress import Progress
+from schemas.codec import encode
+from schemas.events import BookAdded
+
+ISBN, AT = "9781593275846", 1_700_000_000_000
+OTHER = "9781680502992"
+EVENT = BookAdded(ISBN, "T", "A", 1, AT)
+
+
+class Record:
+    """As much of a Kafka message as is read."""
+
+    def __init__(self, key: bytes, value: bytes) -> None:
+        self._key, self._value = key, value
+
+    def partition(self) -> int:
+        return 0
+
+    def offset(self) -> int:
+        return 7
+
+    def key(self) -> bytes:
+        return self._key
+
+    def value(self) -> bytes:
+        return self._value
+
+    def headers(self) -> list[tuple[str, bytes]]:
+        return event_headers("command-1", "digest", 0, "BookAdded", AT, {})
+
+    def timestamp(self) -> tuple[int, int]:
+        return 1, AT + 5
+
+
+def batch_of(key: bytes, value: bytes) -> Batch:
+    message: Any = Record(key, value)
+    batch = Batch.after(Progress.none(1), "cluster/events")
+    batch.add_event(message)
+    return batch
+
+
+def test_an_event_is_stored_with_its_command_and_time():
+    (stored,) = batch_of(f"{ISBN}/3".encode(), encode(EVENT)).events
+    assert (stored.isbn, stored.version, stored.at, stored.type) == (ISBN, 3, AT, "BookAdded")
+    assert (stored.command_id, stored.problem) == ("command-1", None)
+
+
+def test_an_event_that_cannot_be_decoded_is_stored_with_the_reason_and_the_record_s_time():
+    (stored,) = batch_of(f"{ISBN}/3".encode(), b"damaged").events
+    assert (stored.isbn, stored.version, stored.at, stored.type) == (ISBN, 3, AT + 5, "unknown")
+    assert stored.problem
+
+
+@pytest.mark.parametrize(
+    "key", [b"", b"nonsense", f"{ISBN}/0".encode(), f"{ISBN}/{MOST_VERSIONS + 1}".encode()]
+)
+def test_a_record_that_names_no_version_of_a_title_is_passed_over(key: bytes):
+    batch = batch_of(key, encode(EVENT))
+    assert (batch.events, len(batch.unreadable)) == ([], 1)
+    assert batch.draft.history == [8]
+
+
+@pytest.mark.parametrize("value", [encode(EVENT), b"damaged", encode(replace(EVENT, isbn=OTHER))])
+def test_a_key_is_parsed_once_whatever_its_value(monkeypatch: pytest.MonkeyPatch, value: bytes):
+    parsed: list[bytes | None] = []
+
+    def count(key: bytes | None) -> tuple[str, int]:
+        parsed.append(key)
+        return keys.parse_event_key(key)
+
+    monkeypatch.setattr(intake, "parse_event_key", count)
+    monkeypatch.setattr("schemas.records.parse_event_key", count)
+    batch_of(f"{ISBN}/3".encode(), value)
+    assert len(parsed) == 1
