@@ -3,13 +3,13 @@
 import time
 
 from confluent_kafka import (
-    ConsumerGroupTopicPartitions,
     IsolationLevel,
     KafkaException,
     TopicPartition,
 )
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
+from eventstore.groups import committed_offsets, lag
 from eventstore.topics import LEADER_MOVING, events_topic, projector_group
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
@@ -73,20 +73,13 @@ def at_time(admin: AdminClient, topic: str, ms: int, timeout: float = TIMEOUT) -
 
 def committed(admin: AdminClient, topic: str, group: str, timeout: float = TIMEOUT) -> Offsets:
     """Where the group stands, in the partitions that it has a place in."""
-    asked = ConsumerGroupTopicPartitions(group)
-    found = admin.list_consumer_group_offsets([asked], request_timeout=timeout)[group].result()
-    return {
-        part.partition: part.offset
-        for part in found.topic_partitions
-        if part.topic == topic and part.offset >= 0
-    }
+    return committed_offsets(admin, topic, group, timeout)
 
 
 def group_lag(admin: AdminClient, topic: str, group: str, timeout: float = TIMEOUT) -> dict[int, int]:
     """Records between the group's place and the end, by partition; markers of transactions count."""
     place = committed(admin, topic, group, timeout)
-    first, last = beginning(admin, topic, timeout), end(admin, topic, timeout)
-    return {p: max(0, last[p] - max(place.get(p, 0), first[p])) for p in last}
+    return lag(place, beginning(admin, topic, timeout), end(admin, topic, timeout))
 
 
 def table_lag(settings: Settings, timeout: float = 5.0) -> int | None:

@@ -10,6 +10,7 @@ from foundation.kafka_clients import client_config, reading_config, why
 from foundation.settings import Settings
 from query_api.replica.progress import Ends, Progress
 
+_EARLIEST = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 _LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 
 
@@ -42,6 +43,12 @@ class Source:
             tuple(found[self.changelog, p] for p in range(self.partitions)),
             tuple(found[self.events, p] for p in range(self.partitions)),
         )
+
+    def beginnings(self, timeout: float) -> dict[int, int]:
+        """The first offset of each partition of the event store."""
+        requests = {TopicPartition(self.events, p): _EARLIEST for p in range(self.partitions)}
+        answers = self.admin.list_offsets(requests, request_timeout=timeout)
+        return {part.partition: int(future.result().offset) for part, future in answers.items()}
 
     def high_watermark(self, partition: int, timeout: float) -> int:
         """The next offset of a partition of the event store, open transactions included."""

@@ -3,8 +3,9 @@
 import threading
 import time
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException
+from confluent_kafka import KafkaException
 
+from eventstore.groups import committed_offsets_by_group, lag
 from query_api.following.source import Source
 
 KEPT = 5.0
@@ -41,28 +42,9 @@ class GroupLags:
 
     def _ask(self) -> Lags:
         admin = self._source.admin
-        ends = self._source.ends(_TIMEOUT).events
+        ends = dict(enumerate(self._source.ends(_TIMEOUT).events))
         listed = admin.list_consumer_groups(request_timeout=_TIMEOUT).result().valid
         names = sorted(group.group_id for group in listed)[:MOST_GROUPS]
-        # Asked all at once, answered one by one
-        asked = {
-            name: admin.list_consumer_group_offsets(
-                [ConsumerGroupTopicPartitions(name)], request_timeout=_TIMEOUT
-            )[name]
-            for name in names
-        }
-        lags: Lags = {}
-        for name, future in asked.items():
-            try:
-                answer = future.result()
-            except KafkaException:
-                # Its coordinator is moving, or it was deleted since: the others can be told all the same
-                continue
-            places = {
-                place.partition: place.offset
-                for place in answer.topic_partitions or ()
-                if place.topic == self._source.events and place.offset >= 0
-            }
-            if places:
-                lags[name] = {p: max(0, end - places.get(p, 0)) for p, end in enumerate(ends)}
-        return lags
+        committed = committed_offsets_by_group(admin, self._source.events, names, _TIMEOUT)
+        beginnings = self._source.beginnings(_TIMEOUT)
+        return {name: lag(offsets, beginnings, ends) for name, offsets in committed.items() if offsets}

@@ -61,5 +61,7 @@ def test_a_group_that_can_not_be_asked_hides_no_other():
             error = KafkaException(KafkaError(KafkaError.NOT_COORDINATOR))
             return {one.group_id: Answer(error if one.group_id == "gone" else places)}
 
-    source: Any = SimpleNamespace(admin=Admin(), events="events", ends=lambda _: Ends((0,), (5,)))
+    source: Any = SimpleNamespace(
+        admin=Admin(), events="events", beginnings=lambda _: {0: 0}, ends=lambda _: Ends((0,), (5,))
+    )
     assert GroupLags(source).lags() == {"there": {0: 2}}
