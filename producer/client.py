@@ -1,10 +1,11 @@
-"""One command carried out: by the gateway where one answers, else through a fence of our own.
+"""Executes one command: through the gateway if it answers, otherwise with a fence of its own.
 
-Both ways lead to the same log and look the command's id up there, so going on with the second after the first
-broke off is safe: the command is done once.
+Both ways write to the same log and look the command's id up there. If the first way breaks off, trying the
+second is safe: the command takes effect once.
 """
 
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -13,49 +14,58 @@ from urllib.parse import urlsplit
 import msgspec
 
 from eventstore.partitions import partition_of
-from eventstore.state.outcomes import Outcome, OutcomeUnknown, Submitted
+from eventstore.state.outcomes import Outcome, OutcomeUnknown, checked_envelope, submit
 from foundation.settings import Settings
-from producer.gateway.responses import outcome as read_outcome
+from inventory.commands import Command
+from producer.gateway.responses import outcome as parse_response
 
 if TYPE_CHECKING:
     from eventstore.append.fence import Fence
 
-CONNECTING = 1.0
-"""Seconds that the gateway has to accept a connection."""
-SHARE = 0.5
-"""Of the deadline, that the gateway has to answer: one that is frozen must not be waited for to the end."""
+CONNECT_TIMEOUT_S = 1.0
+"""How long the gateway has to accept a connection."""
+GATEWAY_SHARE = 0.5
+"""Part of the deadline in which the gateway has to answer; the rest is left for a fence of our own."""
+SNAPSHOT_TIMEOUT_S = 5.0
+"""How long Kafka has to say which log a snapshot belongs to."""
 
 
-def execute(settings: Settings, submitted: Submitted) -> Outcome:
-    """The outcome of one command, after about ``settings.deadline`` seconds at most."""
+def execute(
+    settings: Settings, command_id: str, command: Command, carried: Mapping[str, str] | None = None
+) -> Outcome:
+    """Execute a checked command and return its outcome, after about ``settings.deadline`` seconds at most.
+
+    Raises Malformed for a bad id or a bad carried header, before it connects to anything.
+    """
+    command_id, headers = checked_envelope(command_id, carried)
     started = monotonic()
-    said = _by_gateway(settings, submitted) if settings.gateway else _NOTHING_SENT
-    if not isinstance(said, OutcomeUnknown):
-        return said
-    left = settings.deadline - (monotonic() - started)
-    if left <= 0:
-        return said
-    outcome = _by_own_fence(settings, submitted, left)
-    if isinstance(outcome, OutcomeUnknown) and said.sent:
+    outcome: Outcome = OutcomeUnknown("no gateway is configured", sent=False)
+    if settings.gateway:
+        outcome = _by_gateway(settings, command_id, command, headers)
+    if not isinstance(outcome, OutcomeUnknown):
+        return outcome
+    may_be_done = outcome.sent
+    remaining_s = settings.deadline - (monotonic() - started)
+    if remaining_s <= 0:
+        return outcome
+    outcome = _by_own_fence(settings, command_id, command, headers, remaining_s)
+    if isinstance(outcome, OutcomeUnknown) and may_be_done:
         return OutcomeUnknown(outcome.reason)
     return outcome
 
 
-_NOTHING_SENT = OutcomeUnknown("no gateway was asked", sent=False)
-
-
-def _by_gateway(settings: Settings, submitted: Submitted) -> Outcome:
-    """What the gateway says; OutcomeUnknown too when it does not answer, or says nothing of the outcome."""
-    # Late: it is not quickly imported
+def _by_gateway(settings: Settings, command_id: str, command: Command, carried: Mapping[str, str]) -> Outcome:
+    """Send the command to the gateway. OutcomeUnknown also covers no answer and an unexpected answer."""
+    # Imported here because it takes long
     import http.client
 
     parts = urlsplit(settings.gateway)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=CONNECTING)
+    connection_type = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = connection_type(parts.hostname or "", parts.port, timeout=CONNECT_TIMEOUT_S)
     headers: dict[str, str | bytes] = {
         "Content-Type": "application/json",
-        "Idempotency-Key": submitted.command_id.encode(),
-        **{name.replace("_", "-"): value.encode() for name, value in submitted.carried.items()},
+        "Idempotency-Key": command_id.encode(),
+        **{name.replace("_", "-"): value.encode() for name, value in carried.items()},
     }
     if settings.token:
         headers["Authorization"] = f"Bearer {settings.token}"
@@ -63,27 +73,29 @@ def _by_gateway(settings: Settings, submitted: Submitted) -> Outcome:
     try:
         connection.connect()
         connected = True
-        connection.sock.settimeout(settings.deadline * SHARE)
-        body = msgspec.json.encode(submitted.command)
+        connection.sock.settimeout(settings.deadline * GATEWAY_SHARE)
+        body = msgspec.json.encode(command)
         connection.request("POST", f"{parts.path.rstrip('/')}/commands", body, headers)
-        answer = connection.getresponse()
-        outcome = read_outcome(answer.status, dict(answer.headers), answer.read(), submitted.command_id)
-        return outcome or OutcomeUnknown(f"{settings.gateway} answered with status {answer.status}")
+        response = connection.getresponse()
+        outcome = parse_response(response.status, dict(response.headers), response.read(), command_id)
+        return outcome or OutcomeUnknown(f"{settings.gateway} answered with status {response.status}")
     except (OSError, http.client.HTTPException) as error:
         return OutcomeUnknown(f"{settings.gateway}: {error}", sent=connected)
     finally:
         connection.close()
 
 
-def _by_own_fence(settings: Settings, submitted: Submitted, seconds: float) -> Outcome:
-    # Late: a command that the gateway takes needs no Kafka client
+def _by_own_fence(
+    settings: Settings, command_id: str, command: Command, carried: Mapping[str, str], deadline_s: float
+) -> Outcome:
+    # Imported here because a command that the gateway takes needs no Kafka client
     from eventstore.append.fence import Fence
 
-    partition = partition_of(submitted.command.isbn, settings.partitions)
+    partition = partition_of(command.isbn, settings.partitions)
     fence = Fence(settings, partition)
-    connecting = threading.Thread(target=_connect, args=(fence, seconds), daemon=True)
+    connecting = threading.Thread(target=_connect, args=(fence, deadline_s), daemon=True)
     connecting.start()
-    # Meanwhile
+    # The fence connects while these are imported
     from confluent_kafka import KafkaException
 
     from eventstore.append.writer import Writer
@@ -91,22 +103,22 @@ def _by_own_fence(settings: Settings, submitted: Submitted, seconds: float) -> O
     from foundation.kafka_clients import why
 
     try:
-        snapshot = Snapshot(settings, partition, binding(settings, min(seconds, 5.0)))
+        snapshot = Snapshot(settings, partition, binding(settings, min(deadline_s, SNAPSHOT_TIMEOUT_S)))
     except KafkaException as error:
         return OutcomeUnknown(why(settings, error), sent=False)
     connecting.join()
     writer = Writer(settings, partition, snapshot, fence=fence)
     try:
-        (outcome,) = writer.execute([submitted], seconds)
+        (outcome,) = writer.execute([submit(command_id, command, carried)], deadline_s)
         return outcome
     finally:
         writer.close()
 
 
-def _connect(fence: "Fence", seconds: float) -> None:
+def _connect(fence: "Fence", deadline_s: float) -> None:
     from eventstore.append.deadline import Deadline
     from eventstore.errors import ClaimLost
 
-    # The writer will meet it again, and say so
+    # The writer meets the same error and reports it
     with suppress(ClaimLost):
-        fence.prepare(Deadline(seconds))
+        fence.prepare(Deadline(deadline_s))

@@ -26,14 +26,18 @@ class Submitted(Struct, frozen=True):
 
 def submit(command_id: str, command: Command, carried: Mapping[str, str] | None = None) -> Submitted:
     """Make a checked command ready for a writer. Raises Malformed for a bad id or a bad carried header."""
-    carried = dict(carried or {})
-    for name, value in carried.items():
+    command_id, headers = checked_envelope(command_id, carried)
+    return Submitted(command_id, command, commands.digest(command), headers)
+
+
+def checked_envelope(command_id: str, carried: Mapping[str, str] | None = None) -> tuple[str, dict[str, str]]:
+    """The trimmed id and carried headers of a command. Raises Malformed."""
+    headers = dict(carried or {})
+    for name, value in headers.items():
         if name not in CARRIED:
             raise Malformed(name[:40], f"only {', '.join(CARRIED)} are carried, not {name[:40]!r}")
-        carried[name] = line(name, value, CARRIED_LENGTH)
-    return Submitted(
-        line("command_id", command_id, COMMAND_ID_LENGTH), command, commands.digest(command), carried
-    )
+        headers[name] = line(name, value, CARRIED_LENGTH)
+    return line("command_id", command_id, COMMAND_ID_LENGTH), headers
 
 
 class Appended(Struct, frozen=True, gc=False):

@@ -1,10 +1,10 @@
-"""``add --no-isbn``: an in-house number for what has none."""
+"""``add --no-isbn``: an in-house number for a title that has none."""
 
 import hashlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from producer.commands.submission import SubmitOptions, outcome_of, told
+from producer.commands.submission import SubmitOptions, report, submit_checked
 
 if TYPE_CHECKING:
     from eventstore.state.outcomes import Outcome
@@ -12,24 +12,24 @@ if TYPE_CHECKING:
     from inventory.commands import AddBook
 
 _NUMBERS = 10**11
-_TRIES = 10
+_ATTEMPTS = 10
 
 
-def add_in_house(settings: "Settings", titled: Callable[[str], "AddBook"], asked: SubmitOptions) -> int:
-    """Add what ``titled`` makes of an in-house number.
+def add_in_house(settings: "Settings", add_as: Callable[[str], "AddBook"], options: SubmitOptions) -> int:
+    """Submit the command that ``add_as`` makes for an in-house number, and report its outcome.
 
-    The number comes from the command id, so that a retry means the same title. In the rare case that another
-    title has it, the next one made of the id is tried; a retry comes by the same way to the same number.
+    The number is derived from the command id: a retry adds the same title. In the rare case that another
+    title has the number, the next number derived from the id is tried, in the same order on each retry.
     """
-    for attempt in range(_TRIES):
-        outcome = outcome_of(settings, titled(number_of(asked.command_id, attempt)), asked)
+    for attempt in range(_ATTEMPTS):
+        outcome = submit_checked(settings, add_as(number_of(options.command_id, attempt)), options)
         if not _taken(outcome):
             break
-    return told(settings, outcome, asked)
+    return report(settings, outcome, options)
 
 
 def number_of(command_id: str, attempt: int) -> str:
-    """The EAN-13 of the in-house range that the id gives."""
+    """The EAN-13 of the in-house range that the id gives in this attempt."""
     from inventory.isbn import in_house
 
     text = hashlib.sha256(f"{attempt}/{command_id}".encode(errors="replace")).hexdigest()
@@ -37,7 +37,7 @@ def number_of(command_id: str, attempt: int) -> str:
 
 
 def _taken(outcome: "Outcome") -> bool:
-    """Whether another command has added a title with this number, a different one or an equal one."""
+    """Whether another command added a title with this number, with other details or the same."""
     from eventstore.state.outcomes import Accepted, Refused
 
     if isinstance(outcome, Refused):

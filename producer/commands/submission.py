@@ -1,7 +1,8 @@
-"""From a command line to an answer: the flags that every command has, and how outcomes are told."""
+"""Submits a command from the command line and reports its outcome; the flags that all commands share."""
 
 import functools
 import os
+import re
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, assert_never
@@ -18,9 +19,12 @@ if TYPE_CHECKING:
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+API_PATIENCE_S = 5.0
+"""Added to the time that the query API may wait: our own time-out is only for one that hangs."""
+
 
 class SubmitOptions(NamedTuple):
-    """How to carry a command out. ``retry``: its caller gave the id, so it may have been sent before."""
+    """How to submit a command. ``retry``: the caller chose the id, and may have sent the command before."""
 
     command_id: str
     retry: bool
@@ -29,18 +33,19 @@ class SubmitOptions(NamedTuple):
 
 
 def command_options(command: Function) -> Function:
-    """Give a command its flags; it gets ``settings`` and ``asked``."""
+    """Give a command the shared flags; it gets them as ``settings`` and ``options``."""
 
     @functools.wraps(command)
-    def asking(*args: Any, command_id: str | None, as_json: bool, wait: bool, **more: Any) -> Any:
-        made = os.urandom(16).hex() if command_id is None else command_id
-        return command(*args, asked=SubmitOptions(made, command_id is not None, as_json, wait), **more)
+    def with_options(*args: Any, command_id: str | None, as_json: bool, wait: bool, **more: Any) -> Any:
+        chosen = os.urandom(16).hex() if command_id is None else command_id
+        options = SubmitOptions(chosen, command_id is not None, as_json, wait)
+        return command(*args, options=options, **more)
 
-    decorated: Any = asking
+    decorated: Any = with_options
     for option in reversed(
         (
             click.option("--command-id", metavar="ID", help="Makes a retry safe: one id has one effect."),
-            click.option("--json", "as_json", is_flag=True, help="The receipt as one line of JSON."),
+            click.option("--json", "as_json", is_flag=True, help="Print the receipt as one line of JSON."),
             click.option("--wait", is_flag=True, help="Return when the query API shows the change."),
             with_settings("kafka", "name", "gateway", "api", "data_dir", "deadline"),
         )
@@ -50,34 +55,34 @@ def command_options(command: Function) -> Function:
     return result
 
 
-def carry_out(settings: "Settings", command: "Command", asked: SubmitOptions) -> int:
-    """Check, submit, tell the outcome. Ends the command with a sentence when it is not accepted."""
-    return told(settings, outcome_of(settings, command, asked), asked)
+def carry_out(settings: "Settings", command: "Command", options: SubmitOptions) -> int:
+    """Check and submit the command, then report its outcome. Raises CommandError if it is not accepted."""
+    return report(settings, submit_checked(settings, command, options), options)
 
 
-def outcome_of(settings: "Settings", command: "Command", asked: SubmitOptions) -> "Outcome":
-    """Check the command and submit it. A malformed one ends here, before anything was connected."""
-    from eventstore.state.outcomes import submit
+def submit_checked(settings: "Settings", command: "Command", options: SubmitOptions) -> "Outcome":
+    """Check the command and submit it. Raises CommandError for a malformed one, before it connects."""
     from inventory.commands import checked
     from inventory.texts import Malformed
-
-    try:
-        submitted = submit(asked.command_id, checked(command))
-    except Malformed as error:
-        raise CommandError(exits.MALFORMED, str(error)) from error
     from producer.client import execute
 
-    return execute(settings, submitted)
+    try:
+        return execute(settings, options.command_id, checked(command))
+    except Malformed as error:
+        raise CommandError(exits.MALFORMED, str(error)) from error
 
 
-def told(settings: "Settings", outcome: "Outcome", asked: SubmitOptions) -> int:
-    """Print the receipt, and wait for it to be visible where that was asked for."""
+def report(settings: "Settings", outcome: "Outcome", options: SubmitOptions) -> int:
+    """Print the receipt, and with ``--wait`` return when the query API shows the change.
+
+    Raises CommandError for every outcome but Accepted.
+    """
     from eventstore.state.outcomes import Accepted, OutcomeUnknown, Refused, Reused, Unwritable
 
     match outcome:
         case Accepted():
-            _print(outcome, asked)
-            if asked.wait:
+            _print(outcome, options)
+            if options.wait:
                 _wait(settings, outcome.receipt)
             return exits.DONE
         case Refused():
@@ -90,16 +95,24 @@ def told(settings: "Settings", outcome: "Outcome", asked: SubmitOptions) -> int:
         case Unwritable():
             raise CommandError(exits.FAILED, outcome.reason)
         case OutcomeUnknown():
-            raise _unknown(settings, outcome.reason, outcome.sent or asked.retry, asked.command_id)
+            raise _unknown(settings, outcome.reason, outcome.sent or options.retry, options.command_id)
         case _:
             assert_never(outcome)
+
+
+def event_words(event_type: str) -> str:
+    """An event's type in words: ``CopiesAdded`` is "copies added", ``BookAdded`` is "added".
+
+    Derived from the name: a receipt may hold an event that this release does not know.
+    """
+    return re.sub(r"(?<=.)(?=[A-Z])", " ", event_type.removeprefix("Book")).lower()
 
 
 def _unknown(settings: "Settings", reason: str, may_be_done: bool, command_id: str) -> CommandError:
     if may_be_done:
         return CommandError(
             exits.UNKNOWN,
-            f"it is not known whether this was done ({reason}); repeat it with --command-id {command_id}, "
+            f"it is unknown whether this was done ({reason}); repeat it with --command-id {command_id}, "
             "which has no second effect",
         )
     return CommandError(
@@ -109,11 +122,11 @@ def _unknown(settings: "Settings", reason: str, may_be_done: bool, command_id: s
     )
 
 
-def _print(accepted: "Accepted", asked: SubmitOptions) -> None:
+def _print(accepted: "Accepted", options: SubmitOptions) -> None:
     receipt = accepted.receipt
     if accepted.replayed:
         click.echo("this command was done before; nothing was done again", err=True)
-    if asked.as_json:
+    if options.as_json:
         import msgspec
 
         click.echo(msgspec.json.encode(receipt))
@@ -123,35 +136,22 @@ def _print(accepted: "Accepted", asked: SubmitOptions) -> None:
         from inventory.isbn import display
 
         isbn = display(isbn)
-    place = f"(position {receipt.position}, command id {receipt.command_id})"
+    where = f"(position {receipt.position}, command id {receipt.command_id})"
     for event in receipt.events:
-        click.echo(f"{isbn} version {event.version}: {_WORDS[event.type]} {place}")
+        click.echo(f"{isbn} version {event.version}: {event_words(event.type)} {where}")
     if not receipt.events:
-        click.echo(f"{isbn} unchanged: it is as you want it already {place}")
-
-
-_WORDS = {
-    "BookAdded": "added",
-    "BookBorrowed": "borrowed",
-    "BookReturned": "returned",
-    "BookRemoved": "removed",
-    "CopiesAdded": "copies added",
-    "CopiesWithdrawn": "copies withdrawn",
-    "LoanRenewed": "loan renewed",
-    "DetailsCorrected": "details corrected",
-}
+        click.echo(f"{isbn} unchanged: it is as you want it already {where}")
 
 
 def _wait(settings: "Settings", receipt: "Receipt") -> None:
-    """Return when the query API has come to the receipt's position."""
+    """Return when the query API has reached the receipt's position."""
     from foundation.http.client import NoAnswer, Service
 
     parameters = {"after": receipt.position, "timeout": f"{settings.deadline:g}"}
     try:
-        # The service keeps the time; ours is only for one that has stopped
-        with Service(settings.api, settings.deadline + 5) as service:
-            answer = service.get(("inventory", receipt.isbn), parameters)
+        with Service(settings.api, settings.deadline + API_PATIENCE_S) as service:
+            response = service.get(("inventory", receipt.isbn), parameters)
     except NoAnswer as error:
         raise CommandError(exits.UNAVAILABLE, f"done, but it can't be read yet: {error}") from error
-    if answer.status not in (200, 404, 410):
-        raise CommandError(exits.UNAVAILABLE, f"done, but it can't be read yet: {answer.detail}")
+    if response.status not in (200, 404, 410):
+        raise CommandError(exits.UNAVAILABLE, f"done, but it can't be read yet: {response.detail}")

@@ -27,7 +27,7 @@ class Counting(click.Command):
 @click.argument("words", nargs=-1, metavar="ISBN TITLE [AUTHOR] [QUANTITY]")
 @click.option("--no-isbn", is_flag=True, help="Instead of ISBN: an in-house number is made and printed.")
 @command_options
-def add(settings: "Settings", words: tuple[str, ...], no_isbn: bool, asked: SubmitOptions) -> int:
+def add(settings: "Settings", words: tuple[str, ...], no_isbn: bool, options: SubmitOptions) -> int:
     """Bring a title into the inventory, with QUANTITY copies (1).
 
     ISBN is an ISBN-10, an ISBN-13 or another EAN-13, with or without hyphens. What has none is added with
@@ -50,54 +50,54 @@ def add(settings: "Settings", words: tuple[str, ...], no_isbn: bool, asked: Subm
     if no_isbn:
         from producer.commands.in_house import add_in_house
 
-        return add_in_house(settings, command, asked)
-    return carry_out(settings, command(given["ISBN"]), asked)
+        return add_in_house(settings, command, options)
+    return carry_out(settings, command(given["ISBN"]), options)
 
 
 @click.command()
 @click.argument("isbn")
 @click.argument("user")
 @command_options
-def borrow(settings: "Settings", isbn: str, user: str, asked: SubmitOptions) -> int:
+def borrow(settings: "Settings", isbn: str, user: str, options: SubmitOptions) -> int:
     """Lend a copy to USER."""
     from inventory.commands import BorrowBook
 
-    return carry_out(settings, BorrowBook(isbn, user), asked)
+    return carry_out(settings, BorrowBook(isbn, user), options)
 
 
 @click.command("return")
 @click.argument("isbn")
 @click.argument("user", required=False)
 @command_options
-def return_(settings: "Settings", isbn: str, user: str | None, asked: SubmitOptions) -> int:
+def return_(settings: "Settings", isbn: str, user: str | None, options: SubmitOptions) -> int:
     """Take a copy back.
 
     USER may be left out when only one copy of the title is on loan.
     """
     from inventory.commands import ReturnBook
 
-    return carry_out(settings, ReturnBook(isbn, user), asked)
+    return carry_out(settings, ReturnBook(isbn, user), options)
 
 
 @click.command()
 @click.argument("isbn")
 @click.argument("user")
 @command_options
-def renew(settings: "Settings", isbn: str, user: str, asked: SubmitOptions) -> int:
+def renew(settings: "Settings", isbn: str, user: str, options: SubmitOptions) -> int:
     """Give USER's loan a new due date, as if it began now."""
     from inventory.commands import RenewLoan
 
-    return carry_out(settings, RenewLoan(isbn, user), asked)
+    return carry_out(settings, RenewLoan(isbn, user), options)
 
 
 @click.command()
 @click.argument("isbn")
 @command_options
-def remove(settings: "Settings", isbn: str, asked: SubmitOptions) -> int:
+def remove(settings: "Settings", isbn: str, options: SubmitOptions) -> int:
     """Take a title out of the inventory; no copy may be on loan."""
     from inventory.commands import RemoveBook
 
-    return carry_out(settings, RemoveBook(isbn), asked)
+    return carry_out(settings, RemoveBook(isbn), options)
 
 
 @click.group()
@@ -109,11 +109,11 @@ def copies() -> None:
 @click.argument("isbn")
 @click.argument("quantity")
 @command_options
-def add_copies(settings: "Settings", isbn: str, quantity: str, asked: SubmitOptions) -> int:
+def add_copies(settings: "Settings", isbn: str, quantity: str, options: SubmitOptions) -> int:
     """Add QUANTITY copies to a title."""
     from inventory.commands import AddCopies
 
-    return carry_out(settings, AddCopies(isbn, _whole(quantity)), asked)
+    return carry_out(settings, AddCopies(isbn, _whole(quantity)), options)
 
 
 @copies.command("withdraw", cls=Counting)
@@ -123,12 +123,12 @@ def add_copies(settings: "Settings", isbn: str, quantity: str, asked: SubmitOpti
 @click.option("--user", metavar="USER", help="The borrower who lost the copy; closes the loan.")
 @command_options
 def withdraw_copies(
-    settings: "Settings", isbn: str, quantity: str, reason: str, user: str | None, asked: SubmitOptions
+    settings: "Settings", isbn: str, quantity: str, reason: str, user: str | None, options: SubmitOptions
 ) -> int:
     """Take QUANTITY copies of a title out of the inventory."""
     from inventory.commands import WithdrawCopies
 
-    return carry_out(settings, WithdrawCopies(isbn, _whole(quantity), reason, user), asked)
+    return carry_out(settings, WithdrawCopies(isbn, _whole(quantity), reason, user), options)
 
 
 @click.command()
@@ -137,12 +137,12 @@ def withdraw_copies(
 @click.option("--author", help="The author as it should read.")
 @command_options
 def correct(
-    settings: "Settings", isbn: str, title: str | None, author: str | None, asked: SubmitOptions
+    settings: "Settings", isbn: str, title: str | None, author: str | None, options: SubmitOptions
 ) -> int:
     """Correct a title's details."""
     from inventory.commands import CorrectDetails
 
-    return carry_out(settings, CorrectDetails(isbn, title, author), asked)
+    return carry_out(settings, CorrectDetails(isbn, title, author), options)
 
 
 def _whole(text: str) -> int:

@@ -6,13 +6,14 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 import pytest
 
-from eventstore.state.outcomes import OutcomeUnknown, Refused, Reused, submit
+from eventstore.state.outcomes import Outcome, OutcomeUnknown, Refused, Reused
 from foundation.settings import Settings
-from inventory.commands import AddBook, AddCopies, BorrowBook, ReturnBook
+from inventory.commands import AddBook, AddCopies, BorrowBook, Command, ReturnBook, checked
 from library.process.ports import free_port
 from producer.client import execute
 from tests.support.producer.concurrent_callers import Callers
@@ -22,12 +23,18 @@ from tests.support.producer.writer_calls import (
     ISBN,
     OTHER,
     accepted,
-    command,
     event_types,
     history,
     refused,
 )
 from tests.support.waiting import eventually
+
+
+def submit(
+    settings: Settings, what: Command, command_id: str | None = None, carried: dict[str, str] | None = None
+) -> Outcome:
+    """The outcome of a command, with an id of its own unless one is given."""
+    return execute(settings, command_id or uuid4().hex, checked(what), carried)
 
 
 @pytest.fixture
@@ -52,24 +59,24 @@ def answered(gateway: GatewayProcess) -> int:
 
 
 def test_without_a_gateway_it_fences_by_itself(store: Settings):
-    first = accepted(execute(store, command(ADD, "key")))
+    first = accepted(submit(store, ADD, "key"))
     assert first.receipt.events[0].type == "BookAdded"
-    again = accepted(execute(store, command(ADD, "key")))
+    again = accepted(submit(store, ADD, "key"))
     assert (again.receipt, again.replayed) == (first.receipt, True)
-    assert refused(execute(store, command(ReturnBook(ISBN, "ann")))) == "not_on_loan"
-    assert isinstance(execute(store, command(AddCopies(ISBN, 1), "key")), Reused)
+    assert refused(submit(store, ReturnBook(ISBN, "ann"))) == "not_on_loan"
+    assert isinstance(submit(store, AddCopies(ISBN, 1), "key"), Reused)
 
 
 def test_a_gateway_is_asked_where_there_is_one(gateway: GatewayProcess):
     settings = gateway.settings
-    first = accepted(execute(settings, command(ADD, "klíč 1/ř")))
-    again = accepted(execute(settings, command(ADD, "klíč 1/ř")))
+    first = accepted(submit(settings, ADD, "klíč 1/ř"))
+    again = accepted(submit(settings, ADD, "klíč 1/ř"))
     assert (again.receipt, again.replayed) == (first.receipt, True)
-    assert accepted(execute(settings, command(ADD))).receipt.events == ()
-    assert isinstance(execute(settings, command(AddCopies(ISBN, 1), "klíč 1/ř")), Reused)
+    assert accepted(submit(settings, ADD)).receipt.events == ()
+    assert isinstance(submit(settings, AddCopies(ISBN, 1), "klíč 1/ř"), Reused)
     for user in ("ann", "bob"):
-        accepted(execute(settings, command(BorrowBook(ISBN, user))))
-    outcome = execute(settings, command(ReturnBook(ISBN)))
+        accepted(submit(settings, BorrowBook(ISBN, user)))
+    outcome = submit(settings, ReturnBook(ISBN))
     assert isinstance(outcome, Refused)
     assert outcome.rejection.borrowers == ("ann", "bob")
     assert answered(gateway) == 7
@@ -82,29 +89,29 @@ def test_what_a_caller_sends_along_reaches_the_event_either_way(store: Settings,
         "causation_id": "scan 7",
         "client_time": "2026-03-01T12:00:00+01:00",
     }
-    accepted(execute(store, submit("a", ADD, carried)))
-    accepted(execute(gateway.settings, submit("b", AddCopies(ISBN, 1), carried)))
+    accepted(submit(store, ADD, "a", carried))
+    accepted(submit(gateway.settings, AddCopies(ISBN, 1), "b", carried))
     for event in history(store):
         assert carried.items() <= event.headers.items()
 
 
 def test_a_gateway_that_is_gone_or_frozen_is_done_without(store: Settings, gateway: GatewayProcess):
     settings = msgspec.structs.replace(gateway.settings, deadline=10)
-    accepted(execute(settings, command(ADD)))
+    accepted(submit(settings, ADD))
     gateway.send(signal.SIGSTOP)
     try:
-        accepted(execute(settings, command(AddCopies(ISBN, 1), "frozen")))
+        accepted(submit(settings, AddCopies(ISBN, 1), "frozen"))
     finally:
         gateway.send(signal.SIGCONT)
     gateway.end(signal.SIGKILL)
-    accepted(execute(settings, command(AddCopies(ISBN, 1), "killed")))
+    accepted(submit(settings, AddCopies(ISBN, 1), "killed"))
     assert [event.command_id for event in history(store)][1:] == ["frozen", "killed"]
 
 
 def test_a_stranger_at_the_gateways_address_is_done_without(store: Settings):
     with stranger() as url:
         settings = msgspec.structs.replace(store, gateway=url)
-        accepted(execute(settings, command(ADD)))
+        accepted(submit(settings, ADD))
     assert event_types(store) == ["BookAdded"]
 
 
@@ -135,7 +142,7 @@ def stranger() -> Iterator[str]:
 def test_where_nothing_answers_nothing_was_sent():
     nowhere = f"127.0.0.1:{free_port()}"
     settings = Settings(kafka=nowhere, gateway=f"http://127.0.0.1:{free_port()}", deadline=1)
-    outcome = execute(settings, command(ADD))
+    outcome = submit(settings, ADD)
     assert isinstance(outcome, OutcomeUnknown)
     assert not outcome.sent
 
@@ -145,7 +152,7 @@ def test_a_frozen_gateway_without_kafka_leaves_doubt(store: Settings, gateway: G
     settings = msgspec.structs.replace(gateway.settings, deadline=2, kafka=nowhere)
     gateway.send(signal.SIGSTOP)
     try:
-        outcome = execute(settings, command(ADD))
+        outcome = submit(settings, ADD)
     finally:
         gateway.send(signal.SIGCONT)
     assert isinstance(outcome, OutcomeUnknown)
@@ -161,7 +168,7 @@ def test_a_busy_gateway_and_single_commands_both_go_on(store: Settings, gateway:
         eventually(lambda: callers.count(201) > 20)
         for key in keys:
             before = callers.count(201)
-            accepted(execute(store, command(AddCopies(OTHER, 1), key)))
+            accepted(submit(store, AddCopies(OTHER, 1), key))
             eventually(lambda before=before: callers.count(201) > before)
     assert {one.status for one in callers.told} == {201}
     assert [event.command_id for event in history(store, OTHER)][1:] == keys

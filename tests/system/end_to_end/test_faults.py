@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from eventstore.state.outcomes import Accepted, Receipt, submit
+from eventstore.state.outcomes import Accepted, Receipt
 from foundation.cli import exits
 from foundation.http.client import NoAnswer
 from inventory.commands import AddBook, BorrowBook, Command, ReturnBook
@@ -24,7 +24,7 @@ def written(system: System, isbn: str, rounds: int) -> list[Receipt]:
     settings = system.settings
     receipts = []
     for number, command in enumerate(commands):
-        outcome = execute(settings, submit(f"{isbn}-{number}", command))
+        outcome = execute(settings, f"{isbn}-{number}", command)
         assert isinstance(outcome, Accepted), outcome
         receipts.append(outcome.receipt)
     return receipts

@@ -1,7 +1,7 @@
 """The commands that change the inventory, up to the point where Kafka comes in."""
 
 import json
-from typing import Any
+from typing import Any, NamedTuple, get_args
 
 import pytest
 from click.testing import CliRunner, Result
@@ -14,17 +14,18 @@ from eventstore.state.outcomes import (
     Receipt,
     Refused,
     Reused,
-    Submitted,
     Unwritable,
 )
 from foundation.cli import exits
 from foundation.cli.app import CommandError
 from foundation.settings import Settings
+from inventory.commands import Command
 from inventory.rules import Rejection
 from library.cli import library
 from producer.commands import in_house
-from producer.commands.submission import SubmitOptions, told
+from producer.commands.submission import SubmitOptions, event_words, report
 from producer.commands.titles import add
+from schemas.events import Event
 
 ISBN = "978-1593275846"
 NOWHERE = {"LIBRARY_KAFKA": "127.0.0.1:1", "LIBRARY_GATEWAY": "http://127.0.0.1:1"}
@@ -86,20 +87,25 @@ def test_what_is_malformed_is_said_before_anything_is_connected(arguments: list[
     assert "Traceback" not in result.stderr
 
 
-@pytest.fixture
-def submitted(monkeypatch: pytest.MonkeyPatch) -> list[Submitted]:
-    """Commands as they would reach the client, which accepts them all."""
-    found: list[Submitted] = []
+class Sent(NamedTuple):
+    command_id: str
+    command: Command
 
-    def execute(settings: Settings, given: Submitted) -> Outcome:
-        found.append(given)
-        return Accepted(Receipt(given.command_id, given.command.isbn, (Appended("BookAdded", 1),), "3:17"))
+
+@pytest.fixture
+def submitted(monkeypatch: pytest.MonkeyPatch) -> list[Sent]:
+    """Commands as they reach the client, which accepts them all."""
+    sent: list[Sent] = []
+
+    def execute(settings: Settings, command_id: str, command: Command) -> Outcome:
+        sent.append(Sent(command_id, command))
+        return Accepted(Receipt(command_id, command.isbn, (Appended("BookAdded", 1),), "3:17"))
 
     monkeypatch.setattr("producer.client.execute", execute)
-    return found
+    return sent
 
 
-def test_add_takes_its_words_in_order(submitted: list[Submitted]) -> None:
+def test_add_takes_its_words_in_order(submitted: list[Sent]) -> None:
     for words in (["T"], ["T", "A"], ["T", "A", "10"]):
         assert run("add", ISBN, *words).exit_code == 0
     values = [(s.command.title, s.command.author, s.command.quantity) for s in submitted]  # type: ignore[union-attr]
@@ -107,7 +113,7 @@ def test_add_takes_its_words_in_order(submitted: list[Submitted]) -> None:
     assert len({given.command_id for given in submitted}) == 3
 
 
-def test_a_receipt_is_one_line_of_json(submitted: list[Submitted]) -> None:
+def test_a_receipt_is_one_line_of_json(submitted: list[Sent]) -> None:
     result = run("add", ISBN, "T", "--json", "--command-id", "mine")
     (line,) = result.stdout.splitlines()
     assert json.loads(line) == {
@@ -118,7 +124,7 @@ def test_a_receipt_is_one_line_of_json(submitted: list[Submitted]) -> None:
     }
 
 
-def test_an_in_house_number_comes_from_the_command_id(submitted: list[Submitted]) -> None:
+def test_an_in_house_number_comes_from_the_command_id(submitted: list[Sent]) -> None:
     for _ in range(2):
         result = run("add", "--no-isbn", "Minutes", "--command-id", "mine")
         assert result.exit_code == 0
@@ -134,9 +140,9 @@ def test_an_in_house_number_that_another_title_has_is_passed_over(monkeypatch: p
     taken = {in_house.number_of("mine", 0): Refused(Rejection("already_added", "taken"))}
     taken[in_house.number_of("mine", 1)] = Accepted(Receipt("mine", "", (), "3:17"))  # type: ignore[assignment]
 
-    def execute(settings: Settings, given: Submitted) -> Outcome:
-        made = Accepted(Receipt("mine", given.command.isbn, (Appended("BookAdded", 1),), "3:18"))
-        return taken.get(given.command.isbn, made)
+    def execute(settings: Settings, command_id: str, command: Command) -> Outcome:
+        made = Accepted(Receipt("mine", command.isbn, (Appended("BookAdded", 1),), "3:18"))
+        return taken.get(command.isbn, made)
 
     monkeypatch.setattr("producer.client.execute", execute)
     result = run("add", "--no-isbn", "Minutes", "--command-id", "mine")
@@ -163,7 +169,7 @@ def test_an_outcome_is_a_sentence_and_an_exit_code(
     outcome: Outcome, retry: bool, code: int, says: str
 ) -> None:
     with pytest.raises(CommandError, match=says) as ending:
-        told(Settings(), outcome, SubmitOptions("id-1", retry, False, False))
+        report(Settings(), outcome, SubmitOptions("id-1", retry, False, False))
     assert ending.value.exit_code == code
 
 
@@ -174,13 +180,33 @@ def test_an_outcome_is_a_sentence_and_an_exit_code(
         (Accepted(Receipt("id-1", "9781593275846", (), "3:17")), "9781593275846 unchanged: "),
     ],
 )
-def test_what_was_done_is_told(accepted: Accepted, out: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert told(Settings(), accepted, SubmitOptions("id-1", False, False, False)) == exits.DONE
+def test_the_receipt_is_printed(accepted: Accepted, out: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert report(Settings(), accepted, SubmitOptions("id-1", False, False, False)) == exits.DONE
     assert capsys.readouterr().out.startswith(out)
 
 
-def test_a_repeat_is_told_to_be_one(capsys: pytest.CaptureFixture[str]) -> None:
-    told(Settings(), Accepted(RECEIPT, replayed=True), SubmitOptions("id-1", True, True, False))
+def test_every_event_has_words() -> None:
+    words = {event.__name__: event_words(event.__name__) for event in get_args(Event)}
+    assert words == {
+        "BookAdded": "added",
+        "BookBorrowed": "borrowed",
+        "BookReturned": "returned",
+        "BookRemoved": "removed",
+        "CopiesAdded": "copies added",
+        "CopiesWithdrawn": "copies withdrawn",
+        "LoanRenewed": "loan renewed",
+        "DetailsCorrected": "details corrected",
+    }
+
+
+def test_an_event_of_a_later_release_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
+    accepted = Accepted(Receipt("id-1", "9781593275846", (Appended("ShelfMarkChanged", 2),), "3:17"))
+    assert report(Settings(), accepted, SubmitOptions("id-1", False, False, False)) == exits.DONE
+    assert "version 2: shelf mark changed (" in capsys.readouterr().out
+
+
+def test_a_repeat_is_reported_as_one(capsys: pytest.CaptureFixture[str]) -> None:
+    report(Settings(), Accepted(RECEIPT, replayed=True), SubmitOptions("id-1", True, True, False))
     captured = capsys.readouterr()
     assert json.loads(captured.out)["position"] == "3:17"
     assert "nothing was done again" in captured.err
@@ -190,7 +216,9 @@ def test_wait_says_that_the_change_is_done_even_when_it_cant_be_read(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with pytest.raises(CommandError, match="done, but it can't be read yet") as ending:
-        told(Settings(api="http://127.0.0.1:1"), Accepted(RECEIPT), SubmitOptions("id-1", False, True, True))
+        report(
+            Settings(api="http://127.0.0.1:1"), Accepted(RECEIPT), SubmitOptions("id-1", False, True, True)
+        )
     assert ending.value.exit_code == exits.UNAVAILABLE
     assert json.loads(capsys.readouterr().out)["command_id"] == "id-1"
 
