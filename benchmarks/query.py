@@ -6,7 +6,6 @@ import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from statistics import median
@@ -35,6 +34,7 @@ from benchmarks.store import fill
 from eventstore.topics import ensure_topics
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
+from schemas.times import rfc3339
 from tests.support.workload import workload
 
 ASKED = 2_000
@@ -64,7 +64,7 @@ def filled(kafka: str, name: str, titles: int, seed: int) -> Store:
     early = {h.event.isbn for h in happened[: len(happened) // 4]}
     isbns = sorted(isbn for isbn, there in present.items() if there and isbn in early)
     chosen = random.Random(seed).sample(isbns, min(ASKED_OF_ALL, len(isbns)))
-    return Store(settings, chosen, _rfc3339(happened[len(happened) // 2].event.timestamp))
+    return Store(settings, chosen, rfc3339(happened[len(happened) // 2].event.timestamp))
 
 
 def one_title(store: Store) -> dict[str, list[Request]]:
@@ -156,10 +156,6 @@ def fresh(settings: Settings, folder: Path) -> list[Fresh]:
         query_api(settings, folder / "fresh-api") as server,
     ):
         return [at_a_steady_rate(write, server), under_load(write, server)]
-
-
-def _rfc3339(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 @click.command()

@@ -3,7 +3,6 @@
 import asyncio
 import re
 from collections.abc import Sequence
-from datetime import datetime
 from hmac import compare_digest
 from typing import Any
 
@@ -12,6 +11,7 @@ from foundation.http.problem import Problem
 from foundation.settings import Settings
 from inventory import commands
 from inventory.texts import Malformed
+from schemas.times import BadTime, parse_time
 
 LARGEST_BODY = 64 * 1024
 """Bytes; twice what the longest command can come to in JSON."""
@@ -172,19 +172,11 @@ def carried(headers: dict[bytes, bytes]) -> dict[str, str]:
         # W3C Trace Context: what can't be parsed is ignored, a trace is never a reason to refuse
         del found["traceparent"]
     if (time := found.get("client_time")) is not None:
-        _require_time(time)
+        try:
+            parse_time(time)
+        except BadTime as error:
+            raise Malformed("client_time", str(error)) from error
     return found
-
-
-def _require_time(text: str) -> None:
-    try:
-        zoned = "T" in text and datetime.fromisoformat(text).tzinfo is not None
-    except ValueError:
-        zoned = False
-    if not zoned:
-        raise Malformed(
-            "client_time", f"{text[:40]!r} is no time with an offset, for example 2026-03-01T12:00:00Z"
-        )
 
 
 def _text(field: str, value: bytes) -> str:

@@ -95,6 +95,7 @@ TIME = "2026-03-01T12:00:00+01:00"
         ({"idempotency_key": "k" * 201}, 400, "malformed"),
         ({"client_time": "yesterday"}, 400, "malformed"),
         ({"client_time": "2026-03-01T12:00:00"}, 400, "malformed"),
+        ({"client_time": "2026-W09-7T12:00:00+01:00"}, 400, "malformed"),
         ({"correlation_id": "c" * 1001}, 400, "malformed"),
         ({"content_type": ""}, 415, "unsupported_media_type"),
         ({"content_type": "text/plain"}, 415, "unsupported_media_type"),
