@@ -20,18 +20,18 @@ def store(new_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
     return new_settings(partitions=1)
 
 
-def test_a_scene_full_of_dangers_ends_without_a_violation(store: Settings, tmp_path: Path):
+def test_the_scripted_scenario_ends_without_a_violation(store: Settings, tmp_path: Path):
     checker = play(store, Writer, tmp_path)
     assert not checker.violations, checker.examples
     assert len(checker.log) == 6
 
 
 @pytest.mark.parametrize("name", MUTANTS)
-def test_a_writer_with_a_step_left_out_is_caught(store: Settings, tmp_path: Path, name: str):
+def test_each_protocol_mutant_is_caught_by_the_checker(store: Settings, tmp_path: Path, name: str):
     assert play(store, MUTANTS[name], tmp_path).violations
 
 
-def test_ten_seconds_of_chaos_end_without_a_violation(tmp_path: Path):
+def test_ten_seconds_of_random_chaos_end_without_a_violation(tmp_path: Path):
     folder = tmp_path / "run"
     folder.mkdir()
     with embedded_broker(tmp_path / "kafka") as kafka:

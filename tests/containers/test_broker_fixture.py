@@ -21,7 +21,7 @@ TESTS = (
 """A choice: `LIBRARY_TEST_BROKER=docker make test` runs all of them there."""
 
 
-def test_the_same_tests_pass_on_a_container(engine: Engine, images: Images) -> None:
+def test_broker_tests_pass_against_a_broker_in_a_container(engine: Engine, images: Images) -> None:
     arguments = ["-q", "-m", "not slow and not containers", "-p", "no:cacheprovider", *TESTS]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *arguments],

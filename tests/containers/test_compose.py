@@ -35,7 +35,7 @@ def system(engine: Engine, images: Images, tmp_path_factory: pytest.TempPathFact
         system.remove()
 
 
-def test_the_example_of_the_readme(system: System) -> None:
+def test_the_readme_example_works_in_compose(system: System) -> None:
     for command in (
         ("add", "978-1593275846", "Elixir in Action", "Sasa Juric", "10"),
         ("add", "978-1680502992", "Programming Elixir 1.6", "Dave Thomas", "5"),
@@ -49,12 +49,12 @@ def test_the_example_of_the_readme(system: System) -> None:
     assert system.library("borrow", "978-1593275846", "user123").returncode == exits.REFUSED
 
 
-def test_nothing_runs_as_root(system: System) -> None:
+def test_no_container_runs_as_root(system: System) -> None:
     for service in ("projector", "query_api", "gateway"):
         assert system.compose("exec", "-T", service, "id", "-u").strip() == "10001"
 
 
-def test_what_a_broker_acknowledged_just_before_it_was_killed_is_there(system: System) -> None:
+def test_events_acknowledged_just_before_a_broker_is_killed_survive(system: System) -> None:
     isbns = [f"979{n:09d}" for n in range(1, TITLES + 1)]
     isbns = [isbn + str(ean.calc_check_digit(isbn)) for isbn in isbns]
     for isbn in isbns:
@@ -81,12 +81,12 @@ def test_ports_are_published_on_this_machine_only(system: System) -> None:
     assert all(port.startswith("127.0.0.1:") for port in published)
 
 
-def test_only_kafkas_data_has_a_volume_so_that_down_leaves_nothing_else_behind(system: System) -> None:
+def test_down_leaves_only_kafkas_volume(system: System) -> None:
     assert system.volumes() == {f"{system.project}_kafka"}
 
 
 @pytest.mark.parametrize("service", ["kafka", "projector", "query_api", "gateway"])
-def test_what_is_killed_comes_back_and_has_lost_nothing(system: System, service: str) -> None:
+def test_a_killed_container_restarts_without_losing_data(system: System, service: str) -> None:
     before = _row(system)["quantity"], system.restarts(service)
     system.kill(service)
     command = ("copies", "add", "978-1593275846", "1", "--command-id", uuid4().hex)
@@ -95,7 +95,7 @@ def test_what_is_killed_comes_back_and_has_lost_nothing(system: System, service:
     assert system.restarts(service) > before[1]
 
 
-def test_after_down_and_up_everything_is_still_there(system: System) -> None:
+def test_data_survives_compose_down_and_up(system: System) -> None:
     row, history = _row(system), system.get(f"{ELIXIR}/history")
     system.compose("down")
     assert system.compose("ps", "--all", "--quiet") == ""
@@ -115,7 +115,7 @@ def test_projector_and_query_api_scale(system: System) -> None:
     eventually(lambda: "2 at work" in system.library("doctor").stdout, limit=60, pause=1)
 
 
-def test_three_brokers_lose_one_and_go_on(
+def test_three_brokers_keep_serving_after_losing_one(
     engine: Engine, images: Images, tmp_path: Path, system: System
 ) -> None:
     system.compose("stop")  # six JVMs would be more than a small machine holds

@@ -12,7 +12,7 @@ from tests.support.brokers import CHOICE, broker_for_tests
 from tests.support.waiting import eventually
 
 
-def test_a_transaction_is_written_and_read_back(settings: Settings) -> None:
+def test_the_test_broker_commits_and_returns_a_transaction(settings: Settings) -> None:
     topic = events_topic(settings)
     producer = Producer(client_config(settings) | {"transactional.id": f"{settings.name}-0"})
     producer.init_transactions(30)
@@ -28,7 +28,7 @@ def test_a_transaction_is_written_and_read_back(settings: Settings) -> None:
     reader.close()
 
 
-def test_one_that_runs_already_can_be_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_tests_can_use_a_broker_that_runs_already(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv(CHOICE, "127.0.0.1:19092")
     with broker_for_tests(tmp_path) as found:
         assert found.bootstrap == "127.0.0.1:19092"

@@ -36,7 +36,7 @@ def see(system, isbn=ISBNS[0]):
     return row if status == 200 else None
 
 
-def test_a_ready_system_answers_and_says_where_it_is(system):
+def test_up_prints_the_addresses_of_a_system_that_answers(system):
     assert eventually(lambda: see(system))["quantity"] == 10
     assert system.run.api == f"http://127.0.0.1:{system.port}"
     assert system.run.kafka == f"127.0.0.1:{system.kafka_port}"
@@ -50,7 +50,7 @@ def test_a_ready_system_answers_and_says_where_it_is(system):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_is_killed_comes_back_and_nothing_is_lost(system, name):
+def test_killed_processes_restart_and_no_event_is_lost(system, name):
     before = see(system)
     killed = system.pid(name)
     os.kill(killed, signal.SIGKILL)
@@ -65,7 +65,7 @@ def test_what_is_killed_comes_back_and_nothing_is_lost(system, name):
     assert after["on_loan"] == before["on_loan"] + 1
 
 
-def test_a_replay_ends_with_the_same_table(system):
+def test_a_replay_rebuilds_the_same_table(system):
     before = see(system)
     projector = system.pid("projector")
     done = system.library("replay")
@@ -83,7 +83,7 @@ def test_a_second_start_in_its_directory_is_refused(system):
     assert system.runs()
 
 
-def test_another_system_runs_beside_it_and_ends_with_ctrl_c(system, tmp_path):
+def test_a_second_system_runs_beside_the_first_and_stops_on_ctrl_c(system, tmp_path):
     other = System(tmp_path)
     with other.in_foreground() as up:
         eventually((other.data_dir / "run.json").exists, 60)
@@ -101,7 +101,7 @@ def test_another_system_runs_beside_it_and_ends_with_ctrl_c(system, tmp_path):
     assert system.runs()
 
 
-def test_a_kafka_that_does_not_answer_is_waited_for(system):
+def test_the_system_recovers_from_a_frozen_kafka(system):
     before = see(system)
     kafka = system.pid("kafka")
     os.kill(kafka, signal.SIGSTOP)
@@ -125,7 +125,7 @@ def test_down_and_up_keeps_everything(system):
     assert see(system) == before
 
 
-def test_a_killed_supervisor_leaves_nothing_in_the_way_of_the_next(system):
+def test_a_system_starts_after_its_supervisor_was_killed(system):
     before = see(system)
     run = system.run
     os.kill(run.supervisor.pid, signal.SIGKILL)
@@ -136,7 +136,7 @@ def test_a_killed_supervisor_leaves_nothing_in_the_way_of_the_next(system):
     assert see(system) == before
 
 
-def test_a_port_in_use_is_named_before_anything_starts(tmp_path):
+def test_up_names_a_port_in_use_before_starting_anything(tmp_path):
     system = System(tmp_path)
     for flag, name in (("kafka_port", "Kafka"), ("port", "the query API"), ("gateway_port", "the gateway")):
         with socket.create_server(("127.0.0.1", 0)) as server:
@@ -151,7 +151,7 @@ def test_a_port_in_use_is_named_before_anything_starts(tmp_path):
 
 
 @pytest.mark.parametrize("how", [["--detach"], []])
-def test_what_is_missing_for_a_start_is_said_with_what_to_do(tmp_path, how):
+def test_up_says_what_is_missing_and_how_to_get_it(tmp_path, how):
     system = System(tmp_path)
     no_java = system.library("up", *system.flags, *how, LIBRARY_JAVA=str(tmp_path / "java"))
     assert no_java.returncode == 1
@@ -170,7 +170,7 @@ def test_what_is_missing_for_a_start_is_said_with_what_to_do(tmp_path, how):
     assert "Traceback" not in no_java.stderr + no_folder.stderr + done.stderr
 
 
-def test_an_external_kafka_is_used_and_left_alone(broker, tmp_path):
+def test_up_uses_an_external_kafka_and_does_not_stop_it(broker, tmp_path):
     system = System(tmp_path)
     try:
         done = system.up("--kafka", broker, "--name", "guest")
@@ -183,7 +183,7 @@ def test_an_external_kafka_is_used_and_left_alone(broker, tmp_path):
     assert not (system.data_dir / "kafka").exists()
 
 
-def test_an_external_kafka_that_is_away_ends_the_start_with_69(tmp_path):
+def test_up_exits_with_69_if_an_external_kafka_does_not_answer(tmp_path):
     system = System(tmp_path)
     done = system.up("--kafka", f"127.0.0.1:{system.kafka_port}", LIBRARY_DEADLINE="1")
     assert done.returncode == 69
@@ -191,7 +191,7 @@ def test_an_external_kafka_that_is_away_ends_the_start_with_69(tmp_path):
     assert not (system.data_dir / "run.json").exists()
 
 
-def test_interrupted_before_it_was_ready_it_stops_everything_and_says_so(tmp_path):
+def test_up_interrupted_during_its_start_stops_everything_and_says_so(tmp_path):
     system = System(tmp_path)
     with system.in_foreground() as up:
         eventually((system.data_dir / "control.sock").exists, 60)

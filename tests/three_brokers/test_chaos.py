@@ -66,7 +66,7 @@ def running(settings: Settings) -> Iterator[dict[str, RestartedProgram]]:
         yield kept
 
 
-def test_nothing_is_lost_doubled_or_wrong(cluster: Cluster, settings: Settings) -> None:
+def test_frozen_and_killed_brokers_lose_and_repeat_no_event(cluster: Cluster, settings: Settings) -> None:
     first = added(settings)
     with running(settings) as kept:
         clients = Clients(settings, ISBNS, CLIENTS)

@@ -31,43 +31,43 @@ BORROWING = asked("b", BORROW, 2, 3, yes("b", 2))
 LOG = [event(1, ADDED, "a"), event(2, BORROWED, "b")]
 
 
-def test_what_is_right_is_right():
+def test_a_correct_history_has_no_violation():
     late = asked("c", BorrowBook(ISBN, "ben"), 4, 5, NO)
     beside = asked("d", BorrowBook(ISBN, "cho"), 0, 5, NO)
     assert violations(LOG, [ADDING, BORROWING, late, beside]) == []
 
 
-def test_a_version_twice_is_found():
+def test_a_repeated_version_is_a_violation():
     assert any(
         "follows version" in bad for bad in violations([*LOG, event(2, BORROWED, "b")], [ADDING, BORROWING])
     )
 
 
-def test_an_event_of_no_command_is_found():
+def test_an_event_without_a_command_is_a_violation():
     assert "belongs to no command" in violations(LOG, [ADDING])[0]
 
 
-def test_an_event_that_the_rules_forbid_is_found():
+def test_an_event_that_the_rules_forbid_is_a_violation():
     second = asked("c", BorrowBook(ISBN, "ben"), 4, 5, yes("c", 3))
     log = [*LOG, event(3, BookBorrowed(ISBN, "ben", 6, 7), "c")]
     assert "is not what" in violations(log, [ADDING, BORROWING, second])[0]
 
 
-def test_an_acknowledged_event_that_is_lost_is_found():
+def test_a_lost_acknowledged_event_is_a_violation():
     assert "was accepted" in violations(LOG[:1], [ADDING, BORROWING])[0]
 
 
-def test_a_refused_command_in_the_log_is_found():
+def test_a_refused_command_in_the_log_is_a_violation():
     refused = asked("b", BORROW, 2, 3, NO)
     assert "was refused, the event store" in violations(LOG, [ADDING, refused])[0]
 
 
-def test_a_command_without_an_answer_is_found():
+def test_a_command_without_an_answer_is_a_violation():
     unknown = asked("c", BORROW, 4, 5, OutcomeUnknown("gone"))
     assert "has no answer" in violations(LOG, [ADDING, BORROWING, unknown])[0]
 
 
-def test_a_stale_refusal_is_found():
+def test_a_stale_refusal_is_a_violation():
     stale = asked("c", BorrowBook(ISBN, "ben"), 4, 5, Refused(Rejection("unknown_title", "no")))
     log = [LOG[0], event(2, BookBorrowed(ISBN, "ann", 6, 7), "b")]
     two = AddBook(ISBN, "Elixir in Action", quantity=2)
@@ -76,7 +76,7 @@ def test_a_stale_refusal_is_found():
     assert "no state of its time" in violations(more, [adding, BORROWING, stale])[0]
 
 
-def test_an_order_against_time_is_found():
+def test_an_order_that_contradicts_time_is_a_violation():
     early = asked("b", BORROW, 2, 3, yes("b", 2))
     late_adding = asked("a", ADD, 8, 9, yes("a", 1))
     assert "stands behind it" in violations(LOG, [late_adding, early])[0]

@@ -75,7 +75,7 @@ def refused(cluster: Cluster, writer: type[Writer]) -> Outcome:
         return told(now.stale, BorrowBook(ISBN, "dee"))
 
 
-def test_nothing_is_appended_that_only_an_old_state_allows(
+def test_no_event_is_appended_on_a_stale_leaders_state(
     cluster: Cluster, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "eventstore.append.writer")
@@ -89,7 +89,7 @@ def test_nothing_is_appended_that_only_an_old_state_allows(
     pytest.fail(f"the old leader never answered: {caplog.text}")
 
 
-def test_without_the_offset_check_it_is_appended(cluster: Cluster) -> None:
+def test_without_the_offset_check_a_stale_event_is_appended(cluster: Cluster) -> None:
     for _ in range(TRIES):
         outcome, versions = appended(cluster, Trusting)
         if isinstance(outcome, Accepted):
@@ -99,11 +99,11 @@ def test_without_the_offset_check_it_is_appended(cluster: Cluster) -> None:
     pytest.fail("the old leader never answered, so the case proves nothing")
 
 
-def test_nothing_is_refused_that_only_an_old_state_forbids(cluster: Cluster) -> None:
+def test_no_command_is_refused_on_a_stale_leaders_state(cluster: Cluster) -> None:
     assert isinstance(refused(cluster, Writer), Accepted)
 
 
-def test_without_the_probe_it_is_refused(cluster: Cluster) -> None:
+def test_without_the_probe_a_command_is_refused_on_stale_state(cluster: Cluster) -> None:
     for _ in range(TRIES):
         if isinstance(refused(cluster, Asking), Refused):
             return

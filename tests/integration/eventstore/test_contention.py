@@ -77,7 +77,7 @@ def test_writers_that_alternate_all_get_through(store: Settings):
     assert len(event_types(store)) == 13
 
 
-def test_what_a_killed_owner_left_open_is_aborted_by_the_next(store: Settings, writer: Writer):
+def test_the_next_owner_aborts_the_open_transaction_of_a_killed_one(store: Settings, writer: Writer):
     class Killed(BaseException):
         pass
 
@@ -93,7 +93,7 @@ def test_what_a_killed_owner_left_open_is_aborted_by_the_next(store: Settings, w
     assert event_types(store) == ["BookAdded", "BookBorrowed"]
 
 
-def test_a_foreign_transaction_in_passing_only_delays(store: Settings, writer: Writer):
+def test_a_short_foreign_transaction_only_delays_a_writer(store: Settings, writer: Writer):
     run(writer, ADD)
     intruder = foreign_producer(store, "intruder")
     intruder.begin_transaction()
@@ -112,7 +112,7 @@ def test_a_foreign_transaction_in_passing_only_delays(store: Settings, writer: W
     assert event_types(store) == ["BookAdded", "BookBorrowed"]
 
 
-def test_a_foreign_transaction_that_stays_is_refused_with_the_way_out(
+def test_a_lasting_foreign_transaction_is_refused_with_advice(
     store: Settings, writer: Writer, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(catch_up, "TRANSACTION_TIMEOUT", 0.5)

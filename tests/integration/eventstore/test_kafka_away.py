@@ -35,7 +35,7 @@ def fresh(kafka: Kafka, tmp_path: Path) -> Settings:
     return settings
 
 
-def test_a_kafka_that_never_answers_leaves_no_doubt():
+def test_a_kafka_that_never_answered_means_nothing_was_sent():
     writer = Writer(Settings(kafka=f"127.0.0.1:{free_port()}", partitions=1), 0)
     (outcome,) = writer.execute([command(ADD)], 1.0)
     assert isinstance(outcome, OutcomeUnknown)
@@ -44,7 +44,7 @@ def test_a_kafka_that_never_answers_leaves_no_doubt():
     writer.close()
 
 
-def test_a_topic_that_is_missing_is_named(broker: str):
+def test_a_missing_topic_is_named(broker: str):
     writer = Writer(Settings(kafka=broker, name="nobody-made-this", partitions=1), 0)
     (outcome,) = writer.execute([command(ADD)], 600)
     assert isinstance(outcome, OutcomeUnknown)
@@ -53,7 +53,7 @@ def test_a_topic_that_is_missing_is_named(broker: str):
     writer.close()
 
 
-def test_another_number_of_partitions_is_named(new_settings: Callable[..., Settings]):
+def test_a_writer_names_another_partition_count(new_settings: Callable[..., Settings]):
     other = msgspec.structs.replace(new_settings(partitions=2), partitions=4)
     writer = Writer(other, 1)
     (outcome,) = writer.execute([command(ADD)], 600)
@@ -91,7 +91,7 @@ def test_a_kafka_that_freezes_at_any_step_makes_the_outcome_unknown_until_it_is_
     first.close()
 
 
-def test_a_writer_goes_on_when_kafka_was_killed_and_comes_back(tmp_path: Path):
+def test_a_writer_resumes_after_kafka_restarts(tmp_path: Path):
     with embedded_broker(tmp_path / "kafka") as kafka:
         settings = fresh(kafka, tmp_path)
         writer = Writer(settings, 0)

@@ -21,9 +21,7 @@ from tests.support.producer.writer_calls import ADD, ISBN, accepted, event_types
 @pytest.mark.parametrize(
     ("durability", "left"), [("disk", ["BookAdded", "BookBorrowed"]), ("os", ["BookAdded"])]
 )
-def test_after_a_power_cut_the_log_has_what_was_acknowledged(
-    tmp_path: Path, durability: str, left: list[str]
-):
+def test_acknowledged_events_survive_a_power_cut(tmp_path: Path, durability: str, left: list[str]):
     """With ``os``, whose loss is documented, the same test sees the loss."""
     home = tmp_path / "kafka"
     kafka = Kafka(Node(home=home, port=free_port(), durability=durability), os.environ)

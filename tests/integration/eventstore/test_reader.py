@@ -46,7 +46,7 @@ def read(settings: Settings, group: str | None = None, start: Start = "earliest"
         return sorted((event.event.isbn, event.version) for event in reader.events())
 
 
-def test_without_a_group_everything_is_read_each_time(
+def test_a_reader_without_a_group_reads_everything_each_time(
     settings: Settings, append: Callable[..., None]
 ) -> None:
     append(added(A), 1)
@@ -55,11 +55,11 @@ def test_without_a_group_everything_is_read_each_time(
     assert read(settings) == read(settings) == [(A, 1), (A, 2), (B, 1)]
 
 
-def test_an_empty_store_has_an_end(settings: Settings) -> None:
+def test_reading_an_empty_store_ends(settings: Settings) -> None:
     assert read(settings) == read(settings, "empty") == []
 
 
-def test_a_group_goes_on_where_it_stopped(settings: Settings, append: Callable[..., None]) -> None:
+def test_a_group_resumes_where_it_stopped(settings: Settings, append: Callable[..., None]) -> None:
     append(added(A), 1)
     assert read(settings, "g") == [(A, 1)]
     append(added(B), 1)
@@ -68,7 +68,7 @@ def test_a_group_goes_on_where_it_stopped(settings: Settings, append: Callable[.
     assert read(settings, "another") == [(A, 1), (B, 1)]
 
 
-def test_an_event_is_committed_only_when_the_next_is_asked_for(
+def test_an_event_is_committed_when_the_next_is_requested(
     settings: Settings, append: Callable[..., None]
 ) -> None:
     for version in range(1, 6):
@@ -79,7 +79,9 @@ def test_an_event_is_committed_only_when_the_next_is_asked_for(
     assert [version for _, version in read(settings, "g")] == [3, 4, 5]
 
 
-def test_what_a_handler_failed_on_comes_again(settings: Settings, append: Callable[..., None]) -> None:
+def test_an_event_whose_handler_failed_is_delivered_again(
+    settings: Settings, append: Callable[..., None]
+) -> None:
     append(added(A), 1)
     append(added(A), 2)
 
@@ -94,7 +96,7 @@ def test_what_a_handler_failed_on_comes_again(settings: Settings, append: Callab
     assert read(settings, "g") == [(A, 2)]
 
 
-def test_a_time_and_the_end_are_places_to_start(settings: Settings, append: Callable[..., None]) -> None:
+def test_a_reader_starts_at_a_time_or_at_the_end(settings: Settings, append: Callable[..., None]) -> None:
     append(added(A, 1_000), 1)
     append(added(B, 5_000), 1)
     assert read(settings, None, 3_000) == [(B, 1)]
@@ -107,9 +109,7 @@ def test_a_time_and_the_end_are_places_to_start(settings: Settings, append: Call
     assert read(settings, None, 9_000) == []
 
 
-def test_what_cant_be_read_is_reported_and_passed_over(
-    settings: Settings, append: Callable[..., None]
-) -> None:
+def test_an_unreadable_event_is_reported_and_skipped(settings: Settings, append: Callable[..., None]) -> None:
     append(added(A), 1)
     append(added(A), 2, b"\0\0\0\0\x63")
     append(added(A), 3, b"junk")
@@ -124,7 +124,7 @@ def test_what_cant_be_read_is_reported_and_passed_over(
     assert read(settings, "g") == []
 
 
-def test_followers_share_a_group(settings: Settings, append: Callable[..., None]) -> None:
+def test_readers_of_a_group_share_its_partitions(settings: Settings, append: Callable[..., None]) -> None:
     append(added(A), 1)
     with Reader(settings, "g") as first:
         following = first.events(follow=True)
@@ -133,7 +133,7 @@ def test_followers_share_a_group(settings: Settings, append: Callable[..., None]
         assert next(following).event.isbn == B
 
 
-def test_silence_of_kafka_is_an_error_with_a_sentence() -> None:
+def test_a_reader_reports_a_kafka_that_does_not_answer() -> None:
     nowhere = Settings(kafka="127.0.0.1:1", deadline=0.3)
     with pytest.raises(KafkaUnavailable, match=r"127\.0\.0\.1:1"):
         Reader(nowhere).__enter__()

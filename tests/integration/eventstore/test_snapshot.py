@@ -80,7 +80,7 @@ def all_is_right(settings: Settings) -> None:
     writer.close()
 
 
-def test_a_start_reads_only_what_came_after_it(saved: Settings):
+def test_a_start_reads_only_events_after_the_snapshot(saved: Settings):
     writer = Writer(saved, 0)
     run(writer, ReturnBook(ISBN, "ann"))
     writer.close()
@@ -97,7 +97,7 @@ def commands(settings: Settings) -> list[dict[str, str]]:
     ]
 
 
-def test_memory_is_let_go_when_it_is_saved(store: Settings, monkeypatch: pytest.MonkeyPatch):
+def test_saving_a_snapshot_releases_memory(store: Settings, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("eventstore.append.writer.RESTING", 3)
     writer = start(store)
     run(writer, ADD, BORROW)
@@ -113,7 +113,7 @@ def test_memory_is_let_go_when_it_is_saved(store: Settings, monkeypatch: pytest.
     writer.close()
 
 
-def test_what_comes_while_it_is_being_saved_is_kept(store: Settings, monkeypatch: pytest.MonkeyPatch):
+def test_events_that_arrive_during_a_save_are_kept(store: Settings, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("eventstore.append.writer.RESTING", 1)
     writer = start(store)
     run(writer, ADD)
@@ -128,7 +128,7 @@ def test_what_comes_while_it_is_being_saved_is_kept(store: Settings, monkeypatch
     assert refused(run(start(store), BORROW)[0]) == "already_borrowed"
 
 
-def test_while_another_process_saves_nothing_is_wrong(
+def test_a_save_by_another_process_is_not_reported_as_damage(
     store: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
     monkeypatch.setattr("eventstore.append.writer.RESTING", 1)
@@ -153,7 +153,7 @@ def test_while_another_process_saves_nothing_is_wrong(
 @pytest.mark.parametrize(
     ("wrong", "part"), [("another-cluster", 0), ("another-topic", 1), ("another-rules-version", 2)]
 )
-def test_another_systems_is_not_used_and_gives_way(saved: Settings, wrong: str, part: int):
+def test_a_snapshot_of_another_system_is_ignored_and_replaced(saved: Settings, wrong: str, part: int):
     parts = binding(saved).split()
     parts[part] = wrong
     assert loaded(saved, " ".join(parts)) == 0
@@ -164,7 +164,7 @@ def test_another_systems_is_not_used_and_gives_way(saved: Settings, wrong: str, 
     all_is_right(saved)
 
 
-def test_a_restored_log_with_the_same_ids_is_noticed(saved: Settings):
+def test_a_snapshot_notices_a_restored_log_with_the_same_ids(saved: Settings):
     """The snapshot's binding is the same; the log's content is not."""
     admin = AdminClient(client_config(saved))
     topic = events_topic(saved)
@@ -182,7 +182,7 @@ def test_a_restored_log_with_the_same_ids_is_noticed(saved: Settings):
     writer.close()
 
 
-def test_a_position_beyond_the_logs_end_is_noticed_when_it_lasts(
+def test_a_snapshot_beyond_the_end_of_the_log_is_ignored_if_it_persists(
     saved: Settings, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("eventstore.append.catch_up.TRANSACTION_TIMEOUT", 0.3)
@@ -200,7 +200,7 @@ def test_a_position_beyond_the_logs_end_is_noticed_when_it_lasts(
 
 
 @pytest.mark.parametrize("damage", ["random", "holes", "truncated", "empty", "gone", "a folder"])
-def test_a_damaged_file_is_not_used_and_gives_way(saved: Settings, damage: str):
+def test_a_damaged_snapshot_is_ignored_and_replaced(saved: Settings, damage: str):
     (file,) = files(saved)
     whole = file.read_bytes()
     match damage:
@@ -220,7 +220,7 @@ def test_a_damaged_file_is_not_used_and_gives_way(saved: Settings, damage: str):
     assert loaded(saved) == 8
 
 
-def test_damage_that_is_met_while_it_is_in_use_costs_only_time(saved: Settings):
+def test_damage_found_in_a_snapshot_in_use_causes_a_reload(saved: Settings):
     writer = start(saved)
     writer.execute([], 20)
     with sqlite3.connect(files(saved)[0]) as db:
@@ -230,13 +230,13 @@ def test_damage_that_is_met_while_it_is_in_use_costs_only_time(saved: Settings):
     all_is_right(saved)
 
 
-def test_a_title_that_vanished_from_the_file_is_not_taken_for_unknown(saved: Settings):
+def test_a_title_missing_from_a_damaged_snapshot_is_not_unknown(saved: Settings):
     with sqlite3.connect(files(saved)[0]) as db:
         db.execute("DELETE FROM pages WHERE number > 0")
     all_is_right(saved)
 
 
-def test_two_processes_that_save_at_once_lose_nothing(saved: Settings):
+def test_concurrent_saves_by_two_processes_lose_nothing(saved: Settings):
     one, another = start(saved), start(saved)
     run(one, ReturnBook(ISBN, "ann"))
     run(another, BorrowBook(ISBN, "bob"))
@@ -252,7 +252,7 @@ def test_two_processes_that_save_at_once_lose_nothing(saved: Settings):
     assert refused(run(start(saved), BorrowBook(ISBN, "eve"))[0]) == "already_borrowed"
 
 
-def test_one_that_went_further_still_may_be_saved_over(saved: Settings):
+def test_a_save_may_replace_a_snapshot_that_is_further(saved: Settings):
     one, another = start(saved), start(saved)
     one.execute([], 20)
     run(another, ReturnBook(ISBN, "ann"))
@@ -266,7 +266,7 @@ def test_one_that_went_further_still_may_be_saved_over(saved: Settings):
     check.close()
 
 
-def test_a_file_that_a_killed_process_has_only_begun_gets_no_part_of_a_state(saved: Settings):
+def test_a_save_ignores_an_unfinished_snapshot_of_a_killed_process(saved: Settings):
     writer = start(saved)
     run(writer, BorrowBook(ISBN, "bob"), ReturnBook(ISBN, "bob"))
     SealedMap(files(saved)[0].with_name("test-begun"), create=True).close()
@@ -278,7 +278,7 @@ def test_a_file_that_a_killed_process_has_only_begun_gets_no_part_of_a_state(sav
     all_is_right(saved)
 
 
-def test_a_save_into_anothers_file_is_followed_there(saved: Settings):
+def test_a_process_follows_its_snapshot_into_another_processs_file(saved: Settings):
     """One process has passed over the file that another still uses."""
     one, another = start(saved), start(saved)
     run(one, BorrowBook(ISBN, "bob"))
@@ -303,7 +303,7 @@ class FullDisk(SealedMap):
         super().begin()
 
 
-def test_a_full_disk_leaves_what_was_saved_before(
+def test_a_full_disk_keeps_the_previous_snapshot(
     saved: Settings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ):
     writer = start(saved)
@@ -324,7 +324,7 @@ def numbers(count: int) -> list[str]:
     return [in_house(n) for n in range(count)]
 
 
-def test_where_nothing_can_be_written_all_goes_on(saved: Settings, caplog: pytest.LogCaptureFixture):
+def test_a_writer_works_where_no_snapshot_can_be_written(saved: Settings, caplog: pytest.LogCaptureFixture):
     """As on a read-only disk; the superuser may write into a read-only folder, so a file stands for it."""
     folder = Path(saved.data_dir, "producer")
     for file in folder.iterdir():
@@ -335,7 +335,7 @@ def test_where_nothing_can_be_written_all_goes_on(saved: Settings, caplog: pytes
     assert "could not be saved" in caplog.text
 
 
-def test_without_a_data_directory_none_is_made(new_settings: Callable[..., Settings]):
+def test_a_missing_data_directory_is_not_created(new_settings: Callable[..., Settings]):
     settings = new_settings(partitions=1)
     writer = start(settings)
     run(writer, ADD)
@@ -343,14 +343,14 @@ def test_without_a_data_directory_none_is_made(new_settings: Callable[..., Setti
     assert not Path(settings.data_dir).exists()
 
 
-def test_it_is_bound_to_what_kafka_says(saved: Settings):
+def test_a_snapshot_is_bound_to_cluster_topic_and_rules(saved: Settings):
     cluster, topic, rules = binding(saved).split()
     assert cluster
     assert topic
     assert rules.startswith(f"{RULES_VERSION}.")
 
 
-def test_the_log_is_recognised_by_its_last_event(saved: Settings):
+def test_a_snapshot_recognises_its_log_by_the_last_event(saved: Settings):
     last = Snapshot(saved, 0, binding(saved)).load().last
     (_, message) = committed_records(saved)
     assert (last.offset, last.key, last.timestamp) == (2, message.key(), message.timestamp()[1])

@@ -51,7 +51,7 @@ def put(settings: Settings, key: bytes, value: bytes | None) -> None:
         (f"{ISBN}/4", RETURNED, "version 4 follows 2: events are missing"),
     ],
 )
-def test_a_title_refuses_writes_and_the_others_go_on(
+def test_a_title_with_an_unreadable_event_refuses_writes_and_others_accept_them(
     store: Settings, key: str, value: bytes | None, said: str
 ):
     first = Writer(store, 0)
@@ -76,7 +76,7 @@ def test_a_title_refuses_writes_and_the_others_go_on(
     writer.close()
 
 
-def test_a_key_that_names_no_title_holds_the_partition(store: Settings):
+def test_an_unparseable_key_makes_its_partition_unwritable(store: Settings):
     put(store, b"whatever", RETURNED)
     writer = Writer(store, 0)
     (blocked,) = run(writer, ADD)
@@ -85,7 +85,7 @@ def test_a_key_that_names_no_title_holds_the_partition(store: Settings):
     writer.close()
 
 
-def test_an_identical_event_that_was_copied_twice_is_no_trouble(store: Settings):
+def test_an_identical_copy_of_an_event_is_accepted(store: Settings):
     """As a topic that was mirrored at least once may hold them: readers skip them too."""
     writer = Writer(store, 0)
     run(writer, ADD)
@@ -95,7 +95,7 @@ def test_an_identical_event_that_was_copied_twice_is_no_trouble(store: Settings)
     writer.close()
 
 
-def test_trouble_is_remembered_in_the_snapshot(store: Settings):
+def test_a_snapshot_keeps_unwritable_titles(store: Settings):
     Path(store.data_dir).mkdir()
     put(store, f"{ISBN}/1".encode(), b"no event")
     first = Writer(store, 0, Snapshot(store, 0, binding(store)))

@@ -46,7 +46,7 @@ def writer(store: Settings) -> Iterator[NewWriter]:
         one.close()
 
 
-def test_a_batch_is_one_transaction_and_its_receipts_say_where(store: Settings, writer: NewWriter):
+def test_a_batch_is_one_transaction_and_receipts_name_its_offsets(store: Settings, writer: NewWriter):
     one = writer()
     added, borrowed = run(one, ADD, BorrowBook(ISBN, "ann"))
     assert [accepted(o).receipt.position for o in (added, borrowed)] == ["0:0", "0:1"]
@@ -54,7 +54,7 @@ def test_a_batch_is_one_transaction_and_its_receipts_say_where(store: Settings, 
     assert event_types(store) == ["BookAdded", "BookBorrowed", "BookReturned"]
 
 
-def test_what_nothing_is_wanted_of_writes_nothing(store: Settings, writer: NewWriter):
+def test_an_empty_batch_writes_nothing(store: Settings, writer: NewWriter):
     assert writer().execute([], SECONDS) == []
     assert committed_records(store) == []
 
@@ -78,14 +78,14 @@ def test_an_id_with_another_payload_is_refused_as_reused(store: Settings, writer
     assert event_types(store) == ["BookAdded"]
 
 
-def test_a_refusal_is_decided_afresh_when_it_is_repeated(store: Settings, writer: NewWriter):
+def test_a_repeated_refusal_is_decided_again(store: Settings, writer: NewWriter):
     one, borrow = writer(), command(BorrowBook(ISBN, "ann"))
     assert refused(one.execute([borrow], SECONDS)[0]) == "unknown_title"
     run(one, ADD)
     assert not accepted(one.execute([borrow], SECONDS)[0]).replayed
 
 
-def test_a_refusal_is_never_an_old_one(writer: NewWriter):
+def test_a_refusal_reflects_the_end_of_the_log(writer: NewWriter):
     one, another = writer(), writer()
     run(one, ADD, BorrowBook(ISBN, "ann"))
     run(another, ReturnBook(ISBN, "ann"))
@@ -93,7 +93,7 @@ def test_a_refusal_is_never_an_old_one(writer: NewWriter):
     accepted(run(one, RemoveBook(ISBN))[0])
 
 
-def test_an_id_can_be_looked_up(writer: NewWriter):
+def test_a_command_id_can_be_looked_up(writer: NewWriter):
     one = writer()
     (done,) = one.execute([command(ADD, "once")], SECONDS)
     assert one.look_up("once", SECONDS) == [accepted(done).receipt]
@@ -131,9 +131,7 @@ def test_headers_say_which_command_an_event_came_from(store: Settings, writer: N
 
 
 @pytest.mark.parametrize("step", ["claimed", "read", "decided", "delivered"])
-def test_a_writer_that_stood_still_decides_again_on_what_came_meanwhile(
-    store: Settings, writer: NewWriter, step: str
-):
+def test_a_paused_writer_decides_again_after_foreign_events(store: Settings, writer: NewWriter, step: str):
     other = writer()
     run(other, AddBook(ISBN, "Elixir in Action", "Sasa Juric", 1))
     done_meanwhile: list[Outcome] = []
@@ -149,7 +147,7 @@ def test_a_writer_that_stood_still_decides_again_on_what_came_meanwhile(
 
 
 @pytest.mark.parametrize("step", ["delivered", "committed"])
-def test_an_attempt_whose_end_is_uncertain_is_looked_up_and_not_done_twice(
+def test_a_commit_of_unknown_outcome_is_looked_up_before_a_retry(
     store: Settings, writer: NewWriter, step: str
 ):
     run(writer(), ADD)

@@ -37,7 +37,7 @@ def loans(tmp_path: Path) -> Loans:
     return Loans(tmp_path / "loans.db")
 
 
-def test_a_borrower_is_reminded_once(loans: Loans) -> None:
+def test_overdue_notices_remind_a_borrower_once(loans: Loans) -> None:
     loans.apply(recorded(1, BookAdded(A, "Elixir", "", 2, 0)))
     loans.apply(recorded(2, BookBorrowed(A, "ann", 0, DAY)))
     loans.apply(recorded(3, BookBorrowed(A, "bob", 0, 2 * DAY)))
@@ -51,14 +51,14 @@ def test_a_borrower_is_reminded_once(loans: Loans) -> None:
     "event",
     [BookReturned(A, "ann", 1), CopiesWithdrawn(A, 1, "lost", 1, "ann"), LoanRenewed(A, "ann", 1, 5 * DAY)],
 )
-def test_nobody_is_reminded_of_what_is_back_lost_or_renewed(loans: Loans, event: Event) -> None:
+def test_overdue_notices_skip_returned_lost_and_renewed_copies(loans: Loans, event: Event) -> None:
     loans.apply(recorded(1, BookAdded(A, "Elixir", "", 2, 0)))
     loans.apply(recorded(2, BookBorrowed(A, "ann", 0, DAY)))
     loans.apply(recorded(3, event))
     assert list(loans.overdue(2 * DAY)) == []
 
 
-def test_an_event_that_comes_again_has_no_effect(loans: Loans) -> None:
+def test_a_repeated_event_does_not_change_an_example(loans: Loans) -> None:
     borrowed, returned = BookBorrowed(A, "ann", 0, DAY), BookReturned(A, "ann", 1)
     for version, event in (
         (1, BookAdded(A, "Elixir", "", 2, 0)),
@@ -70,7 +70,7 @@ def test_an_event_that_comes_again_has_no_effect(loans: Loans) -> None:
     assert list(loans.overdue(2 * DAY)) == []
 
 
-def test_what_is_borrowed_most_comes_first_under_its_present_title() -> None:
+def test_most_borrowed_sorts_by_loans_and_shows_the_current_title() -> None:
     counts = Counts()
     for version, event in enumerate(
         [
@@ -105,7 +105,7 @@ def example(name: str, settings: Settings, *arguments: str) -> str:
     return done.stdout
 
 
-def test_both_run(settings: Settings, tmp_path: Path) -> None:
+def test_the_example_programs_run_against_a_store(settings: Settings, tmp_path: Path) -> None:
     write_events(
         settings,
         [
@@ -120,7 +120,7 @@ def test_both_run(settings: Settings, tmp_path: Path) -> None:
     assert example("overdue_notices", settings, *state) == ""
 
 
-def test_the_third_one_of_the_page_runs(settings: Settings, tmp_path: Path) -> None:
+def test_the_program_in_the_consumer_groups_page_runs(settings: Settings, tmp_path: Path) -> None:
     page = (Path(__file__).parents[3] / "docs" / "consumer-groups.md").read_text("utf-8")
     program = tmp_path / "new_titles.py"
     (text,) = [block for block in page.split("```python\n") if block.startswith('"""Prints each title')]

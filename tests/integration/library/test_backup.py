@@ -37,7 +37,7 @@ def everything(settings):
     return list(records(settings, settled_end(admin, events_topic(settings), 20)))
 
 
-def test_a_store_goes_into_a_file_and_into_another_store_with_other_partitions(full, new_settings, tmp_path):
+def test_a_backup_restores_into_a_store_with_another_partition_count(full, new_settings, tmp_path):
     file = tmp_path / "store.backup"
     done = run_command(backup, full, str(file), "--json")
     assert done.exit_code == 0, done.output
@@ -64,7 +64,7 @@ def test_a_store_goes_into_a_file_and_into_another_store_with_other_partitions(f
         )
 
 
-def test_a_store_with_other_events_is_not_restored_into(full, new_settings, tmp_path):
+def test_restore_refuses_a_store_with_other_events(full, new_settings, tmp_path):
     file = tmp_path / "store.backup"
     run_command(backup, full, str(file))
     write_events(full, [(1, BookAdded(numbered_isbn(900), "Later", "", 1, BEGAN + 1000))])
@@ -77,7 +77,7 @@ def test_a_store_with_other_events_is_not_restored_into(full, new_settings, tmp_
         assert len(everything(settings)) == count
 
 
-def test_an_interrupted_restore_goes_on_where_it_ended(full, new_settings, tmp_path, monkeypatch):
+def test_an_interrupted_restore_resumes_after_its_last_event(full, new_settings, tmp_path, monkeypatch):
     file = tmp_path / "store.backup"
     digest = json.loads(run_command(backup, full, str(file), "--json").stdout)["digest"]
     target = new_settings(partitions=2)
@@ -106,7 +106,7 @@ def test_an_interrupted_restore_goes_on_where_it_ended(full, new_settings, tmp_p
     assert len(everything(target)) == 400
 
 
-def test_nothing_is_written_from_a_file_that_is_cut_off(full, new_settings, tmp_path):
+def test_restore_writes_nothing_from_a_truncated_file(full, new_settings, tmp_path):
     file = tmp_path / "store.backup"
     run_command(backup, full, str(file))
     file.write_bytes(file.read_bytes()[:-100])
@@ -117,7 +117,7 @@ def test_nothing_is_written_from_a_file_that_is_cut_off(full, new_settings, tmp_
     assert everything(target) == []
 
 
-def test_what_an_open_transaction_hides_is_not_left_out_silently(full, tmp_path):
+def test_backup_refuses_to_skip_events_hidden_by_an_open_transaction(full, tmp_path):
     writer = write_events(full, [(1, BookAdded(numbered_isbn(999), "Not yet", "", 1, BEGAN))], then="leave")
     done = run_command(backup, replace(full, deadline=0.5), str(tmp_path / "store.backup"))
     assert done.exit_code == 1
@@ -127,7 +127,7 @@ def test_what_an_open_transaction_hides_is_not_left_out_silently(full, tmp_path)
     assert run_command(backup, full, str(tmp_path / "store.backup")).exit_code == 0
 
 
-def test_a_file_that_is_there_is_not_written_over(settings, tmp_path):
+def test_backup_does_not_overwrite_an_existing_file(settings, tmp_path):
     file = tmp_path / "store.backup"
     file.write_text("precious")
     done = run_command(backup, settings, str(file))
@@ -136,14 +136,14 @@ def test_a_file_that_is_there_is_not_written_over(settings, tmp_path):
     assert file.read_text() == "precious"
 
 
-def test_an_empty_store_has_a_backup_too(settings, new_settings, tmp_path):
+def test_an_empty_store_can_be_backed_up(settings, new_settings, tmp_path):
     file = tmp_path / "store.backup"
     assert run_command(backup, settings, str(file)).exit_code == 0
     assert check(file)[1].records == 0
     assert run_command(restore, new_settings(partitions=1), str(file)).exit_code == 0
 
 
-def test_another_writer_ends_a_restore_instead_of_mixing_with_it(full, new_settings, tmp_path, monkeypatch):
+def test_a_restore_ends_when_another_writer_appends(full, new_settings, tmp_path, monkeypatch):
     file = tmp_path / "store.backup"
     run_command(backup, full, str(file))
     target = new_settings(partitions=1)
@@ -161,7 +161,7 @@ def test_another_writer_ends_a_restore_instead_of_mixing_with_it(full, new_setti
     assert "must not be used" in done.stderr
 
 
-def test_without_kafka_it_says_so(settings, tmp_path):
+def test_backup_without_kafka_reports_it(settings, tmp_path):
     away = replace(settings, kafka="127.0.0.1:1", deadline=1.0)
     done = run_command(backup, away, str(tmp_path / "store.backup"))
     assert done.exit_code == 69
@@ -169,7 +169,7 @@ def test_without_kafka_it_says_so(settings, tmp_path):
     assert not list(tmp_path.glob("store*"))
 
 
-def test_a_restored_event_is_the_event(full, new_settings, tmp_path):
+def test_a_restored_event_equals_the_original(full, new_settings, tmp_path):
     file = tmp_path / "store.backup"
     run_command(backup, full, str(file))
     target = new_settings(partitions=2)

@@ -18,7 +18,7 @@ from tests.support.library.command_runner import run_command
 from tests.support.library.event_writer import added_and_removed, write_events
 
 
-def test_every_command_of_the_table_is_there_and_says_what_it_does():
+def test_every_listed_command_exists_and_has_a_help_text():
     context = click.Context(library)
     for name in COMMANDS:
         found = library.get_command(context, name)
@@ -27,7 +27,7 @@ def test_every_command_of_the_table_is_there_and_says_what_it_does():
         assert first.endswith("."), f"{name} has no first sentence"
 
 
-def test_the_help_imports_nothing_that_is_slow():
+def test_help_imports_no_slow_module():
     slow = "confluent_kafka|litestar|faust|rich|fastavro|granian|psutil|requests|asyncio"
     code = (
         "import sys; from library.cli import library; sys.stdout = sys.stderr\n"
@@ -38,14 +38,14 @@ def test_the_help_imports_nothing_that_is_slow():
     assert done.stderr.splitlines()[-1] == "[]"
 
 
-def test_without_a_system_a_command_says_how_to_start_one(settings):
+def test_a_command_without_a_system_says_how_to_start_one(settings):
     for program in (down, status):
         done = run_command(program, settings)
         assert done.exit_code == 69
         assert "`library up` starts one" in done.stderr
 
 
-def test_the_settings_are_listed_with_where_they_come_from(settings):
+def test_config_lists_each_setting_with_its_source(settings):
     done = run_command(config, settings, "show", "--json")
     rows = {row["setting"]: row for row in map(json.loads, done.stdout.splitlines())}
     assert rows["name"] == {"setting": "name", "value": settings.name, "source": "environment"}
@@ -53,7 +53,7 @@ def test_the_settings_are_listed_with_where_they_come_from(settings):
     assert set(rows) == set(settings.__struct_fields__)
 
 
-def test_secrets_are_not_shown(settings, monkeypatch):
+def test_config_does_not_show_secrets(settings, monkeypatch):
     monkeypatch.setenv("LIBRARY_KAFKA_PASSWORD", "sesame")
     done = run_command(config, settings, "show")
     assert "sesame" not in done.stdout
@@ -92,7 +92,7 @@ def logged(settings):
     return settings
 
 
-def test_logs_are_put_together_in_the_order_of_time(logged):
+def test_logs_are_merged_by_time(logged):
     done = run_command(logs, logged)
     said = re.findall(r"line \d|Traceback", done.stdout)
     assert said == ["line 0", "line 1", "line 2", "line 3", "line 4", "Traceback", "line 5"]
@@ -102,13 +102,13 @@ def test_logs_are_put_together_in_the_order_of_time(logged):
     ]
 
 
-def test_a_log_that_is_not_there_is_answered_with_those_that_are(logged):
+def test_an_unknown_log_lists_the_existing_ones(logged):
     done = run_command(logs, logged, "gateway")
     assert done.exit_code == 4
     assert "api, kafka" in done.stderr
 
 
-def test_logs_are_followed_also_when_they_are_rotated(logged):
+def test_followed_logs_survive_rotation(logged):
     log = Path(logged.data_dir) / "logs" / "api.log"
     following = subprocess.Popen(
         [sys.executable, "-m", "library", "logs", "api", "-f", "-n", "1", "--data-dir", logged.data_dir],

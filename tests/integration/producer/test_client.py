@@ -58,7 +58,7 @@ def answered(gateway: GatewayProcess) -> int:
     )
 
 
-def test_without_a_gateway_it_fences_by_itself(store: Settings):
+def test_a_client_without_a_gateway_appends_directly(store: Settings):
     first = accepted(submit(store, ADD, "key"))
     assert first.receipt.events[0].type == "BookAdded"
     again = accepted(submit(store, ADD, "key"))
@@ -67,7 +67,7 @@ def test_without_a_gateway_it_fences_by_itself(store: Settings):
     assert isinstance(submit(store, AddCopies(ISBN, 1), "key"), Reused)
 
 
-def test_a_gateway_is_asked_where_there_is_one(gateway: GatewayProcess):
+def test_a_client_uses_a_gateway_if_there_is_one(gateway: GatewayProcess):
     settings = gateway.settings
     first = accepted(submit(settings, ADD, "klíč 1/ř"))
     again = accepted(submit(settings, ADD, "klíč 1/ř"))
@@ -82,7 +82,7 @@ def test_a_gateway_is_asked_where_there_is_one(gateway: GatewayProcess):
     assert answered(gateway) == 7
 
 
-def test_what_a_caller_sends_along_reaches_the_event_either_way(store: Settings, gateway: GatewayProcess):
+def test_caller_headers_reach_the_event_with_and_without_a_gateway(store: Settings, gateway: GatewayProcess):
     carried = {
         "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
         "correlation_id": "přepážka",
@@ -95,7 +95,7 @@ def test_what_a_caller_sends_along_reaches_the_event_either_way(store: Settings,
         assert carried.items() <= event.headers.items()
 
 
-def test_a_gateway_that_is_gone_or_frozen_is_done_without(store: Settings, gateway: GatewayProcess):
+def test_a_client_bypasses_a_stopped_or_frozen_gateway(store: Settings, gateway: GatewayProcess):
     settings = msgspec.structs.replace(gateway.settings, deadline=10)
     accepted(submit(settings, ADD))
     gateway.send(signal.SIGSTOP)
@@ -108,7 +108,7 @@ def test_a_gateway_that_is_gone_or_frozen_is_done_without(store: Settings, gatew
     assert [event.command_id for event in history(store)][1:] == ["frozen", "killed"]
 
 
-def test_a_stranger_at_the_gateways_address_is_done_without(store: Settings):
+def test_a_client_bypasses_another_server_at_the_gateways_address(store: Settings):
     with stranger() as url:
         settings = msgspec.structs.replace(store, gateway=url)
         accepted(submit(settings, ADD))
@@ -139,7 +139,7 @@ def stranger() -> Iterator[str]:
             thread.join()
 
 
-def test_where_nothing_answers_nothing_was_sent():
+def test_a_client_sends_nothing_if_neither_gateway_nor_kafka_answers():
     nowhere = f"127.0.0.1:{free_port()}"
     settings = Settings(kafka=nowhere, gateway=f"http://127.0.0.1:{free_port()}", deadline=1)
     outcome = submit(settings, ADD)
@@ -147,7 +147,7 @@ def test_where_nothing_answers_nothing_was_sent():
     assert not outcome.sent
 
 
-def test_a_frozen_gateway_without_kafka_leaves_doubt(store: Settings, gateway: GatewayProcess):
+def test_a_frozen_gateway_without_kafka_makes_the_outcome_unknown(store: Settings, gateway: GatewayProcess):
     nowhere = f"127.0.0.1:{free_port()}"
     settings = msgspec.structs.replace(gateway.settings, deadline=2, kafka=nowhere)
     gateway.send(signal.SIGSTOP)
@@ -159,7 +159,7 @@ def test_a_frozen_gateway_without_kafka_leaves_doubt(store: Settings, gateway: G
     assert outcome.sent
 
 
-def test_a_busy_gateway_and_single_commands_both_go_on(store: Settings, gateway: GatewayProcess):
+def test_a_busy_gateway_and_direct_commands_both_make_progress(store: Settings, gateway: GatewayProcess):
     """The gateway and fences of their own fight for the same partition; neither may be left out."""
     for isbn in (ISBN, OTHER):
         assert gateway.post(AddBook(isbn, "Title")).status_code == 201

@@ -30,7 +30,7 @@ def test_an_accepted_command_gets_a_receipt_that_can_be_read_again(gateway: Gate
     assert gateway.client.get(f"/commands/{quote(key, safe='')}").json() == receipt
 
 
-def test_a_repeat_gets_the_first_answer_and_has_no_effect(gateway: GatewayProcess, title: str):
+def test_a_repeated_request_gets_the_first_answer_and_has_no_effect(gateway: GatewayProcess, title: str):
     key = uuid4().hex
     first = gateway.post(BorrowBook(title, "ann"), key)
     second = gateway.post(BorrowBook(title, "ann"), key)
@@ -40,7 +40,7 @@ def test_a_repeat_gets_the_first_answer_and_has_no_effect(gateway: GatewayProces
     assert gateway.post(BorrowBook(title, "bob")).json()["events"][0]["version"] == 3
 
 
-def test_nothing_to_do_is_200_without_a_place_to_look_it_up(gateway: GatewayProcess, title: str):
+def test_a_command_with_nothing_to_do_is_200_without_a_location(gateway: GatewayProcess, title: str):
     answer = gateway.post(AddBook(title, "Elixir in Action", "Sasa Juric", 2))
     assert answer.status_code == 200
     assert answer.json()["events"] == []
@@ -48,7 +48,7 @@ def test_nothing_to_do_is_200_without_a_place_to_look_it_up(gateway: GatewayProc
     assert "location" not in answer.headers
 
 
-def test_a_refusal_names_the_rule_and_is_decided_afresh(gateway: GatewayProcess, title: str):
+def test_a_refusal_names_the_rule_and_is_decided_again(gateway: GatewayProcess, title: str):
     key = uuid4().hex
     problem(gateway.post(ReturnBook(title, "ann"), key), 409, "not_on_loan")
     problem(gateway.client.get(f"/commands/{key}"), 404, "no_such_command")
@@ -60,7 +60,7 @@ def test_a_refusal_names_the_rule_and_is_decided_afresh(gateway: GatewayProcess,
     assert gateway.post(ReturnBook(title, "ann"), key).status_code == 201
 
 
-def test_an_id_belongs_to_one_command_of_its_title(gateway: GatewayProcess, title: str):
+def test_a_command_id_belongs_to_one_command_of_one_title(gateway: GatewayProcess, title: str):
     key = uuid4().hex
     assert gateway.post(BorrowBook(title, "ann"), key).status_code == 201
     problem(gateway.post(BorrowBook(title, "bob"), key), 422, "reused_id")
@@ -71,7 +71,7 @@ def test_an_id_belongs_to_one_command_of_its_title(gateway: GatewayProcess, titl
     assert gateway.client.get(f"/commands/{key}", params={"isbn": other}).json()["isbn"] == other
 
 
-def test_events_carry_what_the_caller_sent_along(gateway: GatewayProcess, isbn: str):
+def test_events_carry_the_callers_headers(gateway: GatewayProcess, isbn: str):
     trace = f"00-{uuid4().hex}-{uuid4().hex[:16]}-01"
     sent = {"traceparent": trace, "causation_id": "scan 7", "correlation_id": "desk", "client_time": TIME}
     answer = gateway.post(AddBook(isbn, "Elixir in Action"), **sent)
@@ -111,18 +111,18 @@ def test_headers_are_checked_before_anything_is_decided(
     problem(gateway.post(BorrowBook(isbn, "ann")), 409, "unknown_title")
 
 
-def test_json_may_be_named_in_several_ways(gateway: GatewayProcess, title: str):
+def test_json_is_accepted_under_several_content_types(gateway: GatewayProcess, title: str):
     for name in ("application/json; charset=utf-8", 'Application/JSON; charset="UTF-8"', "application/json;"):
         assert gateway.post(AddCopies(title, 1), content_type=name).status_code == 201
 
 
-def test_a_key_that_stands_twice_is_refused(gateway: GatewayProcess, title: str):
+def test_a_repeated_idempotency_key_header_is_refused(gateway: GatewayProcess, title: str):
     headers = [("content-type", "application/json"), ("idempotency-key", "a"), ("idempotency-key", "b")]
     body = b'{"type": "AddCopies", "isbn": "%s", "quantity": 1}' % title.encode()
     problem(gateway.client.post("/commands", content=body, headers=headers), 400, "repeated_header")
 
 
-def test_a_key_that_is_no_text_is_refused(gateway: GatewayProcess, title: str):
+def test_an_idempotency_key_that_is_not_text_is_refused(gateway: GatewayProcess, title: str):
     headers = {"content-type": "application/json", "idempotency-key": b"\xff\xfe"}
     body = b'{"type": "AddCopies", "isbn": "%s", "quantity": 1}' % title.encode()
     problem(gateway.client.post("/commands", content=body, headers=headers), 400, "malformed")
@@ -139,7 +139,7 @@ def test_a_key_that_is_no_text_is_refused(gateway: GatewayProcess, title: str):
         ("GET", "/commands/x?colour=red", 400, "unknown_parameter", None),
     ],
 )
-def test_what_is_no_route_or_no_method_is_a_problem_too(
+def test_an_unknown_route_or_method_is_a_problem_document(
     gateway: GatewayProcess, method: str, path: str, status: int, code: str, allow: set[str] | None
 ):
     answer = gateway.client.request(method, path)
@@ -149,7 +149,9 @@ def test_what_is_no_route_or_no_method_is_a_problem_too(
         assert {name.strip() for name in answer.headers["allow"].split(",")} == allow
 
 
-def test_it_says_how_it_is(gateway: GatewayProcess, title: str):
+def test_the_gateway_reports_health_readiness_metrics_and_its_openapi_document(
+    gateway: GatewayProcess, title: str
+):
     assert gateway.client.get("/healthz").json() == {"status": "ok"}
     assert gateway.client.head("/healthz").status_code == 200
     assert gateway.client.get("/readyz").json() == {"ready": True, "troubles": {}}

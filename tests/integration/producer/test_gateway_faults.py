@@ -57,7 +57,9 @@ def commands(settings: Settings) -> Counter[str]:
     return Counter(event.command_id for event in events(settings) if event.type == "CopiesAdded")
 
 
-def test_after_a_kill_every_doubt_can_be_resolved(system: Settings, gateway: GatewayProcess):
+def test_unknown_outcomes_can_be_resolved_after_a_gateway_was_killed(
+    system: Settings, gateway: GatewayProcess
+):
     with Callers([gateway], TITLES, 16) as callers:
         eventually(lambda: callers.count(201) > 300)
         gateway.end(signal.SIGKILL)
@@ -79,7 +81,9 @@ def test_after_a_kill_every_doubt_can_be_resolved(system: Settings, gateway: Gat
     assert commands(system) == Counter({one.key: 1 for one in callers.told})
 
 
-def test_a_clean_stop_answers_or_refuses_all_that_it_has_taken(system: Settings, gateway: GatewayProcess):
+def test_a_stopping_gateway_answers_or_refuses_every_command_it_took(
+    system: Settings, gateway: GatewayProcess
+):
     with Callers([gateway], TITLES, 16) as callers:
         eventually(lambda: callers.count(201) > 300)
         assert gateway.end(signal.SIGTERM) == 0
@@ -102,7 +106,7 @@ def answered(gateway: GatewayProcess) -> float:
     return float(next((line for line in lines if line.startswith(named)), "x 0").split()[1])
 
 
-def test_without_kafka_it_tells_the_truth_and_goes_on_when_kafka_is_back(tmp_path: Path):
+def test_a_gateway_reports_missing_kafka_and_recovers(tmp_path: Path):
     with embedded_broker(tmp_path / "kafka") as kafka:
         settings = Settings(
             kafka=kafka.bootstrap, name="away", data_dir=str(tmp_path / "data"), partitions=2, deadline=2
@@ -128,7 +132,7 @@ def test_without_kafka_it_tells_the_truth_and_goes_on_when_kafka_is_back(tmp_pat
             assert commands(settings) == Counter(["first", "second"])
 
 
-def test_a_port_that_is_taken_is_named(gateway: GatewayProcess):
+def test_a_gateway_names_a_port_in_use(gateway: GatewayProcess):
     second = GatewayProcess(gateway.settings)
     second.settings = gateway.settings
     second.launch()

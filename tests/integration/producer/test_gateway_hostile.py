@@ -74,7 +74,7 @@ def test_a_body_too_large_is_refused_by_its_length(gateway: GatewayProcess):
     problem(gateway.post(add() + b" " * 65_536), 413, "too_large")
 
 
-def test_a_hundred_megabytes_hurt_nobody(gateway: GatewayProcess, title: str):
+def test_a_body_of_a_hundred_megabytes_harms_no_other_caller(gateway: GatewayProcess, title: str):
     def memory() -> int:
         samples = [line for line in gateway.client.get("/metrics").text.splitlines() if "resident" in line]
         return int(float(samples[-1].split()[1]))
@@ -93,7 +93,7 @@ def test_a_hundred_megabytes_hurt_nobody(gateway: GatewayProcess, title: str):
     assert memory() - before < 50_000_000
 
 
-def test_a_sender_that_goes_away_in_the_middle_changes_nothing(gateway: GatewayProcess, title: str):
+def test_a_client_that_disconnects_during_its_request_changes_nothing(gateway: GatewayProcess, title: str):
     with socket.create_connection(("127.0.0.1", gateway.settings.gateway_port)) as connection:
         connection.sendall(
             b"POST /commands HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -117,13 +117,13 @@ TRIED = [
 TRIED += [(path, "GET", GenerationMode.POSITIVE) for path in PLAIN]
 
 
-def test_every_route_is_tried(document: BaseSchema):
+def test_fuzzing_covers_every_gateway_route(document: BaseSchema):
     documented = {operation.ok().path for operation in document.get_all_operations()}
     assert documented == {path for path, _ in REQUESTS} | set(PLAIN)
 
 
 @pytest.mark.parametrize(("path", "method", "mode"), TRIED)
-def test_every_request_is_answered_as_documented(
+def test_the_gateway_answers_every_fuzzed_request_as_documented(
     document: BaseSchema, path: str, method: str, mode: GenerationMode
 ):
     @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))

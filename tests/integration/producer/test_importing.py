@@ -60,7 +60,7 @@ def versions(settings: Settings) -> list[int]:
 
 
 @pytest.mark.parametrize(("workers", "in_memory"), [(0, 10**6), (2, 10**6), (0, 0)])
-def test_every_way_gives_the_same(
+def test_every_import_path_gives_the_same_result(
     workers: int, in_memory: int, spool: Spool, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(importing, "IN_MEMORY", in_memory)
@@ -135,7 +135,7 @@ def command(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[
     )
 
 
-def test_kafka_is_looked_at_before_the_file(settings: Settings, catalogue: Path) -> None:
+def test_an_import_checks_kafka_before_it_reads_the_file(settings: Settings, catalogue: Path) -> None:
     away = command(Settings(kafka="127.0.0.1:1"), str(catalogue))
     assert (away.returncode, away.stdout) == (exits.UNAVAILABLE, "")
     assert "`library up`" in away.stderr
@@ -157,7 +157,7 @@ def test_kafka_is_looked_at_before_the_file(settings: Settings, catalogue: Path)
         (["--rejects", "/nowhere/at/all"], exits.FAILED, "/nowhere/at/all"),
     ],
 )
-def test_what_is_wrong_with_a_call_is_said(
+def test_an_import_explains_wrong_arguments(
     arguments: list[str], code: int, says: str, catalogue: Path
 ) -> None:
     filled = [argument.format(file=catalogue) for argument in arguments]

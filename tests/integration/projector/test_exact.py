@@ -9,7 +9,7 @@ from tests.support.projector.table_check import assert_exact, until_caught_up, u
 from tests.support.waiting import eventually
 
 
-def test_killed_again_and_again_with_aborted_transactions(settings, crew):
+def test_the_table_is_exact_after_repeated_kills_with_aborted_transactions(settings, crew):
     store = EventStore(settings)
     chance = random.Random(7)
     for _ in range(4):
@@ -36,7 +36,7 @@ def test_killed_again_and_again_with_aborted_transactions(settings, crew):
         "after-claim:1",
     ],
 )
-def test_killed_in_the_write_window(settings, crew, fault):
+def test_the_table_is_exact_after_a_kill_between_store_and_commit(settings, crew, fault):
     store = EventStore(settings)
     store.append(400, transaction=10, aborted=0.2)
     assert crew.start(faults=f"batch:20 die:{fault}").ended() == -9
@@ -66,7 +66,7 @@ def test_a_worker_frozen_before_a_write_cannot_write_old_rows_over_newer_ones(se
     assert_exact(settings)
 
 
-def test_partitions_that_never_had_a_commit(settings, crew):
+def test_the_table_is_exact_for_partitions_without_a_commit(settings, crew):
     """A restart once resumed them behind their first events."""
     crew.start().until_ready().kill()
     store = EventStore(settings)

@@ -30,7 +30,7 @@ def _added(isbn: str) -> BookAdded:
     return BookAdded(isbn, "t", "a", 2, NOW)
 
 
-def test_only_the_poisoned_titles_wait(settings, crew):
+def test_poison_holds_only_its_own_titles(settings, crew):
     store = EventStore(settings)
     unknown, truncated, misplaced, refused, first = ISBNS
     for isbn in ISBNS[:4]:
@@ -58,7 +58,7 @@ def test_only_the_poisoned_titles_wait(settings, crew):
     assert sum(row.held is not None for row in rows.values()) == 5
 
 
-def test_a_retry_goes_on_with_a_title_once_its_event_can_be_applied(settings, crew):
+def test_a_retry_releases_a_held_title_once_its_event_applies(settings, crew):
     """As after an upgrade: an older program did not know an event."""
     store = EventStore(settings)
     isbn = ISBNS[0]
@@ -86,7 +86,7 @@ def test_a_retry_goes_on_with_a_title_once_its_event_can_be_applied(settings, cr
 
 
 @pytest.mark.parametrize("key", [b"9780000000002", b"not a key at all"])
-def test_an_unparseable_key_stops_its_partition_and_no_other(settings, crew, key):
+def test_an_unparseable_key_stops_only_its_partition(settings, crew, key):
     store = EventStore(settings)
     store.append(60)
     store.write_raw((key, encode(_added(ISBNS[0]))), partition=1)

@@ -29,7 +29,7 @@ def store(settings, crew) -> EventStore:
     return store
 
 
-def test_which_titles_wait_and_trying_again(settings, crew, store):
+def test_held_lists_waiting_titles_and_retries_them(settings, crew, store):
     lines = [json.loads(line) for line in library(settings, "held", "list", "--json").stdout.splitlines()]
     assert {line["isbn"] for line in lines} == {DAMAGED, NEWER}
     assert {line["version"] for line in lines} == {2}

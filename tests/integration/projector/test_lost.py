@@ -38,14 +38,14 @@ def store(settings, crew) -> EventStore:
     return store
 
 
-def test_the_changelog_is_lost(settings, crew, store):
+def test_a_lost_changelog_is_rebuilt(settings, crew, store):
     lose_changelog(settings)
     store.append(50)
     crew.start()
     assert_exact(settings)
 
 
-def test_the_changelog_is_behind_the_committed_offsets(settings, crew, store):
+def test_a_changelog_older_than_the_committed_offsets_is_completed(settings, crew, store):
     transactions = lose_changelog(settings)
     write_changelog(settings, _partition(transactions[0]), transactions[0])
     crew.start()
@@ -56,7 +56,7 @@ def _partition(transaction: list[tuple[bytes, bytes]]) -> int:
     return partition_of(transaction[0][0].decode(), 3)
 
 
-def test_the_offsets_are_ahead_of_the_table(settings, crew, store):
+def test_committed_offsets_ahead_of_the_table_skip_no_event(settings, crew, store):
     store.append(100)
     reset_group(settings, FAR)
     crew.start()
@@ -64,7 +64,7 @@ def test_the_offsets_are_ahead_of_the_table(settings, crew, store):
     assert_exact(settings)
 
 
-def test_the_disk_is_empty_or_behind(settings, crew, store):
+def test_an_empty_or_old_store_on_disk_is_restored(settings, crew, store):
     table, copy = Path(settings.data_dir) / "projector-0", Path(settings.data_dir) / "copy"
     shutil.copytree(table, copy)
     store.append(100)
@@ -84,7 +84,7 @@ def test_the_disk_is_empty_or_behind(settings, crew, store):
 @pytest.mark.parametrize(
     ("key", "value"), [(Store.offset_key, b"%d" % FAR), (IDENTITY_KEY, b"another/one/here")]
 )
-def test_the_disk_is_ahead_of_the_changelog_or_of_another_one(settings, crew, store, key, value):
+def test_a_store_ahead_of_its_changelog_or_of_another_table_is_discarded(settings, crew, store, key, value):
     for path in Path(settings.data_dir).glob("projector-0/v*/tables/*.db"):
         db = Rdict(str(path), Options(raw_mode=True))
         for isbn in list(db.keys()):
@@ -96,14 +96,14 @@ def test_the_disk_is_ahead_of_the_changelog_or_of_another_one(settings, crew, st
     assert_exact(settings)
 
 
-def test_the_event_store_ends_before_the_table(settings, crew, store):
+def test_a_worker_refuses_an_event_store_that_ends_before_the_table(settings, crew, store):
     _move_position(settings, FAR, identify(admin_of(settings), settings).source)
     worker = crew.start()
     assert worker.ended() == 65
     assert "it lost events" in worker.said()
 
 
-def test_the_table_is_of_another_event_store(settings, crew, store):
+def test_a_worker_refuses_a_table_of_another_event_store(settings, crew, store):
     _move_position(settings, 5, "another/store")
     worker = crew.start()
     assert worker.ended() == 65
@@ -114,7 +114,7 @@ def _move_position(settings, following: int, source: str) -> None:
     write_changelog(settings, 0, [(POSITION_KEY, encode(TablePosition(source, following)))])
 
 
-def test_events_that_are_needed_were_deleted(settings, crew, store):
+def test_a_worker_refuses_to_skip_deleted_events(settings, crew, store):
     lose_changelog(settings)
     delete_before(settings, events_topic(settings), 10)
     worker = crew.start()
@@ -122,14 +122,14 @@ def test_events_that_are_needed_were_deleted(settings, crew, store):
     assert "events were deleted" in worker.said()
 
 
-def test_rows_were_deleted_from_the_changelog(settings, crew, store):
+def test_a_worker_refuses_a_changelog_with_deleted_rows(settings, crew, store):
     delete_before(settings, changelog_topic(settings), 2)
     worker = crew.start()
     assert worker.ended() == 65
     assert "rows were deleted" in worker.said()
 
 
-def test_a_gap_in_a_titles_versions(settings, crew):
+def test_a_worker_stops_at_a_gap_in_a_titles_versions(settings, crew):
     store = EventStore(settings)
     store.write(1, BookAdded(ISBN, "t", "a", 1, NOW))
     store.write(3, BookReturned(ISBN, "ann", NOW))
@@ -139,7 +139,7 @@ def test_a_gap_in_a_titles_versions(settings, crew):
     assert "library replay" in worker.said()
 
 
-def test_a_row_that_is_larger_than_a_batch(settings, crew):
+def test_a_row_larger_than_a_batch_is_written(settings, crew):
     store = EventStore(settings)
     store.write(1, BookAdded(ISBN, "t" * 900_000, "a", 9, NOW))
     store.write(2, BookBorrowed(ISBN, "u" * 200_000, NOW, NOW))

@@ -26,7 +26,7 @@ from tests.support.waiting import eventually
 
 
 @pytest.mark.parametrize("how", ["stop", "stop the first", pytest.param("kill", marks=pytest.mark.slow)])
-def test_a_second_worker_joins_and_one_ends(settings, crew, how):
+def test_the_table_is_exact_after_a_worker_joins_and_one_leaves(settings, crew, how):
     store = EventStore(settings)
     first = crew.start(0, "batch:20 session:6").until_ready()
     store.append(200, transaction=1, aborted=0.2)
@@ -45,7 +45,7 @@ def test_a_second_worker_joins_and_one_ends(settings, crew, how):
     assert_exact(settings, limit=60)
 
 
-def test_transactions_that_a_killed_writer_left_open(settings, crew):
+def test_the_table_is_exact_after_a_killed_writer_left_transactions_open(settings, crew):
     store, other = EventStore(settings), EventStore(settings)
     store.append(100)
     crew.start().until_ready()
@@ -60,7 +60,7 @@ def test_transactions_that_a_killed_writer_left_open(settings, crew):
 
 
 @pytest.mark.slow
-def test_a_worker_frozen_and_thawed_again_and_again(settings, crew):
+def test_the_table_is_exact_after_a_worker_was_frozen_repeatedly(settings, crew):
     store = EventStore(settings)
     chance = random.Random(5)
     frozen = crew.start(0, "batch:20 session:6").until_ready()
@@ -84,7 +84,7 @@ def test_a_worker_frozen_and_thawed_again_and_again(settings, crew):
 
 
 @pytest.mark.slow
-def test_the_changelog_is_compacted_in_between(settings, crew):
+def test_the_table_is_exact_after_the_changelog_was_compacted(settings, crew):
     entries = {"segment.ms": "500", "min.cleanable.dirty.ratio": "0.01", "max.compaction.lag.ms": "500"}
     admin = AdminClient(client_config(settings))
     changes = [ConfigEntry(k, v, incremental_operation=AlterConfigOpType.SET) for k, v in entries.items()]
@@ -114,7 +114,7 @@ def own_broker(tmp_path) -> Iterator[Kafka]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["stop", "kill"])
-def test_the_broker_is_restarted(own_broker, tmp_path, how):
+def test_the_table_is_exact_after_a_broker_restart(own_broker, tmp_path, how):
     settings = Settings(kafka=own_broker.bootstrap, partitions=3, data_dir=str(tmp_path / "data"))
     ensure_topics(AdminClient(client_config(settings)), settings)
     store = EventStore(settings)

@@ -26,7 +26,7 @@ def metrics(port: int) -> dict[tuple[str, str], float]:
     }
 
 
-def test_events_rows_lag_and_position(settings, crew):
+def test_metrics_show_events_rows_lag_and_position(settings, crew):
     port = free_port()
     partition = partition_of(ISBN, settings.partitions)
     writer = Writer(settings, partition)
@@ -48,7 +48,7 @@ def test_events_rows_lag_and_position(settings, crew):
     assert metrics(port)["library_projector_halted", str(partition)] == 0
 
 
-def test_a_port_that_is_taken_is_named(settings, crew, broker):
+def test_a_worker_names_a_metrics_port_in_use(settings, crew, broker):
     port = int(broker.rpartition(":")[2])
     worker = crew.start(settings=replace(settings, metrics_port=port))
     assert worker.ended() == 1

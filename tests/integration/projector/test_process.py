@@ -12,7 +12,7 @@ from tests.support.projector.table_check import until_caught_up
 from tests.support.projector.topic_damage import reset_group
 
 
-def test_it_is_ready_listens_nowhere_and_leaves_its_group_at_once(settings, crew):
+def test_a_worker_becomes_ready_opens_no_port_and_leaves_its_group_on_stop(settings, crew):
     worker = crew.start()
     assert not worker.ready_file.exists()
     worker.until_ready()
@@ -28,7 +28,7 @@ def test_it_is_ready_listens_nowhere_and_leaves_its_group_at_once(settings, crew
         assert json.loads(line)["service"] == "projector"
 
 
-def test_a_worker_that_is_killed_comes_back_with_its_partitions(settings, crew):
+def test_a_killed_worker_resumes_its_partitions(settings, crew):
     """Under its static id, without waiting for the session of the one that was killed."""
     crew.start(faults="session:60").until_ready().kill()
     EventStore(settings).append(20)
@@ -37,14 +37,14 @@ def test_a_worker_that_is_killed_comes_back_with_its_partitions(settings, crew):
 
 
 @pytest.mark.parametrize("fault", ["fail:after-claim", "fail:before-append", "fail:before-append hang"])
-def test_a_crash_ends_the_process(settings, crew, fault):
+def test_a_crashed_agent_ends_the_worker_process(settings, crew, fault):
     EventStore(settings).append(20)
     worker = crew.start(faults=fault)
     assert worker.ended() == 1
     assert "was made to fail" in worker.said()
 
 
-def test_missing_topics(broker, crew, tmp_path):
+def test_a_worker_without_topics_exits_and_says_so(broker, crew, tmp_path):
     worker = crew.start(
         settings=Settings(kafka=broker, name="nobody-made-these", data_dir=str(tmp_path / "none"))
     )
@@ -52,13 +52,13 @@ def test_missing_topics(broker, crew, tmp_path):
     assert "`library topics create`" in worker.said()
 
 
-def test_another_number_of_partitions(settings, crew):
+def test_a_worker_refuses_another_partition_count(settings, crew):
     worker = crew.start(settings=replace(settings, partitions=5))
     assert worker.ended() == 65
     assert "has 3 partitions, the settings say 5" in worker.said()
 
 
-def test_kafka_is_away(settings, crew):
+def test_a_worker_without_kafka_exits_and_says_so(settings, crew):
     worker = crew.start(settings=replace(settings, kafka="127.0.0.1:1", deadline=1.0))
     assert worker.ended() == 69
     assert "127.0.0.1:1" in worker.said()

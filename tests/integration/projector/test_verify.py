@@ -48,7 +48,7 @@ def _differences(settings, api: Listed | None = None):
     return [difference for checked in found for difference in checked.differences]
 
 
-def test_a_sound_system_while_it_is_written(settings, store):
+def test_verify_passes_while_events_are_being_written(settings, store):
     api = _api(settings)
     # What came after the API's pages were read is no difference
     store.append(100)
@@ -60,7 +60,7 @@ def test_a_sound_system_while_it_is_written(settings, store):
     assert summary["titles"] == len(expected_rows(settings))
 
 
-def test_rows_that_are_not_as_their_events_say(settings, store):
+def test_verify_names_rows_that_contradict_their_events(settings, store):
     rows = expected_rows(settings)
     wrong, older, *_ = [row for row in rows.values() if row.version > 1 and not row.removed]
     stray = InventoryRow("9789999999991", "stray", "", 1, 1, (), False, 1, NOW)
@@ -78,7 +78,7 @@ def test_rows_that_are_not_as_their_events_say(settings, store):
     assert "3 differences" in done.stderr
 
 
-def test_what_the_query_api_tells_wrongly(settings, store):
+def test_verify_names_titles_that_the_query_api_shows_wrongly(settings, store):
     rows = [row for row in expected_rows(settings).values() if not row.removed]
     wrong, missing, stale, *_ = (row for row in rows if row.version > 1)
     item = title_item(replace(wrong, available=wrong.available + 1))
@@ -93,7 +93,7 @@ def test_what_the_query_api_tells_wrongly(settings, store):
     assert found["9789999999991"] == "there are no events that make this row"
 
 
-def test_loans_that_the_query_api_tells_wrongly(settings, store):
+def test_verify_names_loans_that_the_query_api_shows_wrongly(settings, store):
     api = _api(settings)
     wrong, missing, *_ = api.loans.items
     stray = wrong | {"user_id": "nobody"}
@@ -110,7 +110,7 @@ def test_loans_that_the_query_api_tells_wrongly(settings, store):
     )
 
 
-def test_all_pages_of_the_query_api_are_read():
+def test_verify_reads_every_page_of_the_query_api():
     pages = {None: ([{"isbn": "1"}], "c"), "c": ([{"isbn": "2"}], None)}
 
     def ask(_, route, parameters):
@@ -120,14 +120,14 @@ def test_all_pages_of_the_query_api_are_read():
     assert listed(None, ask) == Listed(Told([{"isbn": "1"}, {"isbn": "2"}], {0: 5, 2: 7}), Told([], {}))
 
 
-def test_a_table_that_does_not_come_to_the_end(settings, crew, store):
+def test_verify_reports_a_table_that_does_not_catch_up(settings, crew, store):
     crew.end()
     store.write(1, BookAdded("9780000000002", "t", "a", 1, NOW))
     with pytest.raises(Behind, match="library status"):
         _differences(replace(settings, deadline=0.5))
 
 
-def test_without_a_query_api(settings, store):
+def test_verify_without_a_query_api_suggests_table_only(settings, store):
     done = library(replace(settings, api="http://127.0.0.1:1"), "verify")
     assert done.returncode == 69
     assert "--table-only" in done.stderr

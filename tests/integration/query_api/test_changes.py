@@ -55,7 +55,7 @@ class Reader(threading.Thread):
             self.wrong.append(f"{change} but {row}")
 
 
-def test_changes_are_told_once_after_they_are_visible_also_over_restarts(settings: Settings):
+def test_each_change_is_sent_once_after_it_is_visible_even_across_restarts(settings: Settings):
     writer = store_writer(settings)
     writer.commit(*ADDED)
     with running_api(settings) as api:

@@ -26,7 +26,7 @@ EXAMPLE = re.compile(r"```sh\n(?P<command>curl .*?)\n```\n\n```\w*\n(?P<output>.
 EXAMPLES = [match.groupdict() for match in EXAMPLE.finditer(PAGE)]
 
 
-def test_every_route_and_parameter_is_named_and_no_other(tmp_path: Path):
+def test_the_page_lists_exactly_the_routes_and_parameters_there_are(tmp_path: Path):
     document = ApiWithoutKafka(tmp_path).ask("/openapi.json").json()
     table = PAGE.partition("## Routes")[2].partition("\n\n-")[0]
     assert set(re.findall(r"`GET (/[^`]*)`", table)) == {*document["paths"], app.DOCUMENT}
@@ -40,7 +40,7 @@ def test_every_route_and_parameter_is_named_and_no_other(tmp_path: Path):
     assert set(re.findall(r"^\| `([^`]+)`", table, re.MULTILINE)) == parameters
 
 
-def test_every_metric_is_named_and_no_other(tmp_path: Path):
+def test_the_page_lists_exactly_the_metrics_there_are(tmp_path: Path):
     stock = ApiWithoutKafka(tmp_path)
     text = stock.ask("/metrics").text
     told = set(re.findall(r"^# TYPE (library_\w+)", text, re.MULTILINE))
@@ -65,7 +65,7 @@ def api(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiPr
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example["command"].split("8080")[1][:40])
-def test_the_examples_do_what_they_show(api: ApiProcess, example: dict[str, str]):
+def test_each_curl_example_of_the_page_gives_its_output(api: ApiProcess, example: dict[str, str]):
     command = example["command"].replace("http://127.0.0.1:8080", api.url)
     done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=60, check=False)
     shown = example["output"].strip()
@@ -75,5 +75,5 @@ def test_the_examples_do_what_they_show(api: ApiProcess, example: dict[str, str]
         assert done.stdout.replace("\r", "").strip() == shown
 
 
-def test_no_example_is_left_out():
+def test_every_curl_example_of_the_page_is_tested():
     assert len(EXAMPLES) == len(re.findall(r"^curl ", PAGE, re.MULTILINE)) >= 10

@@ -83,7 +83,7 @@ TITLES = "SELECT isbn, version, available FROM titles ORDER BY isbn"
 EVENTS = "SELECT isbn, version, type FROM events ORDER BY place"
 
 
-def test_rows_and_history_of_committed_transactions(settings: Settings):
+def test_a_replica_has_rows_and_history_of_committed_transactions(settings: Settings):
     writer = store_writer(settings)
     writer.commit(BookAdded(A, "T", "A", 2, AT), BookAdded(B, "U", "B", 1, AT))
     with following(settings) as follower:
@@ -100,13 +100,13 @@ def test_rows_and_history_of_committed_transactions(settings: Settings):
         ]
 
 
-def test_an_empty_store_is_ready(settings: Settings):
+def test_a_follower_of_an_empty_store_is_ready(settings: Settings):
     with following(settings) as follower:
         eventually(lambda: ready(follower))
         assert str(progress(follower)) == ""
 
 
-def test_a_position_needs_rows_and_history(one: Settings):
+def test_a_position_is_reached_only_with_rows_and_history(one: Settings):
     writer = store_writer(one)
     writer.commit(BookAdded(A, "T", "A", 2, AT))
     with following(one) as follower:
@@ -118,7 +118,7 @@ def test_a_position_needs_rows_and_history(one: Settings):
         eventually(lambda: progress(follower).has(dict([position])))
 
 
-def test_markers_at_the_end_count_as_read(one: Settings):
+def test_transaction_markers_at_the_end_count_as_read(one: Settings):
     """The store's last offset is a marker; its position can be waited for."""
     writer = store_writer(one)
     writer.commit(BookAdded(A, "T", "A", 2, AT))
@@ -130,7 +130,7 @@ def test_markers_at_the_end_count_as_read(one: Settings):
         assert str(progress(follower)) == "0:3"
 
 
-def test_it_goes_on_where_it_was(one: Settings):
+def test_a_restarted_follower_resumes_from_its_replica(one: Settings):
     writer = store_writer(one)
     writer.commit(BookAdded(A, "T", "A", 2, AT))
     with following(one) as follower:
@@ -145,7 +145,7 @@ def test_it_goes_on_where_it_was(one: Settings):
     assert starts[0].history >= before.history
 
 
-def test_in_the_middle_of_a_replay_it_waits_for_the_end(one: Settings):
+def test_a_follower_started_during_a_replay_is_ready_only_at_its_end(one: Settings):
     """Rows and positions of a replay that has not come far are the last in the changelog."""
     writer = store_writer(one)
     writer.commit(BookAdded(A, "T", "A", 2, AT))
@@ -171,7 +171,7 @@ def test_in_the_middle_of_a_replay_it_waits_for_the_end(one: Settings):
         assert query(follower, TITLES) == [(int(A), 3, 0), (int(B), 1, 1)]
 
 
-def test_positions_of_another_event_store_do_not_count(one: Settings):
+def test_positions_of_another_event_store_are_ignored(one: Settings):
     writer = store_writer(one)
     writer.append(BookAdded(A, "T", "A", 2, AT))
     writer.write([], {0: 2}, source="other/store")
@@ -180,7 +180,7 @@ def test_positions_of_another_event_store_do_not_count(one: Settings):
         assert not ready(follower)
 
 
-def test_poison_stops_nothing(one: Settings, caplog: pytest.LogCaptureFixture):
+def test_an_unreadable_event_does_not_stop_a_follower(one: Settings, caplog: pytest.LogCaptureFixture):
     writer = store_writer(one)
     writer.commit(BookAdded(A, "T", "A", 2, AT))
     raw = Producer(client_config(one))
@@ -242,7 +242,7 @@ def _made(admin: AdminClient, settings: Settings) -> bool:
     return True
 
 
-def test_a_replica_of_another_system_is_read_again(new_settings: Callable[..., Settings]):
+def test_a_replica_of_another_system_is_rebuilt(new_settings: Callable[..., Settings]):
     mine, other = new_settings(partitions=1), new_settings(partitions=1)
     store_writer(other).commit(BookAdded(B, "U", "B", 1, AT))
     with following(other) as follower:
@@ -254,7 +254,7 @@ def test_a_replica_of_another_system_is_read_again(new_settings: Callable[..., S
 
 
 @pytest.mark.parametrize("damage", ["deleted", "overwritten"])
-def test_a_lost_replica_is_read_again(one: Settings, damage: str):
+def test_a_lost_replica_is_rebuilt(one: Settings, damage: str):
     writer = store_writer(one)
     writer.commit(*[BookAdded(isbn, "T", "A", 2, AT) for isbn in (A, B)])
     with following(one) as follower:
@@ -269,7 +269,7 @@ def test_a_lost_replica_is_read_again(one: Settings, damage: str):
         assert query(follower, TITLES) == [(int(A), 1, 2), (int(B), 1, 2)]
 
 
-def test_a_file_that_is_deleted_while_it_is_used_is_made_again(one: Settings):
+def test_a_replica_file_deleted_in_use_is_rebuilt(one: Settings):
     writer = store_writer(one)
     writer.commit(BookAdded(A, "T", "A", 2, AT))
     with following(one) as follower:
@@ -280,7 +280,7 @@ def test_a_file_that_is_deleted_while_it_is_used_is_made_again(one: Settings):
         assert query(follower, TITLES) == [(int(A), 1, 2)]
 
 
-def test_a_store_that_begins_later_is_read_from_there(one: Settings):
+def test_a_store_with_deleted_records_is_read_from_its_first_offset(one: Settings):
     """Not ours to happen, but not ours to hang on either."""
     writer = store_writer(one)
     writer.commit(BookAdded(A, "T", "A", 2, AT))
@@ -300,7 +300,7 @@ def test_a_store_that_begins_later_is_read_from_there(one: Settings):
         assert query(follower, TITLES) == [(int(A), 2, 1)]
 
 
-def test_no_space_left_is_not_the_end(one: Settings, monkeypatch: pytest.MonkeyPatch):
+def test_a_follower_recovers_from_a_full_disk(one: Settings, monkeypatch: pytest.MonkeyPatch):
     writer = store_writer(one)
     writer.commit(BookAdded(A, "T", "A", 2, AT))
     full = threading.Event()
@@ -325,7 +325,7 @@ def test_no_space_left_is_not_the_end(one: Settings, monkeypatch: pytest.MonkeyP
         assert query(follower, TITLES) == [(int(A), 2, 1)]
 
 
-def test_the_changelog_read_is_the_one_that_was_written(settings: Settings):
+def test_a_follower_reads_the_changelog_that_the_projector_writes(settings: Settings):
     """The stand-in writes what the projector writes: same partition, key and value."""
     writer = store_writer(settings)
     writer.commit(BookAdded(A, "T", "A", 2, AT))

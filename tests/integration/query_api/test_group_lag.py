@@ -17,7 +17,7 @@ from tests.support.query_api.loan_traffic import AT, A, store_writer
 from tests.support.waiting import eventually
 
 
-def test_the_lag_of_each_group_by_partition(settings: Settings):
+def test_group_lag_is_reported_by_group_and_partition(settings: Settings):
     writer = store_writer(settings)
     writer.append(BookAdded(A, "T", "A", 2, AT))
     (second,) = writer.append(BookBorrowed(A, "ann", AT, AT))
@@ -48,7 +48,7 @@ class Answer:
         return self.value
 
 
-def test_a_group_that_can_not_be_asked_hides_no_other():
+def test_a_group_that_cannot_be_queried_does_not_hide_others():
     class Admin:
         def list_consumer_groups(self, **_: Any) -> Answer:
             return Answer(

@@ -47,7 +47,7 @@ def agrees(api: ApiProcess, writer: StoreWriter) -> bool:
     return True
 
 
-def test_killed_again_and_again_it_loses_nothing_and_counts_nothing_twice(settings: Settings):
+def test_a_query_api_killed_repeatedly_neither_loses_nor_repeats_anything(settings: Settings):
     writer = store_writer(settings)
     writer.commit(*ADDED)
     done = threading.Event()
@@ -74,7 +74,7 @@ def test_killed_again_and_again_it_loses_nothing_and_counts_nothing_twice(settin
         assert kills >= 2
 
 
-def test_a_file_that_is_damaged_while_it_is_used_is_made_again(settings: Settings):
+def test_a_replica_damaged_in_use_is_rebuilt(settings: Settings):
     writer = store_writer(settings)
     writer.commit(*ADDED)
     with running_api(settings) as api:
@@ -96,7 +96,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
         yield kafka
 
 
-def test_without_kafka_it_answers_from_what_it_has_and_goes_on_by_itself(own: Kafka, tmp_path: Path):
+def test_a_query_api_without_kafka_answers_from_its_replica_and_recovers(own: Kafka, tmp_path: Path):
     settings = Settings(kafka=own.bootstrap, name="away", data_dir=str(tmp_path))
     ensure_topics(AdminClient(client_config(settings)), settings)
     writer = store_writer(settings)
@@ -128,7 +128,7 @@ def answers_without_kafka(api: ApiProcess, first: Any) -> None:
     assert "library_group_lag{" not in api.client.get("/metrics").text
 
 
-def test_several_at_once_on_one_data_directory(settings: Settings):
+def test_several_query_apis_share_a_data_directory(settings: Settings):
     writer = store_writer(settings)
     writer.commit(*ADDED)
     with running_api(settings) as one, running_api(settings) as two:

@@ -12,7 +12,7 @@ from tests.system.end_to_end.system import System
 ELIXIR, PROGRAMMING = "978-1593275846", "978-1680502992"
 
 
-def test_the_example_every_reader_tries(system: System) -> None:
+def test_the_readme_example_works(system: System) -> None:
     system.done("add", ELIXIR, "Elixir in Action", "Sasa Juric", "10")
     system.done("add", PROGRAMMING, "Programming Elixir 1.6", "Dave Thomas", "5")
     system.done("borrow", ELIXIR, "user123")
@@ -105,14 +105,14 @@ def test_every_command_ends_in_the_history(system: System, isbn: str) -> None:
     assert (before["title"], before["quantity"], before["on_loan"]) == ("Titel", 4, 2)
 
 
-def test_what_has_no_isbn_gets_a_number(system: System) -> None:
+def test_a_title_without_an_isbn_gets_an_in_house_number(system: System) -> None:
     first = system.receipt("add", "--no-isbn", "Minutes", "--command-id", "minutes")
     assert system.receipt("add", "--no-isbn", "Minutes", "--command-id", "minutes") == first
     assert first["isbn"].startswith("2")
     assert "Minutes" in system.done("inventory", first["isbn"])
 
 
-def test_twenty_at_once_get_the_last_three_copies(system: System, isbn: str) -> None:
+def test_twenty_concurrent_borrowers_share_the_last_three_copies(system: System, isbn: str) -> None:
     system.done("add", isbn, "Wanted", "Ann", "3")
     borrowers = [system.start("borrow", isbn, f"user{number}") for number in range(20)]
     outcomes = [(process.communicate(timeout=90)[1], process.returncode) for process in borrowers]
@@ -127,13 +127,13 @@ def test_twenty_at_once_get_the_last_three_copies(system: System, isbn: str) -> 
     assert [event["version"] for event in history] == [1, 2, 3, 4, 5]
 
 
-def test_titles_are_found_by_their_words(system: System, isbn: str) -> None:
+def test_search_finds_titles_by_their_words(system: System, isbn: str) -> None:
     system.receipt("add", isbn, "Příběhy z lesa", "Karel Čapek")
     assert isbn in system.done("search", "capek lesa")
     assert system.done("search", "nothing-has-this-word") == ""
 
 
-def test_people_see_a_table_and_programs_do_not(system: System, isbn: str) -> None:
+def test_lists_are_tables_on_a_terminal_and_tsv_in_a_pipe(system: System, isbn: str) -> None:
     title = "A title" + " that is very long" * 20
     system.receipt("add", isbn, title, "Ann", "3", "--command-id", "table")
     row = system.done("inventory", isbn)
@@ -158,7 +158,7 @@ def test_people_see_a_table_and_programs_do_not(system: System, isbn: str) -> No
         (("events", "--from", "yesterday"), exits.MALFORMED),
     ],
 )
-def test_questions_without_an_answer_get_a_sentence(
+def test_a_query_without_a_result_prints_a_sentence(
     system: System, command: tuple[str, ...], code: int
 ) -> None:
     done = system.run(*command)
@@ -168,7 +168,7 @@ def test_questions_without_an_answer_get_a_sentence(
 
 
 @pytest.mark.parametrize("command", [("borrow", ELIXIR, "ann"), ("inventory",), ("events",), ("status",)])
-def test_where_no_system_runs_a_command_says_how_to_start_one(
+def test_a_command_without_a_running_system_says_how_to_start_one(
     command: tuple[str, ...], tmp_path: Path
 ) -> None:
     nowhere = System(tmp_path)

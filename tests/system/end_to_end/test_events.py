@@ -13,7 +13,9 @@ def lines(text: str) -> list[tuple[str, int]]:
     return [(event["isbn"], event["version"]) for event in map(json.loads, text.splitlines())]
 
 
-def test_a_group_goes_on_and_others_read_all(system: System, new_isbn: Callable[[], str]) -> None:
+def test_an_events_group_resumes_and_other_groups_read_everything(
+    system: System, new_isbn: Callable[[], str]
+) -> None:
     isbn = new_isbn()
     system.done("events", "--group", "e2e")
     system.done("add", isbn, "T")
@@ -24,7 +26,7 @@ def test_a_group_goes_on_and_others_read_all(system: System, new_isbn: Callable[
     assert set(event) == {"isbn", "version", "type", "time", "command_id", "position", "data"}
 
 
-def test_a_closed_pipe_ends_it_and_the_next_reader_goes_on(
+def test_a_closed_pipe_ends_events_and_the_next_reader_resumes(
     system: System, new_isbn: Callable[[], str]
 ) -> None:
     isbn = new_isbn()
@@ -43,7 +45,7 @@ def test_a_closed_pipe_ends_it_and_the_next_reader_goes_on(
     assert lines(system.done("events", "--group", "pipe")) in ([(isbn, 2)], [(isbn, 1), (isbn, 2)])
 
 
-def test_a_stopped_reader_leaves_its_group(system: System, isbn: str) -> None:
+def test_a_stopped_events_reader_leaves_its_group(system: System, isbn: str) -> None:
     system.done("events", "--group", "stopped")
     following = system.start("events", "--group", "stopped", "--follow")
     assert following.stdout is not None

@@ -90,7 +90,7 @@ def test_while_kafka_is_frozen_commands_end_and_the_api_answers(system: System, 
     assert_as_folded(system)
 
 
-def test_after_down_and_up_everything_is_still_there(system: System, isbn: str) -> None:
+def test_data_survives_down_and_up(system: System, isbn: str) -> None:
     position = system.receipt("add", isbn, "Kept", "A", "2")["position"]
     before = system.all("/inventory")
     system.down()

@@ -16,7 +16,9 @@ from tests.system.end_to_end.expected_state import assert_as_folded
 from tests.system.end_to_end.system import System
 
 
-def test_one_title_waits_until_its_event_can_be_applied(system: System, new_isbn: Callable[[], str]) -> None:
+def test_a_held_title_waits_until_its_event_can_be_applied(
+    system: System, new_isbn: Callable[[], str]
+) -> None:
     damaged, sound = new_isbn(), new_isbn()
     for isbn in (damaged, sound):
         system.done("add", isbn, "T", "A", "2")

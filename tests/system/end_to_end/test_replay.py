@@ -11,7 +11,7 @@ from tests.system.end_to_end.system import System
 from tests.system.end_to_end.test_faults import wait_until_shown, written
 
 
-def test_nobody_sees_the_inventory_go_back(system: System, new_isbn: Callable[[], str]) -> None:
+def test_readers_never_see_older_rows_during_a_replay(system: System, new_isbn: Callable[[], str]) -> None:
     read = [new_isbn() for _ in range(5)]
     wait_until_shown(system, [written(system, isbn, 5)[-1] for isbn in read])
     before = digest(system, read)
@@ -48,7 +48,7 @@ def test_nobody_sees_the_inventory_go_back(system: System, new_isbn: Callable[[]
     assert_as_folded(system)
 
 
-def test_one_that_is_interrupted_can_be_started_again(system: System, new_isbn: Callable[[], str]) -> None:
+def test_an_interrupted_replay_can_be_started_again(system: System, new_isbn: Callable[[], str]) -> None:
     read = [new_isbn() for _ in range(3)]
     wait_until_shown(system, [written(system, isbn, 5)[-1] for isbn in read])
     before = digest(system, read)

@@ -12,7 +12,7 @@ from tests.system.end_to_end.system import System
 from tests.system.end_to_end.test_faults import wait_until_shown, written
 
 
-def test_everything_is_as_its_events_say(system: System, new_isbn: Callable[[], str]) -> None:
+def test_verify_finds_a_running_system_consistent(system: System, new_isbn: Callable[[], str]) -> None:
     wait_until_shown(system, [written(system, new_isbn(), 3)[-1] for _ in range(5)])
     removed = new_isbn()
     for command in (("add", removed, "T"), ("remove", removed)):
@@ -28,7 +28,7 @@ def test_everything_is_as_its_events_say(system: System, new_isbn: Callable[[], 
     assert "titles are as their events say, in table and query API" in system.run("verify").stderr
 
 
-def test_a_title_that_the_query_api_tells_wrongly_is_named(system: System, isbn: str) -> None:
+def test_verify_names_a_title_that_the_query_api_shows_wrongly(system: System, isbn: str) -> None:
     system.receipt("add", isbn, "T", "A", "3")
     change = "UPDATE titles SET body = CAST(replace(body, ?, ?) AS BLOB) WHERE isbn = ?"
     right, wrong = '"available":3', '"available":7'

@@ -44,7 +44,7 @@ def test_a_real_catalogue_is_imported_once(system: System, tmp_path: Path) -> No
     assert system.ends() == ends
 
 
-def test_what_is_known_otherwise_is_rejected(
+def test_an_import_rejects_titles_that_exist_with_other_details(
     system: System, new_isbn: Callable[[], str], tmp_path: Path
 ) -> None:
     known, fresh = new_isbn(), new_isbn()

@@ -17,7 +17,7 @@ def page() -> str:
     return (ROOT / "docs" / "operations.md").read_text("utf-8")
 
 
-def test_every_metric_is_on_the_page():
+def test_the_operations_page_lists_every_metric():
     text = "".join((ROOT / source).read_text("utf-8") for source in SOURCES)
     there = set(re.findall(r'"(library_[a-z_]+)"', text))
     table = page().partition("| metric |")[2].partition("\n\n")[0]
@@ -25,14 +25,14 @@ def test_every_metric_is_on_the_page():
     assert named == there
 
 
-def test_every_setting_on_the_page_exists():
+def test_every_setting_on_the_operations_page_exists():
     from foundation.settings import Settings
 
     named = {name.lower() for name in re.findall(r"\bLIBRARY_([A-Z_]+)\b", page())}
     assert named <= set(Settings.__struct_fields__)
 
 
-def test_every_command_on_the_page_exists_with_its_options():
+def test_every_command_on_the_operations_page_exists_with_its_options():
     named = re.findall(r"^    (library .*)$|`(library [a-z][^`]*)`", page(), re.MULTILINE)
     assert len(named) > 15
     for line in (block or inline for block, inline in named):
@@ -45,6 +45,6 @@ def test_every_command_on_the_page_exists_with_its_options():
         assert {word for word in words if word.startswith("-")} <= options, line
 
 
-def test_every_make_target_on_the_page_exists():
+def test_every_make_target_on_the_operations_page_exists():
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
     assert set(re.findall(r"`make ([a-z-]+)", page())) <= targets

@@ -24,7 +24,7 @@ def test_every_log_line_is_json_and_names_no_borrower(opened: Opened) -> None:
     assert {"projector", "api", "gateway"} <= services
 
 
-def test_each_process_tells_its_own_metrics(opened: Opened) -> None:
+def test_each_process_serves_its_own_metrics(opened: Opened) -> None:
     for port, own in (
         (opened.port, {"library_api_ready", "library_held_titles", "library_group_lag"}),
         (opened.gateway_port, {"library_gateway_writable", "library_gateway_open"}),

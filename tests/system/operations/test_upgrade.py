@@ -7,7 +7,7 @@ from tests.system.operations.conftest import Opened
 from tests.system.operations.kept_release import ISBNS, RELEASES
 
 
-def test_everything_is_there_and_goes_on(opened: Opened) -> None:
+def test_a_data_directory_of_an_older_release_opens_and_accepts_commands(opened: Opened) -> None:
     for path, said in json.loads((RELEASES / f"{opened.release}.json").read_text("utf-8")).items():
         assert_holds(said, opened.at_first[path])
     assert (done := opened.library("verify")).returncode == 0, done.stderr

@@ -50,7 +50,7 @@ def test_a_stranger_sees_nothing(shared: Settings) -> None:
 
 
 @pytest.mark.parametrize("command", [("events",), ("add", "9781593275846", "Elixir in Action")])
-def test_a_wrong_password_is_called_so(shared: Settings, command: tuple[str, ...]) -> None:
+def test_a_wrong_password_is_reported_as_one(shared: Settings, command: tuple[str, ...]) -> None:
     user = replace(as_user("reporting", shared, password="of-yesterday"), deadline=2.0)
     said = library(user, *command)
     assert said.returncode == exits.UNAVAILABLE
@@ -103,7 +103,7 @@ def readiness(port: int) -> str:
     return said
 
 
-def test_a_certificate_of_an_unknown_authority_is_called_so(shared: Settings) -> None:
+def test_a_certificate_of_an_unknown_authority_is_reported_as_one(shared: Settings) -> None:
     untrusting = replace(shared, kafka_ca="")
     with pytest.raises(KafkaException) as away:
         AdminClient(client_config(untrusting)).list_topics(timeout=1)

@@ -32,7 +32,7 @@ def done(settings: Settings, *command: str) -> str:
     return ended.stdout + ended.stderr
 
 
-def test_each_part_works_as_its_own_user(shared: Settings, tmp_path: Path) -> None:
+def test_each_service_works_with_only_its_own_users_rights(shared: Settings, tmp_path: Path) -> None:
     port, gateway_port = free_port(), free_port()
     writer = replace(
         as_user("library-writer", shared),

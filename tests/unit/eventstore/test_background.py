@@ -18,7 +18,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
     return times
 
 
-def test_a_spell_of_work_is_followed_by_a_longer_rest(clock: list[float]):
+def test_background_work_pauses_longer_than_it_works(clock: list[float]):
     pause = BackgroundThrottle()
     for _ in range(30):
         clock[0] += SPELL / 10
@@ -27,7 +27,7 @@ def test_a_spell_of_work_is_followed_by_a_longer_rest(clock: list[float]):
     assert all(rest == pytest.approx(SPELL * REST, rel=0.2) for rest in clock[1:])
 
 
-def test_who_is_waited_for_does_not_rest(clock: list[float]):
+def test_background_work_does_not_pause_while_somebody_waits_for_it(clock: list[float]):
     pause = BackgroundThrottle()
     pause.hurry = True
     clock[0] = 20 * SPELL
@@ -35,7 +35,7 @@ def test_who_is_waited_for_does_not_rest(clock: list[float]):
     assert clock[1:] == []
 
 
-def test_one_works_at_a_time_but_for_who_is_waited_for():
+def test_background_work_takes_turns_unless_somebody_waits_for_it():
     first, second = BackgroundThrottle(), BackgroundThrottle()
     working = threading.Event()
 

@@ -38,21 +38,21 @@ def test_an_accepted_command_becomes_a_record_at_the_next_offset():
     assert done.last == LastEvent(0, record.key, "first/0", AT)
 
 
-def test_each_command_is_decided_on_what_those_before_it_did():
+def test_each_command_is_decided_on_the_state_after_those_before_it():
     done = decided(WriteState(), command(ADD), command(BorrowBook(ISBN, "ann")), command(RemoveBook(ISBN)))
     assert [accepted(one).receipt.position for one in done.outcomes[:2]] == ["3:0", "3:1"]
     assert refused(done.outcomes[2]) == "on_loan"
     assert decode(done.records[1].value) == BookBorrowed(ISBN, "ann", AT, DUE)
 
 
-def test_nothing_is_kept_of_a_batch_that_was_not_committed():
+def test_an_uncommitted_batch_does_not_change_the_state():
     state = holding()
     decided(state, command(BorrowBook(ISBN, "ann")))
     assert state.known(ISBN).title.loans == {}
     assert state.next == 7
 
 
-def test_what_was_committed_is_kept_and_the_transactions_end_takes_an_offset():
+def test_a_committed_batch_changes_the_state_and_its_marker_takes_an_offset():
     state = holding()
     done = decided(state, command(BorrowBook(ISBN, "ann"), "second"))
     state.keep(done.titles, done.answers, done.last)
@@ -71,24 +71,24 @@ def test_a_repeat_gets_the_first_answer_and_writes_nothing():
     assert not done.proof
 
 
-def test_a_repeat_in_the_same_batch_is_one_too():
+def test_a_repeat_in_the_same_batch_gets_the_first_answer():
     once = command(ADD, "first")
     first, again = decided(WriteState(), once, once).outcomes
     assert (accepted(first).replayed, accepted(again).replayed) == (False, True)
     assert accepted(first).receipt == accepted(again).receipt
 
 
-def test_an_id_with_another_payload_is_reused():
+def test_a_command_id_with_another_payload_is_refused_as_reused():
     assert decided(holding(), command(ReturnBook(ISBN, "ann"), "first")).outcomes == [Reused("first")]
 
 
-def test_an_id_belongs_to_its_title():
+def test_a_command_id_belongs_to_its_title():
     done = decided(holding(), command(AddBook(OTHER, "Programming Elixir", "Dave Thomas", 1), "first"))
     assert not accepted(done.outcomes[0]).replayed
     assert [answer.isbn for answer in done.answers["first"]] == [ISBN, OTHER]
 
 
-def test_a_first_answer_that_was_found_in_the_log_is_no_repeat():
+def test_an_answer_recovered_from_the_log_is_not_marked_as_a_repeat():
     done = decide_batch(holding(), 3, [command(ADD, "first")], AT, DUE, tried={"first"})
     assert not accepted(done.outcomes[0]).replayed
 
@@ -99,7 +99,7 @@ def test_a_refusal_needs_proof_and_is_not_remembered():
     assert (done.proof, done.answers) == (True, {})
 
 
-def test_what_is_as_wanted_already_needs_proof_and_has_the_last_events_position():
+def test_an_unneeded_command_needs_proof_and_reports_the_last_position():
     done = decided(holding(), command(ADD, "second"))
     assert done.outcomes == [Accepted(Receipt("second", ISBN, (), "3:5"))]
     assert (done.proof, done.records) == (True, [])
@@ -107,7 +107,7 @@ def test_what_is_as_wanted_already_needs_proof_and_has_the_last_events_position(
     assert accepted(borrowed.outcomes[2]).receipt.position == "3:5"
 
 
-def test_a_title_in_trouble_is_not_written_but_its_repeats_are_answered_and_the_others_go_on():
+def test_an_unwritable_title_answers_repeats_and_does_not_block_others():
     state = holding(trouble="upgrade")
     done = decided(
         state, command(BorrowBook(ISBN, "ann")), command(ADD, "first"), command(AddBook(OTHER, "Title"))
@@ -119,7 +119,7 @@ def test_a_title_in_trouble_is_not_written_but_its_repeats_are_answered_and_the_
     assert decided(state, command(AddBook(OTHER, "Title"))).outcomes == [Unwritable(state.trouble)]
 
 
-def test_records_carry_the_command_and_what_its_caller_handed_over():
+def test_records_carry_the_command_id_and_the_callers_headers():
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     handed = Submitted("first", ADD, "digest", {"traceparent": trace})
     (record,) = decided(WriteState(), handed).records

@@ -34,7 +34,7 @@ def put(file: SealedMap, what: dict[bytes, bytes], root: bytes = b"root") -> Non
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(entries, max_size=5), st.lists(st.binary(max_size=6), max_size=10))
-def test_it_holds_what_was_put_and_nothing_else(puts: list[dict[bytes, bytes]], asked: list[bytes]):
+def test_a_map_holds_exactly_the_keys_that_were_put(puts: list[dict[bytes, bytes]], asked: list[bytes]):
     with TemporaryDirectory() as folder, opened(Path(folder) / "map") as file:
         held: dict[bytes, bytes] = {}
         for number, more in enumerate(puts):
@@ -46,7 +46,7 @@ def test_it_holds_what_was_put_and_nothing_else(puts: list[dict[bytes, bytes]], 
             assert file.root == b"root %d" % (len(puts) - 1)
 
 
-def test_it_grows_and_whoever_has_it_open_finds_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_readers_find_every_key_while_a_map_grows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("eventstore.state.checked_map.LONGEST", 2)
     with opened(tmp_path / "map") as file, opened(tmp_path / "map") as reader:
         for first in range(0, 6000, 500):
@@ -62,7 +62,7 @@ def test_it_grows_and_whoever_has_it_open_finds_all(tmp_path: Path, monkeypatch:
         assert pages == sum(1 << layer.bits for layer in file._layers)
 
 
-def test_the_newest_of_a_keys_values_counts_in_whatever_layer(tmp_path: Path):
+def test_the_newest_value_of_a_key_wins_across_layers(tmp_path: Path):
     with opened(tmp_path / "map") as file:
         put(file, {b"%d" % n: b"old" for n in range(1000)})
         put(file, {b"1": b"newer", b"2": b"newer"})
@@ -76,9 +76,7 @@ def test_the_newest_of_a_keys_values_counts_in_whatever_layer(tmp_path: Path):
 
 
 @pytest.mark.parametrize("small", [0, 3, 20])
-def test_layers_of_all_sizes_are_taken_in_in_order(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: int
-):
+def test_layers_of_all_sizes_are_merged_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: int):
     monkeypatch.setattr("eventstore.state.checked_map.LONGEST", 2)
     monkeypatch.setattr("eventstore.state.checked_map.SMALL", small)
     chance, held = Random(small), dict[bytes, bytes]()
@@ -91,7 +89,7 @@ def test_layers_of_all_sizes_are_taken_in_in_order(
         assert len(file._layers) == 1
 
 
-def test_a_layer_that_another_has_taken_in_is_no_damage(tmp_path: Path):
+def test_a_layer_merged_by_another_process_is_not_damage(tmp_path: Path):
     with opened(tmp_path / "map") as file, opened(tmp_path / "map") as reader:
         put(file, {b"%d" % n: b"old" for n in range(1000)})
         assert reader.get(b"1") == b"old"
@@ -100,7 +98,7 @@ def test_a_layer_that_another_has_taken_in_is_no_damage(tmp_path: Path):
         assert [reader.get(b"%d" % n) for n in (1, 999, 1999)] == [b"new"] * 3
 
 
-def test_what_is_remembered_of_pages_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_page_cache_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("eventstore.state.checked_map.REMEMBERED", 10)
     with opened(tmp_path / "map") as file:
         put(file, {b"%d" % n: b"" for n in range(3000)})
@@ -108,7 +106,7 @@ def test_what_is_remembered_of_pages_is_bounded(tmp_path: Path, monkeypatch: pyt
         assert len(file._prints) <= 10
 
 
-def test_a_file_of_an_earlier_program_is_damaged(tmp_path: Path):
+def test_a_map_in_an_older_format_counts_as_damaged(tmp_path: Path):
     with opened(tmp_path / "map") as file:
         file.begin()
         file._write([(0, msgspec.msgpack.encode((256, 1000, b"root")))])
@@ -117,7 +115,7 @@ def test_a_file_of_an_earlier_program_is_damaged(tmp_path: Path):
         file.get(b"a")
 
 
-def test_what_is_rolled_back_was_never_there(tmp_path: Path):
+def test_a_rolled_back_change_leaves_no_trace(tmp_path: Path):
     with opened(tmp_path / "map") as file:
         put(file, {b"a": b"1"})
         file.begin()
@@ -128,7 +126,7 @@ def test_what_is_rolled_back_was_never_there(tmp_path: Path):
         assert [file.get(key) for key in (b"a", b"b", b"c")] == [b"1", None, b"4"]
 
 
-def test_what_is_not_there_is_known_without_the_file_and_else_it_is_read(tmp_path: Path):
+def test_absent_keys_are_answered_without_reading_the_file(tmp_path: Path):
     with opened(tmp_path / "map") as file, opened(tmp_path / "map") as other:
         put(file, {b"%d" % n: b"value" for n in range(1000)})
         assert other.get(b"0") == b"value"
@@ -148,13 +146,13 @@ def _answer(file: SealedMap, key: bytes) -> str:
         return "Damaged"
 
 
-def test_a_map_that_nothing_was_put_in_is_damaged(tmp_path: Path):
+def test_a_map_without_a_layer_counts_as_damaged(tmp_path: Path):
     with opened(tmp_path / "map") as file, pytest.raises(Damaged):
         file.get(b"a")
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_damage_is_noticed_or_does_no_harm(tmp_path: Path, seed: int):
+def test_any_damaged_byte_is_detected_or_harmless(tmp_path: Path, seed: int):
     """Wherever random bytes fall, no key that was put is called absent, and no value is another one."""
     held = {b"k%04d" % n: b"value %d" % n for n in range(0, 3000, 2)}
     path = tmp_path / "map"
@@ -175,7 +173,7 @@ def test_damage_is_noticed_or_does_no_harm(tmp_path: Path, seed: int):
     assert noticed
 
 
-def test_pages_that_change_places_are_noticed(tmp_path: Path):
+def test_swapped_pages_are_detected(tmp_path: Path):
     with opened(tmp_path / "map") as file:
         put(file, {b"%d" % n: b"" for n in range(600)})
         (first,) = file._db.execute("SELECT min(number) FROM pages WHERE number > 0").fetchone()

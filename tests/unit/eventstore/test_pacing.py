@@ -17,13 +17,13 @@ def used(breath: Pacing, needed: float, transactions: int, busy: float = 0.001) 
     return turned_away
 
 
-def test_at_first_nothing_waits():
+def test_a_new_fence_does_not_pause():
     breath = Pacing()
     breath.ended(5.0)
     assert breath.left(5.0) == 0
 
 
-def test_one_that_was_turned_away_lets_the_next_wait():
+def test_a_rejected_transaction_makes_the_next_one_pause():
     breath = Pacing()
     breath.ended(5.0)
     breath.delivered(5.001, 5.001 + 1.2 * RETRY)
@@ -33,28 +33,28 @@ def test_one_that_was_turned_away_lets_the_next_wait():
 
 
 @pytest.mark.parametrize("needed", [0.001, 0.005, 0.012])
-def test_it_learns_how_long_kafka_needs(needed):
+def test_pacing_learns_the_shortest_pause_kafka_accepts(needed):
     breath = Pacing()
     used(breath, needed, 200)
     assert used(breath, needed, 1000) < 100
     assert breath.length == pytest.approx(needed, abs=STEP)
 
 
-def test_it_forgets_when_kafka_is_quick_again():
+def test_pacing_shortens_when_kafka_is_fast_again():
     breath = Pacing()
     used(breath, 0.012, 200)
     used(breath, 0.0, 1000)
     assert breath.length < 0.001
 
 
-def test_a_slow_delivery_long_after_a_commit_teaches_nothing():
+def test_a_slow_delivery_long_after_a_commit_does_not_change_the_pause():
     breath = Pacing()
     breath.ended(5.0)
     breath.delivered(6.0, 7.0)
     assert breath.length == 0
 
 
-def test_it_never_waits_as_long_as_a_retry():
+def test_a_pause_is_always_shorter_than_a_retry():
     breath = Pacing()
     used(breath, 1.0, 100)
     assert breath.length == LONGEST < RETRY

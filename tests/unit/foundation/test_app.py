@@ -44,7 +44,7 @@ def end(how: str) -> int | None:
         (["nothing"], 2, "", "No such command 'nothing'"),
     ],
 )
-def test_how_it_ends(
+def test_each_error_ends_with_its_exit_code_and_message(
     arguments: list[str],
     code: int,
     out: str,
@@ -71,21 +71,21 @@ def shell(command: str, **environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_closed_pipe_ends_it_quietly() -> None:
+def test_a_closed_pipe_ends_a_command_quietly() -> None:
     done = shell("$P --help | true")
     assert (done.returncode, done.stderr) in ((0, ""), (1, ""))
     done = shell("$P config show --json | head -1")
     assert (done.stdout.count("\n"), done.stderr) == (1, "")
 
 
-def test_a_terminal_that_lacks_a_letter_gets_its_number() -> None:
+def test_characters_a_terminal_cannot_encode_are_escaped() -> None:
     done = shell("$P add 9781593275847 $'\\u010capek'", PYTHONIOENCODING="latin-1")
     assert "wrong check digit" in done.stderr
     done = shell("$P logs $'\\u010capek' --data-dir nowhere", PYTHONIOENCODING="latin-1")
     assert "\\u010capek" in done.stderr
 
 
-def test_only_the_command_that_is_used_is_imported() -> None:
+def test_only_the_invoked_command_is_imported() -> None:
     late = LazyGroup("late", commands_at={"there": "library.commands.config:config", "not": "no.such:module"})
     context = click.Context(late)
     assert late.list_commands(context) == ["there", "not"]
@@ -93,7 +93,7 @@ def test_only_the_command_that_is_used_is_imported() -> None:
     assert late.get_command(context, "neither") is None
 
 
-def test_flags_stand_before_the_environment(
+def test_flags_override_the_environment(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     @click.command()
@@ -112,7 +112,7 @@ def test_flags_stand_before_the_environment(
     assert ending.value.exit_code == exits.MALFORMED
 
 
-def test_no_command_imports_what_it_may_not_need() -> None:
+def test_no_command_imports_modules_it_may_not_need() -> None:
     """A start is quick because Kafka's client, Avro, tables and servers are imported late."""
     heavy = ["confluent_kafka", "fastavro", "rich", "litestar", "granian", "faust", "msgspec", "psutil"]
     code = (

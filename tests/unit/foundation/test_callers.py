@@ -24,14 +24,14 @@ CALLERS = AllowedHosts(Settings(api="http://books.example:8080", gateway="https:
         "desk.example:1",
     ],
 )
-def test_names_of_the_service_and_addresses_are_known(host: str) -> None:
+def test_the_services_names_and_addresses_are_allowed_hosts(host: str) -> None:
     CALLERS.check(host, None)
 
 
 @pytest.mark.parametrize(
     "host", ["evil.example", "localhost.evil.example", "", "[::1", "a/localhost", "x@localhost", "l" * 300]
 )
-def test_a_name_that_a_stranger_may_control_is_not(host: str) -> None:
+def test_a_foreign_host_name_is_refused(host: str) -> None:
     with pytest.raises(Problem) as refused:
         CALLERS.check(host, None)
     assert refused.value.status == 421
@@ -51,7 +51,7 @@ def test_only_pages_of_the_same_host_and_port_may_use_the_service() -> None:
         assert refused.value.status == 403
 
 
-def test_a_problem_document_has_its_five_members_and_what_is_added() -> None:
+def test_a_problem_document_has_its_five_members_and_extensions() -> None:
     document = json.loads(Problem(409, "on_loan", "return it first", borrowers=["ann"]).body())
     assert document == {
         "type": "about:blank",

@@ -40,12 +40,12 @@ def test_paths_and_parameters_are_quoted(url: str) -> None:
         assert (answer.status, answer.body) == (200, b"/base/inventory/a%2Fb%20%C4%8D?at=1%2B2")
 
 
-def test_a_connection_that_was_closed_meanwhile_is_opened_again(url: str) -> None:
+def test_the_http_client_reopens_a_closed_connection(url: str) -> None:
     with Service(url, 5) as service:
         assert [service.get(("x",), {}).status for _ in range(3)] == [200, 200, 200]
 
 
-def test_a_problem_has_a_sentence(url: str) -> None:
+def test_a_problem_response_is_reported_as_a_sentence(url: str) -> None:
     with Service(url.replace("/base/", ""), 5) as service:
         assert service.get(("problem",), {}).detail == "not here"
         assert service.get(("other",), {}).detail == "status 200"
@@ -54,7 +54,7 @@ def test_a_problem_has_a_sentence(url: str) -> None:
 @pytest.mark.parametrize(
     "address", ["http://127.0.0.1:1", "http://127.0.0.1:1/", "ftp://x", "127.0.0.1:8080", ""]
 )
-def test_where_nothing_answers_the_address_is_named(address: str) -> None:
+def test_an_unreachable_service_is_named_with_its_address(address: str) -> None:
     with pytest.raises(NoAnswer) as error, Service(address, 1) as service:
         service.get(("inventory",), {})
     assert address in str(error.value)

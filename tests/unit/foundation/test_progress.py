@@ -15,7 +15,7 @@ from foundation.cli.progress import Progress, line_of
         (0, 0, 1.0, "importing: 0 of 0 rows"),
     ],
 )
-def test_the_line_says_rate_and_time_left(done: int, total: int, seconds: float, line: str) -> None:
+def test_the_progress_line_shows_rate_and_time_left(done: int, total: int, seconds: float, line: str) -> None:
     assert line_of("importing", done, total, "rows", seconds) == line
 
 
@@ -34,12 +34,14 @@ def shown(stream: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> str:
     return stream.getvalue()
 
 
-def test_a_terminal_has_one_line_that_is_gone_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_on_a_terminal_is_one_line_that_is_erased_at_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     text = shown(Terminal(), monkeypatch)
     assert text.count("\r") == 6
     assert "\n" not in text
     assert text.endswith("\r\033[K")
 
 
-def test_a_log_has_nothing_of_a_short_work(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_of_short_work_is_not_logged(monkeypatch: pytest.MonkeyPatch) -> None:
     assert shown(io.StringIO(), monkeypatch) == ""

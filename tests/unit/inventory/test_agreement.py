@@ -73,7 +73,7 @@ def test_rules_and_fold_agree_and_every_accepted_event_can_be_folded(wanted: lis
 
 
 @given(st.lists(commands, max_size=25))
-def test_deciding_the_same_again_decides_the_same(wanted: list[Command]):
+def test_decisions_are_deterministic(wanted: list[Command]):
     title = UNKNOWN
     for at, command in enumerate(wanted, 1):
         first = decide(title, command, at, at * 10)

@@ -17,7 +17,7 @@ from inventory.texts import Malformed
 ISBN = "9781593275846"
 
 
-def test_a_command_is_brought_into_one_form():
+def test_equal_commands_normalise_to_one_form():
     typed = AddBook("978-1-59327-584-6", "  Cafe\u0301 ", " Sasa Juric ", 10)
     assert checked(typed) == AddBook(ISBN, "Caf\u00e9", "Sasa Juric", 10)
     assert digest(checked(typed)) == digest(AddBook(ISBN, "Caf\u00e9", "Sasa Juric", 10))
@@ -46,13 +46,13 @@ def test_a_command_is_brought_into_one_form():
         (WithdrawCopies(ISBN, 2, "lost", "ann"), "quantity"),
     ],
 )
-def test_what_is_wrong_whatever_the_inventory_holds_is_malformed(command: Command, field: str):
+def test_a_command_that_is_invalid_in_any_state_is_malformed(command: Command, field: str):
     with pytest.raises(Malformed) as caught:
         checked(command)
     assert caught.value.field == field
 
 
-def test_json_is_read_by_its_type():
+def test_json_commands_are_parsed_by_their_type():
     body = b'{"type":"BorrowBook","isbn":"978-1-59327-584-6","user_id":"ann"}'
     assert from_json(body) == BorrowBook(ISBN, "ann")
 
@@ -66,6 +66,6 @@ def test_json_is_read_by_its_type():
 @example(b'{"type":"AddBook","isbn":"9781593275846","title":"\\ud800"}')
 @example(b'{"type":"Nothing"}')
 @example(b"\xff\xfe")
-def test_whatever_comes_instead_of_a_command_is_malformed(body: bytes):
+def test_anything_but_a_command_is_malformed(body: bytes):
     with pytest.raises(Malformed):
         from_json(body)

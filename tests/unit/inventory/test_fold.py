@@ -17,7 +17,7 @@ def folded(*events: Event) -> InventoryRow:
     return row
 
 
-def test_a_version_that_is_known_changes_nothing():
+def test_folding_a_known_version_again_changes_nothing():
     row = folded(ADDED, LENT)
     assert fold(row, 2, LENT) is row
 

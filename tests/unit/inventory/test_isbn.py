@@ -27,12 +27,12 @@ def test_every_spelling_becomes_an_ean_13(text: str, ean13: str):
 @pytest.mark.parametrize(
     "text", ["", "-", "97815932758", "978-1593275847", "0306406153", "978159327584X", "١٢٣٤٥٦٧٨٩٠"]
 )
-def test_what_is_no_identifier_is_refused_with_a_reason(text: str):
+def test_an_invalid_isbn_is_refused_with_a_reason(text: str):
     with pytest.raises(Malformed, match=r"ISBN|check digit"):
         parse(text)
 
 
-def test_people_see_hyphens():
+def test_isbns_are_shown_with_hyphens():
     assert display("9781593275846") == "978-1-59327-584-6"
     assert display("4006381333931") == "4006381333931"
 
@@ -47,7 +47,7 @@ def test_in_house_numbers_are_valid_and_distinct(number: int):
 
 
 @given(st.text("0123456789", min_size=13, max_size=13))
-def test_a_check_digit_is_judged_as_stdnum_does(digits: str):
+def test_check_digits_are_judged_as_stdnum_does(digits: str):
     try:
         assert parse(digits) == digits
         accepted = True

@@ -44,12 +44,12 @@ def test_a_removed_title_comes_back_and_its_versions_go_on():
 
 
 @pytest.mark.parametrize("command", [ANN, ReturnBook(ISBN, "ann"), RemoveBook(ISBN), AddCopies(ISBN, 1)])
-def test_what_is_not_in_the_inventory_can_only_be_added(command: Command):
+def test_an_absent_title_can_only_be_added(command: Command):
     assert code(when(UNKNOWN, command)) == "unknown_title"
     assert code(when(given(ADD, RemoveBook(ISBN)), command)) == "removed"
 
 
-def test_only_what_is_on_the_shelf_is_lent():
+def test_only_available_copies_are_lent():
     assert only(when(given(ADD), ANN)) == BookBorrowed(ISBN, "ann", NOW, DUE)
     assert code(when(given(ADD, ANN), ANN)) == "already_borrowed"
     assert code(when(given(ADD, ANN, BOB), BorrowBook(ISBN, "eve"))) == "none_available"
@@ -68,12 +68,12 @@ def test_a_return_without_a_borrower_means_the_only_loan():
     assert (refused.code, refused.borrowers) == ("which_loan", ("ann", "bob"))
 
 
-def test_a_title_with_a_copy_on_loan_stays():
+def test_a_title_with_a_copy_on_loan_cannot_be_removed():
     assert only(when(given(ADD), RemoveBook(ISBN))) == BookRemoved(ISBN, NOW)
     assert code(when(given(ADD, ANN), RemoveBook(ISBN))) == "on_loan"
 
 
-def test_copies_come_and_go_from_the_shelf():
+def test_copies_are_added_and_only_available_ones_withdrawn():
     assert only(when(given(ADD), AddCopies(ISBN, 3))) == CopiesAdded(ISBN, 3, NOW)
     assert given(ADD, AddCopies(ISBN, 3)).available == 5
     sold = only(when(given(ADD, ANN), WithdrawCopies(ISBN, 1, "sold")))

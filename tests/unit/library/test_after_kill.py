@@ -32,12 +32,12 @@ WRITTEN = b"Processed maybeFenceStaleBroker(19) in 56735 us"
         [ACTIVE],
     ],
 )
-def test_it_has_ended_when_that_is_in_the_controllers_log_and_not_before(said: list[bytes]):
+def test_a_session_has_ended_once_the_controllers_log_says_so(said: list[bytes]):
     assert session_ended(said)
     assert not session_ended(said[:-1])
 
 
-def test_a_directory_without_kafkas_mark_was_not_left_cleanly(tmp_path: Path):
+def test_a_broker_without_a_clean_shutdown_file_was_killed(tmp_path: Path):
     assert not was_killed(tmp_path)
     (tmp_path / "meta.properties").touch()
     assert was_killed(tmp_path)
@@ -45,6 +45,6 @@ def test_a_directory_without_kafkas_mark_was_not_left_cleanly(tmp_path: Path):
     assert not was_killed(tmp_path)
 
 
-def test_the_controller_alone_listens_where_it_does_else(tmp_path: Path):
+def test_a_controller_alone_uses_its_usual_listener(tmp_path: Path):
     alone = as_controller(one_node(tmp_path, 9092, 9093, "disk"))
     assert (alone["process.roles"], alone["listeners"]) == ("controller", "CONTROLLER://127.0.0.1:9093")

@@ -17,7 +17,7 @@ from library.checks.api_listing import Listing
         (None, [("key", "c", None)]),
     ],
 )
-def test_what_changed_since_the_position(listed, differences):
+def test_a_listed_title_must_match_a_state_since_the_position(listed, differences):
     items = {} if listed is None else {"key": {"is": listed}}
     listing = Listing(items, 5, lambda state: {"is": state})
     for offset, state in ((1, "a"), (3, "b"), (7, "c")):
@@ -42,7 +42,7 @@ def test_what_changed_since_the_position(listed, differences):
         ([], "a", [("key", None, {"is": "a"})]),
     ],
 )
-def test_what_came_and_went(states, listed, differences):
+def test_a_title_added_or_removed_since_the_position_may_be_absent(states, listed, differences):
     items = {} if listed is None else {"key": {"is": listed}}
     listing = Listing(items, 5, lambda state: {"is": state})
     for offset, state in states:

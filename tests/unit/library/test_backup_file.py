@@ -28,7 +28,7 @@ records = st.builds(
 
 
 @given(st.lists(records, max_size=5))
-def test_what_is_written_is_read(tmp_path_factory, given_records):
+def test_a_backup_file_reads_back_as_written(tmp_path_factory, given_records):
     path = tmp_path_factory.mktemp("backup") / "backup"
     written = write(path, HEADER, given_records)
     header, found = read(path)
@@ -37,7 +37,7 @@ def test_what_is_written_is_read(tmp_path_factory, given_records):
     assert check(path)[1].text() == written.text()
 
 
-def test_the_digest_is_of_the_events_not_of_their_places():
+def test_a_backups_digest_ignores_offsets():
     def digest(found):
         made = Digest()
         for record in found:
@@ -52,7 +52,7 @@ def test_the_digest_is_of_the_events_not_of_their_places():
     assert digest([RECORDS[0]]) != digest([shifted])
 
 
-def test_a_file_cut_off_anywhere_is_refused(tmp_path):
+def test_a_backup_truncated_anywhere_is_refused(tmp_path):
     path = tmp_path / "backup"
     write(path, HEADER, RECORDS)
     whole = path.read_bytes()
@@ -62,7 +62,7 @@ def test_a_file_cut_off_anywhere_is_refused(tmp_path):
             check(path)
 
 
-def test_a_file_changed_anywhere_is_refused(tmp_path):
+def test_a_backup_changed_anywhere_is_refused(tmp_path):
     path = tmp_path / "backup"
     written = write(path, HEADER, RECORDS)
     whole = path.read_bytes()
@@ -78,7 +78,7 @@ def test_a_file_changed_anywhere_is_refused(tmp_path):
         assert (header, digest.text()) == (HEADER, written.text())
 
 
-def test_lines_left_out_are_noticed_even_where_the_compression_is_right(tmp_path):
+def test_a_backup_with_missing_lines_is_refused_even_if_recompressed(tmp_path):
     path = tmp_path / "backup"
 
     written = write(path, HEADER, RECORDS)
@@ -97,14 +97,14 @@ def test_lines_left_out_are_noticed_even_where_the_compression_is_right(tmp_path
 
 
 @pytest.mark.parametrize("content", [b"", b"isbn,title\n", b"{}\n"])
-def test_another_file_is_named_as_such(tmp_path, content):
+def test_a_file_that_is_not_a_backup_is_named(tmp_path, content):
     path = tmp_path / "backup"
     path.write_bytes(content)
     with pytest.raises(NotWhole, match=r"no backup|begin with"):
         check(path)
 
 
-def test_a_later_format_says_to_upgrade(tmp_path):
+def test_a_backup_of_a_later_format_says_to_upgrade(tmp_path):
     path = tmp_path / "backup"
     later = Header(name="x", cluster="", topic_id="", written_at=HEADER.written_at, ends=[], format=2)
     write(path, later, [])

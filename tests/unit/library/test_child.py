@@ -22,7 +22,7 @@ def make(program: Program) -> Child:
     return Child(program, lambda: None)
 
 
-def test_what_is_killed_comes_back(tmp_path):
+def test_a_killed_child_is_restarted(tmp_path):
     child = make(fake_program(tmp_path, "api"))
 
     async def scenario():
@@ -39,7 +39,7 @@ def test_what_is_killed_comes_back(tmp_path):
     assert child.pid is None
 
 
-def test_after_five_crashes_it_is_given_up_and_says_why(tmp_path):
+def test_a_child_is_given_up_after_five_crashes_with_the_reason(tmp_path):
     child = make(fake_program(tmp_path, "projector", CRASHES))
 
     async def scenario():
@@ -52,7 +52,7 @@ def test_after_five_crashes_it_is_given_up_and_says_why(tmp_path):
     live(child, scenario)
 
 
-def test_what_needs_another_waits_for_it_and_its_crashes_meanwhile_do_not_count(tmp_path):
+def test_a_child_waits_for_its_dependency_and_crashes_meanwhile_do_not_count(tmp_path):
     kafka = make(fake_program(tmp_path, "kafka"))
     source = "import sys, time, pathlib; "
     there = tmp_path / "kafka-is-there"
@@ -73,7 +73,7 @@ def test_what_needs_another_waits_for_it_and_its_crashes_meanwhile_do_not_count(
     live(api, scenario)
 
 
-def test_bad_data_is_not_tried_again(tmp_path):
+def test_a_child_that_exits_with_bad_data_is_not_restarted(tmp_path):
     child = make(fake_program(tmp_path, "projector", BAD_DATA))
 
     async def scenario():
@@ -84,7 +84,7 @@ def test_bad_data_is_not_tried_again(tmp_path):
     live(child, scenario)
 
 
-def test_what_does_not_stop_is_killed(tmp_path):
+def test_a_child_that_ignores_sigterm_is_killed(tmp_path):
     child = make(fake_program(tmp_path, "gateway", STUBBORN, patience=0.2))
 
     async def scenario():
@@ -96,7 +96,7 @@ def test_what_does_not_stop_is_killed(tmp_path):
     live(child, scenario)
 
 
-def test_a_start_that_can_not_be_is_not_tried_again_and_one_that_could_once_is(tmp_path):
+def test_a_first_start_that_cannot_work_is_not_retried_and_a_later_one_is(tmp_path):
     obstacles = [CannotStart("no Java here")]
     good = fake_program(tmp_path, "kafka")
 
@@ -128,7 +128,7 @@ def gone(pid: int) -> bool:
     return False
 
 
-def test_a_program_that_is_not_there_is_given_up_with_the_reason(tmp_path):
+def test_a_missing_program_is_given_up_with_the_reason(tmp_path):
     blocked = tmp_path / "logs"
     blocked.write_text("a file where the folder should be")
     child = make(fake_program(tmp_path, "api"))

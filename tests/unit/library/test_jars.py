@@ -60,7 +60,7 @@ def test_a_missing_jar_is_fetched_once(tmp_path, lock, repository):
     assert jars.ready(environment, lock) == [path]
 
 
-def test_another_file_under_its_name_is_refused_and_not_kept(tmp_path, lock, repository):
+def test_a_jar_with_another_digest_is_refused_and_not_kept(tmp_path, lock, repository):
     served, address = repository
     served[PATH] = b"what somebody else made".ljust(len(GOOD))[: len(GOOD)]
     environment = {jars.CACHE: str(tmp_path / "cache"), jars.REPOSITORY: address}
@@ -70,7 +70,7 @@ def test_another_file_under_its_name_is_refused_and_not_kept(tmp_path, lock, rep
     assert jars.ready(environment, lock)
 
 
-def test_a_file_damaged_in_the_cache_is_found_and_fetched_anew(tmp_path, lock, repository):
+def test_a_damaged_jar_in_the_cache_is_fetched_again(tmp_path, lock, repository):
     served, address = repository
     served[PATH] = GOOD
     environment = {jars.CACHE: str(tmp_path / "cache"), jars.REPOSITORY: address}
@@ -81,7 +81,7 @@ def test_a_file_damaged_in_the_cache_is_found_and_fetched_anew(tmp_path, lock, r
     assert jars.ready(environment, lock) == [path]
 
 
-def test_without_network_and_cache_it_says_what_to_do(tmp_path, lock):
+def test_a_missing_jar_without_network_says_what_to_do(tmp_path, lock):
     nowhere = f"http://127.0.0.1:{free_port()}"
     environment = {jars.CACHE: str(tmp_path / "cache"), jars.REPOSITORY: nowhere}
     with pytest.raises(jars.NoJars, match=r"connect to the network.*--kafka HOST:PORT"):
@@ -96,6 +96,6 @@ def test_a_repository_without_the_jar_is_named_as_the_cause(tmp_path, lock, repo
         jars.ready(environment, lock)
 
 
-def test_the_cache_is_the_users_or_the_one_that_is_named(tmp_path):
+def test_jars_are_cached_in_the_users_folder_or_the_configured_one(tmp_path):
     assert jars.cache({jars.CACHE: "/jars"}).as_posix() == "/jars"
     assert jars.cache({"XDG_CACHE_HOME": "/c"}).as_posix() == "/c/library-inventory/jars"

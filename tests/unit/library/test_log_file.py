@@ -4,7 +4,7 @@ from library.process import log_file
 from library.process.log_file import LineLog, said
 
 
-def test_lines_come_whole_however_they_are_cut(tmp_path):
+def test_log_lines_are_reassembled_from_any_chunks(tmp_path):
     log = LineLog(tmp_path / "logs" / "api.log")
     text = "first\nzweite: größer\r\n\n{}\nno end".encode()
     for at in range(len(text)):
@@ -18,7 +18,7 @@ def test_lines_come_whole_however_they_are_cut(tmp_path):
     ]
 
 
-def test_the_last_error_is_the_last_line_that_tells_of_one(tmp_path):
+def test_the_last_error_is_the_last_line_with_an_error(tmp_path):
     log = LineLog(tmp_path / "api.log")
     for level, message in (("ERROR", "the disk is full"), ("INFO", "stopping"), ("WARNING", "late")):
         log.feed(json.dumps({"level": level, "message": message}).encode() + b"\n")
@@ -28,7 +28,7 @@ def test_the_last_error_is_the_last_line_that_tells_of_one(tmp_path):
     log.close()
 
 
-def test_a_log_is_rotated_by_size_and_old_ones_go(tmp_path, monkeypatch):
+def test_a_log_rotates_by_size_and_old_files_are_deleted(tmp_path, monkeypatch):
     monkeypatch.setattr(log_file, "BYTES", 1000)
     monkeypatch.setattr(log_file, "KEPT", 2)
     log = LineLog(tmp_path / "api.log")
@@ -41,7 +41,7 @@ def test_a_log_is_rotated_by_size_and_old_ones_go(tmp_path, monkeypatch):
     assert (tmp_path / "api.log").read_text().splitlines()[-1] == "line 499"
 
 
-def test_a_line_without_end_does_not_fill_the_memory(tmp_path):
+def test_a_log_line_without_end_uses_bounded_memory(tmp_path):
     log = LineLog(tmp_path / "api.log")
     for _ in range(100):
         log.feed(b"x" * 10_000)
@@ -51,7 +51,7 @@ def test_a_line_without_end_does_not_fill_the_memory(tmp_path):
     assert max(map(len, written)) == log_file.LONGEST
 
 
-def test_what_was_said_last_is_told_without_its_surroundings(tmp_path):
+def test_the_last_log_messages_are_shown_without_their_fields(tmp_path):
     log = tmp_path / "kafka.log"
     assert said(log) == "it said nothing"
     log.write_text('{"message": "one"}\n{"message": "two"}\n\nthree\n')

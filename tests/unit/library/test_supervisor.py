@@ -45,7 +45,7 @@ async def ask(data_dir: Path, *what: str) -> list[dict]:
     return await asyncio.to_thread(asking)
 
 
-def test_a_ready_system_says_where_it_is_and_of_what_it_consists(tmp_path):
+def test_a_ready_system_writes_its_addresses_and_processes(tmp_path):
     supervisor = fake_system(tmp_path)
 
     async def scenario():
@@ -64,7 +64,7 @@ def test_a_ready_system_says_where_it_is_and_of_what_it_consists(tmp_path):
         asyncio.run(ask(tmp_path, "status"))
 
 
-def test_a_restart_is_written_down(tmp_path):
+def test_a_restart_is_recorded_in_the_run_file(tmp_path):
     supervisor = fake_system(tmp_path)
 
     async def scenario():
@@ -80,7 +80,7 @@ def test_a_restart_is_written_down(tmp_path):
     supervised(supervisor, scenario)
 
 
-def test_a_start_that_fails_ends_everything_and_says_which_part_and_why(tmp_path):
+def test_a_failed_start_stops_every_process_and_names_the_cause(tmp_path):
     supervisor = fake_system(tmp_path, gateway=CRASHES)
     with pytest.raises(CannotStart, match=r"gateway could not be started: exit code 1.*gateway\.log"):
         supervised(supervisor, lambda: None)
@@ -88,7 +88,7 @@ def test_a_start_that_fails_ends_everything_and_says_which_part_and_why(tmp_path
     assert not (tmp_path / "run.json").exists()
 
 
-def test_the_projector_waits_while_someone_replays_and_goes_on_when_they_are_gone(tmp_path):
+def test_the_projector_pauses_for_a_replay_and_resumes_if_the_replayer_dies(tmp_path):
     supervisor = fake_system(tmp_path)
     [projector] = supervisor.projectors
 
@@ -106,7 +106,7 @@ def test_the_projector_waits_while_someone_replays_and_goes_on_when_they_are_gon
     supervised(supervisor, scenario)
 
 
-def test_what_is_not_understood_is_answered(tmp_path):
+def test_an_unknown_control_request_is_answered(tmp_path):
     supervisor = fake_system(tmp_path)
 
     async def scenario():
@@ -120,7 +120,7 @@ def test_what_is_not_understood_is_answered(tmp_path):
     supervised(supervisor, scenario)
 
 
-def test_a_path_too_long_for_a_socket_is_no_hindrance(tmp_path):
+def test_a_data_directory_may_exceed_the_socket_path_limit(tmp_path):
     deep = tmp_path / ("a" * 90) / ("b" * 90)
     deep.mkdir(parents=True)
 
@@ -131,7 +131,7 @@ def test_a_path_too_long_for_a_socket_is_no_hindrance(tmp_path):
     supervised(fake_system(deep), scenario)
 
 
-def test_two_systems_do_not_share_a_directory(tmp_path):
+def test_two_systems_cannot_share_a_data_directory(tmp_path):
     with owned(tmp_path), pytest.raises(AlreadyRunning, match="library down"), owned(tmp_path):
         pass
     with owned(tmp_path):
@@ -160,7 +160,7 @@ def test_a_killed_supervisor_leaves_nothing_running(tmp_path):
         assert again.wait(20) == 0
 
 
-def test_what_a_killed_supervisor_left_is_ended_but_never_another_process_of_its_number(tmp_path):
+def test_leftovers_of_a_killed_supervisor_are_ended_unless_their_pid_was_reused(tmp_path):
     left, foreign = (subprocess.Popen([sys.executable, "-c", LIVES]) for _ in range(2))
     try:
         old, mine = ran("api", left.pid), ran("supervisor", os.getpid())

@@ -87,7 +87,7 @@ def answer(lane: Lane, **more: Any) -> httpx.Response:
         (ZeroDivisionError("swordfish"), 500, "internal"),
     ],
 )
-def test_trouble_is_told_with_what_to_do(result: Any, status: int, code: str):
+def test_each_failure_is_a_problem_with_advice(result: Any, status: int, code: str):
     told = answer(Lane(result))
     assert (told.status_code, told.json()["code"]) == (status, code)
     assert "swordfish" not in told.text
@@ -96,12 +96,12 @@ def test_trouble_is_told_with_what_to_do(result: Any, status: int, code: str):
 
 
 @pytest.mark.parametrize("result", [OutcomeUnknown("Kafka is away"), Unwritable("upgrade"), Full()])
-def test_a_look_up_that_can_know_nothing_says_so(result: Any):
+def test_a_lookup_without_an_answer_is_a_problem(result: Any):
     told = answer(Lane(result), method="GET", path="/commands/key%201")
     assert told.status_code == 503
 
 
-def test_a_token_is_asked_for_where_there_is_one():
+def test_a_configured_token_is_required():
     app = made(Lane(Accepted(RECEIPT)), token="sesame")[1]
 
     def status(authorization: str | None, **more: Any) -> httpx.Response:
@@ -126,7 +126,7 @@ def test_readiness_names_what_is_wrong():
     assert (told.status_code, told.json()) == (503, {"ready": False, "troubles": {"0": "Kafka is away"}})
 
 
-def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch):
+def test_a_request_body_that_does_not_arrive_times_out(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(requests, "SLOWEST", 0.01)
     sent: list[dict[str, Any]] = []
 
@@ -145,7 +145,7 @@ def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyP
     assert sent[0]["status"] == 408
 
 
-def test_a_stop_takes_nothing_more_and_answers_what_was_taken(monkeypatch: pytest.MonkeyPatch):
+def test_a_stopping_gateway_takes_no_command_and_answers_those_it_took(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(gateways, "DRAINING", 0.05)
 
     async def run() -> list[httpx.Response]:
@@ -165,7 +165,7 @@ def test_a_stop_takes_nothing_more_and_answers_what_was_taken(monkeypatch: pytes
     assert ready.status_code == 503
 
 
-def test_the_documented_route_does_what_is_done_before_it():
+def test_the_documented_route_behaves_as_the_fast_path():
     """The front answers commands itself; the framework's route must not do anything else."""
     for result in (Accepted(RECEIPT), Accepted(RECEIPT, replayed=True), OutcomeUnknown("slow")):
         front_lane, route_lane = Lane(result), Lane(result)

@@ -33,7 +33,7 @@ ISBN10, ISBN13 = "0439023483", "9780439023481"
         ("", ""),
     ],
 )
-def test_an_isbn_gets_back_what_a_spreadsheet_took(cell: str, isbn: str) -> None:
+def test_an_isbn_damaged_by_a_spreadsheet_is_repaired(cell: str, isbn: str) -> None:
     assert repaired(cell) == isbn
 
 
@@ -60,13 +60,13 @@ def test_missing_cells_are_empty() -> None:
         (["isbn", "title"], {"author": "writer"}, "no column 'writer' for author"),
     ],
 )
-def test_a_column_that_is_not_there_is_named(header: list[str], mapped: dict[str, str], says: str) -> None:
+def test_a_missing_column_is_named(header: list[str], mapped: dict[str, str], says: str) -> None:
     with pytest.raises(BadColumns, match=says):
         csv_columns(header, mapped, {})
 
 
 @pytest.mark.parametrize("text", ["title", "colour=red", "=x"])
-def test_a_mapping_names_a_field(text: str) -> None:
+def test_a_column_mapping_must_name_a_field(text: str) -> None:
     with pytest.raises(BadColumns, match="one of isbn, title"):
         assignments("--map", [text], ("isbn", "title"))
 
@@ -77,7 +77,7 @@ def test_a_quantity_is_a_whole_number(quantity: str) -> None:
         csv_columns(["isbn", "title", "quantity"], {}, {}).command([ISBN10, "T", quantity])
 
 
-def test_json_members_may_be_texts_numbers_or_missing() -> None:
+def test_json_lines_members_may_be_text_numbers_or_missing() -> None:
     columns = json_columns({"title": "name"}, {})
     row = {"isbn": 439023483, "name": "T", "author": None, "quantity": 3}
     assert columns.command(row) == AddBook(ISBN13, "T", "", 3)
@@ -86,7 +86,7 @@ def test_json_members_may_be_texts_numbers_or_missing() -> None:
             columns.command(bad)
 
 
-def test_bom_delimiter_quotes_and_blank_lines(tmp_path: Path) -> None:
+def test_csv_with_bom_delimiters_quotes_and_blank_lines_is_read(tmp_path: Path) -> None:
     file = tmp_path / "books.csv"
     file.write_bytes('\ufeffisbn;title\r\n\r\n439023483;"The ""Hunger""; Games"\r\n'.encode())
     catalogue = open_catalogue(file, None, "utf-8", None)
@@ -94,7 +94,7 @@ def test_bom_delimiter_quotes_and_blank_lines(tmp_path: Path) -> None:
     assert list(rows(catalogue)) == [(2, ["439023483", 'The "Hunger"; Games'])]
 
 
-def test_another_encoding_is_said_to_be_one(tmp_path: Path) -> None:
+def test_a_file_in_another_encoding_is_named_as_such(tmp_path: Path) -> None:
     file = tmp_path / "books.csv"
     file.write_bytes("isbn,title\n439023483,Čapek\n".encode("windows-1250"))
     with pytest.raises(BadFile, match=r"books\.csv, near line \d: not utf-8 .*--encoding"):
@@ -105,14 +105,14 @@ def test_another_encoding_is_said_to_be_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "\n"])
-def test_an_empty_file_is_said_to_be_one(tmp_path: Path, content: str) -> None:
+def test_an_empty_file_is_named_as_such(tmp_path: Path, content: str) -> None:
     file = tmp_path / "empty.csv"
     file.write_text(content)
     with pytest.raises(BadFile, match="empty"):
         open_catalogue(file, None, "utf-8", None)
 
 
-def test_a_quote_that_is_not_closed_is_named(tmp_path: Path) -> None:
+def test_an_unclosed_quote_is_named(tmp_path: Path) -> None:
     file = tmp_path / "books.csv"
     file.write_text('isbn,title\n1,"open\n' + "x\n" * 1_000_000)
     catalogue = open_catalogue(file, None, "utf-8", None)
@@ -120,7 +120,7 @@ def test_a_quote_that_is_not_closed_is_named(tmp_path: Path) -> None:
         list(rows(catalogue))
 
 
-def test_lines_that_are_no_objects_are_rows_too(tmp_path: Path) -> None:
+def test_json_lines_that_are_not_objects_are_rejected_rows(tmp_path: Path) -> None:
     file = tmp_path / "books.jsonl"
     file.write_text('{"isbn": "1", "reason": "r"}\n\n[1]\nnot json\n{}\n', "utf-8")
     found = list(rows(open_catalogue(file, None, "utf-8", None)))
@@ -160,7 +160,7 @@ def test_rejects_of_json_lines_are_json_lines(tmp_path: Path) -> None:
     ]
 
 
-def test_identity_is_of_content_and_reading_not_of_the_name(tmp_path: Path) -> None:
+def test_an_imports_identity_is_its_content_not_its_file_name(tmp_path: Path) -> None:
     first, second = tmp_path / "a.csv", tmp_path / "b.csv"
     for file in (first, second):
         file.write_text("isbn,title\n1,a\n", "utf-8")

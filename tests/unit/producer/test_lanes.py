@@ -80,7 +80,7 @@ def ids(count: int, first: int = 0) -> list[Submitted]:
     return [command(BorrowBook(ISBN, "ann"), f"id{number}") for number in range(first, first + count)]
 
 
-def test_what_arrives_during_a_commit_is_the_next_batch():
+def test_commands_that_arrive_during_a_commit_form_the_next_batch():
     writer = Scripted()
 
     async def work(lane: Lane) -> None:
@@ -98,7 +98,7 @@ def test_what_arrives_during_a_commit_is_the_next_batch():
     assert writer.closed
 
 
-def test_after_a_batch_of_several_the_next_one_waits_for_more(monkeypatch: pytest.MonkeyPatch):
+def test_a_lane_gathers_commands_after_a_batch_of_several(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(lanes, "EACH", 0.5)
     monkeypatch.setattr(lanes, "MOST", 0.5)
     writer = Scripted()
@@ -134,7 +134,7 @@ def test_a_batch_has_a_largest_size(monkeypatch: pytest.MonkeyPatch):
     assert max(in_lane(work, writer)) == 3
 
 
-def test_a_full_queue_takes_nothing_and_forgets_nothing(monkeypatch: pytest.MonkeyPatch):
+def test_a_full_queue_refuses_commands_and_keeps_those_it_took(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(lanes, "LONGEST_QUEUE", 4)
     writer = Scripted()
     writer.gate.clear()
@@ -153,7 +153,7 @@ def test_a_full_queue_takes_nothing_and_forgets_nothing(monkeypatch: pytest.Monk
     assert list(chain(*writer.batches)) == [f"id{number}" for number in range(5)]
 
 
-def test_look_ups_come_after_what_was_submitted_before_and_are_few(monkeypatch: pytest.MonkeyPatch):
+def test_lookups_follow_earlier_commands_and_are_limited(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(lanes, "MOST_LOOK_UPS", 2)
     writer = Scripted()
     writer.gate.clear()
@@ -171,7 +171,7 @@ def test_look_ups_come_after_what_was_submitted_before_and_are_few(monkeypatch: 
     assert [asked for asked in writer.asked if asked] == ["a", "b", "d"]
 
 
-def test_a_writer_that_fails_is_followed_by_a_new_one():
+def test_a_failed_writer_is_replaced():
     broken, sound = Scripted(), Scripted()
     broken.error = ZeroDivisionError("a bug")
 
@@ -187,7 +187,7 @@ def test_a_writer_that_fails_is_followed_by_a_new_one():
     assert sound.closed
 
 
-def test_a_kafka_that_cant_be_asked_is_asked_again():
+def test_a_lane_retries_while_kafka_is_unavailable():
     answers = iter([KafkaUnavailable("Kafka can't be used: it turns us down"), Scripted()])
 
     def make() -> Writer:
@@ -211,7 +211,7 @@ def test_a_kafka_that_cant_be_asked_is_asked_again():
     asyncio.run(run())
 
 
-def test_while_kafka_is_away_nobody_waits_for_long():
+def test_commands_are_refused_quickly_while_kafka_is_unavailable():
     writer = Scripted()
 
     async def work(lane: Lane) -> None:
@@ -228,7 +228,7 @@ def test_while_kafka_is_away_nobody_waits_for_long():
     assert patient[1:] == [True, False, False, True]
 
 
-def test_a_stop_finishes_what_was_taken():
+def test_a_stopping_lane_finishes_its_commands():
     writer = Scripted()
     writer.gate.clear()
     taken: list[asyncio.Future[Outcome]] = []

@@ -33,14 +33,14 @@ OUTCOMES = st.one_of(
 
 
 @given(OUTCOMES)
-def test_an_outcome_comes_back_as_it_went(first: Outcome):
+def test_an_outcome_survives_rendering_and_parsing(first: Outcome):
     told = answer(first, "an id", ISBN)
     headers = {name.decode().title(): value.decode("latin-1") for name, value in told.headers}
     assert outcome(told.status, headers, told.body, "an id") == first
 
 
 @pytest.mark.parametrize("code", [FULL, STOPPING])
-def test_a_gateway_that_can_take_nothing_has_done_nothing(code: str):
+def test_a_busy_or_stopping_gateway_has_done_nothing(code: str):
     told = problem_answer(Problem(503, code, "later", headers=RETRY))
     assert outcome(told.status, {}, told.body, "an id") == OutcomeUnknown("later", sent=False)
 
@@ -57,7 +57,7 @@ def test_a_gateway_that_can_take_nothing_has_done_nothing(code: str):
         (302, b""),
     ],
 )
-def test_what_says_nothing_of_the_outcome_is_not_taken_for_one(status: int, body: bytes):
+def test_a_response_without_an_outcome_is_not_taken_for_one(status: int, body: bytes):
     assert outcome(status, {}, body, "an id") is None
 
 

@@ -80,7 +80,7 @@ def run(*arguments: str) -> Result:
         (["borrow", ISBN, "u", "--timeout", "0"], "deadline"),
     ],
 )
-def test_what_is_malformed_is_said_before_anything_is_connected(arguments: list[str], says: str) -> None:
+def test_a_malformed_command_is_reported_before_connecting(arguments: list[str], says: str) -> None:
     result = run(*arguments)
     assert (result.exit_code, result.stdout) == (exits.MALFORMED, ""), result.output
     assert says in result.stderr
@@ -105,7 +105,7 @@ def submitted(monkeypatch: pytest.MonkeyPatch) -> list[Sent]:
     return sent
 
 
-def test_add_takes_its_words_in_order(submitted: list[Sent]) -> None:
+def test_add_takes_isbn_title_author_and_quantity_in_order(submitted: list[Sent]) -> None:
     for words in (["T"], ["T", "A"], ["T", "A", "10"]):
         assert run("add", ISBN, *words).exit_code == 0
     values = [(s.command.title, s.command.author, s.command.quantity) for s in submitted]  # type: ignore[union-attr]
@@ -136,7 +136,7 @@ def test_an_in_house_number_comes_from_the_command_id(submitted: list[Sent]) -> 
     assert submitted[-1].command.isbn != first
 
 
-def test_an_in_house_number_that_another_title_has_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_in_house_number_in_use_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
     taken = {in_house.number_of("mine", 0): Refused(Rejection("already_added", "taken"))}
     taken[in_house.number_of("mine", 1)] = Accepted(Receipt("mine", "", (), "3:17"))  # type: ignore[assignment]
 
@@ -212,7 +212,7 @@ def test_a_repeat_is_reported_as_one(capsys: pytest.CaptureFixture[str]) -> None
     assert "nothing was done again" in captured.err
 
 
-def test_wait_says_that_the_change_is_done_even_when_it_cant_be_read(
+def test_wait_reports_success_even_if_the_change_is_not_readable_yet(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with pytest.raises(CommandError, match="done, but it can't be read yet") as ending:

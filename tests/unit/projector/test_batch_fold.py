@@ -129,13 +129,13 @@ LONG_TIME = encode(BookReturned(ISBN, "ann", 0))[:-1] + b"\x80\x80\x80\x80\x80\x
         b"\0\0\0\0\x03",
     ],
 )
-def test_one_event_on_a_row(row, value):
+def test_the_fast_fold_of_one_event_equals_the_plain_fold(row, value):
     _compare(row, value)
 
 
 @settings(max_examples=400, deadline=None)
 @given(rows, values())
-def test_one_event_on_any_row(row, value):
+def test_the_fast_fold_of_any_bytes_on_any_row_equals_the_plain_fold(row, value):
     _compare(row, value)
 
 
@@ -168,13 +168,13 @@ FIRST = encode(BookAdded(ISBN, "t", "a", 1, NOW))
         RETURNED,
     ],
 )
-def test_a_first_event(value):
+def test_the_fast_fold_of_a_first_event_equals_the_plain_fold(value):
     _compare_first(value)
 
 
 @settings(max_examples=200, deadline=None)
 @given(values())
-def test_any_first_event(value):
+def test_the_fast_fold_of_any_first_bytes_equals_the_plain_fold(value):
     _compare_first(value)
 
 
@@ -193,7 +193,7 @@ sequences = st.lists(
 
 @settings(max_examples=100, deadline=None)
 @given(sequences, st.integers(1, 10))
-def test_it_equals_the_plain_fold(sequence, size):
+def test_a_batch_fold_equals_the_plain_fold_for_any_sequence(sequence, size):
     added = encode(BookAdded(ISBN, "Elixir in Action", "Saša Jurić", 3, NOW))
     records, version = [(0, event_key(ISBN, 1), added)], 1
     for offset, (value, which) in enumerate(sequence, 1):
@@ -216,7 +216,7 @@ def test_it_equals_the_plain_fold(sequence, size):
         assert table == {ISBN.encode(): encode(plain)}
 
 
-def test_it_equals_the_plain_fold_over_a_librarys_life(monkeypatch):
+def test_a_batch_fold_equals_the_plain_fold_over_a_long_workload(monkeypatch):
     monkeypatch.setattr(batch_fold, "KEPT", 20)
     table: dict[bytes, bytes] = {}
     plain: dict[bytes, InventoryRow] = {}
@@ -234,7 +234,7 @@ def test_it_equals_the_plain_fold_over_a_librarys_life(monkeypatch):
     assert table == {isbn: encode(row) for isbn, row in plain.items()}
 
 
-def test_nearly_all_events_take_the_quick_way(monkeypatch):
+def test_nearly_all_events_take_the_fast_path(monkeypatch):
     plainly = []
     monkeypatch.setattr(batch_fold, "project", lambda *given: plainly.append(given) or project(*given))
     fold = PartitionFold({}.get)
@@ -250,7 +250,7 @@ def _rows(table, *records):
     return fold.take()
 
 
-def test_a_title_is_written_once_a_batch_in_its_last_state():
+def test_a_title_is_written_once_per_batch_in_its_last_state():
     borrowed = [
         (n, event_key(ISBN, n), encode(BookBorrowed(ISBN, f"user{n}", NOW, NOW))) for n in range(2, 9)
     ]
@@ -259,7 +259,7 @@ def test_a_title_is_written_once_a_batch_in_its_last_state():
     assert (decode(row).version, decode(row).available) == (8, 3)
 
 
-def test_events_that_are_known_change_nothing():
+def test_events_folded_before_change_nothing():
     added = (0, event_key(ISBN, 1), encode(BookAdded(ISBN, "t", "a", 10, NOW)))
     lent = (1, event_key(ISBN, 2), encode(BookBorrowed(ISBN, "ann", NOW, NOW)))
     table: dict[bytes, bytes] = {}
@@ -269,7 +269,7 @@ def test_events_that_are_known_change_nothing():
     assert _rows(table, added) != {}
 
 
-def test_a_missing_event_ends_the_worker():
+def test_a_gap_in_versions_raises_an_unrecoverable_error():
     with pytest.raises(Gap, match="version 3 follows 0"):
         PartitionFold({}.get).add([(5, event_key(ISBN, 3), encode(BookReturned(ISBN, "ann", NOW)))])
 
@@ -277,7 +277,7 @@ def test_a_missing_event_ends_the_worker():
 @pytest.mark.parametrize(
     "key", [b"9780000000002", b"978000000000X/1", b"9780000000002/0", b"", None, b"__position__"]
 )
-def test_a_key_that_names_no_title_stops_the_batch_there(key):
+def test_an_unparseable_key_ends_the_batch_before_it(key):
     added = encode(BookAdded(ISBN, "t", "a", 10, NOW))
     fold = PartitionFold({}.get)
     stopped = fold.add([(7, event_key(ISBN, 1), added), (8, key, added), (9, event_key(OTHER, 1), added)])
@@ -286,7 +286,7 @@ def test_a_key_that_names_no_title_stops_the_batch_there(key):
     assert list(fold.take()) == [ISBN.encode()]
 
 
-def test_the_quick_way_is_off_under_schemas_it_does_not_know(monkeypatch):
+def test_the_fast_path_is_off_for_unknown_schemas(monkeypatch):
     monkeypatch.setattr("projector.fold.wire_row._knows_the_contract", lambda: False)
     value = encode(BookAdded(ISBN, "t", "a", 10, NOW))
     assert WireRow.added(ISBN.encode(), value) is None

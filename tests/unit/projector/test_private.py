@@ -43,7 +43,7 @@ OURS: list[type] = [
     ("name", "pinned"),
     [("faust-streaming", "0.15.3"), ("aiokafka", "0.14.0"), ("mode-streaming", "0.7.1")],
 )
-def test_the_versions_that_were_read(name, pinned):
+def test_faust_and_aiokafka_have_the_versions_that_were_reviewed(name, pinned):
     assert version(name) == pinned, (
         f"{name} {version(name)}: read what changed, run tests/integration/projector with and without "
         "-m slow, and only then change the pin here and in pyproject.toml"
@@ -81,7 +81,7 @@ CALLED: list[tuple[type, str]] = [
 
 
 @pytest.mark.parametrize(("owner", "names"), CALLED)
-def test_what_is_overridden_or_called_is_there(owner, names):
+def test_private_methods_that_we_use_exist(owner, names):
     missing = [name for name in names.split() if not hasattr(owner, name)]
     assert missing == [], f"{owner.__qualname__} lost {missing}"
 
@@ -103,7 +103,7 @@ READ: list[tuple[type, str]] = [
 
 
 @pytest.mark.parametrize(("owner", "names"), READ)
-def test_attributes_that_are_read_or_set_are_there(owner, names):
+def test_private_attributes_that_we_use_exist(owner, names):
     modules = {
         part.__module__ for part in owner.__mro__ if part.__module__.startswith(("faust.", "aiokafka."))
     }
@@ -112,7 +112,7 @@ def test_attributes_that_are_read_or_set_are_there(owner, names):
     assert missing == [], f"{owner.__qualname__} lost {missing}"
 
 
-def test_what_is_relied_on_in_their_code():
+def test_private_code_that_we_rely_on_is_unchanged():
     # Read when the consumer starts, so that they can be set after it was made
     start = inspect.getsource(AIOKafkaConsumer.start)
     assert "isolation_level=self._isolation_level" in start
@@ -135,7 +135,7 @@ def test_what_is_relied_on_in_their_code():
     assert isinstance(STORES.aliases, dict)
 
 
-def test_every_private_attribute_is_named_here():
+def test_every_private_attribute_we_use_is_listed():
     named = {name for _, names in [*CALLED, *READ] for name in names.split()}
     used, own = _overridden(), set()
     for node in _nodes():

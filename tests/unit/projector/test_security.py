@@ -12,7 +12,7 @@ from projector.app import build
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
 @pytest.mark.parametrize("security", ["SASL_PLAINTEXT", "SASL_SSL"])
-def test_sasl(security, mechanism):
+def test_faust_clients_get_the_sasl_settings(security, mechanism):
     told = _told(
         kafka_security=security, kafka_sasl_mechanism=mechanism, kafka_username="u", kafka_password="p"
     )
@@ -23,19 +23,19 @@ def test_sasl(security, mechanism):
         assert isinstance(client["ssl_context"], ssl.SSLContext) == (security == "SASL_SSL")
 
 
-def test_ssl_with_an_authority_of_ones_own():
+def test_faust_clients_trust_the_configured_authority():
     for client in _told(kafka_security="SSL", kafka_ca=certifi.where()):
         assert client["security_protocol"] == "SSL"
         assert client["ssl_context"].get_ca_certs()
         assert client["ssl_context"].verify_mode is ssl.CERT_REQUIRED
 
 
-def test_plain():
+def test_faust_clients_use_plaintext_by_default():
     for client in _told():
         assert client["security_protocol"] == "PLAINTEXT"
 
 
-def test_all_bootstrap_servers_are_used():
+def test_faust_clients_get_all_bootstrap_servers():
     for client in _told(kafka="one:1,two:2"):
         assert client["bootstrap_servers"] == ["one:1", "two:2"]
 

@@ -11,7 +11,7 @@ keys = st.builds(Key, st.text(max_size=80) | st.integers(-(2**63), 2**63 - 1), s
 
 
 @given(keys, st.text(max_size=20))
-def test_a_cursor_comes_back_for_its_question(key: Key, q: str):
+def test_a_cursor_decodes_for_its_own_query(key: Key, q: str):
     cursor = make_cursor(["inventory", Filters(q)], key)
     assert read_cursor(cursor, ["inventory", Filters(q)], Key) == key
     with pytest.raises(BadCursor, match="other parameters"):
@@ -19,6 +19,6 @@ def test_a_cursor_comes_back_for_its_question(key: Key, q: str):
 
 
 @given(st.text(max_size=200))
-def test_anything_else_is_refused(text: str):
+def test_a_foreign_or_damaged_cursor_is_refused(text: str):
     with pytest.raises(BadCursor):
         read_cursor(text, ["inventory"], Key)

@@ -84,7 +84,7 @@ def stock(tmp_path: Path) -> ApiWithoutKafka:
     return ApiWithoutKafka(tmp_path, [BookAdded(A, "Elixir in Action", "Saša Jurić", 10, AT)])
 
 
-def test_a_comment_tells_that_the_connection_lives(stock: ApiWithoutKafka, monkeypatch: pytest.MonkeyPatch):
+def test_an_idle_stream_sends_comments(stock: ApiWithoutKafka, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("query_api.http.change_feed.HEARTBEAT", 0.01)
 
     async def listen() -> Listener:
@@ -106,7 +106,7 @@ def test_a_comment_tells_that_the_connection_lives(stock: ApiWithoutKafka, monke
     assert "library_api_streams 0.0" in stock.ask("/metrics").text
 
 
-def test_who_takes_nothing_is_let_go(stock: ApiWithoutKafka, monkeypatch: pytest.MonkeyPatch):
+def test_a_reader_that_takes_nothing_is_disconnected(stock: ApiWithoutKafka, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("query_api.http.event_stream.STALLED", 0.01)
 
     async def listen() -> None:
@@ -117,7 +117,7 @@ def test_who_takes_nothing_is_let_go(stock: ApiWithoutKafka, monkeypatch: pytest
     assert stock.reading.readers == 0
 
 
-def test_who_falls_a_buffer_behind_is_let_go_and_goes_on_where_it_was(
+def test_a_reader_that_falls_a_buffer_behind_is_disconnected_and_can_resume(
     stock: ApiWithoutKafka, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("query_api.http.change_feed.BUFFER", 20)
@@ -145,7 +145,7 @@ def test_who_falls_a_buffer_behind_is_let_go_and_goes_on_where_it_was(
     assert slow.versions + again.versions == [event.version for event in stock.stored]
 
 
-def test_who_takes_little_but_takes_it_is_kept(stock: ApiWithoutKafka, monkeypatch: pytest.MonkeyPatch):
+def test_a_slow_but_steady_reader_stays_connected(stock: ApiWithoutKafka, monkeypatch: pytest.MonkeyPatch):
     """However far behind: nothing is held for it in memory."""
     monkeypatch.setattr("query_api.http.change_feed.BUFFER", 3)
     stock.put(*to_and_fro(100))

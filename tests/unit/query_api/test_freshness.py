@@ -27,14 +27,14 @@ def stock(tmp_path: Path) -> ApiWithoutKafka:
     )
 
 
-def test_every_read_takes_a_position(stock: ApiWithoutKafka):
+def test_every_read_route_accepts_a_position(stock: ApiWithoutKafka):
     paths = stock.ask("/openapi.json").json()["paths"]
     names = {path: {p["name"] for p in item["get"].get("parameters", ())} for path, item in paths.items()}
     assert {path for path, found in names.items() if "after" in found} == READS.keys()
 
 
 @pytest.mark.parametrize("path", [path for paths in READS.values() for path in paths])
-def test_no_read_answers_before_it_has_the_position(stock: ApiWithoutKafka, path: str):
+def test_a_read_waits_for_the_requested_position(stock: ApiWithoutKafka, path: str):
     partition = stock.stored[0].partition
     there, missing = stock.next[partition] - 1, stock.next[partition]
     # It is in the store, and not in the replica
@@ -46,7 +46,9 @@ def test_no_read_answers_before_it_has_the_position(stock: ApiWithoutKafka, path
     assert early.headers["retry-after"] == "1"
 
 
-def test_kafka_is_not_asked_while_it_is_away(stock: ApiWithoutKafka, monkeypatch: pytest.MonkeyPatch):
+def test_reads_do_not_query_kafka_while_it_is_unavailable(
+    stock: ApiWithoutKafka, monkeypatch: pytest.MonkeyPatch
+):
     """Each question would hold a thread, which searches need, until it times out."""
     asked: list[int] = []
     monkeypatch.setattr(
@@ -60,7 +62,7 @@ def test_kafka_is_not_asked_while_it_is_away(stock: ApiWithoutKafka, monkeypatch
     assert asked == [partition]
 
 
-def test_the_document_has_what_every_answer_has(stock: ApiWithoutKafka):
+def test_the_openapi_document_lists_the_headers_of_every_response(stock: ApiWithoutKafka):
     paths = stock.ask("/openapi.json").json()["paths"]
     for path, item in paths.items():
         responses = item["get"]["responses"]

@@ -46,13 +46,15 @@ def document(stock: ApiWithoutKafka) -> BaseSchema:
     return schemathesis.openapi.from_asgi("/openapi.json", stock.app)
 
 
-def test_every_route_is_tried(document: BaseSchema):
+def test_fuzzing_covers_every_query_route(document: BaseSchema):
     documented = sorted(operation.ok().path for operation in document.get_all_operations())
     assert documented == sorted([*PLAIN, *ROUTES, ENDLESS])
 
 
 @pytest.mark.parametrize(("route", "mode"), TRIED)
-def test_every_request_is_answered_as_documented(document: BaseSchema, route: str, mode: GenerationMode):
+def test_the_query_api_answers_every_fuzzed_request_as_documented(
+    document: BaseSchema, route: str, mode: GenerationMode
+):
     @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
     @given(case=document[route]["GET"].as_strategy(generation_mode=mode))
     def answered(case: schemathesis.Case) -> None:
@@ -77,7 +79,9 @@ printable = odd.map(lambda text: "".join(c for c in text if c.isprintable()).enc
 
 @settings(max_examples=150, deadline=None)
 @given(paths, st.dictionaries(names, odd))
-def test_whatever_is_asked_the_caller_is_told(stock: ApiWithoutKafka, path: str, query: dict[str, str]):
+def test_any_path_and_query_gets_a_documented_answer(
+    stock: ApiWithoutKafka, path: str, query: dict[str, str]
+):
     # HEAD: some of it may be an endless stream
     answer = stock.ask(f"{path}?{urlencode(query)}", "HEAD")
     assert answer.status_code in (200, 400, 404, 410, 503)
@@ -85,6 +89,6 @@ def test_whatever_is_asked_the_caller_is_told(stock: ApiWithoutKafka, path: str,
 
 @settings(max_examples=60, deadline=None)
 @given(st.dictionaries(headers, printable))
-def test_whatever_the_headers_say(stock: ApiWithoutKafka, sent: dict[str, bytes]):
+def test_any_request_headers_get_a_documented_answer(stock: ApiWithoutKafka, sent: dict[str, bytes]):
     answer = stock.ask(f"/inventory/{A}", headers=sent)
     assert answer.status_code in (200, 304, 400, 403, 421)

@@ -29,7 +29,7 @@ def folded(events: list[Event], isbn: str) -> list[InventoryRow]:
 
 @settings(max_examples=40, deadline=None)
 @given(event_logs(), st.integers(-1, 200), names, st.none() | st.booleans(), st.booleans(), st.integers(1, 6))
-def test_every_version_and_every_time(
+def test_past_rows_are_exact_for_every_version_and_time(
     events: list[Event], after: int, q: str, available: bool | None, downwards: bool, limit: int
 ):
     moment = START + after

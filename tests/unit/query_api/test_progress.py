@@ -10,7 +10,7 @@ def read(progress: Progress, ends: Ends | None, **steps: int) -> Progress:
     return draft.done(ends)
 
 
-def test_a_new_replica_is_ready_at_both_ends():
+def test_a_new_replica_is_ready_at_the_end_of_both_topics():
     ends = Ends((5,), (10,))
     progress = read(Progress.none(1), ends, row_read=4, table_at=10, event_read=10)
     assert not progress.ready
@@ -20,13 +20,13 @@ def test_a_new_replica_is_ready_at_both_ends():
     assert str(progress) == "0:9"
 
 
-def test_an_empty_store_is_ready_at_once():
+def test_a_replica_of_an_empty_store_is_ready_at_once():
     progress = Draft(Progress.none(2)).done(Ends((0, 0), (0, 0)))
     assert progress.ready
     assert str(progress) == ""
 
 
-def test_in_the_middle_of_a_replay_it_is_not_ready_though_older_position_records_say_so():
+def test_old_position_records_do_not_make_a_replica_ready_during_a_replay():
     ends = Ends((20,), (100,))
     before = read(Progress.none(1), ends, row_read=9, table_at=100, event_read=100)
     assert not before.complete
@@ -39,7 +39,7 @@ def test_in_the_middle_of_a_replay_it_is_not_ready_though_older_position_records
     assert after.has({0: 99})
 
 
-def test_what_was_settled_never_falls():
+def test_settled_positions_never_decrease():
     ends = Ends((5,), (10,))
     settled = read(Progress.none(1), ends, row_read=5, table_at=10, event_read=10)
     replayed = read(settled, ends, row_read=6, table_at=3)
@@ -47,7 +47,7 @@ def test_what_was_settled_never_falls():
     assert replayed.ready
 
 
-def test_a_restart_has_to_catch_up_again_and_answers_meanwhile():
+def test_a_restarted_replica_answers_while_it_catches_up():
     stored = Progress((5,), (10,), (10,), (True,))
     ends = Ends((7,), (12,))
     restarted = Draft(stored).done(ends)
@@ -58,7 +58,7 @@ def test_a_restart_has_to_catch_up_again_and_answers_meanwhile():
     assert read(restarted, ends, row_read=7, table_at=12, event_read=12).ready
 
 
-def test_rows_and_history_must_both_be_there():
+def test_a_position_is_settled_only_with_rows_and_history():
     ends = Ends((5,), (10,))
     rows_only = read(Progress.none(1), ends, row_read=5, table_at=10, event_read=4)
     assert rows_only.complete
@@ -68,5 +68,5 @@ def test_rows_and_history_must_both_be_there():
     assert str(rows_only) == "0:3"
 
 
-def test_without_kafka_nothing_becomes_ready():
+def test_a_replica_does_not_become_ready_without_kafka():
     assert not read(Progress.none(1), None, row_read=5, table_at=10, event_read=10).complete

@@ -64,27 +64,27 @@ def isbns(result: Result) -> list[str]:
     return [line.partition("\t")[0] for line in result.stdout.splitlines()]
 
 
-def test_all_pages_are_shown(url: str, monkeypatch: pytest.MonkeyPatch):
+def test_list_commands_show_every_page(url: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(queries, "PAGE", "1")
     assert isbns(run(queries.inventory, url)) == [FIRST, SECOND]
     lines = run(queries.inventory, url, "--json").stdout.splitlines()
     assert [json.loads(line)["on_loan"] for line in lines] == [2, 1]
 
 
-def test_the_inventory_as_it_was(url: str):
+def test_inventory_shows_a_past_state(url: str):
     assert isbns(run(queries.inventory, url, "--at", NOON)) == [FIRST, SECOND, GONE]
     assert isbns(run(queries.inventory, url, "--at", "2020-01-01T00:00:00+01:00")) == []
     before = run(queries.inventory, url, GONE, "--at", NOON, "--json")
     assert json.loads(before.stdout)["title"] == "Gone"
 
 
-def test_a_search_looks_at_title_and_author(url: str):
+def test_search_matches_title_and_author(url: str):
     assert isbns(run(queries.search, url, "capek lesa")) == [FIRST]
     assert isbns(run(queries.search, url, "e")) == [SECOND]
     assert isbns(run(queries.search, url, "nobody")) == []
 
 
-def test_loans_by_borrower_title_and_due_date(url: str):
+def test_loans_command_filters_by_borrower_title_and_due_date(url: str):
     assert isbns(run(queries.loans, url)) == [FIRST, FIRST, SECOND]
     assert isbns(run(queries.loans, url, "--user", "ann")) == [FIRST, SECOND]
     assert isbns(run(queries.loans, url, "--isbn", SECOND)) == [SECOND]
@@ -92,7 +92,7 @@ def test_loans_by_borrower_title_and_due_date(url: str):
     assert [json.loads(line)["user_id"] for line in overdue.stdout.splitlines()] == ["ann"]
 
 
-def test_a_history_is_told_in_order(url: str):
+def test_history_lists_events_in_order(url: str):
     lines = run(queries.history, url, GONE).stdout.splitlines()
     assert [line.split("\t")[:3:2] for line in lines] == [["1", "BookAdded"], ["2", "BookRemoved"]]
 
@@ -109,13 +109,15 @@ def test_a_history_is_told_in_order(url: str):
         (queries.loans, ("--isbn", "123"), exits.MALFORMED),
     ],
 )
-def test_what_can_not_be_shown_is_said(url: str, command: Any, arguments: tuple[str, ...], code: int):
+def test_query_commands_explain_what_they_cannot_show(
+    url: str, command: Any, arguments: tuple[str, ...], code: int
+):
     result = run(command, url, *arguments)
     assert (result.exit_code, result.stdout) == (code, "")
     assert result.stderr.startswith("Error: ")
 
 
-def test_where_nothing_answers_it_says_how_to_start_something():
+def test_a_query_without_an_api_says_how_to_start_one():
     result = run(queries.inventory, "http://127.0.0.1:1")
     assert result.exit_code == exits.UNAVAILABLE
     assert "library up" in result.stderr

@@ -22,7 +22,7 @@ ROW = InventoryRow(ISBNS[0], "Title", "Author", 5, 5, (), False, 3, START)
 AT = Progress((1,), (1,), (1,), (True,))
 
 
-def test_it_comes_back_as_it_was(tmp_path: Path):
+def test_a_reopened_replica_has_the_same_rows_and_progress(tmp_path: Path):
     replica = create_replica(tmp_path, IDENTITY, 1)
     with replica.batch(AT) as db:
         put_rows(db, [ROW])
@@ -33,7 +33,7 @@ def test_it_comes_back_as_it_was(tmp_path: Path):
     assert body_of(again.reader(), int(ROW.isbn)) is not None
 
 
-def test_a_batch_that_fails_leaves_nothing(tmp_path: Path):
+def test_a_failed_batch_leaves_no_trace_in_the_replica(tmp_path: Path):
     replica = create_replica(tmp_path, IDENTITY, 1)
 
     def fail() -> None:
@@ -50,7 +50,7 @@ def test_a_batch_that_fails_leaves_nothing(tmp_path: Path):
     assert body_of(replica.reader(), int(ROW.isbn)) is not None
 
 
-def test_a_checkpoint_brings_what_was_written_into_the_file(tmp_path: Path):
+def test_a_checkpoint_moves_writes_into_the_database_file(tmp_path: Path):
     replica = create_replica(tmp_path, IDENTITY, 1)
     with replica.batch(AT) as db:
         put_rows(db, [ROW])
@@ -65,7 +65,7 @@ def test_a_checkpoint_brings_what_was_written_into_the_file(tmp_path: Path):
     assert body_of(found.reader(), int(ROW.isbn)) is not None
 
 
-def test_what_only_answers_need_is_made_once_everything_was_read(tmp_path: Path):
+def test_query_indexes_are_created_once_everything_was_read(tmp_path: Path):
     reading = Progress((1,), (1,), (1,), (False,))
     replica = create_replica(tmp_path, IDENTITY, 1)
     with replica.batch(reading) as db:
@@ -88,12 +88,12 @@ def indexes(replica: Replica) -> set[str]:
     return {name for (name,) in named if "_by_" in name}
 
 
-def test_there_may_be_none(tmp_path: Path):
+def test_opening_a_missing_replica_returns_none(tmp_path: Path):
     assert open_replica(tmp_path) is None
 
 
 @pytest.mark.parametrize("size", [0, 1, 100, 5000, 20_000])
-def test_a_damaged_file_is_noticed(tmp_path: Path, size: int):
+def test_a_damaged_replica_is_detected(tmp_path: Path, size: int):
     stock = ApiWithoutKafka(tmp_path, [BookAdded(isbn, "T" * 500, "A", 1, START) for isbn in ISBNS])
     stock.replica.reader().close()
     stock.replica.close()
@@ -106,14 +106,14 @@ def test_a_damaged_file_is_noticed(tmp_path: Path, size: int):
         open_replica(tmp_path)
 
 
-def test_one_of_another_release_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_replica_of_another_release_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     create_replica(tmp_path, IDENTITY, 1).close()
     monkeypatch.setattr("query_api.replica.replica.FORMAT", "another")
     with pytest.raises(Unusable, match="release"):
         open_replica(tmp_path)
 
 
-def test_the_highest_version_stays_and_the_same_one_is_taken_again(tmp_path: Path):
+def test_a_row_is_replaced_by_the_same_or_a_higher_version_only(tmp_path: Path):
     replica = create_replica(tmp_path, IDENTITY, 1)
 
     def put(row: InventoryRow) -> bytes:
@@ -129,7 +129,7 @@ def test_the_highest_version_stays_and_the_same_one_is_taken_again(tmp_path: Pat
     assert b'"held":{"version":4' in put(replace(ROW, held=Held(4, 9, "poison")))
 
 
-def test_loans_and_numbers_follow_the_rows(tmp_path: Path):
+def test_loans_and_totals_follow_the_rows(tmp_path: Path):
     replica = create_replica(tmp_path, IDENTITY, 1)
     ann, bob = Loan("ann", START, START + 5), Loan("bob", START, START + 6)
     steps = [
@@ -151,7 +151,7 @@ def test_loans_and_numbers_follow_the_rows(tmp_path: Path):
         assert db.execute("SELECT titles, removed, copies, available FROM totals").fetchone() == totals
 
 
-def test_the_same_event_twice_counts_once(tmp_path: Path):
+def test_a_repeated_event_is_stored_once(tmp_path: Path):
     stock = ApiWithoutKafka(
         tmp_path, [BookAdded(ISBNS[0], "T", "A", 1, START), BookBorrowed(ISBNS[0], "ann", START, START)]
     )
@@ -165,7 +165,7 @@ def test_the_same_event_twice_counts_once(tmp_path: Path):
     ]
 
 
-def test_processes_that_share_a_folder_have_a_slot_each(tmp_path: Path):
+def test_processes_that_share_a_folder_get_a_replica_each(tmp_path: Path):
     with slot(tmp_path) as first, slot(tmp_path) as second:
         assert first != second
     with slot(tmp_path) as again:

@@ -38,7 +38,7 @@ def problem(answer: Any) -> tuple[int, str]:
     return said["status"], said["code"]
 
 
-def test_a_title(stock: ApiWithoutKafka):
+def test_a_title_is_returned_as_json(stock: ApiWithoutKafka):
     assert stock.ask(f"/inventory/{A}").json() == {
         "isbn": A,
         "title": "Elixir in Action",
@@ -52,12 +52,12 @@ def test_a_title(stock: ApiWithoutKafka):
 
 
 @pytest.mark.parametrize("spelling", ["978-1593275846", "978-1-59327-584-6", "1593275846", "1-59327-584-6"])
-def test_every_spelling_of_an_isbn(stock: ApiWithoutKafka, spelling: str):
+def test_every_spelling_of_an_isbn_finds_its_title(stock: ApiWithoutKafka, spelling: str):
     assert identifiers.parse(spelling) == A
     assert stock.ask(f"/inventory/{spelling}").json() == stock.ask(f"/inventory/{A}").json()
 
 
-def test_the_hot_route_answers_as_the_other(stock: ApiWithoutKafka):
+def test_the_fast_path_answers_as_the_documented_route(stock: ApiWithoutKafka):
     for headers in ({}, {"If-None-Match": '"x"'}, {"If-None-Match": "*"}):
         plain = stock.ask(f"/inventory/{A}", headers=headers)
         other = stock.ask("/inventory/978-1593275846", headers=headers)
@@ -69,7 +69,7 @@ def test_the_hot_route_answers_as_the_other(stock: ApiWithoutKafka):
         }
 
 
-def test_an_entity_tag_changes_with_the_content_only(stock: ApiWithoutKafka):
+def test_an_etag_changes_only_with_the_content(stock: ApiWithoutKafka):
     tag = stock.ask(f"/inventory/{A}").headers["etag"]
     for sent in (tag, f'"other", {tag}', f"W/{tag}", "*"):
         answer = stock.ask(f"/inventory/{A}", headers={"If-None-Match": sent})
@@ -81,7 +81,7 @@ def test_an_entity_tag_changes_with_the_content_only(stock: ApiWithoutKafka):
     assert stock.ask(f"/inventory/{A}?version=2").headers["etag"] == tag
 
 
-def test_unknown_and_removed(stock: ApiWithoutKafka):
+def test_unknown_and_removed_titles_are_distinguished(stock: ApiWithoutKafka):
     assert problem(stock.ask(f"/inventory/{NEVER}")) == (404, "unknown_title")
     assert problem(stock.ask(f"/inventory/{NEVER}/history")) == (404, "unknown_title")
     gone = stock.ask(f"/inventory/{B}")
@@ -90,7 +90,7 @@ def test_unknown_and_removed(stock: ApiWithoutKafka):
     assert [item["isbn"] for item in stock.ask("/inventory").json()["items"]] == [A]
 
 
-def test_history(stock: ApiWithoutKafka):
+def test_a_history_is_returned_in_pages(stock: ApiWithoutKafka):
     answer = stock.ask(f"/inventory/{B}/history")
     assert answer.headers["cache-control"] == "private, no-store"
     told = answer.json()
@@ -126,14 +126,14 @@ def test_history(stock: ApiWithoutKafka):
         ("at=2024-05-01T12:00:00.124Z&version=1", 400),
     ],
 )
-def test_the_past_of_a_removed_title(stock: ApiWithoutKafka, query: str, status: int):
+def test_past_states_of_a_removed_title_are_returned(stock: ApiWithoutKafka, query: str, status: int):
     answer = stock.ask(f"/inventory/{B}?{query}")
     assert answer.status_code == status
     if status == 200:
         assert answer.json()["version"] == 1
 
 
-def test_the_whole_inventory_of_the_past(stock: ApiWithoutKafka):
+def test_the_inventory_of_a_past_time_is_returned(stock: ApiWithoutKafka):
     then = stock.ask("/inventory?at=2024-05-01T12:00:00.500Z").json()["items"]
     assert [(item["isbn"], item["available"]) for item in then] == [(A, 10), (B, 5)]
     assert stock.ask("/inventory?at=2020-01-01T00:00:00Z").json() == {"items": [], "next_cursor": None}
@@ -171,13 +171,13 @@ def test_the_whole_inventory_of_the_past(stock: ApiWithoutKafka):
         ("/subjects/library.inventory.BookAdded/versions/x", 400, "unknown_schema"),
     ],
 )
-def test_what_is_wrong_is_said(stock: ApiWithoutKafka, path: str, status: int, code: str):
+def test_an_invalid_request_is_a_problem_document(stock: ApiWithoutKafka, path: str, status: int, code: str):
     assert problem(stock.ask(path)) == (status, code)
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 @pytest.mark.parametrize("path", ["/inventory", f"/inventory/{A}", "/loans", "/stats", "/subjects"])
-def test_nothing_can_be_written(stock: ApiWithoutKafka, method: str, path: str):
+def test_the_query_api_refuses_every_write(stock: ApiWithoutKafka, method: str, path: str):
     answer = stock.ask(path, method)
     assert problem(answer) == (405, "method_not_allowed")
     assert answer.headers["allow"] == "GET, HEAD, OPTIONS"
@@ -190,7 +190,7 @@ PATHS = [
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_every_answer_has_the_headers_that_keep_it_safe(stock: ApiWithoutKafka, path: str):
+def test_every_response_has_the_security_headers(stock: ApiWithoutKafka, path: str):
     answer = stock.ask(path)
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert "default-src 'none'" in answer.headers["content-security-policy"]
@@ -210,13 +210,13 @@ def test_head_is_get_without_the_body(stock: ApiWithoutKafka, path: str):
             assert head.headers.get(name) == got.headers.get(name)
 
 
-def test_a_foreign_page_or_name_gets_nothing(stock: ApiWithoutKafka):
+def test_a_foreign_origin_or_host_is_refused(stock: ApiWithoutKafka):
     assert problem(stock.ask(f"/inventory/{A}", headers={"Host": "evil.example"})) == (421, "unknown_host")
     origin = {"Origin": "http://evil.example"}
     assert problem(stock.ask(f"/inventory/{A}", headers=origin)) == (403, "foreign_origin")
 
 
-def test_reading_what_was_written(stock: ApiWithoutKafka):
+def test_a_read_after_a_position_sees_that_write(stock: ApiWithoutKafka):
     last = f"{stock.stored[2].partition}:{stock.stored[2].offset}"
     answer = stock.ask(f"/inventory/{A}?after={last}")
     assert answer.status_code == 200
@@ -224,7 +224,7 @@ def test_reading_what_was_written(stock: ApiWithoutKafka):
     assert problem(stock.ask(f"/inventory/{A}?after={beyond}")) == (400, "beyond_the_end")
 
 
-def test_a_read_waits_for_what_is_on_its_way(stock: ApiWithoutKafka):
+def test_a_read_waits_for_a_position_that_is_not_there_yet(stock: ApiWithoutKafka):
     """The event is in the store, the replica does not have it yet."""
     partition = stock.stored[0].partition
     position = f"{partition}:{stock.next[partition]}"
@@ -246,7 +246,7 @@ def test_a_read_waits_for_what_is_on_its_way(stock: ApiWithoutKafka):
     assert position in answer.headers["inventory-position"].split(",")
 
 
-def test_a_replica_that_never_had_everything_does_not_answer(stock: ApiWithoutKafka):
+def test_a_replica_that_never_caught_up_answers_503(stock: ApiWithoutKafka):
     halfway = Progress((0,) * PARTITIONS, (0,) * PARTITIONS, (1,) * PARTITIONS, (False,) * PARTITIONS)
     stock.replica.progress = halfway
     for path in ("/inventory", f"/inventory/{A}", f"/inventory/{A}/history", "/loans", "/stats", "/changes"):
@@ -257,7 +257,7 @@ def test_a_replica_that_never_had_everything_does_not_answer(stock: ApiWithoutKa
     assert stock.ask("/healthz").json() == {"status": "ok"}
 
 
-def test_a_replica_of_before_answers_and_says_how_far_it_is(stock: ApiWithoutKafka):
+def test_a_replica_that_lags_answers_and_reports_its_position(stock: ApiWithoutKafka):
     before = stock.replica.progress
     stock.replica.progress = Progress(before.rows, before.history, before.table, before.settled)
     stock.follower.trouble = "Kafka does not answer"
@@ -268,7 +268,7 @@ def test_a_replica_of_before_answers_and_says_how_far_it_is(stock: ApiWithoutKaf
     assert stock.ask(f"/inventory/{A}").status_code == 200
 
 
-def test_the_description_lets_nothing_in(stock: ApiWithoutKafka):
+def test_the_docs_page_loads_nothing_from_elsewhere(stock: ApiWithoutKafka):
     answer = stock.ask("/docs")
     assert answer.headers["content-type"].startswith("text/html")
     for path in stock.ask("/openapi.json").json()["paths"]:
@@ -281,7 +281,7 @@ def test_the_description_lets_nothing_in(stock: ApiWithoutKafka):
     assert f"style-src 'sha256-{digest}'" in answer.headers["content-security-policy"]
 
 
-def test_the_schema_registry(stock: ApiWithoutKafka):
+def test_the_schema_registry_routes_serve_every_schema(stock: ApiWithoutKafka):
     subjects = stock.ask("/subjects?deleted=false").json()
     assert "library.inventory.BookAdded" in subjects
     for subject in subjects:

@@ -22,12 +22,12 @@ from query_api.replica.search_text import folded, has_words, phrases
         ("مُحَمَّد", "محمد"),
     ],
 )
-def test_case_and_accents_do_not_count(text: str, same: str):
+def test_search_ignores_case_and_accents(text: str, same: str):
     assert folded(text) == folded(same)
 
 
 @pytest.mark.parametrize(("text", "other"), [("が", "か"), ("कि", "क"), ("bat", "bad")])
-def test_marks_that_make_another_letter_do_count(text: str, other: str):
+def test_search_respects_marks_that_make_another_letter(text: str, other: str):
     assert folded(text) != folded(other)
 
 
@@ -44,7 +44,7 @@ def test_marks_that_make_another_letter_do_count(text: str, other: str):
         ("", False),
     ],
 )
-def test_every_word_must_begin_a_word(search: str, found: bool):
+def test_each_search_word_matches_the_start_of_a_word(search: str, found: bool):
     assert has_words(search, "Elixir in Action", "Saša Jurić") is found
 
 
@@ -58,10 +58,10 @@ def test_every_word_must_begin_a_word(search: str, found: bool):
         ("한국", "한국어 문법"),
     ],
 )
-def test_scripts_of_all_kinds_are_found(search: str, text: str):
+def test_search_finds_words_in_every_script(search: str, text: str):
     assert has_words(search, text)
 
 
-def test_unspaced_characters_are_found_in_their_order_only():
+def test_search_finds_unspaced_characters_in_order_only():
     assert not has_words("本日", "日本")
     assert phrases("日本") == ["日 本"]

@@ -26,7 +26,7 @@ def change(stock: ApiWithoutKafka, isbn: str) -> Event:
 @pytest.mark.parametrize(
     ("few", "batches", "kept"), [(64, 64, 4096), (2, 64, 4096), (64, 2, 4096), (64, 64, 2)]
 )
-def test_a_kept_answer_is_the_answer(
+def test_a_cached_response_equals_a_fresh_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few: int, batches: int, kept: int
 ):
     monkeypatch.setattr("query_api.replica.replica._FEW", few)
@@ -47,7 +47,7 @@ def test_a_kept_answer_is_the_answer(
             assert plain.headers["inventory-position"] == stock.reading.position()
 
 
-def test_a_replica_made_anew_has_its_own_answers(tmp_path: Path):
+def test_a_rebuilt_replica_does_not_reuse_cached_responses(tmp_path: Path):
     stock, other = (
         ApiWithoutKafka(tmp_path / title, [BookAdded(TITLES[0], title, "A", 2, AT)])
         for title in ("One", "Other")

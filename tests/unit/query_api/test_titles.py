@@ -91,7 +91,7 @@ def test_pages_are_the_filtered_and_sorted_rows(
 
 @settings(max_examples=200, deadline=None)
 @given(st.text(max_size=30), st.text(max_size=30), st.text(min_size=1, max_size=6))
-def test_the_index_finds_what_the_words_say(title: str, author: str, q: str):
+def test_the_search_index_agrees_with_a_plain_scan(title: str, author: str, q: str):
     """The past is searched by ``has_words``, the present by the index."""
     import sqlite3
 
@@ -109,7 +109,7 @@ def test_the_index_finds_what_the_words_say(title: str, author: str, q: str):
 
 
 @pytest.mark.parametrize("sort", SORTS)
-def test_a_title_that_does_not_change_is_seen_once_while_others_do(tmp_path: Path, sort: str):
+def test_an_unchanged_title_is_listed_once_while_others_change(tmp_path: Path, sort: str):
     chance = random.Random(sort)
     numbers = [number(n) for n in range(120)]
     stock = ApiWithoutKafka(
@@ -146,7 +146,7 @@ def test_a_cursor_belongs_to_its_filters(tmp_path: Path):
         assert (answer.status_code, answer.json()["code"]) == (400, "bad_cursor")
 
 
-def test_loans_by_borrower_title_and_due_date(tmp_path: Path):
+def test_loan_pages_filter_by_borrower_title_and_due_date(tmp_path: Path):
     now = 4_000_000_000_000
     numbers = [number(n) for n in range(4)]
     stock = ApiWithoutKafka(tmp_path, [BookAdded(n, f"Title {n}", "A", 5, START) for n in numbers])

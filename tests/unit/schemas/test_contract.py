@@ -27,12 +27,12 @@ def test_a_released_schema_is_never_edited(released: Path):
     assert (AVSC / released.name).read_bytes() == released.read_bytes()
 
 
-def test_every_schema_file_has_an_id_of_its_own():
+def test_every_schema_file_has_its_own_id():
     ids = json.loads((AVSC / "ids.json").read_text())
     assert sorted(ids.values()) == sorted(path.name for path in AVSC.glob("*.avsc"))
 
 
-def test_released_ids_stay():
+def test_released_schema_ids_never_change():
     assert {number: f"{s.subject}.{s.version}" for number, s in schemas().items()} | RELEASED_IDS == {
         number: f"{s.subject}.{s.version}" for number, s in schemas().items()
     }
@@ -111,12 +111,12 @@ def test_an_unknown_schema_id_says_what_to_do():
         (b"abc", 479470107),
     ],
 )
-def test_murmur2_is_the_java_clients(data: bytes, java: int):
+def test_partitioning_hashes_keys_as_the_java_client_does(data: bytes, java: int):
     """Values of org.apache.kafka.common.utils.UtilsTest."""
     assert murmur2(data) == java & 0xFFFFFFFF
 
 
-def test_partitions_are_spread_and_do_not_move():
+def test_titles_spread_over_partitions_that_never_change():
     assert [partition_of(f"97800000000{i:02d}", 8) for i in range(10)] == PARTITIONS
     assert {partition_of(f"97800000{i:05d}", 8) for i in range(200)} == set(range(8))
 
@@ -125,7 +125,7 @@ PARTITIONS = [5, 0, 1, 0, 0, 2, 3, 2, 2, 4]
 
 
 @given(st.integers(0, 10**13 - 1), st.integers(1, 10**9))
-def test_keys_come_back(number: int, version: int):
+def test_an_event_key_parses_to_its_isbn_and_version(number: int, version: int):
     isbn = f"{number:013d}"
     assert parse_event_key(event_key(isbn, version)) == (isbn, version)
 
@@ -133,17 +133,17 @@ def test_keys_come_back(number: int, version: int):
 @pytest.mark.parametrize(
     "key", [None, b"", b"9781593275846", b"9781593275846/", b"9781593275846/0", b"x/1", b"\xff/1"]
 )
-def test_other_keys_are_refused(key: bytes | None):
+def test_a_malformed_event_key_is_refused(key: bytes | None):
     with pytest.raises(BadKey):
         parse_event_key(key)
 
 
-def test_positions_come_back():
+def test_a_position_parses_to_itself():
     assert format_positions({3: 40, 0: 12, 5: -1}) == "0:12,3:40"
     assert parse_positions("0:12, 3:40") == {0: 12, 3: 40}
 
 
 @pytest.mark.parametrize("text", ["", "3", "3:", ":3", "a:1", "1:-2", "1:2,1:3", "1:" + "9" * 40, "1:٣"])
-def test_other_texts_are_no_positions(text: str):
+def test_a_malformed_position_is_refused(text: str):
     with pytest.raises(BadPosition):
         parse_positions(text)

@@ -27,7 +27,7 @@ def test_any_stored_number_can_be_rendered(ms: int):
         ("2024-05-01 12:00:00z", 1714564800000),
     ],
 )
-def test_offsets_and_fractions(text: str, ms: int):
+def test_times_with_offsets_and_fractions_are_parsed(text: str, ms: int):
     assert parse_time(text) == ms
 
 
@@ -41,6 +41,6 @@ def test_a_text_that_is_no_point_in_time_is_refused(text: str):
         parse_time(text)
 
 
-def test_the_edges_of_the_calendar_can_be_compared():
+def test_times_at_the_edges_of_the_calendar_can_be_compared():
     assert parse_time("0001-01-01T00:00:00+23:59") < FIRST_MS
     assert parse_time("9999-12-31T23:59:59-23:59") > LAST_MS
