@@ -36,8 +36,6 @@ def one_node(data: Path, port: int, controller: int, durability: str) -> dict[st
         "transaction.state.log.replication.factor": 1,
         "transaction.state.log.min.isr": 1,
         "transaction.state.log.num.partitions": 4,
-        # All who write here wait for their records before they end a transaction (docs/decisions/0008)
-        "transaction.partition.verification.enable": "false",
         "share.coordinator.state.topic.replication.factor": 1,
         "share.coordinator.state.topic.min.isr": 1,
         # Workers that are started together share the partitions at once, instead of one after the other

@@ -51,7 +51,6 @@ def _environment() -> dict[str, str]:
     named = one_node(Path("/var/lib/kafka/data"), 9092, 9093, "os")
     del named["controller.quorum.bootstrap.servers"], named["advertised.listeners"]
     named |= {
-        "transaction.partition.verification.enable": "true",
         "controller.quorum.voters": "1@localhost:9093",
         "listeners": "PLAINTEXT://:9092,INSIDE://:19092,CONTROLLER://:9093",
         "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,INSIDE:PLAINTEXT,CONTROLLER:PLAINTEXT",

@@ -27,7 +27,6 @@ REPLICATED = {
     "offsets.topic.replication.factor": 3,
     "transaction.state.log.replication.factor": 3,
     "transaction.state.log.min.isr": 2,
-    "transaction.partition.verification.enable": "true",
     "share.coordinator.state.topic.replication.factor": 3,
     "share.coordinator.state.topic.min.isr": 2,
     "broker.session.timeout.ms": 6000,
