@@ -1,1 +1,1 @@
-"""The furniture of every process: settings, logs, Kafka clients, command line, HTTP. No event and no book."""
+"""Shared by all processes: settings, logs, Kafka clients, command line, HTTP. It knows no event."""

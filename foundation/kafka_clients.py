@@ -1,4 +1,4 @@
-"""What every librdkafka client of the project is configured with, and how its errors read."""
+"""Configuration of all librdkafka clients, and their errors as sentences."""
 
 import logging
 import time
@@ -7,12 +7,21 @@ from typing import Any
 from foundation.settings import Settings
 
 UNUSED = "unused"
-"""Ends the group id of readers that keep no place: librdkafka looks a group up even then, so it needs a
-name that an ACL can allow."""
+"""Last part of the group id of consumers that commit no offsets. librdkafka looks the group up all the same,
+and an ACL must be able to allow it."""
+AUTHENTICATION_TIMEOUT_S = 5.0
+"""How long a client may take to find out that the broker rejects it."""
+SETUP_TIMEOUT_MS = 5000
+RECONNECT_BACKOFF_MS = 20
+RECONNECT_BACKOFF_MAX_MS = 500
+FETCH_BACKOFF_MS = 5
+FETCH_WAIT_MS = 50
+FETCH_ERROR_BACKOFF_MS = 20
 
-_quiet = logging.getLogger("librdkafka")
-# Else Python prints what nobody has asked for on stderr
-_quiet.addHandler(logging.NullHandler())
+
+_log = logging.getLogger("librdkafka")
+# Without a handler Python prints its warnings on stderr
+_log.addHandler(logging.NullHandler())
 
 
 class KafkaUnavailable(Exception):
@@ -20,19 +29,19 @@ class KafkaUnavailable(Exception):
 
 
 def client_config(settings: Settings) -> dict[str, Any]:
-    """Connection and security for librdkafka clients.
+    """Connection and security of a librdkafka client.
 
-    With a logger librdkafka stays off stderr while the broker is away; callers report errors themselves.
+    The logger keeps librdkafka from writing to stderr while the broker is away; callers report errors.
     """
     config: dict[str, Any] = {
         "bootstrap.servers": settings.kafka,
         "client.id": "library",
-        "logger": _quiet,
+        "logger": _log,
         "log_level": 3,
         "socket.keepalive.enable": True,
-        "socket.connection.setup.timeout.ms": 5000,
-        "reconnect.backoff.ms": 20,
-        "reconnect.backoff.max.ms": 500,
+        "socket.connection.setup.timeout.ms": SETUP_TIMEOUT_MS,
+        "reconnect.backoff.ms": RECONNECT_BACKOFF_MS,
+        "reconnect.backoff.max.ms": RECONNECT_BACKOFF_MAX_MS,
         "allow.auto.create.topics": False,
         "security.protocol": settings.kafka_security,
     }
@@ -48,11 +57,10 @@ def client_config(settings: Settings) -> dict[str, Any]:
 
 
 def reading_config(settings: Settings) -> dict[str, Any]:
-    """The same for consumers: committed events only, and no stall after a full fetch queue.
+    """The configuration of a consumer: it reads committed records only, and commits no offsets itself.
 
-    Whoever keeps a place sets another ``group.id``.
-
-    librdkafka's ``fetch.queue.backoff.ms`` of 1000 makes replays pause for a second at a time.
+    A consumer that commits offsets sets another ``group.id``. librdkafka's default of 1000 ms for
+    ``fetch.queue.backoff.ms`` would stop a replay for a second whenever its fetch queue is full.
     """
     return client_config(settings) | {
         "group.id": f"{settings.name}-{UNUSED}",
@@ -60,48 +68,49 @@ def reading_config(settings: Settings) -> dict[str, Any]:
         "enable.auto.commit": False,
         "auto.offset.reset": "error",
         "enable.partition.eof": True,
-        "fetch.queue.backoff.ms": 5,
-        "fetch.wait.max.ms": 50,
-        "fetch.error.backoff.ms": 20,
+        "fetch.queue.backoff.ms": FETCH_BACKOFF_MS,
+        "fetch.wait.max.ms": FETCH_WAIT_MS,
+        "fetch.error.backoff.ms": FETCH_ERROR_BACKOFF_MS,
     }
 
 
-def why(settings: Settings, error: Exception, limit: float = 5.0) -> str:
-    """What a failed call means, in a sentence.
+def why(settings: Settings, error: Exception, timeout_s: float = AUTHENTICATION_TIMEOUT_S) -> str:
+    """The reason for a failed call, in a sentence.
 
-    A broker that turns our password down, or whose certificate we do, looks like one that is away:
-    librdkafka raises a time-out and tells the reason only to a callback. So where there is security a client
-    of its own asks once more, for at most ``limit`` seconds.
+    If the broker rejects our password, or we reject its certificate, librdkafka raises a time-out and passes
+    the reason to a callback only. With security configured, a client of its own therefore connects once more,
+    for at most ``timeout_s`` seconds.
     """
     from confluent_kafka import KafkaError, KafkaException
 
     cause = error.args[0] if error.args else error
     if not isinstance(cause, KafkaError):
         return (
-            why(settings, error.__cause__, limit)
+            why(settings, error.__cause__, timeout_s)
             if isinstance(error.__cause__, KafkaException)
             else str(error)
         )
-    away = (KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN)
-    if settings.kafka_security != "PLAINTEXT" and cause.code() in away:
-        return _turned_down(settings, limit) or cause.str()
+    unreachable = (KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN)
+    if settings.kafka_security != "PLAINTEXT" and cause.code() in unreachable:
+        return _rejection_reason(settings, timeout_s) or cause.str()
     if cause.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
         return f"{cause.str()}: `library topics create` makes the topics"
     return cause.str()
 
 
-def _turned_down(settings: Settings, limit: float) -> str:
+def _rejection_reason(settings: Settings, timeout_s: float) -> str:
+    """Why the broker and this client reject each other; empty if neither does."""
     from confluent_kafka import KafkaError, Producer
 
-    heard: list[KafkaError] = []
-    client = Producer(client_config(settings) | {"error_cb": heard.append, "log_level": 0})
-    end = time.monotonic() + limit
+    errors: list[KafkaError] = []
+    client = Producer(client_config(settings) | {"error_cb": errors.append, "log_level": 0})
+    end = time.monotonic() + timeout_s
     while time.monotonic() < end:
         client.poll(0.1)
-        for error in heard:
+        for error in errors:
             if error.code() == KafkaError._AUTHENTICATION:
                 return (
-                    f"it turns user {settings.kafka_username!r} down: check LIBRARY_KAFKA_USERNAME, "
+                    f"it rejects user {settings.kafka_username!r}: check LIBRARY_KAFKA_USERNAME, "
                     "LIBRARY_KAFKA_PASSWORD and LIBRARY_KAFKA_SASL_MECHANISM"
                 )
             if error.code() == KafkaError._SSL:
@@ -113,5 +122,5 @@ def _turned_down(settings: Settings, limit: float) -> str:
 
 
 def _short(text: str) -> str:
-    """librdkafka's sentence without the connection before it and the time behind it."""
+    """librdkafka's sentence without the connection before it and the duration after it."""
     return text.partition(": ")[2].partition(" (after")[0] or text

@@ -1,4 +1,4 @@
-"""Log lines of the long-lived processes: one JSON object a line on stderr."""
+"""Logs of the long-lived processes: one JSON object a line, on stderr."""
 
 import json
 import logging
@@ -8,14 +8,17 @@ from typing import Any
 
 
 class JsonLines(logging.Formatter):
-    """``{"time": …, "level": …, "service": …, "logger": …, "message": …}``; ``error`` is a traceback."""
+    """Formats a record as ``{"time": …, "level": …, "service": …, "logger": …, "message": …}``.
+
+    A record with an exception also has ``error``, its traceback.
+    """
 
     def __init__(self, service: str) -> None:
         super().__init__()
         self.service = service
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line, whatever the message holds."""
+        """The record as one line, even if its message has line ends."""
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
@@ -29,10 +32,10 @@ class JsonLines(logging.Formatter):
 
 
 def log_as(service: str, level: str) -> None:
-    """Send all logging of this process to stderr as JSON lines."""
+    """Write all log records of this process to stderr as JSON lines."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines(service))
     logging.basicConfig(handlers=[handler], level=level, force=True)
     if level != "DEBUG":
-        # While a broker is away it tells of every attempt to connect; whoever uses it reports what matters
+        # librdkafka logs every failed attempt to connect; its callers log the errors that matter
         logging.getLogger("librdkafka").setLevel(logging.CRITICAL)

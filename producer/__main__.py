@@ -1,4 +1,4 @@
-"""``python -m producer``."""
+"""Entry point of ``python -m producer``."""
 
 from foundation.cli.app import run
 from producer.cli import program

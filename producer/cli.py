@@ -1,4 +1,4 @@
-"""The program ``python -m producer``: the commands that change the inventory. ``library`` has them too."""
+"""The program ``python -m producer``: the commands that change the inventory. ``library`` has them, too."""
 
 import click
 
@@ -15,7 +15,7 @@ COMMANDS = {
     "import": "producer.imports.command:import_",
     "gateway": "producer.commands.gateway:gateway",
 }
-"""Where each command is, in the order that ``--help`` lists them."""
+"""The location of each command, in the order of ``--help``."""
 
 
 @click.command(cls=LazyGroup, commands_at=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})

@@ -1,1 +1,1 @@
-"""The furniture of a command line: flags from settings, exit codes, tables, progress."""
+"""Shared by all command lines: flags that are settings, exit codes, tables, progress."""

@@ -7,7 +7,7 @@ REFUSED = 3
 NOT_FOUND = 4
 """Also: ``verify`` found differences."""
 BAD_DATA = 65
-"""Of a file (its rejects are written), or of a store: a restart won't help."""
+"""In a file (its rejects are written), or in a store: a restart won't help."""
 UNAVAILABLE = 69
 """Kafka, or the system on this machine, can't be reached."""
 UNKNOWN = 75

@@ -1,27 +1,28 @@
-"""How far a long work has come, for people: one line on stderr, rewritten on a terminal."""
+"""Progress of a long task, for people: one line on stderr, rewritten on a terminal."""
 
 import sys
 import time
 from types import TracebackType
 from typing import Self, TextIO
 
-_ON_TERMINAL, _IN_LOG = 0.1, 10.0
+TERMINAL_INTERVAL_S = 0.1
+LOG_INTERVAL_S = 10.0
 
 
 class Progress:
-    """Says ``done`` of ``total`` things, how many a second, and how long the rest will take.
+    """Shows how many of ``total`` units are done, the rate, and the remaining time.
 
-    On a terminal the line is rewritten ten times a second; elsewhere there is a line every ten seconds, so
-    that short works say nothing.
+    On a terminal it rewrites one line ten times a second and removes it at the end. Elsewhere it prints a
+    line every ten seconds: a short task prints none.
     """
 
-    def __init__(self, doing: str, total: int, things: str, stream: TextIO | None = None) -> None:
-        self._doing, self._total, self._things = doing, total, things
+    def __init__(self, task: str, total: int, units: str, stream: TextIO | None = None) -> None:
+        self._task, self._total, self._units = task, total, units
         self._stream = stream or sys.stderr
         self._terminal = self._stream.isatty()
-        self._every = _ON_TERMINAL if self._terminal else _IN_LOG
-        self._began = self._said = time.monotonic()
-        self._shown = False
+        self._interval_s = TERMINAL_INTERVAL_S if self._terminal else LOG_INTERVAL_S
+        self._began = self._printed = time.monotonic()
+        self._visible = False
 
     def __enter__(self) -> Self:
         return self
@@ -29,25 +30,25 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._terminal and self._shown:
+        if self._terminal and self._visible:
             self._stream.write("\r\033[K")
             self._stream.flush()
 
     def show(self, done: int) -> None:
-        """Take note that ``done`` things are done; the line is shown when it is time to."""
+        """Print the line for ``done`` units, unless it was printed a moment ago."""
         now = time.monotonic()
-        if now - self._said < self._every:
+        if now - self._printed < self._interval_s:
             return
-        self._said, self._shown = now, True
-        line = line_of(self._doing, done, self._total, self._things, now - self._began)
+        self._printed, self._visible = now, True
+        line = progress_line(self._task, done, self._total, self._units, now - self._began)
         self._stream.write(f"\r\033[K{line}" if self._terminal else f"{line}\n")
         self._stream.flush()
 
 
-def line_of(doing: str, done: int, total: int, things: str, seconds: float) -> str:
+def progress_line(task: str, done: int, total: int, units: str, seconds: float) -> str:
     """For example ``importing: 52,000 of 100,000 rows (52 %), 26,000/s, 2 s left``."""
     share = f" ({100 * done // total} %)" if total else ""
-    line = f"{doing}: {done:,} of {total:,} {things}{share}"
+    line = f"{task}: {done:,} of {total:,} {units}{share}"
     if done and seconds > 0:
         rate = done / seconds
         line += f", {rate:,.0f}/s, {_duration((total - done) / rate)} left"

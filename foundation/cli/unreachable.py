@@ -1,4 +1,4 @@
-"""How a command ends that can't use Kafka."""
+"""The error of a command that can't use Kafka."""
 
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def unreachable(settings: "Settings", error: Exception) -> CommandError:
-    """How a command ends that can't use Kafka: with what is missing, or how to start one."""
+    """An error that names the missing topic, or says how to start a Kafka or name another."""
     from confluent_kafka import KafkaError
 
     from foundation.kafka_clients import why

@@ -1,4 +1,4 @@
-"""``gateway``: the command that runs it."""
+"""``gateway``: runs the gateway in this process."""
 
 import logging
 from typing import TYPE_CHECKING
@@ -21,8 +21,8 @@ log = logging.getLogger(__name__)
 def gateway(settings: "Settings") -> None:
     """Take commands over HTTP, until SIGTERM.
 
-    It owns the partitions while it runs, so many commands share one transaction. Commands of this program
-    go through it while it answers.
+    The gateway owns the partitions while it runs: many commands share one transaction. The commands of this
+    program go through it while it answers.
     """
     from foundation.http.server import PortTaken
     from foundation.logs import log_as

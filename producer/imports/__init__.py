@@ -1,1 +1,1 @@
-"""Bringing whole catalogues in: CSV or JSON lines, sorted by partition on disk, appended in large batches."""
+"""Imports of whole catalogues: CSV or JSON lines, sorted by partition on disk, appended in large batches."""

@@ -54,7 +54,7 @@ def test_a_wrong_password_is_reported_as_one(shared: Settings, command: tuple[st
     user = replace(as_user("reporting", shared, password="of-yesterday"), deadline=2.0)
     said = library(user, *command)
     assert said.returncode == exits.UNAVAILABLE
-    assert "turns user 'reporting' down" in said.stderr
+    assert "rejects user 'reporting'" in said.stderr
     assert "LIBRARY_KAFKA_PASSWORD" in said.stderr
     assert "of-yesterday" not in said.stderr
     assert len(said.stderr.splitlines()) == 1

@@ -2,7 +2,7 @@ import io
 
 import pytest
 
-from foundation.cli.progress import Progress, line_of
+from foundation.cli.progress import Progress, progress_line
 
 
 @pytest.mark.parametrize(
@@ -15,8 +15,8 @@ from foundation.cli.progress import Progress, line_of
         (0, 0, 1.0, "importing: 0 of 0 rows"),
     ],
 )
-def test_the_progress_line_shows_rate_and_time_left(done: int, total: int, seconds: float, line: str) -> None:
-    assert line_of("importing", done, total, "rows", seconds) == line
+def test_the_line_has_rate_and_remaining_time(done: int, total: int, seconds: float, line: str) -> None:
+    assert progress_line("importing", done, total, "rows", seconds) == line
 
 
 class Terminal(io.StringIO):
@@ -24,8 +24,8 @@ class Terminal(io.StringIO):
         return True
 
 
-def shown(stream: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> str:
-    """What is shown of five steps, each of them a second long."""
+def output_of_five_steps(stream: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The output of five steps that take a second each."""
     clock = iter(range(100))
     monkeypatch.setattr("foundation.cli.progress.time.monotonic", lambda: float(next(clock)))
     with Progress("reading", 5, "rows", stream) as progress:
@@ -34,14 +34,12 @@ def shown(stream: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> str:
     return stream.getvalue()
 
 
-def test_progress_on_a_terminal_is_one_line_that_is_erased_at_the_end(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    text = shown(Terminal(), monkeypatch)
+def test_a_terminal_shows_one_line_and_removes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = output_of_five_steps(Terminal(), monkeypatch)
     assert text.count("\r") == 6
     assert "\n" not in text
     assert text.endswith("\r\033[K")
 
 
-def test_progress_of_short_work_is_not_logged(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert shown(io.StringIO(), monkeypatch) == ""
+def test_a_short_task_prints_nothing_to_a_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert output_of_five_steps(io.StringIO(), monkeypatch) == ""
