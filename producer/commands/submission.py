@@ -81,16 +81,25 @@ def report(settings: "Settings", outcome: "Outcome", options: SubmitOptions) -> 
 
     match outcome:
         case Accepted():
-            _print(outcome, options)
+            try:
+                _print(outcome, options)
+                sys.stdout.flush()
+            except OSError as error:
+                raise CommandError(
+                    exits.FAILED,
+                    f"done, but the receipt can't be printed ({error.strerror}); repeat it with --command-id "
+                    f"{options.command_id} to see it: that has no second effect",
+                ) from error
             if options.wait:
                 _wait(settings, outcome.receipt)
             return exits.DONE
         case Refused():
-            raise CommandError(exits.REFUSED, outcome.rejection.message)
+            raise CommandError(exits.REFUSED, outcome.rejection.message, outcome.rejection.code)
         case Reused():
             raise CommandError(
                 exits.REFUSED,
                 f"the id {outcome.command_id!r} belongs to another command on this title: use a new one",
+                "reused_id",
             )
         case Unwritable():
             raise CommandError(exits.FAILED, outcome.reason)

@@ -1,6 +1,7 @@
 """The commands that change one title."""
 
 import re
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 import click
@@ -13,31 +14,35 @@ if TYPE_CHECKING:
     from foundation.settings import Settings
 
 
-class Counting(click.Command):
-    """A command with a quantity: ``-1`` is taken for a wrong one, not for an option."""
+class CountingCommand(click.Command):
+    """A command with a quantity: it reads ``-1`` as a wrong quantity, not as an option."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse as usual. Ends the command with 2 for a negative number."""
-        if negative := next((arg for arg in args if re.fullmatch(r"-\d[\d.]*", arg)), None):
-            raise CommandError(exits.MALFORMED, f"a quantity is a whole number from 1 up, not {negative}")
+        """Parse as usual. Ends the command with 2 for a negative number before ``--``."""
+        before = takewhile(lambda arg: arg != "--", args)
+        if negative := next((arg for arg in before if re.fullmatch(r"-\d[\d.]*", arg)), None):
+            raise CommandError(
+                exits.MALFORMED,
+                f"a quantity is a whole number from 1 up, not {negative}; if it is a title, put -- before it",
+            )
         return super().parse_args(ctx, args)
 
 
-@click.command(cls=Counting)
+@click.command(cls=CountingCommand)
 @click.argument("words", nargs=-1, metavar="ISBN TITLE [AUTHOR] [QUANTITY]")
-@click.option("--no-isbn", is_flag=True, help="Instead of ISBN: an in-house number is made and printed.")
+@click.option("--no-isbn", is_flag=True, help="For a title without a number: make an in-house number.")
 @command_options
 def add(settings: "Settings", words: tuple[str, ...], no_isbn: bool, options: SubmitOptions) -> int:
-    """Bring a title into the inventory, with QUANTITY copies (1).
+    """Add a title to the inventory, with QUANTITY copies (1).
 
-    ISBN is an ISBN-10, an ISBN-13 or another EAN-13, with or without hyphens. What has none is added with
-    --no-isbn TITLE [AUTHOR] [QUANTITY].
+    ISBN is an ISBN-10, an ISBN-13 or another EAN-13, with or without hyphens. A title without one is added
+    with --no-isbn TITLE [AUTHOR] [QUANTITY].
     """
     from inventory.commands import AddBook
 
     names = ("TITLE", "AUTHOR", "QUANTITY") if no_isbn else ("ISBN", "TITLE", "AUTHOR", "QUANTITY")
-    given = dict(zip(names, words, strict=False))
-    if missing := [name for name in names[:-2] if name not in given]:
+    values = dict(zip(names, words, strict=False))
+    if missing := [name for name in names[:-2] if name not in values]:
         raise click.UsageError(f"Missing {' and '.join(missing)}.")
     if len(words) > len(names):
         raise click.UsageError(
@@ -45,13 +50,14 @@ def add(settings: "Settings", words: tuple[str, ...], no_isbn: bool, options: Su
         )
 
     def command(isbn: str) -> AddBook:
-        return AddBook(isbn, given["TITLE"], given.get("AUTHOR", ""), _whole(given.get("QUANTITY", "1")))
+        quantity = _quantity(values.get("QUANTITY", "1"))
+        return AddBook(isbn, values["TITLE"], values.get("AUTHOR", ""), quantity)
 
     if no_isbn:
         from producer.commands.in_house import add_in_house
 
         return add_in_house(settings, command, options)
-    return carry_out(settings, command(given["ISBN"]), options)
+    return carry_out(settings, command(values["ISBN"]), options)
 
 
 @click.command()
@@ -94,7 +100,7 @@ def renew(settings: "Settings", isbn: str, user: str, options: SubmitOptions) ->
 @click.argument("isbn")
 @command_options
 def remove(settings: "Settings", isbn: str, options: SubmitOptions) -> int:
-    """Take a title out of the inventory; no copy may be on loan."""
+    """Remove a title from the inventory; no copy may be on loan."""
     from inventory.commands import RemoveBook
 
     return carry_out(settings, RemoveBook(isbn), options)
@@ -105,7 +111,7 @@ def copies() -> None:
     """Add or withdraw copies of a title."""
 
 
-@copies.command("add", cls=Counting)
+@copies.command("add", cls=CountingCommand)
 @click.argument("isbn")
 @click.argument("quantity")
 @command_options
@@ -113,28 +119,28 @@ def add_copies(settings: "Settings", isbn: str, quantity: str, options: SubmitOp
     """Add QUANTITY copies to a title."""
     from inventory.commands import AddCopies
 
-    return carry_out(settings, AddCopies(isbn, _whole(quantity)), options)
+    return carry_out(settings, AddCopies(isbn, _quantity(quantity)), options)
 
 
-@copies.command("withdraw", cls=Counting)
+@copies.command("withdraw", cls=CountingCommand)
 @click.argument("isbn")
 @click.argument("quantity")
 @click.option("--reason", required=True, help="lost, damaged, sold or miscount.")
-@click.option("--user", metavar="USER", help="The borrower who lost the copy; closes the loan.")
+@click.option("--user", metavar="USER", help="The borrower who lost the copy; the loan is closed.")
 @command_options
 def withdraw_copies(
     settings: "Settings", isbn: str, quantity: str, reason: str, user: str | None, options: SubmitOptions
 ) -> int:
-    """Take QUANTITY copies of a title out of the inventory."""
+    """Remove QUANTITY copies of a title from the inventory."""
     from inventory.commands import WithdrawCopies
 
-    return carry_out(settings, WithdrawCopies(isbn, _whole(quantity), reason, user), options)
+    return carry_out(settings, WithdrawCopies(isbn, _quantity(quantity), reason, user), options)
 
 
 @click.command()
 @click.argument("isbn")
-@click.option("--title", help="The title as it should read.")
-@click.option("--author", help="The author as it should read.")
+@click.option("--title", help="The correct title.")
+@click.option("--author", help="The correct author.")
 @command_options
 def correct(
     settings: "Settings", isbn: str, title: str | None, author: str | None, options: SubmitOptions
@@ -145,7 +151,7 @@ def correct(
     return carry_out(settings, CorrectDetails(isbn, title, author), options)
 
 
-def _whole(text: str) -> int:
+def _quantity(text: str) -> int:
     if re.fullmatch(r"\d{1,18}", text.strip(), re.ASCII):
         return int(text)
     raise CommandError(exits.MALFORMED, f"a quantity is a whole number from 1 up, not {text[:40]!r}")

@@ -8,8 +8,8 @@ import click
 import pytest
 
 from foundation.cli import exits
-from foundation.cli.app import _FLAGS
-from foundation.settings import _NOT_SETTINGS, Settings
+from foundation.cli.app import FLAGS
+from foundation.settings import MACHINE_VARIABLES, Settings
 from library.cli import library
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -72,12 +72,12 @@ def test_every_setting_is_listed_with_its_flag_and_default() -> None:
     defaults = Settings()
     expected = []
     for name in Settings.__struct_fields__:
-        flag = f"`{_FLAGS[name][0]}`" if name in _FLAGS else "–"
+        flag = f"`{FLAGS[name][0]}`" if name in FLAGS else "–"
         expected.append(
             (name, flag, f"`{getattr(defaults, name)}`" if getattr(defaults, name) != "" else "*empty*")
         )
     assert rows == expected
-    for name in _NOT_SETTINGS:
+    for name in MACHINE_VARIABLES:
         assert f"`{name}`" in SETTINGS
 
 

@@ -1,5 +1,6 @@
-"""What every program does with flags, settings and errors."""
+"""Flags, settings, errors and standard streams of every program."""
 
+import json
 import os
 import subprocess
 import sys
@@ -44,7 +45,7 @@ def end(how: str) -> int | None:
         (["nothing"], 2, "", "No such command 'nothing'"),
     ],
 )
-def test_each_error_ends_with_its_exit_code_and_message(
+def test_errors_become_exit_codes(
     arguments: list[str],
     code: int,
     out: str,
@@ -78,22 +79,24 @@ def test_a_closed_pipe_ends_a_command_quietly() -> None:
     assert (done.stdout.count("\n"), done.stderr) == (1, "")
 
 
-def test_characters_a_terminal_cannot_encode_are_escaped() -> None:
+def test_a_terminal_that_lacks_a_letter_shows_its_number() -> None:
     done = shell("$P add 9781593275847 $'\\u010capek'", PYTHONIOENCODING="latin-1")
     assert "wrong check digit" in done.stderr
     done = shell("$P logs $'\\u010capek' --data-dir nowhere", PYTHONIOENCODING="latin-1")
     assert "\\u010capek" in done.stderr
 
 
-def test_only_the_invoked_command_is_imported() -> None:
-    late = LazyGroup("late", commands_at={"there": "library.commands.config:config", "not": "no.such:module"})
-    context = click.Context(late)
-    assert late.list_commands(context) == ["there", "not"]
-    assert isinstance(late.get_command(context, "there"), click.Group)
-    assert late.get_command(context, "neither") is None
+def test_a_lazy_group_imports_only_the_command_that_is_used() -> None:
+    group = LazyGroup(
+        "lazy", commands_at={"there": "library.commands.config:config", "not": "no.such:module"}
+    )
+    context = click.Context(group)
+    assert group.list_commands(context) == ["there", "not"]
+    assert isinstance(group.get_command(context, "there"), click.Group)
+    assert group.get_command(context, "neither") is None
 
 
-def test_flags_override_the_environment(
+def test_a_flag_overrides_the_environment(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     @click.command()
@@ -112,8 +115,57 @@ def test_flags_override_the_environment(
     assert ending.value.exit_code == exits.MALFORMED
 
 
-def test_no_command_imports_modules_it_may_not_need() -> None:
-    """A start is quick because Kafka's client, Avro, tables and servers are imported late."""
+@pytest.mark.parametrize(
+    ("redirection", "code", "error"),
+    [
+        (">/dev/full", 1, "Error: standard output can't be written: No space left on device\n"),
+        (">&-", 1, "Error: standard output can't be written: Bad file descriptor\n"),
+        (">/dev/null 2>&-", 0, ""),
+        (">/dev/null <&-", 0, ""),
+        (">&- 2>&-", 1, ""),
+    ],
+)
+def test_output_that_is_lost_is_an_error(redirection: str, code: int, error: str) -> None:
+    done = shell(f"$P config show {redirection}")
+    assert (done.returncode, done.stderr) == (code, error)
+
+
+def test_errors_that_cant_be_printed_leave_the_exit_code() -> None:
+    for redirection in ("2>&-", "2>/dev/full"):
+        assert shell(f"$P config show nonsense {redirection}").returncode == exits.MALFORMED
+
+
+def test_errors_are_json_where_json_is_requested() -> None:
+    done = shell("$P inventory --json --api http://127.0.0.1:1")
+    document = json.loads(done.stderr)
+    assert document.keys() == {"error", "exit_code"}
+    assert document["exit_code"] == done.returncode == exits.UNAVAILABLE
+    assert json.loads(shell("$P search --json").stderr)["error"] == "Missing argument 'TEXT'."
+    assert shell("$P search -- --json --json").stderr.startswith("Usage: ")
+
+
+@pytest.mark.parametrize("seconds", ["nan", "inf", "-inf", "1e308", "0", "-1", "86401"])
+def test_a_timeout_is_a_sensible_number_of_seconds(seconds: str) -> None:
+    done = shell(f"$P inventory --timeout={seconds}")
+    assert done.returncode == exits.MALFORMED
+    (line,) = done.stderr.splitlines()
+    assert "deadline (--timeout) is more than 0 and at most 86400 seconds" in line
+
+
+def test_a_value_that_begins_with_a_dash_needs_two_dashes() -> None:
+    assert "put -- before" in shell("$P search -ology").stderr
+    done = shell("$P search --api http://127.0.0.1:1 -- -ology")
+    assert done.returncode == exits.UNAVAILABLE
+
+
+def test_msgspec_imports_typing_extensions() -> None:
+    """If this fails, foundation.cli.app._import_msgspec is no longer needed."""
+    code = "import msgspec, sys; sys.exit('typing_extensions' not in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_no_command_imports_what_it_may_not_need() -> None:
+    """A command starts quickly because Kafka's client, Avro, tables and servers are imported late."""
     heavy = ["confluent_kafka", "fastavro", "rich", "litestar", "granian", "faust", "msgspec", "psutil"]
     code = (
         "import sys, click; from library.cli import library, COMMANDS\n"

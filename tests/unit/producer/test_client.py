@@ -1,5 +1,7 @@
-"""A command that the gateway answers."""
+"""Commands that a gateway answers."""
 
+import subprocess
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
@@ -8,6 +10,7 @@ import msgspec
 import pytest
 
 from eventstore.state.outcomes import Accepted, Appended, Receipt
+from foundation.cli import exits
 from foundation.settings import Settings
 from inventory import commands
 from inventory.commands import AddBook
@@ -39,3 +42,33 @@ def test_only_a_fence_of_our_own_computes_the_digest(monkeypatch: pytest.MonkeyP
         outcome = execute(settings, "key", AddBook("9781593275846", "T"))
         thread.join()
     assert outcome == Accepted(RECEIPT)
+
+
+def run(arguments: str) -> subprocess.CompletedProcess[str]:
+    """A shell's ``python -m producer``, with a gateway that answers one command."""
+    with HTTPServer(("127.0.0.1", 0), Gateway) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        gateway = f"--gateway http://127.0.0.1:{server.server_port}"
+        command = f"{sys.executable} -m producer {arguments.format(gateway=gateway)}"
+        done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
+        thread.join()
+    return done
+
+
+@pytest.mark.parametrize(
+    ("redirection", "reason"), [(">/dev/full", "No space left on device"), (">&-", "Bad file descriptor")]
+)
+def test_a_receipt_that_cant_be_printed_can_be_read_again(redirection: str, reason: str) -> None:
+    done = run(f"add 9781593275846 T --command-id key {{gateway}} {redirection}")
+    assert done.returncode == exits.FAILED
+    assert done.stderr == (
+        f"Error: done, but the receipt can't be printed ({reason}); repeat it with --command-id key to see "
+        "it: that has no second effect\n"
+    )
+
+
+def test_a_closed_error_stream_does_not_change_the_outcome() -> None:
+    done = run("add 9781593275846 T {gateway} 2>&-")
+    assert done.returncode == exits.DONE
+    assert "version 1: added" in done.stdout

@@ -1,4 +1,4 @@
-"""The commands that change the inventory, up to the point where Kafka comes in."""
+"""The commands that change the inventory, without a Kafka."""
 
 import json
 from typing import Any, NamedTuple, get_args
@@ -37,7 +37,7 @@ def run(*arguments: str) -> Result:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
         (["add", "978-1593275847", "T"], "wrong check digit"),
         (["add", "12345", "T"], "10 or 13 digits"),
@@ -50,6 +50,8 @@ def run(*arguments: str) -> Result:
         (["add", ISBN, "T", "A", "0"], "not 0"),
         (["add", ISBN, "T", "A", "-1"], "not -1"),
         (["add", ISBN, "T", "A", "-1.5"], "not -1.5"),
+        (["add", ISBN, "-5"], "put -- before it"),
+        (["copies", "add", "--", ISBN, "-3"], "not '-3'"),
         (["add", ISBN, "T", "A", "1.5"], "not '1.5'"),
         (["add", ISBN, "T", "A", "abc"], "not 'abc'"),
         (["add", ISBN, "T", "A", ""], "not ''"),
@@ -80,10 +82,10 @@ def run(*arguments: str) -> Result:
         (["borrow", ISBN, "u", "--timeout", "0"], "deadline"),
     ],
 )
-def test_a_malformed_command_is_reported_before_connecting(arguments: list[str], says: str) -> None:
+def test_a_malformed_command_ends_before_it_connects(arguments: list[str], message: str) -> None:
     result = run(*arguments)
     assert (result.exit_code, result.stdout) == (exits.MALFORMED, ""), result.output
-    assert says in result.stderr
+    assert message in result.stderr
     assert "Traceback" not in result.stderr
 
 
@@ -111,6 +113,12 @@ def test_add_takes_isbn_title_author_and_quantity_in_order(submitted: list[Sent]
     values = [(s.command.title, s.command.author, s.command.quantity) for s in submitted]  # type: ignore[union-attr]
     assert values == [("T", "", 1), ("T", "A", 1), ("T", "A", 10)]
     assert len({given.command_id for given in submitted}) == 3
+
+
+def test_a_title_may_begin_with_a_dash(submitted: list[Sent]) -> None:
+    for title in ("-5 degrees", "-5"):
+        assert run("add", "--", ISBN, title).exit_code == 0
+    assert [sent.command.title for sent in submitted] == ["-5 degrees", "-5"]  # type: ignore[union-attr]
 
 
 def test_a_receipt_is_one_line_of_json(submitted: list[Sent]) -> None:
@@ -150,7 +158,7 @@ def test_an_in_house_number_in_use_is_skipped(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize(
-    ("outcome", "retry", "code", "says"),
+    ("outcome", "retry", "code", "message"),
     [
         (
             Refused(Rejection("none_available", "no copy is on the shelf")),
@@ -166,9 +174,9 @@ def test_an_in_house_number_in_use_is_skipped(monkeypatch: pytest.MonkeyPatch) -
     ],
 )
 def test_an_outcome_is_a_sentence_and_an_exit_code(
-    outcome: Outcome, retry: bool, code: int, says: str
+    outcome: Outcome, retry: bool, code: int, message: str
 ) -> None:
-    with pytest.raises(CommandError, match=says) as ending:
+    with pytest.raises(CommandError, match=message) as ending:
         report(Settings(), outcome, SubmitOptions("id-1", retry, False, False))
     assert ending.value.exit_code == code
 
