@@ -1,1 +1,1 @@
-"""The table over HTTP, from a local replica that follows two topics."""
+"""The query API: the inventory over HTTP, answered from a local replica of the table and the history."""

@@ -1,4 +1,4 @@
-"""``python -m query_api``."""
+"""Runs the query API: ``python -m query_api``."""
 
 from foundation.cli.app import run
 from query_api.cli import main

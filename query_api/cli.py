@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 @click.command()
 @with_settings("kafka", "name", "partitions", "api", "data_dir", "host", "port", "log_level")
 def main(settings: Settings) -> None:
-    """Serve the inventory over HTTP from a replica of the table, until SIGTERM."""
+    """Serve the inventory over HTTP from a local replica of the table, until SIGTERM."""
     from foundation.http.callers import AllowedHosts
     from foundation.http.server import PortTaken, serve
     from foundation.logs import log_as
@@ -26,11 +26,11 @@ def main(settings: Settings) -> None:
     from query_api.http.freshness import Reading
     from query_api.http.group_lag import GroupLags
     from query_api.http.metrics import Metrics
-    from query_api.replica.slots import NoSlot, slot
+    from query_api.replica.folders import NoFolderFree, replica_folder
 
     log_as("api", settings.log_level)
     try:
-        with slot(Path(settings.data_dir) / "api") as folder:
+        with replica_folder(Path(settings.data_dir) / "api") as folder:
             source, waiters = Source(settings), Waiters()
             follower = Follower(source, folder, waiters.notify)
             reading = Reading(source, follower, waiters)
@@ -38,7 +38,7 @@ def main(settings: Settings) -> None:
             app = create_app(reading, waiters, metrics, AllowedHosts(settings))
             log.info("listening on %s:%d", settings.host, settings.port)
             serve(app, settings.host, settings.port, drain=waiters.end)
-    except (PortTaken, NoSlot) as error:
+    except (PortTaken, NoFolderFree) as error:
         raise CommandError(exits.UNAVAILABLE, str(error)) from error
     except OSError as error:
-        raise CommandError(exits.FAILED, f"the replica's folder can't be used: {error}") from error
+        raise CommandError(exits.FAILED, f"the folder of the replica can't be used: {error}") from error

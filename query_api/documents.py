@@ -1,6 +1,7 @@
-"""What the routes answer with, as JSON and in the OpenAPI document."""
+"""The JSON documents that the routes return, as the OpenAPI document describes them."""
 
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -12,8 +13,23 @@ Isbn = Annotated[str, Meta(pattern=r"^\d{13}$", description="EAN-13 without hyph
 Count = Annotated[int, Meta(ge=0)]
 Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"}, description="RFC 3339, UTC.")]
 
+T = TypeVar("T", bound=Struct)
 
-class Held(Struct, frozen=True):
+
+def published_as(name: str) -> Callable[[type[T]], type[T]]:
+    """Name a document in OpenAPI: inside, Title, Loan and Held mean values of other modules."""
+
+    def rename(document: type[T]) -> type[T]:
+        # Litestar takes a schema's key from the one and its title from the other
+        document.__qualname__ = name
+        document.__schema_name__ = name  # type: ignore[attr-defined]
+        return document
+
+    return rename
+
+
+@published_as("Held")
+class HeldDocument(Struct, frozen=True):
     """The event that could not be applied; the title stays as it was before it."""
 
     version: int
@@ -21,7 +37,8 @@ class Held(Struct, frozen=True):
     reason: str
 
 
-class Title(Struct, frozen=True):
+@published_as("Title")
+class TitleDocument(Struct, frozen=True):
     """A title as of ``version``: ``quantity`` copies owned, ``available`` on the shelf."""
 
     isbn: Isbn
@@ -32,18 +49,19 @@ class Title(Struct, frozen=True):
     on_loan: Count
     version: Count
     updated_at: Time
-    held: Held | UnsetType = UNSET
+    held: HeldDocument | UnsetType = UNSET
 
 
 class Titles(Struct, frozen=True):
     """A page of the inventory; ``next_cursor`` is null on the last."""
 
-    items: list[Title]
+    items: list[TitleDocument]
     next_cursor: str | None
 
 
-class Happened(Struct, frozen=True):
-    """An event of a title. ``data`` holds what else it says; ``error`` why it can't be read."""
+@published_as("Happened")
+class EventDocument(Struct, frozen=True):
+    """An event of a title. ``data`` holds its other fields; ``error`` says why it can't be decoded."""
 
     version: int
     type: str
@@ -58,11 +76,12 @@ class History(Struct, frozen=True):
     """A page of a title's events, first to last."""
 
     isbn: Isbn
-    items: list[Happened]
+    items: list[EventDocument]
     next_cursor: str | None
 
 
-class Loan(Struct, frozen=True):
+@published_as("Loan")
+class LoanDocument(Struct, frozen=True):
     """A copy that is on loan."""
 
     isbn: Isbn
@@ -76,27 +95,27 @@ class Loan(Struct, frozen=True):
 class Loans(Struct, frozen=True):
     """A page of open loans, the first due first."""
 
-    items: list[Loan]
+    items: list[LoanDocument]
     next_cursor: str | None
 
 
 _encode = msgspec.json.Encoder().encode
 
 
-def title_of(row: InventoryRow) -> Title:
-    """The row as it is answered."""
-    held = UNSET if row.held is None else Held(row.held.version, row.held.offset, row.held.reason)
-    return Title(
+def title_document(row: InventoryRow) -> TitleDocument:
+    """The document that shows ``row``."""
+    held = UNSET if row.held is None else HeldDocument(row.held.version, row.held.offset, row.held.reason)
+    return TitleDocument(
         row.isbn, row.title, row.author, row.quantity, row.available, row.quantity - row.available,
         row.version, rfc3339(row.updated_at), held,
     )  # fmt: skip
 
 
-def json_of(answer: Struct) -> bytes:
-    """The answer's JSON."""
-    return _encode(answer)
+def json_of(document: Struct) -> bytes:
+    """The document's JSON."""
+    return _encode(document)
 
 
 def page_of(bodies: list[bytes], next_cursor: str | None) -> bytes:
-    """The JSON of a page from its items' JSON."""
+    """The JSON of a page, from the JSON of its items."""
     return b'{"items":[' + b",".join(bodies) + b'],"next_cursor":' + _encode(next_cursor) + b"}"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import msgspec
 from msgspec import Struct
 
-from query_api.documents import title_of
+from query_api.documents import title_document
 from schemas.row import InventoryRow, Loan
 from schemas.times import rfc3339
 
@@ -59,7 +59,7 @@ def _told(service: "Service", ask: Ask, route: str) -> Told:
 
 def title_item(row: InventoryRow) -> Item:
     """The row as /inventory tells it."""
-    item: Item = msgspec.to_builtins(title_of(row))
+    item: Item = msgspec.to_builtins(title_document(row))
     return item
 
 

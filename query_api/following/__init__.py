@@ -1,1 +1,1 @@
-"""Kafka into the replica."""
+"""Reads both topics from Kafka into the replica."""

@@ -1,4 +1,4 @@
-"""The follower: a thread that reads both topics into the replica, whatever becomes of Kafka meanwhile."""
+"""The follower reads both topics into the replica, through outages of Kafka and losses of the file."""
 
 import logging
 import sqlite3
@@ -10,7 +10,7 @@ from pathlib import Path
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from eventstore.topics import Identity, WrongTopic
-from query_api.following.intake import Batch
+from query_api.following.intake import RecordBatch
 from query_api.following.source import Source
 from query_api.replica.events import put_events, put_unreadable
 from query_api.replica.progress import Ends, Progress
@@ -19,34 +19,35 @@ from query_api.replica.rows import put_rows
 
 log = logging.getLogger(__name__)
 
-BATCH = 5_000
-"""Records in a transaction, at most: the more, the fewer pages are written several times."""
-CHECK_EVERY = 2.0
-"""Seconds between looks at who Kafka and the topics are."""
-PATIENCE = 5.0
-"""Seconds that Kafka may take for an answer."""
-_POLL = 0.2
+MAX_BATCH_RECORDS = 5_000
+"""In one transaction: larger batches write each page less often."""
+CHECK_INTERVAL_S = 2.0
+"""Between checks that Kafka and the topics are still the same."""
+KAFKA_TIMEOUT_S = 5.0
+_POLL_TIMEOUT_S = 0.2
+_RETRY_INTERVAL_S = 0.5
+_WRITE_RETRY_INTERVAL_S = 1.0
 
 
-class ReadAgain(Exception):
-    """The topics are not those that the replica was read from."""
+class RebuildNeeded(Exception):
+    """The replica can't be continued; the message says why."""
 
 
 class Follower:
-    """Keeps a replica in ``folder`` up to date, and makes it anew when it can't be used any more."""
+    """Keeps a replica in ``folder`` up to date, and rebuilds it when it is unusable."""
 
     def __init__(self, source: Source, folder: Path, notify: Callable[[Progress], None]) -> None:
         self._source, self._folder, self._notify = source, folder, notify
         self.replica: Replica | None = None
-        """What there is to answer from; None until it was made."""
+        """The replica to answer from; None until it exists."""
         self.ends: Ends | None = None
-        """The topics' ends, as they were at the last look."""
+        """The topics' ends at the last check."""
         self.trouble: str | None = "Kafka has not answered yet"
-        """Why nothing new can be read at the moment."""
+        """The reason why nothing new can be read; None while it can."""
         self._ends_at_start: Ends | None = None
         self._following = False
-        self._said: str | None = None
-        self._unusable: str | None = None
+        self._logged_trouble: str | None = None
+        self._rebuild_reason: str | None = None
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=self._run, name="follower", daemon=True),
@@ -54,7 +55,7 @@ class Follower:
         ]
 
     def start(self) -> None:
-        """Open what is there and begin."""
+        """Open the replica, if there is one, and start both threads."""
         try:
             self.replica = open_replica(self._folder)
         except Unusable as error:
@@ -63,7 +64,7 @@ class Follower:
             thread.start()
 
     def stop(self, timeout: float = 10.0) -> None:
-        """End both threads."""
+        """End both threads; wait ``timeout`` seconds for them."""
         self._stop.set()
         end = time.monotonic() + timeout
         for thread in self._threads:
@@ -71,36 +72,36 @@ class Follower:
         if self.replica is not None and not self._threads[0].is_alive():
             self.replica.close()
 
-    def read_again(self, reason: str) -> None:
-        """Make the replica anew, soon. Safe from any thread."""
-        self._unusable = reason
+    def rebuild(self, reason: str) -> None:
+        """Request a new replica. Safe from any thread."""
+        self._rebuild_reason = reason
 
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
                 self._follow()
             except (KafkaException, WrongTopic) as error:
-                self._say(self._source.why(error))
-                self._stop.wait(0.5)
-            except ReadAgain as error:
+                self._report_trouble(self._source.why(error))
+                self._stop.wait(_RETRY_INTERVAL_S)
+            except RebuildNeeded as error:
                 self._discard(str(error))
             except sqlite3.OperationalError as error:
-                # No space, for example: what is stored is sound
-                self._say(f"the replica can't be written: {error}")
-                self._stop.wait(1.0)
+                # For example a full disk: the stored state is sound
+                self._report_trouble(f"the replica can't be written: {error}")
+                self._stop.wait(_WRITE_RETRY_INTERVAL_S)
             except sqlite3.DatabaseError as error:
                 self._discard(f"the replica is damaged: {error}")
             except Exception:
-                # The thread must not die silently: without it every answer would slowly become old
-                log.exception("following failed, starting it again")
+                # The thread must not end: all answers would become stale
+                log.exception("following failed, retrying")
                 self.trouble = "following failed, the log says why"
-                self._stop.wait(1.0)
+                self._stop.wait(_WRITE_RETRY_INTERVAL_S)
 
     def _follow(self) -> None:
-        """Read until stopped. Raises what makes it necessary to begin again."""
-        self._unusable = None
-        identity = self._source.identify(PATIENCE)
-        self.ends = self._source.ends(PATIENCE)
+        """Read until stopped. Raises RebuildNeeded, KafkaException, WrongTopic, sqlite3.Error."""
+        self._rebuild_reason = None
+        identity = self._source.identify(KAFKA_TIMEOUT_S)
+        self.ends = self._source.ends(KAFKA_TIMEOUT_S)
         self._ends_at_start = self._ends_at_start or self.ends
         replica = self._replica_of(identity)
         self._following, self.trouble = True, None
@@ -108,9 +109,9 @@ class Follower:
         try:
             self._store(replica, consumer, [], identity)
             while not self._stop.is_set():
-                if self._unusable is not None:
-                    raise ReadAgain(self._unusable)
-                self._store(replica, consumer, _some(consumer), identity)
+                if self._rebuild_reason is not None:
+                    raise RebuildNeeded(self._rebuild_reason)
+                self._store(replica, consumer, _poll_batch(consumer), identity)
         finally:
             self._following = False
             consumer.close()
@@ -118,10 +119,10 @@ class Follower:
     def _replica_of(self, identity: Identity) -> Replica:
         replica = self.replica
         if replica is not None and replica.identity != identity:
-            raise ReadAgain(f"the replica is of {replica.identity}, Kafka has {identity}")
+            raise RebuildNeeded(f"it was read from {replica.identity}, Kafka has {identity}")
         if replica is None:
             replica = create_replica(self._folder, identity, self._source.partitions)
-            log.info("reading a new replica in %s", self._folder)
+            log.info("building a new replica in %s", self._folder)
             self.replica = replica
         return replica
 
@@ -129,16 +130,18 @@ class Follower:
         self, replica: Replica, consumer: Consumer, messages: list[Message], identity: Identity
     ) -> None:
         before = replica.progress
-        batch = Batch.after(before, identity.source)
+        batch = RecordBatch.after(before, identity.source)
         for message in messages:
             if (error := message.error()) is not None:
-                self._note(batch, consumer, message, error)
+                self._handle_error(batch, consumer, message, error)
             elif message.topic() == self._source.changelog:
                 batch.add_row(message)
             else:
                 batch.add_event(message)
-        if batch.foreign is not None:
-            self._say(f"the changelog speaks of another event store, {batch.foreign}: run `library doctor`")
+        if batch.foreign_source is not None:
+            self._report_trouble(
+                f"the changelog names another event store, {batch.foreign_source}: run `library doctor`"
+            )
         after = batch.draft.done(self._ends_at_start)
         if after == before:
             return
@@ -151,7 +154,9 @@ class Follower:
             log.info("caught up at %s", after)
         self._notify(after)
 
-    def _note(self, batch: Batch, consumer: Consumer, message: Message, error: KafkaError) -> None:
+    def _handle_error(
+        self, batch: RecordBatch, consumer: Consumer, message: Message, error: KafkaError
+    ) -> None:
         code = error.code()
         topic, partition = message.topic() or "", message.partition() or 0
         is_row = topic == self._source.changelog
@@ -162,54 +167,54 @@ class Follower:
                 consumer.incremental_unassign([TopicPartition(topic, partition)])
                 consumer.incremental_assign([TopicPartition(topic, partition, OFFSET_BEGINNING)])
                 return
-            raise ReadAgain(f"{message.topic()} no longer has what was read from it: {error.str()}")
-        elif code in _GONE or error.fatal():
+            raise RebuildNeeded(f"{message.topic()} has lost records that were read: {error.str()}")
+        elif code in _TOPIC_ERRORS or error.fatal():
             raise KafkaException(error)
         else:
-            self._say(error.str())
+            self._report_trouble(error.str())
 
     def _watch(self) -> None:
-        """Look regularly whether Kafka answers, and whether the topics are still the same."""
-        while not self._stop.wait(CHECK_EVERY):
+        """Check regularly that Kafka answers and that the topics are still the same."""
+        while not self._stop.wait(CHECK_INTERVAL_S):
             try:
-                identity = self._source.identify(PATIENCE)
-                self.ends = self._source.ends(PATIENCE)
+                identity = self._source.identify(KAFKA_TIMEOUT_S)
+                self.ends = self._source.ends(KAFKA_TIMEOUT_S)
             except (KafkaException, WrongTopic) as error:
-                self._say(self._source.why(error))
+                self._report_trouble(self._source.why(error))
                 continue
             except Exception:
-                log.exception("looking at the topics failed")
+                log.exception("checking the topics failed")
                 continue
             replica = self.replica
             if replica is None:
                 continue
             if replica.identity != identity:
-                self.read_again(f"the topics were replaced: {identity} instead of {replica.identity}")
+                self.rebuild(f"the topics were replaced: {identity} instead of {replica.identity}")
             elif not replica.exists():
-                self.read_again("its file was deleted")
+                self.rebuild("its file was deleted")
             else:
                 self._checkpoint(replica)
                 if self._following and self.trouble is not None:
                     log.info("Kafka answers again")
-                    self.trouble = self._said = None
+                    self.trouble = self._logged_trouble = None
 
     def _checkpoint(self, replica: Replica) -> None:
         try:
             replica.checkpoint()
         except sqlite3.OperationalError as error:
-            # It was deleted a moment ago, or there is no space: who writes meets that, too
-            log.warning("the replica's log can't be moved into its file: %s", error)
+            # The file was just deleted, or the disk is full: the writer meets that, too
+            log.warning("the replica's write-ahead log can't be copied into its file: %s", error)
         except sqlite3.DatabaseError as error:
-            self.read_again(f"it is damaged: {error}")
+            self.rebuild(f"it is damaged: {error}")
 
-    def _say(self, trouble: str) -> None:
+    def _report_trouble(self, trouble: str) -> None:
         self.trouble = trouble
-        if trouble != self._said:
+        if trouble != self._logged_trouble:
             log.warning("nothing new can be read: %s", trouble)
-            self._said = trouble
+            self._logged_trouble = trouble
 
     def _discard(self, reason: str) -> None:
-        log.warning("the replica is read again: %s", reason)
+        log.warning("the replica is rebuilt: %s", reason)
         old, self.replica = self.replica, None
         self._ends_at_start = None
         if old is not None:
@@ -217,14 +222,14 @@ class Follower:
         delete_replica(self._folder)
 
 
-def _some(consumer: Consumer) -> list[Message]:
-    """The next records, as soon as there is one; none after a moment without."""
-    first = consumer.poll(_POLL)
-    # consume() waits for its whole time unless it gets all it was asked for
-    return [] if first is None else [first, *consumer.consume(BATCH - 1, 0)]
+def _poll_batch(consumer: Consumer) -> list[Message]:
+    """The next records, as soon as one arrives; none after _POLL_TIMEOUT_S."""
+    first = consumer.poll(_POLL_TIMEOUT_S)
+    # consume() alone would wait for its whole timeout unless the batch is full
+    return [] if first is None else [first, *consumer.consume(MAX_BATCH_RECORDS - 1, 0)]
 
 
-_GONE = {
+_TOPIC_ERRORS = {
     KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION,
     KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError._FATAL,
 }  # fmt: skip

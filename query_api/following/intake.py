@@ -1,4 +1,4 @@
-"""Records of both topics as the replica stores them. A record that can't be read stops nothing."""
+"""Decodes records of both topics for the replica. A record that can't be decoded stops nothing."""
 
 import logging
 from typing import Any
@@ -9,19 +9,17 @@ from msgspec import Struct, field
 from eventstore.headers import COMMAND_ID, read_headers
 from eventstore.keys import BadKey, parse_event_key
 from eventstore.topics import POSITION_KEY
-from query_api.replica.events import Stored
+from query_api.replica.events import StoredEvent
 from query_api.replica.progress import Draft, Progress
+from query_api.replica.tables import LARGEST_INTEGER
 from schemas.codec import Undecodable, decode, type_name
 from schemas.records import event_of
 from schemas.row import InventoryRow, TablePosition
 
 log = logging.getLogger(__name__)
 
-MOST_VERSIONS = (1 << 63) - 1
-"""SQLite's largest number."""
 
-
-class Unreadable(Struct, frozen=True):
+class UnreadableRecord(Struct, frozen=True):
     """A record that names no title."""
 
     stream: str
@@ -30,24 +28,24 @@ class Unreadable(Struct, frozen=True):
     reason: str
 
 
-class Batch(Struct):
-    """What some records say, and the progress they lead to."""
+class RecordBatch(Struct):
+    """The values of some records, and the progress after them."""
 
     source: str
     draft: Draft
     rows: dict[str, InventoryRow] = field(default_factory=dict)
-    events: list[Stored] = field(default_factory=list)
-    unreadable: list[Unreadable] = field(default_factory=list)
-    foreign: str | None = None
-    """The event store that a position record named, where it is not ours."""
+    events: list[StoredEvent] = field(default_factory=list)
+    unreadable: list[UnreadableRecord] = field(default_factory=list)
+    foreign_source: str | None = None
+    """Another event store than ours, named by a position record."""
 
     @classmethod
-    def after(cls, progress: Progress, source: str) -> "Batch":
+    def after(cls, progress: Progress, source: str) -> "RecordBatch":
         """An empty batch; ``source`` is the event store that position records must name."""
         return cls(source, Draft(progress))
 
     def add_row(self, message: Message) -> None:
-        """A record of the changelog."""
+        """Add a record of the changelog."""
         partition, offset = message.partition() or 0, message.offset() or 0
         self.draft.row_read(partition, offset + 1)
         key = message.key()
@@ -56,50 +54,50 @@ class Batch(Struct):
             match value:
                 case TablePosition() if key == POSITION_KEY:
                     if value.source != self.source:
-                        self.foreign = value.source
+                        self.foreign_source = value.source
                     else:
                         self.draft.table_at(partition, value.next)
                 case InventoryRow() if key == value.isbn.encode() and _is_number(value.isbn):
-                    known = self.rows.get(value.isbn)
-                    if known is None or known.version <= value.version:
+                    newest = self.rows.get(value.isbn)
+                    if newest is None or newest.version <= value.version:
                         self.rows[value.isbn] = value
                 case _:
                     raise Undecodable(f"a {type(value).__name__} under the key {key!r}")
         except Undecodable as error:
-            self._refuse("changelog", partition, offset, str(error))
+            self._pass_over("changelog", partition, offset, str(error))
 
     def add_event(self, message: Message) -> None:
-        """A record of the event store."""
+        """Add a record of the event store."""
         partition, offset = message.partition() or 0, message.offset() or 0
         self.draft.event_read(partition, offset + 1)
         try:
             isbn, version = parse_event_key(message.key())
-            if version > MOST_VERSIONS:
-                raise BadKey("the key's version is beyond any that can be stored")
+            if version > LARGEST_INTEGER:
+                raise BadKey("the key's version is too large to be stored")
         except BadKey as error:
-            self._refuse("events", partition, offset, str(error))
+            self._pass_over("events", partition, offset, str(error))
             return
         value = message.value()
+        command_id, problem = "", None
         try:
             event = event_of(isbn, value)
         except Undecodable as error:
-            log.error("event %d:%d of %s can't be read: %s", partition, offset, isbn, error)
-            at = message.timestamp()[1]
-            self.events.append(
-                Stored(partition, offset, isbn, version, at, _kind(value), "", value, str(error))
-            )
-            return
-        headers: Any = message.headers()
-        command_id = read_headers(headers).get(COMMAND_ID, "")
-        kind = type(event).__name__
-        self.events.append(Stored(partition, offset, isbn, version, event.timestamp, kind, command_id, value))
+            log.error("event %d:%d of %s can't be decoded: %s", partition, offset, isbn, error)
+            at, kind, problem = message.timestamp()[1], _type_of(value), str(error)
+        else:
+            headers: Any = message.headers()
+            at, kind = event.timestamp, type(event).__name__
+            command_id = read_headers(headers).get(COMMAND_ID, "")
+        self.events.append(
+            StoredEvent(partition, offset, isbn, version, at, kind, command_id, value, problem)
+        )
 
-    def _refuse(self, stream: str, partition: int, offset: int, reason: str) -> None:
-        log.error("%s record %d:%d can't be read and is passed over: %s", stream, partition, offset, reason)
-        self.unreadable.append(Unreadable(stream, partition, offset, reason))
+    def _pass_over(self, stream: str, partition: int, offset: int, reason: str) -> None:
+        log.error("%s record %d:%d is passed over: %s", stream, partition, offset, reason)
+        self.unreadable.append(UnreadableRecord(stream, partition, offset, reason))
 
 
-def _kind(value: bytes | None) -> str:
+def _type_of(value: bytes | None) -> str:
     try:
         return type_name(value)
     except Undecodable:

@@ -1,4 +1,4 @@
-"""The two topics, as the follower asks Kafka about them."""
+"""Requests to Kafka about both topics."""
 
 from typing import Any
 
@@ -15,7 +15,10 @@ _LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 
 
 class Source:
-    """Kafka, for one system. Every method raises KafkaException when Kafka does not answer in time."""
+    """The two topics of one system.
+
+    Methods raise KafkaException if Kafka does not answer within ``timeout`` (s).
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -24,24 +27,24 @@ class Source:
         self.admin = AdminClient(client_config(settings))
 
     def identify(self, timeout: float) -> Identity:
-        """The system as it is now. Raises also WrongTopic."""
+        """Cluster and topics as they are now. Also raises WrongTopic."""
         check_topics(self.admin, self._settings, timeout)
         return identify(self.admin, self._settings, timeout)
 
     def ends(self, timeout: float) -> Ends:
         """The next offset of each partition, as readers of committed events see it."""
-        asked = {
+        requests = {
             TopicPartition(topic, p): _LATEST
             for topic in (self.changelog, self.events)
             for p in range(self.partitions)
         }
         answers = self.admin.list_offsets(
-            asked, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=timeout
+            requests, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=timeout
         )
-        found = {(t.topic, t.partition): int(future.result().offset) for t, future in answers.items()}
+        ends = {(t.topic, t.partition): int(future.result().offset) for t, future in answers.items()}
         return Ends(
-            tuple(found[self.changelog, p] for p in range(self.partitions)),
-            tuple(found[self.events, p] for p in range(self.partitions)),
+            tuple(ends[self.changelog, p] for p in range(self.partitions)),
+            tuple(ends[self.events, p] for p in range(self.partitions)),
         )
 
     def beginnings(self, timeout: float) -> dict[int, int]:
@@ -57,21 +60,21 @@ class Source:
         return int(answer[tp].result().offset)
 
     def why(self, error: Exception) -> str:
-        """What it means that Kafka could not be used."""
+        """The cause of ``error``, in a sentence."""
         return why(self._settings, error)
 
     def consumer(self, progress: Progress) -> Consumer:
-        """A consumer of both topics that goes on after ``progress``."""
+        """A consumer of both topics that continues after ``progress``."""
         config: dict[str, Any] = reading_config(self._settings) | {
-            # Sixteen partitions and more, each with its part of a fetch
+            # Shared by 16 partitions or more
             "queued.max.messages.kbytes": 4096,
             "max.partition.fetch.bytes": 262144,
         }
         consumer = Consumer(config)
         consumer.assign(
             [
-                # Not "the beginning": that is asked for when it turns out that offset 0 is gone, since it
-                # takes half a second
+                # Offset 0 instead of OFFSET_BEGINNING, which costs half a second. The follower falls back to
+                # it where offset 0 is gone
                 TopicPartition(topic, p, offset)
                 for topic, offsets in ((self.changelog, progress.rows), (self.events, progress.history))
                 for p, offset in enumerate(offsets)

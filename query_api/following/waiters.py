@@ -1,4 +1,4 @@
-"""Requests that wait until the replica has what their caller wrote."""
+"""Requests that wait until the replica includes their caller's writes."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -8,17 +8,17 @@ from query_api.replica.progress import Progress
 
 
 class Waiters:
-    """Everybody who waits, on one event loop; woken from the follower's thread."""
+    """The waiting requests of one event loop, woken from the follower's thread."""
 
     def __init__(self) -> None:
         self._waiting: dict[asyncio.Future[None], Callable[[Progress], bool]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self.ended = False
-        """Nobody waits any more: the process ends."""
+        """The process ends: no request waits any more."""
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """As long as requests wait on this loop."""
+        """Requests can wait on this loop while the block lasts."""
         self._loop = asyncio.get_running_loop()
         try:
             yield
@@ -26,13 +26,13 @@ class Waiters:
             self._loop = None
 
     def notify(self, progress: Progress) -> None:
-        """Wake whoever waited for this progress. Safe from any thread."""
+        """Wake the requests whose condition holds of ``progress``. Safe from any thread."""
         loop = self._loop
         if loop is not None and self._waiting:
             loop.call_soon_threadsafe(self._wake, progress)
 
     async def end(self) -> None:
-        """Let everybody go, with what there is."""
+        """Stop all waits; the requests answer from the present state."""
         self.ended = True
         for future in self._waiting:
             future.cancel()
@@ -40,11 +40,11 @@ class Waiters:
     async def until(
         self, condition: Callable[[Progress], bool], now: Callable[[], Progress | None], timeout: float
     ) -> bool:
-        """Whether ``condition`` holds of the progress within ``timeout`` seconds; ``now`` gives it."""
+        """Whether ``condition`` holds of the progress within ``timeout`` (s). ``now`` returns it."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting[future] = condition
         try:
-            # After entering the list, so that a progress made in between is not missed
+            # After it is registered: no progress made in between is missed
             if (progress := now()) is not None and condition(progress):
                 return True
             if not self.ended:

@@ -49,7 +49,7 @@ class Reading:
     def unreadable(self, error: sqlite3.DatabaseError) -> Problem:
         """What to answer when reading the replica failed; a damaged one is made anew."""
         if not isinstance(error, sqlite3.OperationalError):
-            self.follower.read_again(f"it is damaged: {error}")
+            self.follower.rebuild(f"it is damaged: {error}")
         log.error("the replica can't be read: %s", error)
         return _not_ready("the replica can't be read; it is made anew where it is damaged, try again")
 

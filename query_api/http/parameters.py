@@ -10,7 +10,7 @@ from foundation.http.problem import Problem
 from inventory import isbn as identifiers
 from inventory.texts import Malformed
 from query_api.http.freshness import MOST_TIMEOUT, Reading
-from query_api.queries.cursors import BadCursor, read_cursor
+from query_api.queries.cursors import BadCursor, parse_cursor
 from query_api.replica.replica import Replica
 from schemas.times import BadTime, parse_time
 
@@ -68,6 +68,6 @@ def parsed_time(text: str, now: int) -> int:
 def parsed_cursor(cursor: str | None, question: object, kind: Any) -> Any:
     """The key in a cursor, None where there is none. Raises Problem 400."""
     try:
-        return None if cursor is None else read_cursor(cursor, question, kind)
+        return None if cursor is None else parse_cursor(cursor, question, kind)
     except BadCursor as error:
         raise Problem(400, "bad_cursor", str(error)) from error

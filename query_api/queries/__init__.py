@@ -1,1 +1,1 @@
-"""The questions: titles, loans, history, the past."""
+"""Queries of the replica: titles, loans, history, past states."""

@@ -1,4 +1,4 @@
-"""Cursors of pages: the last item's sort key, bound to what was asked for."""
+"""Cursors of pages: the last item's sort key, bound to the parameters of the request."""
 
 import base64
 import binascii
@@ -9,33 +9,35 @@ import msgspec
 from msgspec import Meta
 
 Number = Annotated[int, Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
-"""What can be asked of SQLite; a cursor may come from anybody."""
+"""An integer in SQLite's range: anybody may send a cursor."""
 
 T = TypeVar("T")
 
 
 class BadCursor(ValueError):
-    """A cursor that is none of ours, or of another question."""
+    """The cursor was not made here, or for other parameters."""
 
 
-def make_cursor(question: object, key: object) -> str:
-    """The cursor after the item with ``key``, for the same ``question`` only (both JSON values)."""
-    packed = msgspec.json.encode([_digest(question), key])
+def make_cursor(parameters: object, key: object) -> str:
+    """The cursor after the item with ``key``, for the same ``parameters`` only. Both are JSON values."""
+    packed = msgspec.json.encode([_digest(parameters), key])
     return base64.urlsafe_b64encode(packed).rstrip(b"=").decode()
 
 
-def read_cursor(cursor: str, question: object, kind: type[T]) -> T:
+def parse_cursor(cursor: str, parameters: object, kind: type[T]) -> T:
     """The key in ``cursor``. Raises BadCursor."""
     try:
         packed = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         digest, key = msgspec.json.decode(packed, type=tuple[str, kind])  # type: ignore[valid-type]
     except (binascii.Error, msgspec.DecodeError, UnicodeError, RecursionError, ValueError) as error:
-        raise BadCursor("the cursor is none that was given out here: begin without one") from error
-    if digest != _digest(question):
-        raise BadCursor("the cursor belongs to other parameters: repeat those it was given out for")
-    found: T = key
-    return found
+        raise BadCursor("the cursor was not made here: start without one") from error
+    if digest != _digest(parameters):
+        raise BadCursor(
+            "the cursor belongs to other parameters: repeat the parameters of the request that returned it"
+        )
+    parsed: T = key
+    return parsed
 
 
-def _digest(question: object) -> str:
-    return hashlib.blake2b(msgspec.json.encode(question), digest_size=6).hexdigest()
+def _digest(parameters: object) -> str:
+    return hashlib.blake2b(msgspec.json.encode(parameters), digest_size=6).hexdigest()

@@ -1,11 +1,11 @@
-"""The events of a title, as they are told."""
+"""The events of a title, as documents."""
 
 import sqlite3
 from typing import Any
 
 from msgspec import UNSET
 
-from query_api.documents import Happened
+from query_api.documents import EventDocument
 from query_api.replica.tables import SHIFT
 from schemas.codec import Undecodable
 from schemas.event_json import event_data
@@ -13,18 +13,20 @@ from schemas.records import event_of
 from schemas.times import rfc3339
 
 
-def events_of(db: sqlite3.Connection, isbn: int, limit: int, after: int) -> tuple[list[Happened], int | None]:
-    """``limit`` events at most after version ``after``, and that of the last if more follow."""
-    found = db.execute(
+def events_of(
+    db: sqlite3.Connection, isbn: int, limit: int, after: int
+) -> tuple[list[EventDocument], int | None]:
+    """At most ``limit`` events after version ``after``, and the last one's version if more follow."""
+    rows = db.execute(
         "SELECT place, version, at, type, command_id, value, problem FROM events "
         "WHERE isbn = ? AND version > ? ORDER BY version LIMIT ?",
         (isbn, after, limit + 1),
     ).fetchall()
-    told = [_told(isbn, *row) for row in found[:limit]]
-    return told, told[-1].version if len(found) > limit else None
+    events = [_event_document(isbn, *row) for row in rows[:limit]]
+    return events, events[-1].version if len(rows) > limit else None
 
 
-def _told(
+def _event_document(
     isbn: int,
     place: int,
     version: int,
@@ -33,7 +35,7 @@ def _told(
     command_id: str,
     value: bytes | None,
     problem: str | None,
-) -> Happened:
+) -> EventDocument:
     partition, offset = divmod(place, SHIFT)
     data: dict[str, Any] = {}
     if problem is None:
@@ -41,7 +43,7 @@ def _told(
             data = event_data(event_of(f"{isbn:013}", value))
         except Undecodable as error:
             problem = str(error)
-    return Happened(
+    return EventDocument(
         version,
         kind,
         rfc3339(at),

@@ -6,34 +6,37 @@ from typing import NamedTuple
 import msgspec
 from msgspec import Struct
 
-from query_api.documents import Loan, Title
+from query_api.documents import LoanDocument, TitleDocument
 from query_api.queries.cursors import Number
 from schemas.times import rfc3339
 
 
 class LoanFilters(Struct, frozen=True):
-    """Which loans; None: all."""
+    """Which loans; a filter that is None matches all."""
 
     user_id: str | None = None
     isbn: int | None = None
     overdue: bool | None = None
 
 
-class Key(NamedTuple):
-    """Where a loan stands: by due date (ms), title, borrower."""
+class LoanKey(NamedTuple):
+    """A loan's place in the order: due date (ms), title, borrower."""
 
     due_at: Number
     isbn: Number
     user_id: str
 
 
-_title = msgspec.json.Decoder(Title)
+_title_decoder = msgspec.json.Decoder(TitleDocument)
 
 
-def page(
-    db: sqlite3.Connection, filters: LoanFilters, limit: int, after: Key | None, now: int
-) -> tuple[list[Loan], Key | None]:
-    """``limit`` loans at most after ``after``, and where the next page begins; ``now`` (ms) makes overdue."""
+def find_loans(
+    db: sqlite3.Connection, filters: LoanFilters, limit: int, after: LoanKey | None, now: int
+) -> tuple[list[LoanDocument], LoanKey | None]:
+    """At most ``limit`` loans after ``after``, and the key that the next page starts after.
+
+    A loan is overdue if it was due before ``now`` (ms).
+    """
     where, values = ["1"], list[object]()
     if filters.user_id is not None:
         where.append("l.user_id = ?")
@@ -47,17 +50,19 @@ def page(
     if after is not None:
         where.append("(l.due_at, l.isbn, l.user_id) > (?, ?, ?)")
         values += after
-    found = db.execute(
+    rows = db.execute(
         "SELECT l.isbn, l.user_id, l.borrowed_at, l.due_at, t.body "
         "FROM loans l JOIN titles t ON t.isbn = l.isbn "
         f"WHERE {' AND '.join(where)} ORDER BY l.due_at, l.isbn, l.user_id LIMIT ?",
         (*values, limit + 1),
     ).fetchall()
     loans = [
-        Loan(f"{isbn:013}", _title.decode(body).title, user, rfc3339(since), rfc3339(due), due < now)
-        for isbn, user, since, due, body in found[:limit]
+        LoanDocument(
+            f"{isbn:013}", _title_decoder.decode(body).title, user, rfc3339(since), rfc3339(due), due < now
+        )
+        for isbn, user, since, due, body in rows[:limit]
     ]
-    if len(found) <= limit:
+    if len(rows) <= limit:
         return loans, None
-    isbn, user, _, due, _ = found[limit - 1]
-    return loans, Key(due, isbn, user)
+    isbn, user, _, due, _ = rows[limit - 1]
+    return loans, LoanKey(due, isbn, user)

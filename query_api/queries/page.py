@@ -1,4 +1,4 @@
-"""A page of titles: which ones, in which order, and where the next one begins."""
+"""A page of titles: its filters, its order, and the start of the next page."""
 
 from typing import NamedTuple
 
@@ -7,8 +7,8 @@ from msgspec import Struct
 from query_api.queries.cursors import Number
 
 
-class Filters(Struct, frozen=True):
-    """Which titles, in which order; ``sort`` is one of them as the route names it."""
+class TitleFilters(Struct, frozen=True):
+    """Which titles, in which order. ``sort`` is a column, with ``-`` before it for the reverse order."""
 
     q: str | None = None
     available: bool | None = None
@@ -17,24 +17,24 @@ class Filters(Struct, frozen=True):
 
     @property
     def column(self) -> str:
-        """What is sorted by."""
+        """The column to sort by."""
         return self.sort.lstrip("-")
 
     @property
-    def downwards(self) -> bool:
-        """Whether the last comes first."""
+    def descending(self) -> bool:
+        """Whether the order is reversed."""
         return self.sort.startswith("-")
 
 
-class Key(NamedTuple):
-    """Where an item stands in the order."""
+class TitleKey(NamedTuple):
+    """An item's place in the order."""
 
     value: str | Number
     isbn: Number
 
 
-class Found(NamedTuple):
-    """A page: the items' JSON, and where the next page begins, if there is one."""
+class TitlePage(NamedTuple):
+    """The items' JSON, and the key that the next page starts after; None on the last page."""
 
     bodies: list[bytes]
-    following: Key | None
+    following: TitleKey | None

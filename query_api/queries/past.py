@@ -2,46 +2,47 @@
 
 import sqlite3
 
-from query_api.documents import json_of, title_of
-from query_api.queries.page import Filters, Found, Key
-from query_api.replica.past import END, row_at
+from query_api.documents import json_of, title_document
+from query_api.queries.page import TitleFilters, TitleKey, TitlePage
+from query_api.replica.past import row_at
 from query_api.replica.search_text import has_words
+from query_api.replica.tables import LARGEST_INTEGER
 from schemas.row import InventoryRow
 
-SCAN = 1_000
-"""Titles that a page of the past looks at, at most; a page may have fewer items than asked for."""
+MAX_SCANNED_TITLES = 1_000
+"""A page of the past examines at most this many titles."""
 
 
-def titles_at(db: sqlite3.Connection, filters: Filters, limit: int, after: Key | None) -> Found:
+def titles_at(db: sqlite3.Connection, filters: TitleFilters, limit: int, after: TitleKey | None) -> TitlePage:
     """The titles that were in the inventory at ``filters.at``, by ISBN.
 
-    A page looks at SCAN titles at most, each at the cost of ``row_at``; where it finds fewer than ``limit``
-    among them it is short, and the next one goes on from there.
+    Each examined title costs a ``row_at``. A page that finds fewer than ``limit`` among
+    MAX_SCANNED_TITLES is short, and the next page continues after the last one examined.
     """
     assert filters.at is not None
-    sign, direction = ("<", "DESC") if filters.downwards else (">", "ASC")
-    start = after.isbn if after is not None else END if filters.downwards else -1
+    sign, direction = ("<", "DESC") if filters.descending else (">", "ASC")
+    start = after.isbn if after is not None else LARGEST_INTEGER if filters.descending else -1
     numbers = [
         row[0]
         for row in db.execute(
             f"SELECT isbn FROM known WHERE isbn {sign} ? AND first_at <= ? ORDER BY isbn {direction} LIMIT ?",
-            (start, filters.at, SCAN + 1),
+            (start, filters.at, MAX_SCANNED_TITLES + 1),
         )
     ]
     bodies: list[bytes] = []
-    looked: int | None = None
-    for number in numbers[:SCAN]:
+    examined: int | None = None
+    for number in numbers[:MAX_SCANNED_TITLES]:
         if len(bodies) == limit:
-            return Found(bodies, Key(looked or 0, looked or 0))
-        looked = number
+            return TitlePage(bodies, TitleKey(examined or 0, examined or 0))
+        examined = number
         row = row_at(db, number, at=filters.at)
-        if row is not None and not row.removed and _wanted(row, filters):
-            bodies.append(json_of(title_of(row)))
-    more = looked is not None and len(numbers) > SCAN
-    return Found(bodies, Key(looked, looked) if more and looked is not None else None)
+        if row is not None and not row.removed and _matches(row, filters):
+            bodies.append(json_of(title_document(row)))
+    more = examined is not None and len(numbers) > MAX_SCANNED_TITLES
+    return TitlePage(bodies, TitleKey(examined, examined) if more and examined is not None else None)
 
 
-def _wanted(row: InventoryRow, filters: Filters) -> bool:
+def _matches(row: InventoryRow, filters: TitleFilters) -> bool:
     if filters.available is not None and (row.available > 0) != filters.available:
         return False
     return filters.q is None or has_words(filters.q, row.title, row.author)

@@ -1,8 +1,8 @@
-"""The inventory as it is now: one title, and pages of titles."""
+"""The inventory now: one title, and pages of titles."""
 
 import sqlite3
 
-from query_api.queries.page import Filters, Found, Key
+from query_api.queries.page import TitleFilters, TitleKey, TitlePage
 from query_api.replica.search_text import phrases
 
 _KEYS = {
@@ -11,28 +11,30 @@ _KEYS = {
 }  # fmt: skip
 
 
-def body_of(db: sqlite3.Connection, isbn: int) -> tuple[bytes, bool, int, int] | None:
-    """A title's JSON, whether it was removed, its version, and when it last changed (ms)."""
-    found: tuple[bytes, bool, int, int] | None = db.execute(
+def title_json(db: sqlite3.Connection, isbn: int) -> tuple[bytes, bool, int, int] | None:
+    """A title's JSON, whether it was removed, its version, and the time of its last change (ms)."""
+    title: tuple[bytes, bool, int, int] | None = db.execute(
         "SELECT body, removed, version, updated_at FROM titles WHERE isbn = ?", (isbn,)
     ).fetchone()
-    return found
+    return title
 
 
-def page(db: sqlite3.Connection, filters: Filters, limit: int, after: Key | None) -> Found:
-    """``limit`` titles at most, after ``after``.
+def find_titles(
+    db: sqlite3.Connection, filters: TitleFilters, limit: int, after: TitleKey | None
+) -> TitlePage:
+    """At most ``limit`` titles after ``after``.
 
-    Costs what it finds; only a search in another order than by ISBN costs all that it could find.
+    The cost grows with the page, except for a search in another order than by ISBN: it visits every match.
     """
-    key, sign, direction = _KEYS[filters.column], "<" if filters.downwards else ">", ""
-    if filters.downwards:
+    key, sign, direction = _KEYS[filters.column], "<" if filters.descending else ">", ""
+    if filters.descending:
         direction = " DESC"
     where, values = ["t.removed = 0"], []
     source = "titles t"
     match filters.q and match_expression(filters.q):
         case None | "":
             if filters.q is not None:
-                return Found([], None)
+                return TitlePage([], None)
         case str(expression):
             source = "search CROSS JOIN titles t ON t.isbn = search.rowid"
             where.append("search MATCH ?")
@@ -52,15 +54,15 @@ def page(db: sqlite3.Connection, filters: Filters, limit: int, after: Key | None
         else:
             where.append(f"({key}, t.isbn) {sign} (?, ?)")
             parameters += [after.value, after.isbn]
-    found = db.execute(
+    titles = db.execute(
         f"SELECT t.isbn, {key}, t.body FROM {source} WHERE {' AND '.join(where)} ORDER BY {order} LIMIT ?",
         (*parameters, limit + 1),
     ).fetchall()
-    more = len(found) > limit
-    del found[limit:]
-    return Found([row[2] for row in found], Key(found[-1][1], found[-1][0]) if more else None)
+    more = len(titles) > limit
+    del titles[limit:]
+    return TitlePage([body for *_, body in titles], TitleKey(titles[-1][1], titles[-1][0]) if more else None)
 
 
 def match_expression(text: str) -> str:
-    """FTS5's expression for titles with every word of ``text``, each a beginning of a word; empty: none."""
+    """The FTS5 expression for titles with words that begin as each word of ``text``; empty: no title."""
     return " ".join(f'"{phrase}" *' for phrase in phrases(text))

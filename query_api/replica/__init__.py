@@ -1,1 +1,1 @@
-"""The replica: rows, events and the past in SQLite."""
+"""The local copy of table and history: one SQLite file, and the functions that read and write it."""

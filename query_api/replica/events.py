@@ -1,16 +1,19 @@
-"""Events into the replica, and the checkpoints that keep the past near."""
+"""Writes events into the replica, with checkpoints that keep past states quick to compute."""
 
 import sqlite3
 from collections.abc import Iterable
 
 from msgspec import Struct
 
-from query_api.replica.past import checkpoint
+from query_api.replica.past import store_checkpoint
 from query_api.replica.tables import SHIFT
 
+CHECKPOINT_INTERVAL_VERSIONS = 100
+"""Each title's row is stored at every multiple of this version."""
 
-class Stored(Struct, frozen=True):
-    """An event as it is stored; ``problem`` says why its value can't be read."""
+
+class StoredEvent(Struct, frozen=True):
+    """An event as it is stored; ``at`` in ms. ``problem`` says why its value can't be decoded."""
 
     partition: int
     offset: int
@@ -23,12 +26,8 @@ class Stored(Struct, frozen=True):
     problem: str | None = None
 
 
-CHECKPOINT_EVERY = 100
-"""Versions: no state of a title is further than so many events from a stored one."""
-
-
-def put_events(db: sqlite3.Connection, events: Iterable[Stored]) -> None:
-    """Store ``events``; of two that claim the same version of a title the first counts, as in the table."""
+def put_events(db: sqlite3.Connection, events: Iterable[StoredEvent]) -> None:
+    """Store ``events``. Of two events with the same version of a title the first counts, as in the table."""
     rows = [
         (
             e.partition * SHIFT + e.offset,
@@ -48,12 +47,12 @@ def put_events(db: sqlite3.Connection, events: Iterable[Stored]) -> None:
     db.execute("UPDATE totals SET events = events + ?", (added,))
     db.executemany("INSERT OR IGNORE INTO known VALUES (?, ?)", [(row[1], row[3]) for row in rows])
     for row in rows:
-        if row[2] % CHECKPOINT_EVERY == 0:
-            checkpoint(db, row[1], row[2])
+        if row[2] % CHECKPOINT_INTERVAL_VERSIONS == 0:
+            store_checkpoint(db, row[1], row[2])
 
 
 def put_unreadable(db: sqlite3.Connection, stream: str, partition: int, offset: int, reason: str) -> None:
-    """Remember a record that names no title."""
+    """Store that a record was passed over because it names no title."""
     db.execute(
         "INSERT OR IGNORE INTO unreadable VALUES (?, ?, ?)", (stream, partition * SHIFT + offset, reason)
     )

@@ -1,52 +1,50 @@
-"""A title as it was at a version or a time: its events folded once more."""
+"""A title as it was at a version or a time: its events folded again."""
 
 import sqlite3
 
 from inventory.fold import Gap, hold
 from inventory.projection import project
-from query_api.replica.tables import SHIFT
+from query_api.replica.tables import LARGEST_INTEGER, SHIFT
 from schemas.codec import decode, encode
 from schemas.row import Held, InventoryRow
-
-END = (1 << 63) - 1
 
 
 def row_at(
     db: sqlite3.Connection, isbn: int, *, version: int | None = None, at: int | None = None
 ) -> InventoryRow | None:
-    """The row after the event that made ``version``, or after the last one at or before ``at`` (ms).
+    """The row after the event that made ``version``, or after the last event at or before ``at`` (ms).
 
-    None before the first. Costs a look-up and the events since the last checkpoint, fewer than
-    ``history.CHECKPOINT_EVERY``.
+    None before the first event. Costs one look-up and a fold of the events since the last checkpoint, fewer
+    than ``events.CHECKPOINT_INTERVAL_VERSIONS``.
     """
-    last = min(END, END if version is None else version)
+    last = LARGEST_INTEGER if version is None else min(LARGEST_INTEGER, version)
     if at is not None:
-        found = db.execute(
+        newest = db.execute(
             "SELECT version FROM events WHERE isbn = ? AND at <= ? ORDER BY at DESC, version DESC LIMIT 1",
             (isbn, at),
         ).fetchone()
-        if found is None:
+        if newest is None:
             return None
-        last = min(last, found[0])
-    return _folded(db, isbn, last)
+        last = min(last, newest[0])
+    return _fold_until(db, isbn, last)
 
 
-def checkpoint(db: sqlite3.Connection, isbn: int, version: int) -> None:
-    """Store the row at ``version``, for ``row_at`` to start from."""
-    row = _folded(db, isbn, version)
+def store_checkpoint(db: sqlite3.Connection, isbn: int, version: int) -> None:
+    """Store the row at ``version``: ``row_at`` starts its fold there."""
+    row = _fold_until(db, isbn, version)
     if row is not None:
         db.execute("INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?)", (isbn, version, encode(row)))
 
 
-def _folded(db: sqlite3.Connection, isbn: int, last: int) -> InventoryRow | None:
+def _fold_until(db: sqlite3.Connection, isbn: int, last: int) -> InventoryRow | None:
     row: InventoryRow | None = None
     start = 0
-    saved = db.execute(
+    checkpoint = db.execute(
         "SELECT version, row FROM checkpoints WHERE isbn = ? AND version <= ? ORDER BY version DESC LIMIT 1",
         (isbn, last),
     ).fetchone()
-    if saved is not None:
-        start, value = saved[0], decode(saved[1])
+    if checkpoint is not None:
+        start, value = checkpoint[0], decode(checkpoint[1])
         assert isinstance(value, InventoryRow)
         row = value
     events = db.execute(
@@ -60,6 +58,6 @@ def _folded(db: sqlite3.Connection, isbn: int, last: int) -> InventoryRow | None
         try:
             row = project(row, text, version, offset, value)
         except Gap as error:
-            # The projector stops at it; here the title's other states can still be shown
+            # The projector stops at a gap; here the title's other states can still be shown
             row = hold(row, text, Held(version, offset, str(error)))
     return row

@@ -1,4 +1,4 @@
-"""How far a replica has come, and when it may say so. Pure values; the follower publishes new ones."""
+"""The progress of a replica, and when it is ready. Pure values; the follower publishes new ones."""
 
 from msgspec import Struct
 
@@ -15,11 +15,11 @@ class Ends(Struct, frozen=True):
 class Progress(Struct, frozen=True):
     """Next offsets by partition: of the changelog (``rows``), the event store (``history``), and the table.
 
-    ``table`` is what the position records say: every event before it is in the rows. In the middle of a
-    replay they start low again while rows that they do not speak of are newer, and a replica that was not
-    there before can't know whether compaction left all of those. So ``table`` follows the position records
-    until the partition is ``settled``: read to the changelog's end as it was at the start, and the table at
-    the event store's end as it was then. After that it never falls.
+    Every event before ``table`` is in the rows, as the position records say. A replay writes low positions
+    again while newer rows are in the changelog, and a new replica can't know whether compaction kept all of
+    those. Therefore ``table`` follows the position records up and down until the partition is ``settled``:
+    the changelog was read to its end at the start, and the table is at the event store's end at the start.
+    From then on it never falls.
     """
 
     rows: tuple[int, ...]
@@ -27,28 +27,28 @@ class Progress(Struct, frozen=True):
     table: tuple[int, ...]
     settled: tuple[bool, ...]
     ready: bool = False
-    """All of it happened in this process's life, for every partition and also for the history."""
+    """In this process, every partition caught up with both topics' ends at the start."""
 
     @classmethod
     def none(cls, partitions: int) -> "Progress":
-        """Of an empty replica."""
+        """The progress of an empty replica."""
         zeros = (0,) * partitions
         return cls(zeros, zeros, zeros, (False,) * partitions)
 
     @property
     def complete(self) -> bool:
-        """Whether the replica once had everything, so that it may answer."""
+        """Whether the replica once caught up: it may answer, perhaps with old rows."""
         return all(self.settled)
 
     def has(self, needs: dict[int, int]) -> bool:
-        """Whether rows and history include these positions (offsets by partition)."""
+        """Whether rows and history include these offsets, by partition."""
         return all(
             self.settled[p] and self.table[p] > offset and self.history[p] > offset
             for p, offset in needs.items()
         )
 
     def offsets(self) -> dict[int, int]:
-        """The position by partition, offset included; -1 where there is nothing."""
+        """The last included offset by partition; -1 where nothing was read."""
         return {p: min(table, self.history[p]) - 1 for p, table in enumerate(self.table)}
 
     def __str__(self) -> str:
@@ -56,7 +56,7 @@ class Progress(Struct, frozen=True):
 
 
 class Draft:
-    """The progress that a batch of records leads to."""
+    """The progress after a batch of records."""
 
     def __init__(self, before: Progress) -> None:
         self._before = before
@@ -73,11 +73,11 @@ class Draft:
 
     def table_at(self, partition: int, following: int) -> None:
         """A position record says that every event before ``following`` is in the rows."""
-        known = self.table[partition]
-        self.table[partition] = max(known, following) if self.settled[partition] else following
+        before = self.table[partition]
+        self.table[partition] = max(before, following) if self.settled[partition] else following
 
     def done(self, ends: Ends | None) -> Progress:
-        """The progress once the batch is stored; ``ends`` is None while Kafka could not tell them."""
+        """The progress once the batch is stored; ``ends`` is None until Kafka has reported them."""
         ready = self._before.ready
         if ends is not None and not ready:
             reached = [

@@ -12,21 +12,23 @@ from query_api.replica.progress import Progress
 from query_api.replica.tables import FORMAT, INDEXES, TABLES
 
 FILE = "replica.sqlite"
-_MOST_LOGGED = 4_000
-"""Pages in the write-ahead log at which the writer itself moves them into the file."""
-_BATCHES, _FEW = 64, 64
-"""Of so many batches it is known which titles they changed, where those are not more than a few."""
+_MAX_WAL_PAGES = 4_000
+"""At this size of the write-ahead log, the writer itself copies it into the file."""
+_REMEMBERED_BATCHES = 64
+"""Batches whose changed titles are kept in memory."""
+_MAX_REMEMBERED_TITLES = 64
+"""A batch that changed more titles counts as changing all."""
 
 
 class Unusable(Exception):
-    """The file is damaged, of another system or of another release: it must be read again."""
+    """The file is damaged or was written by another release; the topics must be read again."""
 
 
 class Replica:
     """An open replica. One thread writes; each thread that reads has a connection of its own.
 
-    Losing the file costs a re-read, so commits are not flushed to the disk one by one; the write-ahead log
-    keeps rows, history and positions of one batch together whatever happens to the process.
+    Commits are not flushed to disk one by one: a lost file costs a re-read, nothing else. The write-ahead log
+    keeps rows, history and positions of a batch together whatever happens to the process.
     """
 
     def __init__(
@@ -35,8 +37,8 @@ class Replica:
         self._path, self._writer = path, writer
         self.identity = identity
         self.progress = progress
-        """As it is stored; a reader that takes it before it reads never promises too much."""
-        self._changed: deque[tuple[Progress, frozenset[str] | None]] = deque(maxlen=_BATCHES)
+        """As stored. A reader takes it before it reads, and never promises too much."""
+        self._changed: deque[tuple[Progress, frozenset[str] | None]] = deque(maxlen=_REMEMBERED_BATCHES)
         self._local = threading.local()
 
     def reader(self) -> sqlite3.Connection:
@@ -54,9 +56,9 @@ class Replica:
 
     @contextmanager
     def batch(self, after: Progress, changed: Collection[str] | None = None) -> Iterator[sqlite3.Connection]:
-        """One transaction, at whose end the replica is at ``after``; all or nothing.
+        """A transaction that brings the replica to ``after``.
 
-        ``changed`` names the titles (ISBNs) whose rows it writes; None: any.
+        ``changed``: ISBNs of the titles whose rows it writes; None: any.
         """
         with self._writer as db:
             db.execute("BEGIN IMMEDIATE")
@@ -65,8 +67,8 @@ class Replica:
                 for index in INDEXES.split(";"):
                     db.execute(index)
             _store(db, self.progress, after)
-        few = None if changed is None or len(changed) > _FEW else frozenset(changed)
-        # Before the progress, so that who sees that can learn what changed
+        few = None if changed is None or len(changed) > _MAX_REMEMBERED_TITLES else frozenset(changed)
+        # Before the progress: a reader that sees the new progress finds its changes
         self._changed.append((after, few))
         self.progress = after
 
@@ -82,7 +84,7 @@ class Replica:
         return None
 
     def checkpoint(self) -> None:
-        """Move what the write-ahead log has into the file: flushing takes time that the writer need not wait.
+        """Copy the write-ahead log into the file. Called beside the writer, which need not wait for the disk.
 
         Raises sqlite3.Error.
         """
@@ -90,11 +92,11 @@ class Replica:
             db.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def exists(self) -> bool:
-        """Whether the file is still there: SQLite goes on without it."""
+        """Whether the file still exists: SQLite does not notice that it was deleted."""
         return self._path.exists()
 
     def close(self) -> None:
-        """End writing; readers end with their threads."""
+        """Close the writer's connection; each reader's closes with its thread."""
         self._writer.close()
 
 
@@ -128,10 +130,10 @@ def create_replica(folder: Path, identity: Identity, partitions: int) -> Replica
     delete_replica(folder)
     path = folder / FILE
     writer = _connect(path)
-    # In one transaction: a file that exists and has tables has all of them
+    # In one transaction: a file with any table has all of them
     writer.executescript(f"BEGIN;{TABLES}")
-    said = {"format": FORMAT} | {name: getattr(identity, name) for name in identity.__struct_fields__}
-    writer.executemany("INSERT INTO meta VALUES (?, ?)", said.items())
+    meta = {"format": FORMAT} | {name: getattr(identity, name) for name in identity.__struct_fields__}
+    writer.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
     empty = Progress.none(partitions)
     writer.executemany(
         'INSERT INTO progress (partition, rows, history, "table", settled) VALUES (?, 0, 0, 0, 0)',
@@ -142,7 +144,7 @@ def create_replica(folder: Path, identity: Identity, partitions: int) -> Replica
 
 
 def delete_replica(folder: Path) -> None:
-    """Remove the replica's files; whoever reads in them still can."""
+    """Remove the replica's files; open connections still read them."""
     for ending in ("", "-wal", "-shm"):
         (folder / f"{FILE}{ending}").unlink(missing_ok=True)
 
@@ -153,8 +155,8 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA cache_size = -8000")
     connection.execute("PRAGMA journal_size_limit = 67108864")
-    # Only where the follower's regular checkpoints can't keep up
-    connection.execute(f"PRAGMA wal_autocheckpoint = {_MOST_LOGGED}")
+    # A limit for when the follower's regular checkpoints can't keep up
+    connection.execute(f"PRAGMA wal_autocheckpoint = {_MAX_WAL_PAGES}")
     return connection
 
 

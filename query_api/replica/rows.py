@@ -1,4 +1,4 @@
-"""Rows of the table into the replica: the highest version of each title stays."""
+"""Writes rows of the table into the replica; each title keeps the row with the highest version."""
 
 import sqlite3
 from collections import defaultdict
@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 import msgspec
 
-from query_api.documents import json_of, title_of
-from query_api.replica.search_text import folded
+from query_api.documents import json_of, title_document
+from query_api.replica.search_text import search_key
 from schemas.row import InventoryRow
 
 
-class Known(NamedTuple):
-    """What is stored of a title."""
+class StoredTitle(NamedTuple):
+    """The stored columns of a title that a newer row may change."""
 
     version: int
     removed: bool
@@ -23,123 +23,128 @@ class Known(NamedTuple):
     author: str
 
 
-class Put(NamedTuple):
-    """A row that is to be stored: its number, what stands there, and its folded texts."""
+class RowChange(NamedTuple):
+    """A row to store, the title's columns before it, and the search keys of its title and author."""
 
     isbn: int
     row: InventoryRow
-    was: Known | None
+    before: StoredTitle | None
     title: str
     author: str
 
     @property
-    def other_texts(self) -> bool:
-        """Whether it is found and sorted otherwise than before."""
-        was = self.was
-        return was is None or (was.removed, was.title, was.author) != (
+    def changes_search(self) -> bool:
+        """Whether searching and sorting see a difference."""
+        before = self.before
+        return before is None or (before.removed, before.title, before.author) != (
             self.row.removed, self.title, self.author,
         )  # fmt: skip
 
 
 def put_rows(db: sqlite3.Connection, rows: Iterable[InventoryRow]) -> None:
-    """Store ``rows``, one a title, unless a newer one is there.
+    """Store ``rows``, one for each title, unless a row with a higher version is stored.
 
-    The same version is stored again: a replay may have computed it with a newer fold.
+    A row with the same version is stored again: a replay may have computed it with a newer fold.
     """
-    # In order: the full-text index writes to the file at each step backwards
-    given = [(int(row.isbn), row) for row in sorted(rows, key=lambda row: row.isbn)]
-    known = _known(db, [isbn for isbn, _ in given])
-    puts = [
-        _put(isbn, row, was)
-        for isbn, row in given
-        if (was := known.get(isbn)) is None or was.version <= row.version
+    # Sorted: the full-text index writes to the file whenever a row id is lower than the one before
+    numbered = [(int(row.isbn), row) for row in sorted(rows, key=lambda row: row.isbn)]
+    stored = _stored_titles(db, [isbn for isbn, _ in numbered])
+    changes = [
+        _change(isbn, row, before)
+        for isbn, row in numbered
+        if (before := stored.get(isbn)) is None or before.version <= row.version
     ]
-    if puts:
-        _put_titles(db, puts)
-        _put_words(db, [put for put in puts if put.other_texts])
-        _put_loans(db, [p for p in puts if p.row.loans or (p.was and p.was.quantity != p.was.available)])
-        _put_totals(db, puts)
+    if changes:
+        _put_titles(db, changes)
+        _put_words(db, [change for change in changes if change.changes_search])
+        _put_loans(db, [change for change in changes if _may_change_loans(change)])
+        _put_totals(db, changes)
 
 
-def _known(db: sqlite3.Connection, isbns: list[int]) -> dict[int, Known]:
-    found = db.execute(
+def _may_change_loans(change: RowChange) -> bool:
+    before = change.before
+    return bool(change.row.loans) or (before is not None and before.quantity != before.available)
+
+
+def _stored_titles(db: sqlite3.Connection, isbns: list[int]) -> dict[int, StoredTitle]:
+    titles = db.execute(
         "SELECT isbn, version, removed, quantity, available, title_key, author_key FROM titles "
         "WHERE isbn IN (SELECT value FROM json_each(?))",
         (_numbers(isbns),),
     )
-    return {isbn: Known(*columns) for isbn, *columns in found}
+    return {isbn: StoredTitle(*columns) for isbn, *columns in titles}
 
 
-def _put(isbn: int, row: InventoryRow, was: Known | None) -> Put:
-    title, author = ("", "") if row.removed else (folded(row.title), folded(row.author))
-    return Put(isbn, row, was, title, author)
+def _change(isbn: int, row: InventoryRow, before: StoredTitle | None) -> RowChange:
+    title, author = ("", "") if row.removed else (search_key(row.title), search_key(row.author))
+    return RowChange(isbn, row, before, title, author)
 
 
-def _put_titles(db: sqlite3.Connection, puts: Collection[Put]) -> None:
+def _put_titles(db: sqlite3.Connection, changes: Collection[RowChange]) -> None:
     db.executemany(
         "INSERT OR REPLACE INTO titles VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             (
                 p.isbn, p.row.version, p.row.removed, p.row.quantity, p.row.available, p.row.updated_at,
-                p.row.held is not None, p.title, p.author, json_of(title_of(p.row)),
+                p.row.held is not None, p.title, p.author, json_of(title_document(p.row)),
             )
-            for p in puts
-            if p.other_texts
+            for p in changes
+            if p.changes_search
         ],
     )  # fmt: skip
-    # Names no column of the indexes of words, so that those are left alone
+    # Leaves out the columns of the text indexes: SQLite then does not write those
     db.executemany(
         "UPDATE titles SET version = ?, quantity = ?, available = ?, updated_at = ?, held = ?, body = ? "
         "WHERE isbn = ?",
         [
             (
                 p.row.version, p.row.quantity, p.row.available, p.row.updated_at, p.row.held is not None,
-                json_of(title_of(p.row)), p.isbn,
+                json_of(title_document(p.row)), p.isbn,
             )
-            for p in puts
-            if not p.other_texts
+            for p in changes
+            if not p.changes_search
         ],
     )  # fmt: skip
 
 
-def _put_words(db: sqlite3.Connection, puts: Collection[Put]) -> None:
-    # An index without contents is told what it holds to forget it
+def _put_words(db: sqlite3.Connection, changes: Collection[RowChange]) -> None:
+    # A contentless index deletes an entry only when it is given the indexed texts
     db.executemany(
         "INSERT INTO search (search, rowid, title, author) VALUES ('delete', ?, ?, ?)",
         [
-            (p.isbn, p.was.title, p.was.author)
-            for p in puts
-            if p.was is not None and (p.was.title or p.was.author)
+            (p.isbn, p.before.title, p.before.author)
+            for p in changes
+            if p.before is not None and (p.before.title or p.before.author)
         ],
     )
     db.executemany(
         "INSERT INTO search (rowid, title, author) VALUES (?, ?, ?)",
-        [(p.isbn, p.title, p.author) for p in puts if p.title or p.author],
+        [(p.isbn, p.title, p.author) for p in changes if p.title or p.author],
     )
 
 
-def _put_loans(db: sqlite3.Connection, puts: Collection[Put]) -> None:
-    was: defaultdict[int, set[tuple[str, int, int]]] = defaultdict(set)
+def _put_loans(db: sqlite3.Connection, changes: Collection[RowChange]) -> None:
+    stored: defaultdict[int, set[tuple[str, int, int]]] = defaultdict(set)
     for isbn, *loan in db.execute(
         "SELECT isbn, user_id, borrowed_at, due_at FROM loans WHERE isbn IN (SELECT value FROM json_each(?))",
-        (_numbers([put.isbn for put in puts]),),
+        (_numbers([change.isbn for change in changes]),),
     ):
-        was[isbn].add(tuple(loan))
-    gone, come = list[tuple[int, str]](), list[tuple[int, str, int, int]]()
-    for put in puts:
-        now = {(loan.user_id, loan.borrowed_at, loan.due_at) for loan in put.row.loans}
-        gone += [(put.isbn, user) for user, *_ in was[put.isbn] - now]
-        come += [(put.isbn, *loan) for loan in now - was[put.isbn]]
-    db.executemany("DELETE FROM loans WHERE isbn = ? AND user_id = ?", gone)
-    db.executemany("INSERT OR REPLACE INTO loans VALUES (?, ?, ?, ?)", come)
+        stored[isbn].add(tuple(loan))
+    ended, opened = list[tuple[int, str]](), list[tuple[int, str, int, int]]()
+    for change in changes:
+        loans = {(loan.user_id, loan.borrowed_at, loan.due_at) for loan in change.row.loans}
+        ended += [(change.isbn, user) for user, *_ in stored[change.isbn] - loans]
+        opened += [(change.isbn, *loan) for loan in loans - stored[change.isbn]]
+    db.executemany("DELETE FROM loans WHERE isbn = ? AND user_id = ?", ended)
+    db.executemany("INSERT OR REPLACE INTO loans VALUES (?, ?, ?, ?)", opened)
 
 
-def _put_totals(db: sqlite3.Connection, puts: Collection[Put]) -> None:
+def _put_totals(db: sqlite3.Connection, changes: Collection[RowChange]) -> None:
     titles = removed = copies = shelf = 0
-    for _, row, was, *_ in puts:
-        if was is not None:
-            titles, removed = titles - (not was.removed), removed - was.removed
-            copies, shelf = copies - was.quantity, shelf - was.available
+    for _, row, before, *_ in changes:
+        if before is not None:
+            titles, removed = titles - (not before.removed), removed - before.removed
+            copies, shelf = copies - before.quantity, shelf - before.available
         titles, removed = titles + (not row.removed), removed + row.removed
         copies, shelf = copies + row.quantity, shelf + row.available
     if titles or removed or copies or shelf:

@@ -10,7 +10,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import HeaderParameter, QueryParameter
 
 from foundation.http.problem import Problem
-from query_api.documents import History, Title, Titles, json_of, page_of, title_of
+from query_api.documents import History, TitleDocument, Titles, json_of, page_of, title_document
 from query_api.http.parameters import (
     AnyRequest,
     Cursor,
@@ -34,9 +34,9 @@ from query_api.http.responses import (
 )
 from query_api.queries.cursors import Number, make_cursor
 from query_api.queries.history import events_of
-from query_api.queries.page import Filters, Found, Key
+from query_api.queries.page import TitleFilters, TitleKey, TitlePage
 from query_api.queries.past import titles_at
-from query_api.queries.titles import body_of, page
+from query_api.queries.titles import find_titles, title_json
 from query_api.replica.past import row_at
 from query_api.replica.replica import Replica
 from schemas.times import rfc3339
@@ -79,15 +79,15 @@ async def list_inventory(
     at: At = None,
 ) -> Response[Titles]:
     """Titles of the inventory, page by page."""
-    filters = Filters(q, available, sort, None if at is None else parsed_time(at, _now()))
+    filters = TitleFilters(q, available, sort, None if at is None else parsed_time(at, _now()))
     question = ["inventory", filters]
-    start = parsed_cursor(cursor, question, Key)
+    start = parsed_cursor(cursor, question, TitleKey)
     if filters.at is not None:
         if filters.column != "isbn":
             raise Problem(400, "bad_sort", "the inventory of the past is sorted by isbn only")
         found = await asyncio.to_thread(_past_page, replica, filters, limit, start)
     elif (q, available) == (None, None):
-        found = page(replica.reader(), filters, limit, start)
+        found = find_titles(replica.reader(), filters, limit, start)
     else:
         found = await asyncio.to_thread(_page, replica, filters, limit, start)
     following = None if found.following is None else make_cursor(question, found.following)
@@ -107,7 +107,7 @@ async def get_title(
     at: At = None,
     version: Version = None,
     if_none_match: IfNoneMatch = None,
-) -> Response[Title]:
+) -> Response[TitleDocument]:
     """One title."""
     number = parsed_isbn(isbn)
     if at is None and version is None:
@@ -158,7 +158,7 @@ def _unknown(isbn: int) -> Problem:
 
 
 def _now_of(replica: Replica, isbn: int) -> bytes:
-    found = body_of(replica.reader(), isbn)
+    found = title_json(replica.reader(), isbn)
     if found is None:
         raise _unknown(isbn)
     body, gone, version, updated_at = found
@@ -178,14 +178,14 @@ def _past_of(replica: Replica, isbn: int, version: int | None, at: int | None) -
         raise Problem(404, "no_such_version", f"{isbn:013} has no version {version} yet")
     if row.removed:
         raise removed(isbn, row.updated_at, row.version)
-    return json_of(title_of(row))
+    return json_of(title_document(row))
 
 
-def _page(replica: Replica, filters: Filters, limit: int, start: Key | None) -> Found:
-    return page(replica.reader(), filters, limit, start)
+def _page(replica: Replica, filters: TitleFilters, limit: int, start: TitleKey | None) -> TitlePage:
+    return find_titles(replica.reader(), filters, limit, start)
 
 
-def _past_page(replica: Replica, filters: Filters, limit: int, start: Key | None) -> Found:
+def _past_page(replica: Replica, filters: TitleFilters, limit: int, start: TitleKey | None) -> TitlePage:
     return titles_at(replica.reader(), filters, limit, start)
 
 

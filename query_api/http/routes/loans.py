@@ -11,7 +11,7 @@ from query_api.documents import Loans, json_of
 from query_api.http.parameters import AnyRequest, Cursor, Limit, parsed_cursor, parsed_isbn
 from query_api.http.responses import LINKED, PRIVATE, page_response, problems
 from query_api.queries.cursors import make_cursor
-from query_api.queries.loans import Key, LoanFilters, page
+from query_api.queries.loans import LoanFilters, LoanKey, find_loans
 from query_api.replica.replica import Replica
 
 UserId = Annotated[str | None, QueryParameter(min_length=1, max_length=200, description="Of this borrower.")]
@@ -32,8 +32,8 @@ async def list_loans(
     """Open loans, the first due first."""
     filters = LoanFilters(user_id, None if isbn is None else parsed_isbn(isbn), overdue)
     question = ["loans", filters]
-    start = parsed_cursor(cursor, question, Key)
-    found, following = page(replica.reader(), filters, limit, start, int(time.time() * 1000))
+    start = parsed_cursor(cursor, question, LoanKey)
+    found, following = find_loans(replica.reader(), filters, limit, start, int(time.time() * 1000))
     next_cursor = None if following is None else make_cursor(question, following)
     return page_response(request, json_of(Loans(found, next_cursor)), next_cursor, PRIVATE)
 

@@ -21,7 +21,7 @@ from query_api.http.freshness import Reading
 from query_api.http.group_lag import GroupLags
 from query_api.http.metrics import Metrics
 from query_api.http.middleware import Middleware
-from query_api.replica.events import Stored, put_events
+from query_api.replica.events import StoredEvent, put_events
 from query_api.replica.progress import Progress
 from query_api.replica.replica import Replica, create_replica
 from query_api.replica.rows import put_rows
@@ -71,7 +71,7 @@ class ApiWithoutKafka:
         self.replica: Replica = create_replica(folder, IDENTITY, PARTITIONS)
         self.next = [0] * PARTITIONS
         self.rows: dict[str, InventoryRow] = {}
-        self.stored: list[Stored] = []
+        self.stored: list[StoredEvent] = []
         self.waiters = Waiters()
         self.source = NoKafka(self)
         source, groups = cast(Source, self.source), cast(GroupLags, NoGroups())
@@ -100,7 +100,7 @@ class ApiWithoutKafka:
             offset, self.next[partition] = self.next[partition], self.next[partition] + 1
             version = 1 + max((e.version for e in self.stored if e.isbn == isbn), default=0)
             problem = "damaged" if isinstance(event, tuple) else None
-            stored = Stored(
+            stored = StoredEvent(
                 partition, offset, isbn, version, at, kind, f"c{len(self.stored)}", value, problem
             )
             self.stored.append(stored)

@@ -8,8 +8,9 @@ from msgspec.structs import replace
 from eventstore import keys
 from eventstore.headers import event_headers
 from query_api.following import intake
-from query_api.following.intake import MOST_VERSIONS, Batch
+from query_api.following.intake import RecordBatch
 from query_api.replica.progress import Progress
+from query_api.replica.tables import LARGEST_INTEGER
 from schemas.codec import encode
 from schemas.events import BookAdded
 
@@ -43,9 +44,9 @@ class Record:
         return 1, AT + 5
 
 
-def batch_of(key: bytes, value: bytes) -> Batch:
+def batch_of(key: bytes, value: bytes) -> RecordBatch:
     message: Any = Record(key, value)
-    batch = Batch.after(Progress.none(1), "cluster/events")
+    batch = RecordBatch.after(Progress.none(1), "cluster/events")
     batch.add_event(message)
     return batch
 
@@ -63,7 +64,7 @@ def test_an_event_that_cannot_be_decoded_is_stored_with_the_reason_and_the_recor
 
 
 @pytest.mark.parametrize(
-    "key", [b"", b"nonsense", f"{ISBN}/0".encode(), f"{ISBN}/{MOST_VERSIONS + 1}".encode()]
+    "key", [b"", b"nonsense", f"{ISBN}/0".encode(), f"{ISBN}/{LARGEST_INTEGER + 1}".encode()]
 )
 def test_a_record_that_names_no_version_of_a_title_is_passed_over(key: bytes):
     batch = batch_of(key, encode(EVENT))

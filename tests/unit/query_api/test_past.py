@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inventory.fold import fold
-from query_api.documents import json_of, title_of
-from query_api.queries.page import Filters
+from query_api.documents import json_of, title_document
+from query_api.queries.page import TitleFilters
 from query_api.queries.past import titles_at
 from query_api.replica.past import row_at
 from schemas.events import BookAdded, BookBorrowed, BookReturned, Event
@@ -34,8 +34,8 @@ def test_past_rows_are_exact_for_every_version_and_time(
 ):
     moment = START + after
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr("query_api.replica.events.CHECKPOINT_EVERY", 3)
-        patch.setattr("query_api.queries.past.SCAN", 2)
+        patch.setattr("query_api.replica.events.CHECKPOINT_INTERVAL_VERSIONS", 3)
+        patch.setattr("query_api.queries.past.MAX_SCANNED_TITLES", 2)
         stock = ApiWithoutKafka(Path(folder), events)
         db = stock.replica.reader()
         then: list[InventoryRow] = []
@@ -47,11 +47,11 @@ def test_past_rows_are_exact_for_every_version_and_time(
             assert row_at(db, int(isbn), at=moment) == (earlier[-1] if earlier else None)
             then += [row for row in earlier[-1:] if not row.removed]
         wanted = [row for row in then if available in (None, row.available > 0)]
-        filters = Filters(None, available, "-isbn" if downwards else "isbn", moment)
-        assert pages(stock, filters, limit) == [json_of(title_of(row)) for row in wanted]
+        filters = TitleFilters(None, available, "-isbn" if downwards else "isbn", moment)
+        assert pages(stock, filters, limit) == [json_of(title_document(row)) for row in wanted]
 
 
-def pages(stock: ApiWithoutKafka, filters: Filters, limit: int) -> list[bytes]:
+def pages(stock: ApiWithoutKafka, filters: TitleFilters, limit: int) -> list[bytes]:
     found, following = list[bytes](), None
     while True:
         page = titles_at(stock.replica.reader(), filters, limit, following)

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from query_api.queries.titles import body_of
+from query_api.queries.titles import title_json
+from query_api.replica.folders import replica_folder
 from query_api.replica.progress import Progress
 from query_api.replica.replica import FILE, Replica, Unusable, create_replica, open_replica
 from query_api.replica.rows import put_rows
-from query_api.replica.slots import slot
 from query_api.replica.tables import INDEXES
 from schemas.events import BookAdded, BookBorrowed
 from schemas.row import Held, InventoryRow, Loan
@@ -30,7 +30,7 @@ def test_a_reopened_replica_has_the_same_rows_and_progress(tmp_path: Path):
     again = open_replica(tmp_path)
     assert again is not None
     assert (again.identity, again.progress) == (IDENTITY, AT)
-    assert body_of(again.reader(), int(ROW.isbn)) is not None
+    assert title_json(again.reader(), int(ROW.isbn)) is not None
 
 
 def test_a_failed_batch_leaves_no_trace_in_the_replica(tmp_path: Path):
@@ -44,10 +44,10 @@ def test_a_failed_batch_leaves_no_trace_in_the_replica(tmp_path: Path):
     with pytest.raises(KeyError):
         fail()
     assert replica.progress == Progress.none(1)
-    assert body_of(replica.reader(), int(ROW.isbn)) is None
+    assert title_json(replica.reader(), int(ROW.isbn)) is None
     with replica.batch(AT) as db:
         put_rows(db, [ROW])
-    assert body_of(replica.reader(), int(ROW.isbn)) is not None
+    assert title_json(replica.reader(), int(ROW.isbn)) is not None
 
 
 def test_a_checkpoint_moves_writes_into_the_database_file(tmp_path: Path):
@@ -62,7 +62,7 @@ def test_a_checkpoint_moves_writes_into_the_database_file(tmp_path: Path):
     found = open_replica(copy)
     assert found is not None
     assert found.progress == AT
-    assert body_of(found.reader(), int(ROW.isbn)) is not None
+    assert title_json(found.reader(), int(ROW.isbn)) is not None
 
 
 def test_query_indexes_are_created_once_everything_was_read(tmp_path: Path):
@@ -119,7 +119,7 @@ def test_a_row_is_replaced_by_the_same_or_a_higher_version_only(tmp_path: Path):
     def put(row: InventoryRow) -> bytes:
         with replica.batch(AT) as db:
             put_rows(db, [row])
-        found = body_of(replica.reader(), int(ROW.isbn))
+        found = title_json(replica.reader(), int(ROW.isbn))
         assert found is not None
         return found[0]
 
@@ -166,7 +166,7 @@ def test_a_repeated_event_is_stored_once(tmp_path: Path):
 
 
 def test_processes_that_share_a_folder_get_a_replica_each(tmp_path: Path):
-    with slot(tmp_path) as first, slot(tmp_path) as second:
+    with replica_folder(tmp_path) as first, replica_folder(tmp_path) as second:
         assert first != second
-    with slot(tmp_path) as again:
+    with replica_folder(tmp_path) as again:
         assert again == first

@@ -29,8 +29,8 @@ def change(stock: ApiWithoutKafka, isbn: str) -> Event:
 def test_a_cached_response_equals_a_fresh_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few: int, batches: int, kept: int
 ):
-    monkeypatch.setattr("query_api.replica.replica._FEW", few)
-    monkeypatch.setattr("query_api.replica.replica._BATCHES", batches)
+    monkeypatch.setattr("query_api.replica.replica._MAX_REMEMBERED_TITLES", few)
+    monkeypatch.setattr("query_api.replica.replica._REMEMBERED_BATCHES", batches)
     monkeypatch.setattr("query_api.http.title_fast_path.MOST_KEPT", kept)
     chance = random.Random(few * batches * kept)
     stock = ApiWithoutKafka(tmp_path)
