@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: help up test test-containers test-three-brokers chaos chaos-projector bench-rebuild bench-append bench-append-memory bench-query check lock clean
+.PHONY: help up test-fast test test-integration test-system test-three-brokers test-containers chaos chaos-projector bench-rebuild bench-append bench-append-memory bench-query check lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-19s %s\n", $$1, $$2}'
@@ -26,20 +26,32 @@ help: ## list the targets
 up: .venv/.runtime ## the whole system on this machine: make up ARGS="--port 8090"
 	@$(BIN)/library up $(ARGS)
 
-test: .venv/.dev ## every test that takes seconds
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not containers" $(ARGS)
+PYTEST := $(BIN)/python -m pytest
+PARALLEL := -n 2 --dist loadfile -m "not slow and not containers"
 
-test-containers: .venv/.dev ## docker compose for real; makes an engine and images where there are none
-	@$(BIN)/python -m pytest -m containers tests/containers $(ARGS)
+test-fast: .venv/.dev ## unit tests, no broker: half a minute, after every change
+	@$(PYTEST) -n 2 tests/unit $(ARGS)
 
-test-three-brokers: .venv/.dev ## leaders frozen and thawed, brokers killed: three minutes, three Javas
-	@$(BIN)/python -m pytest -m slow tests/three_brokers $(ARGS)
+test: .venv/.dev ## unit, integration and system tests: 8 minutes, before every push
+	@$(PYTEST) $(PARALLEL) $(ARGS)
 
-chaos: .venv/.dev ## writers, gateway, importer, Kafka, then the projector killed and frozen: make chaos ARGS="--commands 100000"
+test-integration: .venv/.dev ## tests of one room against a real broker: make test-integration ARGS="-k replay"
+	@$(PYTEST) $(PARALLEL) tests/integration $(ARGS)
+
+test-system: .venv/.dev ## tests of whole systems, started by `library up`
+	@$(PYTEST) $(PARALLEL) tests/system $(ARGS)
+
+test-three-brokers: .venv/.dev ## leaders frozen and thawed, brokers killed: 3 minutes, three Javas
+	@$(PYTEST) -m slow tests/three_brokers $(ARGS)
+
+test-containers: .venv/.dev ## docker compose; installs an engine and builds images where there are none
+	@$(PYTEST) -m containers tests/containers $(ARGS)
+
+chaos: .venv/.dev ## kill and freeze writers, gateway, importer, Kafka, then the projector: make chaos ARGS="--commands 100000"
 	@$(BIN)/python -m tests.chaos $(ARGS)
 	@$(BIN)/python -m tests.chaos.projector
 
-chaos-projector: .venv/.dev ## the projector's alone: make chaos-projector ARGS="--kills 100 --seed 1"
+chaos-projector: .venv/.dev ## only the projector's chaos: make chaos-projector ARGS="--kills 100 --seed 1"
 	@$(BIN)/python -m tests.chaos.projector $(ARGS)
 
 PEER := benchmarks/kafka_streams/target/peer.jar
@@ -51,7 +63,7 @@ $(PEER): benchmarks/kafka_streams/pom.xml $(wildcard benchmarks/kafka_streams/sr
 bench-rebuild: .venv/.dev $(PEER) ## the table rebuilt by us, Kafka Streams and stock Faust: make bench-rebuild ARGS="--events 400000"
 	@$(BIN)/python -m benchmarks.rebuild $(ARGS)
 
-bench-append: .venv/.dev ## commands over HTTP, an import, single commands, beside `eventsourcing`; needs wrk
+bench-append: .venv/.dev ## appends by HTTP, import and single commands, beside `eventsourcing`; needs wrk
 	@$(BIN)/python -m benchmarks.append $(ARGS)
 
 bench-append-memory: .venv/.dev ## a gateway's memory while it takes a million commands; needs wrk
@@ -60,10 +72,10 @@ bench-append-memory: .venv/.dev ## a gateway's memory while it takes a million c
 bench-query: .venv/.dev $(PEER) ## reads over HTTP by us, Kafka Streams and nginx, and reads of own writes; needs wrk
 	@$(BIN)/python -m benchmarks.query $(ARGS)
 
-check: .venv/.dev ## style, types, and which room may import which
+check: .venv/.dev ## style, types, and the layers of imports
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache
 
-lock: .venv/.made ## write the hash locks anew (no registry addresses in them)
+lock: .venv/.made ## write the hash locks again, without registry addresses
 	@$(BIN)/uv pip compile -q --universal -p 3.11 --generate-hashes --no-header --no-annotate --extra embedded --group build pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile -q --universal -p 3.11 --generate-hashes --no-header --no-annotate --extra embedded --group build --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 
