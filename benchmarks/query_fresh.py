@@ -20,7 +20,7 @@ from benchmarks.waiting import until
 from foundation.settings import Settings
 from inventory.commands import AddBook, BorrowBook, Command, ReturnBook
 from library.process.ports import HOST, free_port
-from library.system.members import is_ready
+from library.system.readiness import is_ready
 from tests.support.workload import workload
 
 RATE = 50

@@ -19,7 +19,7 @@ from eventstore.topics import events_topic
 from foundation.settings import Settings
 from library.broker.java import find_java
 from library.process.ports import HOST, free_port
-from library.system.members import is_ready
+from library.system.readiness import is_ready
 
 
 class Server:

@@ -17,7 +17,7 @@ from library.broker.class_archive import keep_classes, with_classes
 from library.broker.java import find_java
 from library.broker.properties import JVM, as_text, one_node
 from library.process.die_with_parent import dying_with_me
-from library.process.log_file import said
+from library.process.log_file import last_messages
 from library.process.ports import HOST, free_port, is_free, require_free
 
 
@@ -120,7 +120,7 @@ class Kafka:
         while not answers(node):
             if self.process.poll() is not None or time.monotonic() > limit:
                 self.kill()
-                raise KafkaFailed(f"Kafka did not start: {said(self.log)}")
+                raise KafkaFailed(f"Kafka did not start: {last_messages(self.log)}")
 
     @property
     def bootstrap(self) -> str:

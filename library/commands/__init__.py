@@ -1,1 +1,1 @@
-"""The commands of `library`, a file for each."""
+"""The commands of `library`, one module for each command or group."""

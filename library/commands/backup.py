@@ -1,4 +1,4 @@
-"""``library backup``: the event store, as it is now, in one file."""
+"""``library backup``: the event store in one file."""
 
 import json
 from datetime import UTC, datetime
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 def backup(settings: "Settings", file: Path, as_json: bool) -> None:
     """Write the event store to FILE.
 
-    That is every event up to now, with its version, ids, headers and time; the table and all else is computed
-    from it. The system may go on meanwhile. What stands in FILE is compressed JSON lines, ends with a count
-    and a digest, and is read by `library restore`.
+    FILE contains every event up to now, with its version, ids, headers and time; everything else can be
+    computed from the events. The system keeps running meanwhile. FILE is compressed JSON lines, ends with a
+    count and a digest, and is read by `library restore`.
     """
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
@@ -38,9 +38,9 @@ def backup(settings: "Settings", file: Path, as_json: bool) -> None:
     from library.store.ordered_records import counted, records
 
     if file.exists():
-        raise CommandError(exits.FAILED, f"{file} is there already: choose another name, or remove it")
+        raise CommandError(exits.FAILED, f"{file} exists already: choose another name, or remove it")
     admin = AdminClient(client_config(settings))
-    # Renamed when it is whole, so that what bears the name can be relied on
+    # Renamed when it is complete: a file of that name is always whole
     part = file.with_name(f"{file.name}.part")
     try:
         identity = identify(admin, settings, settings.deadline)
@@ -71,4 +71,4 @@ def backup(settings: "Settings", file: Path, as_json: bool) -> None:
             json.dumps({"file": str(file), "events": digest.records, "up_to": up_to, "digest": digest.text()})
         )
     else:
-        click.echo(f"{digest.records:,} events up to {up_to or 'nothing'}; digest {digest.text()}", err=True)
+        click.echo(f"{digest.records:,} events up to {up_to or 'nothing'}, digest {digest.text()}", err=True)

@@ -1,4 +1,4 @@
-"""``library doctor``: what is wrong here, and the command that mends it."""
+"""``library doctor``: problems of this system, and the commands that fix them."""
 
 import sys
 from typing import TYPE_CHECKING
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 @with_settings("data_dir", "kafka", "name", "api", "gateway", "port", "kafka_port", "gateway_port")
 @click.option("--json", "as_json", is_flag=True, help="JSON lines.")
 def doctor(settings: "Settings", as_json: bool) -> int:
-    """Look for what is wrong, and say what mends it.
+    """Find problems, and print the commands that fix them.
 
-    Java, Kafka's jars, the disk, the processes and ports of this machine, the broker, the topics, open
-    transactions, the table's lag, query API and gateway. Ends with 1 when something is broken.
+    Checks Java, Kafka's jars, the disk, the processes and ports of this machine, the broker, the topics, open
+    transactions, the table's lag, query API and gateway. Ends with 1 if something is broken.
     """
     import msgspec
 

@@ -1,4 +1,4 @@
-"""``library events``: the event store as lines that any program can read."""
+"""``library events``: the events as lines for people and programs."""
 
 import json
 import os
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--group", metavar="G", help="Remember under this name what was printed, and go on there.")
-@click.option("--follow", "-f", is_flag=True, help="Go on with what is written from now on.")
+@click.option("--group", metavar="G", help="Consumer group: continue after the events it has printed before.")
+@click.option("--follow", "-f", is_flag=True, help="Keep printing new events.")
 @click.option(
     "--from",
     "start",
     default="earliest",
     metavar="earliest|latest|TIME",
-    help="Where to begin: earliest. Not where the group was before.",
+    help="Where to start if the group has no offset yet; by default earliest.",
 )
-@click.option("--json", "as_json", is_flag=True, help="JSON lines on a terminal too.")
+@click.option("--json", "as_json", is_flag=True, help="JSON lines, even on a terminal.")
 @with_settings("kafka", "name", "data_dir", "deadline")
 def events(settings: "Settings", group: str | None, follow: bool, start: str, as_json: bool) -> None:
     """Print events as JSON lines, each title's in order.
 
-    With --group, an event counts as read when its line was written and flushed. What was under way when the
-    reader was killed is printed again, so a line may come twice, but none is left out. Several readers of
-    one group share the events.
+    With --group, an event counts as read once its line is written and flushed. If the reader is killed, the
+    last lines are printed again later: a line may come twice, but none is missing. Several readers of one
+    group share the events.
     """
     from confluent_kafka import KafkaException
 
@@ -45,8 +45,8 @@ def events(settings: "Settings", group: str | None, follow: bool, start: str, as
     from foundation.cli.unreachable import unreachable
     from foundation.kafka_clients import KafkaUnavailable
 
-    _leave_when_stopped()
-    line = _json_line if as_json or not sys.stdout.isatty() else _words
+    _end_with_the_reader()
+    line = _json_line if as_json or not sys.stdout.isatty() else _text_line
     try:
         with Reader(settings, group, _start(start), _report) as reader:
             for event in reader.events(follow=follow):
@@ -72,7 +72,7 @@ def _start(text: str) -> "Start":
 
 
 def fields_of(event: "Recorded") -> dict[str, Any]:
-    """The event as ``history`` shows it, with its ISBN and what its caller gave along."""
+    """The event as ``history`` shows it, plus its ISBN and its caller's headers."""
     from eventstore.headers import CARRIED
     from schemas.event_json import event_data
     from schemas.times import rfc3339
@@ -94,21 +94,21 @@ def _json_line(event: "Recorded") -> str:
     return json.dumps(fields_of(event), ensure_ascii=False)
 
 
-def _words(event: "Recorded") -> str:
+def _text_line(event: "Recorded") -> str:
     fields = fields_of(event)
     data = " ".join(f"{name}={value}" for name, value in fields["data"].items())
     return f"{fields['time']}  {fields['isbn']}  {fields['version']:>4}  {fields['type']:<16} {data}"
 
 
 def _report(unreadable: "Unreadable") -> None:
-    click.echo(f"passed over: {unreadable}", err=True)
+    click.echo(f"skipped: {unreadable}", err=True)
 
 
-def _leave_when_stopped() -> None:
-    """End in an orderly way on SIGTERM, and as soon as nobody reads our output any more.
+def _end_with_the_reader() -> None:
+    """End cleanly on SIGTERM, and as soon as the reader of our output closes its pipe.
 
-    So the reader leaves its group, and the next one need not wait for it. Without looking, a closed pipe
-    would be met only when the next event is written.
+    A clean end leaves the consumer group, and the next reader need not wait for the session's end. Without
+    this poll a closed pipe would be noticed only at the next event.
     """
     closed = threading.Event()
 

@@ -1,4 +1,4 @@
-"""``library held``: titles with an event that can't be applied, why, and trying again."""
+"""``library held``: titles with an event that can't be applied, the reasons, and a retry."""
 
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from foundation.settings import Settings
-    from library.store.held_titles import Waiting
+    from library.store.held_titles import HeldTitle
 
 COLUMNS = ("isbn", "title", "version", "position", "reason")
 
@@ -21,10 +21,10 @@ json_lines = click.option("--json", "as_json", is_flag=True, help="JSON lines.")
 
 @click.group()
 def held() -> None:
-    """Titles with an event that could not be applied; all others go on without them.
+    """Titles with an event that could not be applied; other titles are not affected.
 
-    Such an event was written by a newer program, or is damaged. Until it can be applied, its title stays as
-    it was before, and later events of it wait.
+    Such an event was written by a newer program, or is damaged. Until it can be applied, the title keeps its
+    previous state, and its later events wait.
     """
 
 
@@ -32,11 +32,11 @@ def held() -> None:
 @json_lines
 @with_settings("kafka", "name", "data_dir", "deadline")
 def list_held(settings: "Settings", as_json: bool) -> None:
-    """List the titles that wait, and for which event."""
+    """List the held titles, each with the event that can't be applied."""
     from foundation.cli.tables import print_rows
 
     with _kafka_errors(settings):
-        print_rows(COLUMNS, [waiting.shown() for waiting in _waiting(settings)], as_json)
+        print_rows(COLUMNS, [title.as_row() for title in _held_titles(settings)], as_json)
 
 
 @held.command()
@@ -44,21 +44,23 @@ def list_held(settings: "Settings", as_json: bool) -> None:
 @json_lines
 @with_settings("kafka", "name", "data_dir", "deadline")
 def show(settings: "Settings", isbn: str, as_json: bool) -> None:
-    """Show the event that the title ISBN waits for, as it stands in the event store."""
+    """Show the event that can't be applied to the title ISBN, as the event store has it."""
     from foundation.cli.tables import print_rows
     from inventory import isbn as identifiers
     from inventory.texts import Malformed
-    from library.store.held_titles import record_of
+    from library.store.held_titles import event_record
 
     try:
         wanted = identifiers.parse(isbn)
     except Malformed as error:
         raise CommandError(exits.MALFORMED, str(error)) from error
     with _kafka_errors(settings):
-        waiting = next((waiting for waiting in _waiting(settings) if waiting.isbn == wanted), None)
-        if waiting is None:
-            raise CommandError(exits.NOT_FOUND, f"{wanted} does not wait for an event; `library held list`")
-        record = {**waiting.shown(), **record_of(settings, waiting)}
+        title = next((title for title in _held_titles(settings) if title.isbn == wanted), None)
+        if title is None:
+            raise CommandError(
+                exits.NOT_FOUND, f"{wanted} is not held; `library held list` lists held titles"
+            )
+        record = {**title.as_row(), **event_record(settings, title)}
     if as_json:
         print_rows([], [record], as_json)
     else:
@@ -68,42 +70,43 @@ def show(settings: "Settings", isbn: str, as_json: bool) -> None:
 @held.command()
 @with_settings("kafka", "name", "data_dir", "deadline")
 def retry(settings: "Settings") -> int:
-    """Go back to the events that titles wait for, and try them again; after an upgrade, for example.
+    """Try the events of held titles again, for example after an upgrade.
 
-    The projector reads again from the first such event of each partition; what it has already is left as it
-    is. Ends with 4 when titles still wait.
+    The projector reads each partition again from the first such event; rows that are up to date stay as they
+    are. Ends with 4 if titles are still held.
     """
     from confluent_kafka.admin import AdminClient
 
     from foundation.kafka_clients import client_config
     from library.store.groups import GroupActive
-    from library.store.held_titles import places
-    from library.system.rewind import projector_from
+    from library.store.held_titles import first_offsets
+    from library.system.rewind import replay_projector
 
     with _kafka_errors(settings):
-        before = _waiting(settings)
+        before = _held_titles(settings)
         if not before:
-            click.echo("no title waits", err=True)
+            click.echo("no title is held", err=True)
             return exits.DONE
         admin = AdminClient(client_config(settings))
         try:
-            followed = projector_from(admin, settings, places(before))
+            finished = replay_projector(admin, settings, first_offsets(before))
         except GroupActive as error:
             raise CommandError(exits.FAILED, str(error)) from error
-        if not followed:
-            click.echo(
-                f"{len(before):,} titles are tried again as soon as the projector is started", err=True
-            )
+        if not finished:
+            click.echo(f"{len(before):,} titles are tried again as soon as a projector starts", err=True)
             return exits.DONE
-        after = _waiting(settings)
-    click.echo(f"{len(before) - len(after):,} of {len(before):,} titles go on, {len(after):,} wait", err=True)
+        after = _held_titles(settings)
+    click.echo(
+        f"{len(before) - len(after):,} of {len(before):,} titles released, {len(after):,} still held",
+        err=True,
+    )
     return exits.NOT_FOUND if after else exits.DONE
 
 
-def _waiting(settings: "Settings") -> "list[Waiting]":
-    from library.store.held_titles import waiting
+def _held_titles(settings: "Settings") -> "list[HeldTitle]":
+    from library.store.held_titles import held_titles
 
-    return waiting(settings)
+    return held_titles(settings)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""``library logs``: what the processes of the system on this machine have said."""
+"""``library logs``: the logs of this machine's system."""
 
 import sys
 import time
@@ -11,31 +11,31 @@ import click
 
 from foundation.cli import exits
 from foundation.cli.app import CommandError, with_settings
-from library.process.log_file import parsed
+from library.process.log_file import parse_line
 
 if TYPE_CHECKING:
     from foundation.settings import Settings
 
-LOOK_EVERY = 0.2
-"""Seconds between two looks for new lines."""
+POLL_INTERVAL_S = 0.2
+"""Between two looks for new lines."""
 
 
 @click.command()
 @click.argument("name", required=False)
 @with_settings("data_dir")
-@click.option("--follow", "-f", is_flag=True, help="Go on with what is said from now on.")
-@click.option("--lines", "-n", type=click.IntRange(min=0), default=50, help="So many of the last lines.")
+@click.option("--follow", "-f", is_flag=True, help="Keep printing new lines.")
+@click.option("--lines", "-n", type=click.IntRange(min=0), default=50, help="Number of lines to show.")
 def logs(settings: "Settings", name: str | None, follow: bool, lines: int) -> None:
-    """Show what the processes have said last.
+    """Show the last log lines of all processes, or of NAME.
 
-    NAME is one of them: kafka, projector, api, gateway, supervisor. The lines are JSON; on a terminal they
-    are put into words.
+    NAME is kafka, projector, api, gateway or supervisor. Lines are JSON; on a terminal they are shown as
+    text.
     """
     folder = Path(settings.data_dir) / "logs"
     files = [folder / f"{name}.log"] if name else sorted(folder.glob("*.log"))
     if missing := [file for file in files if not file.exists()]:
         there = ", ".join(sorted(file.stem for file in folder.glob("*.log"))) or "none"
-        raise CommandError(exits.NOT_FOUND, f"{missing[0]} does not exist; logs there: {there}")
+        raise CommandError(exits.NOT_FOUND, f"{missing[0]} does not exist; existing logs: {there}")
     if not files:
         raise CommandError(exits.NOT_FOUND, f"no system has run in {folder.parent.absolute()} yet")
     ends = {file: file.stat().st_size for file in files}
@@ -50,20 +50,20 @@ def logs(settings: "Settings", name: str | None, follow: bool, lines: int) -> No
 
 
 def _last(file: Path, lines: int) -> list[tuple[str, str]]:
-    """Time and text of the last lines; one that is not JSON has the time of the one before."""
+    """Time and text of the last lines; a line that is not JSON gets the time of the line before it."""
     with file.open(encoding="utf-8", errors="replace") as opened:
         kept = deque((line.rstrip("\n") for line in opened), maxlen=lines)
-    found, at = [], ""
+    timed, at = [], ""
     for line in kept:
-        if entry := parsed(line):
+        if entry := parse_line(line):
             at = str(entry.get("time", at))
-        found.append((at, line))
-    return found
+        timed.append((at, line))
+    return timed
 
 
 def _new_lines(ends: dict[Path, int]) -> Iterator[str]:
-    """Lines as they are written, also after a log was rotated. Never ends."""
-    begun = dict.fromkeys(ends, b"")
+    """New lines as they are written, across rotations. Never ends."""
+    partial = dict.fromkeys(ends, b"")
     while True:
         for file, end in ends.items():
             if not file.exists():
@@ -75,15 +75,15 @@ def _new_lines(ends: dict[Path, int]) -> Iterator[str]:
                     opened.seek(end)
                     chunk = opened.read()
                 ends[file] = end + len(chunk)
-                *whole, begun[file] = (begun[file] + chunk).split(b"\n")
+                *whole, partial[file] = (partial[file] + chunk).split(b"\n")
                 yield from (line.decode("utf-8", errors="replace") for line in whole)
-        time.sleep(LOOK_EVERY)
+        time.sleep(POLL_INTERVAL_S)
 
 
 def _show(line: str) -> None:
-    entry = parsed(line) if sys.stdout.isatty() else None
+    entry = parse_line(line) if sys.stdout.isatty() else None
     if entry is None:
         click.echo(line)
         return
-    said = " ".join(str(entry.get(part, "")) for part in ("time", "service", "level", "message"))
-    click.echo(f"{said}\n{entry['error']}" if entry.get("error") else said)
+    text = " ".join(str(entry.get(part, "")) for part in ("time", "service", "level", "message"))
+    click.echo(f"{text}\n{entry['error']}" if entry.get("error") else text)

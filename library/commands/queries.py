@@ -1,4 +1,4 @@
-"""What the inventory holds, asked from the query API: ``inventory``, ``search``, ``history``, ``loans``."""
+"""``library inventory``, ``search``, ``history`` and ``loans``: requests to the query API."""
 
 import sys
 from collections.abc import Iterator, Mapping
@@ -14,23 +14,23 @@ if TYPE_CHECKING:
     from foundation.settings import Settings
 
 Parameters = Mapping[str, str | None]
-PAGE = "500"
-TITLE = ("isbn", "title", "author", "quantity", "available", "on_loan")
+PAGE_SIZE = "500"
+TITLE_COLUMNS = ("isbn", "title", "author", "quantity", "available", "on_loan")
 
 json_lines = click.option("--json", "as_json", is_flag=True, help="JSON lines.")
 
 
 @click.command()
 @click.argument("isbn", required=False)
-@click.option("--at", metavar="TIME", help="As it was then, for example 2026-01-31T12:00:00Z.")
+@click.option("--at", metavar="TIME", help="State at this time, for example 2026-01-31T12:00:00Z.")
 @json_lines
 @with_settings("api", "data_dir", "deadline")
 def inventory(settings: "Settings", isbn: str | None, at: str | None, as_json: bool) -> None:
-    """Show all titles, or the one with ISBN."""
+    """Show all titles, or the title ISBN."""
     if isbn is None:
-        _show(settings, TITLE, ("inventory",), {"at": at}, as_json)
+        _show(settings, TITLE_COLUMNS, ("inventory",), {"at": at}, as_json)
     else:
-        _show(settings, TITLE, ("inventory", isbn), {"at": at}, as_json, one=True)
+        _show(settings, TITLE_COLUMNS, ("inventory", isbn), {"at": at}, as_json, one=True)
 
 
 @click.command()
@@ -38,8 +38,8 @@ def inventory(settings: "Settings", isbn: str | None, at: str | None, as_json: b
 @json_lines
 @with_settings("api", "data_dir", "deadline")
 def search(settings: "Settings", text: str, as_json: bool) -> None:
-    """Show the titles that have the words of TEXT in title or author."""
-    _show(settings, TITLE, ("inventory",), {"q": text}, as_json)
+    """Show titles whose title or author contains the words of TEXT."""
+    _show(settings, TITLE_COLUMNS, ("inventory",), {"q": text}, as_json)
 
 
 @click.command()
@@ -47,19 +47,19 @@ def search(settings: "Settings", text: str, as_json: bool) -> None:
 @json_lines
 @with_settings("api", "data_dir", "deadline")
 def history(settings: "Settings", isbn: str, as_json: bool) -> None:
-    """Show everything that happened to a title."""
+    """Show all events of a title."""
     columns = ("version", "time", "type", "data", "command_id", "position")
     _show(settings, columns, ("inventory", isbn, "history"), {}, as_json)
 
 
 @click.command()
-@click.option("--user", metavar="USER", help="Only what USER has.")
+@click.option("--user", metavar="USER", help="Only the loans of USER.")
 @click.option("--isbn", metavar="ISBN", help="Only copies of this title.")
-@click.option("--overdue", is_flag=True, help="Only what should be back by now.")
+@click.option("--overdue", is_flag=True, help="Only overdue loans.")
 @json_lines
 @with_settings("api", "data_dir", "deadline")
 def loans(settings: "Settings", user: str | None, isbn: str | None, overdue: bool, as_json: bool) -> None:
-    """Show the copies that are on loan, the first due first."""
+    """Show the open loans, earliest due date first."""
     columns = ("isbn", "title", "user_id", "borrowed_at", "due_at", "overdue")
     parameters = {"user_id": user, "isbn": isbn, "overdue": "true" if overdue else None}
     _show(settings, columns, ("loans",), parameters, as_json)
@@ -73,13 +73,13 @@ def _show(
     as_json: bool,
     one: bool = False,
 ) -> None:
-    """Print what the path answers: the items of all its pages, or ``one`` row."""
+    """Print the items of all pages of the path, or its ``one`` row."""
     from foundation.cli.tables import print_rows
     from foundation.http.client import NoAnswer, Service
 
     try:
         with Service(settings.api, settings.deadline) as service:
-            rows = iter([_asked(service, path, parameters)]) if one else _all(service, path, parameters)
+            rows = iter([_get(service, path, parameters)]) if one else _all(service, path, parameters)
             print_rows(columns, rows if as_json else map(_shown, rows), as_json)
     except NoAnswer as error:
         raise CommandError(
@@ -92,15 +92,15 @@ def _all(service: "Service", path: tuple[str, ...], parameters: Parameters) -> I
     """The items of all pages."""
     cursor: str | None = None
     while True:
-        page = _asked(service, path, {**parameters, "limit": PAGE, "cursor": cursor})
+        page = _get(service, path, {**parameters, "limit": PAGE_SIZE, "cursor": cursor})
         yield from page["items"]
         cursor = page["next_cursor"]
         if cursor is None:
             return
 
 
-def _asked(service: "Service", path: tuple[str, ...], parameters: Parameters) -> dict[str, Any]:
-    """The answer's JSON. Raises NoAnswer; a problem ends the command with its sentence."""
+def _get(service: "Service", path: tuple[str, ...], parameters: Parameters) -> dict[str, Any]:
+    """The response's JSON. Raises NoAnswer, and CommandError for a problem document."""
     answer = service.get(path, parameters)
     if answer.status != 200:
         raise CommandError(_EXITS.get(answer.status, exits.FAILED), answer.detail)
@@ -112,7 +112,7 @@ _EXITS = {400: exits.MALFORMED, 404: exits.NOT_FOUND, 410: exits.NOT_FOUND, 503:
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
-    """The row in single cells: an event's own fields as one, and for people an ISBN with its hyphens."""
+    """The row with one text per cell; on a terminal the ISBN has hyphens."""
     shown = dict(row)
     if isinstance(data := row.get("data"), dict):
         shown["data"] = " ".join(f"{name}={value}" for name, value in data.items())

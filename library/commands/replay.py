@@ -1,4 +1,4 @@
-"""``library replay``: a consumer group reads the event store again; the projector computes its table anew."""
+"""``library replay``: reset a consumer group's offsets; the projector recomputes its table."""
 
 from typing import TYPE_CHECKING
 
@@ -15,12 +15,14 @@ if TYPE_CHECKING:
 
 @click.command()
 @with_settings("data_dir", "kafka", "name")
-@click.option("--group", metavar="G", help="A consumer group of your own; without it, the projector's.")
-@click.option("--to-beginning", is_flag=True, help="From the first event; what the projector always does.")
+@click.option("--group", metavar="G", help="A consumer group of your own; by default the projector's.")
+@click.option("--to-beginning", is_flag=True, help="From the first event; the default for the projector.")
 @click.option(
-    "--to-time", metavar="TIME", help="From the first event at or after it, as 2026-01-31T12:00:00Z."
+    "--to-time",
+    metavar="TIME",
+    help="From the first event at or after TIME, for example 2026-01-31T12:00:00Z.",
 )
-@click.option("--to-offset", metavar="P:N", help="From offset N of partition P; several as 0:12,3:40.")
+@click.option("--to-offset", metavar="P:N", help="From offset N of partition P; several: 0:12,3:40.")
 def replay(
     settings: "Settings",
     group: str | None,
@@ -28,11 +30,11 @@ def replay(
     to_time: str | None,
     to_offset: str | None,
 ) -> None:
-    """Let a consumer group read the events again.
+    """Make a consumer group read the events again.
 
-    The projector computes every row anew, from its first event, with today's rules. Meanwhile the inventory
-    can be read and changed; no reader sees it go backwards, and a change made now is seen when the replay has
-    come to it. Returns when it is done; interrupted, the projector goes on with it.
+    The projector recomputes every row from its first event, with the current rules. Meanwhile the inventory
+    can be read and changed; no reader sees an older state, and new changes become visible when the replay
+    reaches them. Returns when the replay has finished; if interrupted, the projector still finishes it.
     """
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
@@ -48,12 +50,12 @@ def replay(
             if to_time or to_offset:
                 raise CommandError(
                     exits.MALFORMED,
-                    "the projector is replayed from the beginning only, so that all rows are made by the "
-                    "same rules; --to-time and --to-offset are for groups of your own: --group G",
+                    "the projector replays from the beginning only, because all rows must follow the same "
+                    "rules; --to-time and --to-offset are for groups of your own: --group G",
                 )
             _replay_projector(admin, settings)
         else:
-            _move(admin, settings, str(group), to_beginning, to_time, to_offset)
+            _reset(admin, settings, str(group), to_beginning, to_time, to_offset)
     except GroupActive as error:
         raise CommandError(exits.FAILED, str(error)) from error
     except KafkaException as error:
@@ -63,13 +65,13 @@ def replay(
 def _replay_projector(admin: "AdminClient", settings: "Settings") -> None:
     from eventstore.topics import events_topic
     from library.store.offsets import beginning
-    from library.system.rewind import projector_from
+    from library.system.rewind import replay_projector
 
-    if not projector_from(admin, settings, beginning(admin, events_topic(settings))):
-        click.echo("the projector replays from the beginning as soon as it is started", err=True)
+    if not replay_projector(admin, settings, beginning(admin, events_topic(settings))):
+        click.echo("the projector will replay from the beginning when it is started", err=True)
 
 
-def _move(
+def _reset(
     admin: "AdminClient",
     settings: "Settings",
     group: str,
@@ -79,7 +81,7 @@ def _move(
 ) -> None:
     from eventstore.positions import BadPosition, format_positions, parse_positions
     from eventstore.topics import events_topic
-    from library.store.groups import move, wait_until_empty
+    from library.store.groups import reset_offsets, wait_until_empty
     from library.store.offsets import at_time, beginning, end
     from schemas.times import BadTime, parse_time
 
@@ -95,20 +97,22 @@ def _move(
                 _require_within(to, beginning(admin, topic), end(admin, topic))
             case _:
                 raise CommandError(
-                    exits.MALFORMED, "say where to: one of --to-beginning, --to-time TIME, --to-offset P:N"
+                    exits.MALFORMED, "give one of --to-beginning, --to-time TIME, --to-offset P:N"
                 )
     except (BadTime, BadPosition) as error:
         raise CommandError(exits.MALFORMED, str(error)) from error
     wait_until_empty(admin, group, 0)
-    move(admin, topic, group, to)
-    click.echo(f"group {group} goes on at {format_positions(to)}", err=True)
+    reset_offsets(admin, topic, group, to)
+    click.echo(f"group {group} continues at {format_positions(to)}", err=True)
 
 
 def _require_within(to: dict[int, int], first: dict[int, int], last: dict[int, int]) -> None:
-    """Raises CommandError for a place that is not in the event store."""
+    """Raises CommandError for an offset that is not in the event store."""
     for partition, offset in to.items():
         if partition not in last:
-            raise CommandError(exits.MALFORMED, f"there is no partition {partition}, only 0 to {max(last)}")
+            raise CommandError(
+                exits.MALFORMED, f"there is no partition {partition}; partitions are 0 to {max(last)}"
+            )
         if not first[partition] <= offset <= last[partition]:
             raise CommandError(
                 exits.MALFORMED,

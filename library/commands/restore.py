@@ -1,4 +1,4 @@
-"""``library restore``: an event store made anew from a backup."""
+"""``library restore``: fill an empty event store from a backup."""
 
 import time
 from collections import Counter
@@ -18,20 +18,21 @@ if TYPE_CHECKING:
     from library.store.backup_file import Digest, Record
     from library.store.offsets import Offsets
 
-AT_ONCE, SECONDS = 1000, 5.0
-"""A partition's transaction is committed after so many records or seconds."""
+TRANSACTION_RECORDS = 1000
+TRANSACTION_S = 5.0
+"""A partition's transaction is committed at the first of these limits."""
 
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 @with_settings("data_dir", "kafka", "name", "partitions", "replication", "deadline")
-@click.option("--check", "only_check", is_flag=True, help="Only say whether FILE is whole.")
+@click.option("--check", "only_check", is_flag=True, help="Only check that FILE is complete.")
 def restore(settings: "Settings", file: Path, only_check: bool) -> None:
     """Fill an empty event store from FILE.
 
-    Every event keeps its version, ids, headers and time. The number of partitions may be another than it was:
-    this is the way to change it. Positions (partition:offset) are others afterwards. A restore that was
-    interrupted goes on where it ended when it is run again; a store with any other event is left alone.
+    Every event keeps its version, ids, headers and time. The number of partitions may differ: a restore is
+    the way to change it. Positions (partition:offset) change. Run an interrupted restore again, and it
+    continues where it stopped; a store with any other event is refused.
     """
     from library.store.backup_file import NotWhole, check
 
@@ -42,8 +43,8 @@ def restore(settings: "Settings", file: Path, only_check: bool) -> None:
             exits.BAD_DATA, f"{file} can't be used, and nothing was written: {error}"
         ) from error
     if only_check:
-        said = f"{header.name}, {header.written_at:%Y-%m-%d %H:%M} UTC, {len(header.ends)} partitions"
-        click.echo(f"whole: {digest.records:,} events of {said}; digest {digest.text()}", err=True)
+        source = f"{header.name}, {header.written_at:%Y-%m-%d %H:%M} UTC, {len(header.ends)} partitions"
+        click.echo(f"complete: {digest.records:,} events of {source}; digest {digest.text()}", err=True)
         return
     _restore(settings, file, digest)
 
@@ -64,20 +65,22 @@ def _restore(settings: "Settings", file: Path, expected: "Digest") -> None:
     store = events_topic(settings)
     try:
         ensure_topics(admin, settings)
-        # Before the look at what is there: from here on no other writer can commit unnoticed
-        writers = _fenced(settings)
-        there = _there_already(settled_end(admin, store, settings.deadline), settings, file)
+        # Before the existing events are read: from here on no other writer can commit unnoticed
+        writers = _fenced_writers(settings)
+        existing = _existing(settled_end(admin, store, settings.deadline), settings, file)
     except (WrongTopic, StillOpen) as error:
         raise CommandError(exits.FAILED, str(error)) from error
     except KafkaUnavailable as error:
         raise CommandError(exits.UNAVAILABLE, str(error)) from error
     except KafkaException as error:
         raise unreachable(settings, error) from error
-    if there:
-        click.echo(f"{there.total():,} events are there already, by an earlier restore of it", err=True)
+    if existing:
+        click.echo(
+            f"{existing.total():,} events exist already, from an earlier restore of this file", err=True
+        )
     try:
         with Progress("restoring", expected.records, "events") as progress:
-            _write(store, writers, counted(read(file)[1], progress.show), there)
+            _write(store, writers, counted(read(file)[1], progress.show), existing)
         written = Digest()
         with Progress("comparing", expected.records, "events") as progress:
             for record in counted(
@@ -87,64 +90,65 @@ def _restore(settings: "Settings", file: Path, expected: "Digest") -> None:
     except (KafkaException, KafkaUnavailable, StillOpen) as error:
         raise CommandError(
             exits.FAILED,
-            f"the restore broke off: {error}. {store} holds a part of the events and must not be used yet: "
-            "see that nothing else writes to it, and run the same command again; it goes on where it ended",
+            f"the restore broke off: {error}. {store} has only a part of the events and must not be used "
+            "yet: make sure that nothing else writes to it, and run the same command again; it continues "
+            "where it stopped",
         ) from error
     if written.text() != expected.text():
         raise CommandError(
             exits.FAILED,
-            f"{store} has {written.records:,} events and is not what {file} holds: something else wrote to "
-            "it meanwhile. It must not be used: remove it, and restore again while nothing writes to it",
+            f"{store} has {written.records:,} events and differs from {file}: another program wrote to it "
+            "meanwhile. It must not be used: remove it, and restore again while nothing writes to it",
         )
     click.echo(f"restored and compared {written.records:,} events; digest {written.text()}", err=True)
 
 
-def _there_already(ends: "Offsets", settings: "Settings", file: Path) -> Counter[int]:
-    """How many of the file's events each partition begins with, as an interrupted restore leaves it.
+def _existing(ends: "Offsets", settings: "Settings", file: Path) -> Counter[int]:
+    """Number of the file's events with which each partition begins, after an interrupted restore.
 
-    Raises CommandError where there is anything else, and as ``records`` and ``read`` do.
+    Raises CommandError for any other event, and as ``records`` and ``read``.
     """
     from library.store.backup_file import read
     from library.store.ordered_records import records
 
     unread = {partition: records(settings, {partition: end}) for partition, end in ends.items()}
-    there: Counter[int] = Counter()
+    existing: Counter[int] = Counter()
     for record in read(file)[1]:
         if not unread:
             break
         partition = _partition(record, settings.partitions)
         if partition not in unread:
             continue
-        found = next(unread[partition], None)
-        if found is None:
+        stored = next(unread[partition], None)
+        if stored is None:
             del unread[partition]
-        elif _content(found) == _content(record):
-            there[partition] += 1
+        elif _content(stored) == _content(record):
+            existing[partition] += 1
         else:
-            raise _not_empty(settings, file, found)
+            raise _not_empty(settings, file, stored)
     for left in unread.values():
-        if (found := next(left, None)) is not None:
-            raise _not_empty(settings, file, found)
-    return there
+        if (stored := next(left, None)) is not None:
+            raise _not_empty(settings, file, stored)
+    return existing
 
 
 def _content(record: "Record") -> tuple[object, ...]:
     return record.key, record.value, record.timestamp, record.headers
 
 
-def _not_empty(settings: "Settings", file: Path, found: "Record") -> CommandError:
+def _not_empty(settings: "Settings", file: Path, stored: "Record") -> CommandError:
     from eventstore.topics import events_topic
 
-    key = (found.key or b"").decode(errors="replace")
+    key = (stored.key or b"").decode(errors="replace")
     return CommandError(
         exits.FAILED,
-        f"{events_topic(settings)} is not empty, and {key} there is not of an earlier restore of {file}: a "
-        "backup is restored into a new store only, for example with another --data-dir or --name",
+        f"{events_topic(settings)} is not empty, and its event {key} is not from an earlier restore of "
+        f"{file}: a backup is only restored into a new store, for example with another --data-dir or --name",
     )
 
 
-def _fenced(settings: "Settings") -> list["Producer"]:
-    """A writer for each partition, under the transactional id that all writers of the partition share."""
+def _fenced_writers(settings: "Settings") -> list["Producer"]:
+    """One producer for each partition; claiming its fence stops every other writer of the partition."""
     from confluent_kafka import Producer
 
     from eventstore.topics import fence_id
@@ -159,14 +163,14 @@ def _fenced(settings: "Settings") -> list["Producer"]:
     return writers
 
 
-def _write(store: str, writers: list["Producer"], found: Iterator["Record"], there: Counter[int]) -> None:
-    """Write what is not ``there`` yet. Raises KafkaException; what was committed before is in the store."""
+def _write(store: str, writers: list["Producer"], source: Iterator["Record"], existing: Counter[int]) -> None:
+    """Write the records that do not exist yet. Raises KafkaException; earlier commits stay in the store."""
     pending: dict[int, int] = {}
-    since = time.monotonic()
-    for record in found:
+    committed_at = time.monotonic()
+    for record in source:
         partition = _partition(record, len(writers))
-        if there[partition]:
-            there[partition] -= 1
+        if existing[partition]:
+            existing[partition] -= 1
             continue
         writer = writers[partition]
         if partition not in pending:
@@ -177,12 +181,12 @@ def _write(store: str, writers: list["Producer"], found: Iterator["Record"], the
             store, record.value, record.key, partition, timestamp=record.timestamp, headers=headers
         )
         pending[partition] += 1
-        if pending[partition] == AT_ONCE:
+        if pending[partition] == TRANSACTION_RECORDS:
             writer.commit_transaction()
             del pending[partition]
-        if time.monotonic() - since > SECONDS:
+        if time.monotonic() - committed_at > TRANSACTION_S:
             _commit(writers, pending)
-            since = time.monotonic()
+            committed_at = time.monotonic()
     _commit(writers, pending)
 
 
@@ -193,7 +197,7 @@ def _commit(writers: list["Producer"], pending: dict[int, int]) -> None:
 
 
 def _partition(record: "Record", partitions: int) -> int:
-    """Where the event belongs; a key that names no title stays as near as it can to where it was."""
+    """The partition of the event's key; a key that names no title keeps its number, modulo ``partitions``."""
     from eventstore.keys import BadKey, parse_event_key
     from eventstore.partitions import partition_of
 

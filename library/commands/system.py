@@ -14,8 +14,8 @@ from foundation.cli.app import CommandError, loaded, setting_flags, with_setting
 if TYPE_CHECKING:
     from foundation.settings import Settings
 
-STOP_PATIENCE = 90.0
-"""Seconds; longer than the parts' own patience, one after the other."""
+STOP_TIMEOUT_S = 90.0
+"""Longer than the sum of the members' own stop time-outs."""
 
 
 @click.command()
@@ -32,62 +32,61 @@ STOP_PATIENCE = 90.0
     "durability",
     "log_level",
 )
-@click.option("--detach", "-d", is_flag=True, help="Return when the system is ready; it goes on behind.")
-@click.option("--tell", type=int, hidden=True)
-def up(detach: bool, tell: int | None, **flags: Any) -> int:
+@click.option("--detach", "-d", is_flag=True, help="Run in the background; return when the system is ready.")
+@click.option("--report-to", type=int, hidden=True)
+def up(detach: bool, report_to: int | None, **flags: Any) -> int:
     """Start the whole system on this machine.
 
-    That is Kafka, the projector, the query API and the gateway. What it keeps is under --data-dir; started
-    there again, everything is still there. With --kafka it uses a Kafka that runs elsewhere instead of its
-    own.
+    The system is Kafka, the projector, the query API and the gateway. It keeps its data in --data-dir, and a
+    later start in the same directory continues with it. With --kafka it uses a Kafka that runs elsewhere.
     """
-    from library.system.members import located
-    from library.system.startup import Telling, open_behind, open_here
+    from library.system.members import resolved
+    from library.system.startup import StartReport, run_in_foreground, start_in_background
     from library.system.welcome import welcome
 
-    begun = time.monotonic()
-    found = loaded(flags, running=False)
-    embedded = "kafka" not in found.sources
-    settings = located(found.settings, Path.cwd(), embedded)
-    if settings.durability == "os" and embedded and not tell:
-        _say("With --durability os a power cut loses the last changes, though they were acknowledged.")
+    started_at = time.monotonic()
+    loading = loaded(flags, running=False)
+    embedded = "kafka" not in loading.sources
+    settings = resolved(loading.settings, Path.cwd(), embedded)
+    if settings.durability == "os" and embedded and not report_to:
+        _print("With --durability os a power cut can lose the last changes, although they were acknowledged.")
 
     def on_ready() -> None:
-        _say(f"ready after {time.monotonic() - begun:.1f} s\n")
+        _print(f"ready after {time.monotonic() - started_at:.1f} s\n")
         click.echo(welcome(settings, Path.cwd(), detach))
         sys.stdout.flush()
 
-    if tell is not None:
-        telling = Telling(tell)
+    if report_to is not None:
+        report = StartReport(report_to)
         try:
-            open_here(settings, embedded, telling.say, telling.ready)
+            run_in_foreground(settings, embedded, report.print_line, report.ready)
         except CommandError as error:
-            telling.failed(error)
+            report.failed(error)
             return error.exit_code
     elif detach:
-        open_behind(flags, settings, _say)
+        start_in_background(flags, settings, _print)
         on_ready()
     else:
-        open_here(settings, embedded, _say, on_ready)
+        run_in_foreground(settings, embedded, _print, on_ready)
     return exits.DONE
 
 
 @click.command()
 @with_settings("data_dir")
 def down(settings: "Settings") -> None:
-    """Stop it; what it keeps stays."""
+    """Stop the system; its data stays."""
     from library.system.control import NotRunning, connected
-    from library.system.run_file import lives, ran
+    from library.system.run_file import is_alive, process_record
 
     data_dir = Path(settings.data_dir)
     try:
         with connected(data_dir) as control:
-            supervisor = ran("supervisor", control.ask("stop")["pid"])
+            supervisor = process_record("supervisor", control.request("stop")["pid"])
     except NotRunning as error:
         raise _no_system(data_dir) from error
-    give_up = time.monotonic() + STOP_PATIENCE
-    while supervisor and lives(supervisor):
-        if time.monotonic() > give_up:
+    give_up_at = time.monotonic() + STOP_TIMEOUT_S
+    while supervisor and is_alive(supervisor):
+        if time.monotonic() > give_up_at:
             logs = data_dir / "logs"
             raise CommandError(exits.FAILED, f"process {supervisor.pid} does not stop the system; see {logs}")
         time.sleep(0.02)
@@ -97,42 +96,42 @@ def down(settings: "Settings") -> None:
 @with_settings("data_dir")
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
 def status(settings: "Settings", as_json: bool) -> int:
-    """Show its processes and the table's lag.
+    """Show the processes of the system and the table's lag.
 
-    Lag is the number of records that the table is behind the event store; held titles are those with an
-    event that can't be applied. Ends with 1 when a process was given up, with 69 when no system runs.
+    Lag is the number of records that the table is behind the event store. Held titles have an event that
+    can't be applied. Ends with 1 if a process has failed, with 69 if no system runs.
     """
     from foundation.cli.tables import print_rows
     from library.store.offsets import table_lag
     from library.system.control import NotRunning, connected
-    from library.system.readiness import held_titles
+    from library.system.readiness import held_count
 
     data_dir = Path(settings.data_dir)
     try:
         with connected(data_dir) as control:
-            answer = control.ask("status")
+            reply = control.request("status")
     except NotRunning as error:
         raise _no_system(data_dir) from error
-    lag, held = (table_lag(settings), held_titles(settings.api)) if answer["ready"] else (None, None)
+    lag, held = (table_lag(settings), held_count(settings.api)) if reply["ready"] else (None, None)
     if as_json:
-        click.echo(json.dumps({**answer, "lag": lag, "held": held}))
+        click.echo(json.dumps({**reply, "lag": lag, "held": held}))
     else:
-        print_rows(["name", "state", "pid", "restarts", "last_error"], answer["processes"])
+        print_rows(["name", "state", "pid", "restarts", "last_error"], reply["processes"])
         click.echo(f"lag {_number(lag)}, held titles {_number(held)}", err=True)
-    failed = any(process["state"] == "failed" for process in answer["processes"])
+    failed = any(process["state"] == "failed" for process in reply["processes"])
     return exits.FAILED if failed else exits.DONE
 
 
-def _number(known: int | None) -> str:
-    return "unknown" if known is None else f"{known:,}"
+def _number(value: int | None) -> str:
+    return "unknown" if value is None else f"{value:,}"
 
 
 def _no_system(data_dir: Path) -> CommandError:
     return CommandError(
         exits.UNAVAILABLE,
-        f"no system runs in {data_dir.absolute()}: `library up` starts one, --data-dir names another place",
+        f"no system runs in {data_dir.absolute()}: `library up` starts one, --data-dir names another one",
     )
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     click.echo(text, err=True)

@@ -1,4 +1,4 @@
-"""``library topics``: the event store and the table's changelog, as they are on Kafka."""
+"""``library topics``: the event store and the table's changelog on Kafka."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 @click.group()
 def topics() -> None:
-    """Create and look at the topics."""
+    """Create and show the topics."""
 
 
 @topics.command()
 @with_settings("kafka", "name", "partitions", "replication", "data_dir")
 def create(settings: "Settings") -> None:
-    """Create the topics that are missing; compare those that are there with the settings."""
+    """Create missing topics, and compare existing ones with the settings."""
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 
@@ -36,14 +36,14 @@ def create(settings: "Settings") -> None:
     except KafkaException as error:
         raise unreachable(settings, error) from error
     for name in topic_configs(settings):
-        click.echo(f"{name} is there, with {settings.partitions} partitions", err=True)
+        click.echo(f"{name} exists, with {settings.partitions} partitions", err=True)
 
 
 @topics.command()
 @with_settings("kafka", "name", "data_dir")
 @click.option("--json", "as_json", is_flag=True, help="JSON lines.")
 def describe(settings: "Settings", as_json: bool) -> None:
-    """Show both topics: partitions, copies, records, and what differs from the broker's defaults."""
+    """Show both topics: partitions, replicas, records, and their own configuration."""
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 
@@ -63,11 +63,19 @@ def describe(settings: "Settings", as_json: bool) -> None:
 
 @topics.command()
 @with_settings("kafka", "name", "data_dir")
-@click.option("--writer", metavar="USER", help="Gateway, commands, importers; NAME-writer by default.")
-@click.option("--projector", metavar="USER", help="The projector; NAME-projector by default.")
-@click.option("--query-api", metavar="USER", help="The query API; NAME-api by default.")
-@click.option("--operator", metavar="USER", help="topics create, replay, backup; NAME-operator by default.")
-@click.option("--reader", "readers", metavar="GROUP=USER", multiple=True, help="Another consumer group.")
+@click.option(
+    "--writer", metavar="USER", help="User of gateway, commands and importers; by default NAME-writer."
+)
+@click.option("--projector", metavar="USER", help="User of the projector; by default NAME-projector.")
+@click.option("--query-api", metavar="USER", help="User of the query API; by default NAME-api.")
+@click.option(
+    "--operator",
+    metavar="USER",
+    help="User of topics create, replay, verify and backup; by default NAME-operator.",
+)
+@click.option(
+    "--reader", "readers", metavar="GROUP=USER", multiple=True, help="Another consumer group and its user."
+)
 def acl(
     settings: "Settings",
     writer: str | None,
@@ -76,9 +84,9 @@ def acl(
     operator: str | None,
     readers: tuple[str, ...],
 ) -> None:
-    """Print the ACLs for a Kafka that others use too, as kafka-acls.sh commands.
+    """Print the ACLs for a shared Kafka, as kafka-acls.sh commands.
 
-    Only the writer may write the event store. Nothing is changed: the Kafka's operator runs the commands.
+    Only the writer may write to the event store. Nothing is changed: Kafka's administrator runs the commands.
     """
     from library.store.acls import Users, commands, needed
 
@@ -86,7 +94,7 @@ def acl(
     for group, _, user in pairs:
         if not (group and user):
             raise CommandError(
-                exits.MALFORMED, "--reader is GROUP=USER, for example --reader overdue=reporting"
+                exits.MALFORMED, "--reader takes GROUP=USER, for example --reader overdue=reporting"
             )
     name = settings.name
     users = Users(
@@ -101,7 +109,7 @@ def acl(
 
 
 def _described(admin: "AdminClient", name: str) -> dict[str, Any]:
-    """The topic as one row; ``records`` counts offsets, so transaction markers too. Raises KafkaException."""
+    """The topic as one row; ``records`` counts offsets, transaction markers too. Raises KafkaException."""
     from confluent_kafka import TopicCollection
     from confluent_kafka.admin import ConfigResource, ConfigSource, ResourceType
 

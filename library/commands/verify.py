@@ -1,4 +1,4 @@
-"""``library verify``: whether table and query API say what the events say."""
+"""``library verify``: compare table and query API with the events."""
 
 import sys
 from typing import TYPE_CHECKING, Any
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--table-only", is_flag=True, help="Leave the query API out.")
-@click.option("--json", "as_json", is_flag=True, help="JSON lines: what differs, then a summary.")
+@click.option("--table-only", is_flag=True, help="Skip the query API.")
+@click.option("--json", "as_json", is_flag=True, help="JSON lines: the differences, then a summary.")
 @with_settings("kafka", "name", "api", "data_dir", "deadline")
 def verify(settings: "Settings", table_only: bool, as_json: bool) -> int:
-    """Fold all events again, and compare the table with that, row by row, and what the query API lists.
+    """Fold all events again, and compare the rows of the table and the query API with the result.
 
-    Everything may go on meanwhile: each partition is compared at one position, at or behind the end of the
-    events as it was when this began. Prints what differs; ends with 4 when anything does.
+    The system keeps running meanwhile: each partition is compared at one position, at or after its end when
+    the command started. Prints the differences; ends with 4 if there are any.
     """
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
@@ -59,20 +59,20 @@ def _compare(
     source = identify(admin, settings).source
     with Progress("verifying", sum(ends.values()), "records") as progress:
         compared = list(check(settings, source, ends, api, progress.show))
-    found = [difference for part in compared for difference in part.differences]
-    titles, wrong = sum(part.titles for part in compared), len(found)
-    if as_json or found:
-        rows = [_row(difference) if as_json else _line(difference) for difference in found]
+    differences = [difference for part in compared for difference in part.differences]
+    titles, wrong = sum(part.titles for part in compared), len(differences)
+    if as_json or differences:
+        rows = [_row(difference) if as_json else _line(difference) for difference in differences]
         print_rows(["isbn", "where", "difference"], rows, as_json)
-    at = format_positions({part.partition: part.following - 1 for part in compared})
-    with_what = "table" if api is None else "table and query API"
+    position = format_positions({part.partition: part.following - 1 for part in compared})
+    scope = "table" if api is None else "table and query API"
     if as_json:
-        summary = {"titles": titles, "differences": wrong, "position": at, "api": api is not None}
+        summary = {"titles": titles, "differences": wrong, "position": position, "api": api is not None}
         print_rows([], [summary], as_json)
     elif wrong:
-        click.echo(f"{wrong:,} differences in {titles:,} titles, {with_what}, at {at}", err=True)
+        click.echo(f"{wrong:,} differences in {titles:,} titles, {scope}, at {position}", err=True)
     else:
-        click.echo(f"{titles:,} titles are as their events say, in {with_what}, at {at}", err=True)
+        click.echo(f"{titles:,} titles match their events, in {scope}, at {position}", err=True)
     sys.stdout.flush()
     return exits.NOT_FOUND if wrong else exits.DONE
 
@@ -85,7 +85,7 @@ def _row(difference: Any) -> dict[str, Any]:
 
 
 def _line(difference: Any) -> dict[str, Any]:
-    return {"isbn": difference.isbn, "where": difference.where, "difference": difference.says}
+    return {"isbn": difference.isbn, "where": difference.where, "difference": difference.summary}
 
 
 def _listed(settings: "Settings") -> "Listed":
@@ -97,12 +97,12 @@ def _listed(settings: "Settings") -> "Listed":
             return listed(service, _page)
     except NoAnswer as error:
         raise CommandError(
-            exits.UNAVAILABLE, f"{error}: --table-only leaves the query API out, --api URL names another"
+            exits.UNAVAILABLE, f"{error}: --table-only skips the query API, --api URL names another"
         ) from error
 
 
 def _page(service: "Service", route: str, parameters: dict[str, str | None]) -> tuple[dict[str, Any], str]:
     answer = service.get((route,), parameters)
     if answer.status != 200:
-        raise CommandError(exits.UNAVAILABLE, f"the query API says: {answer.detail}")
+        raise CommandError(exits.UNAVAILABLE, f"the query API refused: {answer.detail}")
     return answer.value, answer.headers.get("Inventory-Position", "")

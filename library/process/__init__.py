@@ -1,1 +1,1 @@
-"""Processes of this machine: started, watched, ended."""
+"""Child processes on this machine: start, supervision, logs and ports."""

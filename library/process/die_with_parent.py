@@ -1,7 +1,7 @@
-"""Start a program that dies with its parent: ``python launch.py PARENT_PID PROGRAM ARGUMENT…``.
+"""Start a program that dies with its parent: ``python die_with_parent.py PARENT_PID PROGRAM ARGUMENT…``.
 
-A supervisor that is killed can't stop its children; on Linux the kernel does it then. Run as a file, so that
-it costs one small interpreter and no imports of ours; the program takes over its process id.
+A killed supervisor can't stop its children; on Linux the kernel does. This runs as a script: it costs one
+small interpreter and none of our imports, and the program takes over its process id.
 """
 
 import os
@@ -12,9 +12,9 @@ _PR_SET_PDEATHSIG = 1
 
 
 def dying_with_me(command: list[str]) -> list[str]:
-    """The command, started so that it does not outlive this process.
+    """The command wrapped to end with this process.
 
-    On Linux "this process" is the thread that starts it: start children from the main thread.
+    On Linux the kernel watches the starting thread: start children from the main thread.
     """
     return [sys.executable, "-IS", __file__, str(os.getpid()), *command]
 

@@ -1,43 +1,45 @@
-"""The log of a child: its lines in a file that is rotated by size, and what it said last."""
+"""A child's log: its output lines in a file rotated by size, and its last error."""
 
 import json
 import logging
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
-BYTES = 10_000_000
+MAX_LOG_BYTES = 10_000_000
 """Size at which a log is rotated."""
-KEPT = 3
-"""Rotated files beside the current one."""
-LONGEST = 64 * 1024
-"""Bytes of a line; a longer one is cut into several."""
-_ERRORS = {"ERROR", "CRITICAL", "FATAL"}
+ROTATED_FILES = 3
+"""Rotated files kept beside the current one."""
+MAX_LINE_BYTES = 64 * 1024
+"""A longer line is split."""
+_ERROR_LEVELS = {"ERROR", "CRITICAL", "FATAL"}
 
 
 class LineLog:
-    """Takes what a process prints, in any pieces, and keeps it line by line."""
+    """Writes the output of a process, received in chunks of any size, line by line."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = RotatingFileHandler(path, maxBytes=BYTES, backupCount=KEPT, encoding="utf-8", delay=True)
-        self._begun = b""
+        self._file = RotatingFileHandler(
+            path, maxBytes=MAX_LOG_BYTES, backupCount=ROTATED_FILES, encoding="utf-8", delay=True
+        )
+        self._partial = b""
         self.last_error = ""
-        """The last line that tells of an error; a line that is not JSON counts as one."""
+        """The last line that reports an error; a line that is not JSON counts as one."""
 
     def feed(self, chunk: bytes) -> None:
-        """Take the next piece."""
-        *whole, self._begun = (self._begun + chunk).split(b"\n")
+        """Add the next chunk."""
+        *whole, self._partial = (self._partial + chunk).split(b"\n")
         for line in whole:
             self._write(line)
-        while len(self._begun) > LONGEST:
-            self._write(self._begun[:LONGEST])
-            self._begun = self._begun[LONGEST:]
+        while len(self._partial) > MAX_LINE_BYTES:
+            self._write(self._partial[:MAX_LINE_BYTES])
+            self._partial = self._partial[MAX_LINE_BYTES:]
 
     def close(self) -> None:
-        """Write what stands without a line end, and close the file."""
-        if self._begun:
-            self._write(self._begun)
-            self._begun = b""
+        """Write the unfinished last line, and close the file."""
+        if self._partial:
+            self._write(self._partial)
+            self._partial = b""
         self._file.close()
 
     def _write(self, line: bytes) -> None:
@@ -50,30 +52,30 @@ class LineLog:
 
 
 def _error(line: str) -> str:
-    entry = parsed(line)
+    entry = parse_line(line)
     if entry is None:
         return line.strip()
-    return str(entry.get("message", "")) if entry.get("level") in _ERRORS else ""
+    return str(entry.get("message", "")) if entry.get("level") in _ERROR_LEVELS else ""
 
 
-def said(log: Path, lines: int = 3) -> str:
-    """The last ``lines`` messages of a log of JSON lines; a line of another kind as it stands."""
+def last_messages(log: Path, lines: int = 3) -> str:
+    """The last ``lines`` messages of a log; a line that is not JSON as it is."""
     try:
         text = log.read_text("utf-8", errors="replace")
     except FileNotFoundError:
-        return "it said nothing"
+        return "it logged nothing"
     last = [line for line in text.splitlines() if line.strip()][-lines:]
-    return " / ".join(message(line)[:500] for line in last) or "it said nothing"
+    return " / ".join(message(line)[:500] for line in last) or "it logged nothing"
 
 
 def message(line: str) -> str:
-    """What a log line says, without its surroundings."""
-    entry = parsed(line)
+    """The message of a log line without its other fields."""
+    entry = parse_line(line)
     return line.strip() if entry is None else str(entry.get("message", ""))
 
 
-def parsed(line: str) -> dict[str, object] | None:
-    """The line's fields; None if it is not a JSON object."""
+def parse_line(line: str) -> dict[str, object] | None:
+    """The line's fields; None if the line is not a JSON object."""
     try:
         entry = json.loads(line)
     except ValueError:

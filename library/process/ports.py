@@ -1,4 +1,4 @@
-"""Which ports are free, and who holds one that isn't."""
+"""Free ports, and the process that holds a port."""
 
 import socket
 
@@ -6,11 +6,11 @@ HOST = "127.0.0.1"
 
 
 class PortInUse(Exception):
-    """Another process listens there; the message names it where that can be told."""
+    """Another process listens on the port; the message names it if its name can be read."""
 
 
 def free_port(host: str = HOST) -> int:
-    """A port that nobody listens on now."""
+    """A port that is free at the moment."""
     with socket.socket() as probe:
         probe.bind((host, 0))
         port: int = probe.getsockname()[1]
@@ -18,7 +18,7 @@ def free_port(host: str = HOST) -> int:
 
 
 def is_free(port: int, host: str = HOST) -> bool:
-    """Whether a server could listen there."""
+    """Whether a server could listen on the port."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -28,17 +28,17 @@ def is_free(port: int, host: str = HOST) -> bool:
     return True
 
 
-def require_free(port: int, wanted_by: str, flag: str, host: str = HOST) -> None:
+def require_free(port: int, service: str, flag: str, host: str = HOST) -> None:
     """Raises PortInUse, naming the holder and the flag that chooses another port."""
     if not is_free(port, host):
         raise PortInUse(
-            f"port {port}, wanted by {wanted_by}, is in use by {holder(port)}: stop it, "
+            f"port {port} for {service} is in use by {holder(port)}: stop it, "
             f"or choose another port with {flag} PORT"
         )
 
 
 def holder(port: int) -> str:
-    """Who listens on the port, as ``name (process 123)``."""
+    """The process that listens on the port, as ``name (process 123)``."""
     import psutil
 
     try:

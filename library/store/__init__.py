@@ -1,1 +1,1 @@
-"""Topics, groups, offsets and records as an operator handles them."""
+"""Operator's view of Kafka: offsets, consumer groups, backups, held titles and ACLs."""

@@ -1,4 +1,4 @@
-"""Who may do what on a Kafka that others use too: only the writer writes the event store."""
+"""ACLs for a shared Kafka: only the writer may write to the event store."""
 
 from collections.abc import Iterable, Sequence
 from shlex import join
@@ -13,11 +13,11 @@ TOPIC = "topic"
 GROUP = "group"
 TRANSACTIONS = "transactional-id"
 
-_LOOK = ("Describe", "DescribeConfigs")
+_DESCRIBE = ("Describe", "DescribeConfigs")
 
 
 class Access(Struct, frozen=True):
-    """What a user may do with one resource; ``prefixed``: with all whose name begins so."""
+    """A user's operations on one resource; ``prefixed``: on every name that starts with ``name``."""
 
     user: str
     resource: str
@@ -28,7 +28,7 @@ class Access(Struct, frozen=True):
 
 
 class Users(Struct, frozen=True, kw_only=True):
-    """Who the parts of the system are on Kafka; ``readers`` are other consumer groups and their users."""
+    """The Kafka user of each part of the system; ``readers`` maps other consumer groups to their users."""
 
     writer: str
     projector: str
@@ -38,33 +38,33 @@ class Users(Struct, frozen=True, kw_only=True):
 
 
 def needed(settings: Settings, users: Users) -> list[Access]:
-    """All that the parts need, and nothing else."""
+    """The least privileges with which every part works."""
     events, table, group = events_topic(settings), changelog_topic(settings), projector_group(settings)
     unused = f"{settings.name}-{UNUSED}"
     access = [
-        # Gateway, `library add` and its like, importers
-        Access(users.writer, TOPIC, events, ("Read", "Write", *_LOOK)),
-        Access(users.writer, TOPIC, table, _LOOK),
+        # Gateway, `library add` and the other changing commands, importers
+        Access(users.writer, TOPIC, events, ("Read", "Write", *_DESCRIBE)),
+        Access(users.writer, TOPIC, table, _DESCRIBE),
         Access(users.writer, TRANSACTIONS, _fence_prefix(settings), ("Write", "Describe"), prefixed=True),
         Access(users.writer, GROUP, unused, ("Read",)),
-        Access(users.projector, TOPIC, events, ("Read", *_LOOK)),
-        Access(users.projector, TOPIC, table, ("Read", "Write", *_LOOK)),
+        Access(users.projector, TOPIC, events, ("Read", *_DESCRIBE)),
+        Access(users.projector, TOPIC, table, ("Read", "Write", *_DESCRIBE)),
         Access(users.projector, TRANSACTIONS, f"{table}-", ("Write", "Describe"), prefixed=True),
         Access(users.projector, GROUP, group, ("Read", "Describe")),
-        Access(users.api, TOPIC, events, ("Read", *_LOOK)),
-        Access(users.api, TOPIC, table, ("Read", *_LOOK)),
+        Access(users.api, TOPIC, events, ("Read", *_DESCRIBE)),
+        Access(users.api, TOPIC, table, ("Read", *_DESCRIBE)),
         Access(users.api, GROUP, group, ("Describe",)),
         Access(users.api, GROUP, unused, ("Read",)),
         # `library topics create`, `replay`, `verify`, `backup`
-        Access(users.operator, TOPIC, events, ("Create", "Read", *_LOOK)),
-        Access(users.operator, TOPIC, table, ("Create", "Read", *_LOOK)),
+        Access(users.operator, TOPIC, events, ("Create", "Read", *_DESCRIBE)),
+        Access(users.operator, TOPIC, table, ("Create", "Read", *_DESCRIBE)),
         Access(users.operator, GROUP, f"{settings.name}-", ("Read", "Describe"), prefixed=True),
     ]
     for name, user in users.readers.items():
         access += [
-            Access(user, TOPIC, events, ("Read", *_LOOK)),
+            Access(user, TOPIC, events, ("Read", *_DESCRIBE)),
             Access(user, GROUP, name, ("Read", "Describe")),
-            # For its lag among the metrics
+            # For the metric of this group's lag
             Access(users.api, GROUP, name, ("Describe",)),
         ]
     return access
@@ -76,7 +76,7 @@ def _fence_prefix(settings: Settings) -> str:
 
 
 def commands(bootstrap: str, access: Iterable[Access]) -> list[str]:
-    """A ``kafka-acls.sh`` command for each."""
+    """One ``kafka-acls.sh`` command for each access."""
     return [_command(bootstrap, each) for each in access]
 
 

@@ -1,6 +1,6 @@
-"""A backup's file: gzip of JSON lines. A header, the records of the event store, an end that proves it whole.
+"""The backup file: gzipped JSON lines. A header, the records, a last line with count and digest.
 
-``zcat`` shows it; keys, values and headers are in base64, byte for byte as they stand in Kafka.
+``zcat`` shows it. Keys, values and headers are in base64 and have the same bytes as in Kafka.
 """
 
 import gzip
@@ -15,29 +15,29 @@ import msgspec
 from msgspec import Struct
 
 FORMAT = 1
-_LEVEL = 6
+_GZIP_LEVEL = 6
 
 
 class NotWhole(Exception):
-    """The file is no backup, is cut off, or was changed; the message says which."""
+    """The file is not a backup, is truncated, or was changed; the message says which."""
 
 
 class Header(Struct, frozen=True, kw_only=True, tag_field="line", tag="header"):
-    """The first line: whose records follow."""
+    """The first line: the store that was backed up."""
 
     name: str
     cluster: str
     topic_id: str
     written_at: datetime
     ends: list[int]
-    """By partition, the offset behind the last record."""
+    """For each partition, the offset after its last record."""
     format: int = FORMAT
 
 
 class Record(Struct, frozen=True, tag_field="line", tag="record"):
-    """One record of the event store, with its place there and its timestamp (ms since 1970, UTC).
+    """One record of the event store with its position there and its timestamp (ms since 1970, UTC).
 
-    Those of a partition stand in their order, all of them as well as that allows in the order of time.
+    Each partition's records are in log order; partitions are merged by timestamp.
     """
 
     partition: int
@@ -49,7 +49,7 @@ class Record(Struct, frozen=True, tag_field="line", tag="record"):
 
 
 class End(Struct, frozen=True, tag_field="line", tag="end"):
-    """The last line: what must have come before it."""
+    """The last line: count and digest of all records before it."""
 
     records: int
     digest: str
@@ -59,36 +59,36 @@ Line: TypeAlias = Header | Record | End
 
 
 class Digest:
-    """Counts records and sums their hashes: equal events make an equal digest, wherever they stand."""
+    """Counts records and sums their hashes: equal events have an equal digest in any order or partition."""
 
     def __init__(self) -> None:
         self.records = 0
         self._sum = 0
 
     def add(self, record: Record) -> None:
-        """Take in one record: its key, value, headers and timestamp, not its place."""
+        """Add one record: its key, value, headers and timestamp, but not its position."""
         hashed = sha256(record.timestamp.to_bytes(8, "big", signed=True))
         for part in (
             record.key,
             record.value,
             *(p for name, value in record.headers for p in (name.encode(), value)),
         ):
-            # With its length, so that no two lists of parts look the same; -1: none
+            # The length separates the parts: no two different lists hash alike. -1 marks None
             hashed.update((-1 if part is None else len(part)).to_bytes(8, "big", signed=True))
             hashed.update(part or b"")
         self._sum += int.from_bytes(hashed.digest(), "big")
         self.records += 1
 
     def text(self) -> str:
-        """In hexadecimal."""
+        """The digest in hexadecimal."""
         return f"{self._sum % 2**256:064x}"
 
 
 def write(path: Path, header: Header, records: Iterable[Record]) -> Digest:
-    """Write a whole backup, record by record; what was written. Raises OSError."""
+    """Write a backup record by record; returns count and digest. Raises OSError."""
     digest, encode = Digest(), msgspec.json.Encoder().encode
-    # Without a file name and time in it, so that the same records make the same bytes
-    with path.open("wb") as raw, gzip.GzipFile("", "wb", _LEVEL, raw, mtime=0) as file:
+    # Without a file name and time, equal records give equal bytes
+    with path.open("wb") as raw, gzip.GzipFile("", "wb", _GZIP_LEVEL, raw, mtime=0) as file:
         file.write(encode(header) + b"\n")
         for record in records:
             digest.add(record)
@@ -98,21 +98,23 @@ def write(path: Path, header: Header, records: Iterable[Record]) -> Digest:
 
 
 def read(path: Path) -> tuple[Header, Iterator[Record]]:
-    """A backup's header and its records; reading them to their end proves the file whole.
+    """A backup's header and its records. Reading all records checks count and digest.
 
-    Raises OSError, and NotWhole, also while the records are read.
+    Raises OSError and NotWhole, also while the records are read.
     """
     lines = _lines(path)
     header = next(lines, None)
     if not isinstance(header, Header):
-        raise NotWhole("it does not begin with a backup's header")
+        raise NotWhole("it does not start with the header of a backup")
     if header.format != FORMAT:
-        raise NotWhole(f"it has format {header.format}, this program knows {FORMAT}: upgrade the program")
+        raise NotWhole(
+            f"it has format {header.format}, this program reads format {FORMAT}: upgrade the program"
+        )
     return header, _records(lines)
 
 
 def check(path: Path) -> tuple[Header, Digest]:
-    """Read all of it: the header, and count and digest of the records. Raises OSError, NotWhole."""
+    """Read the whole file: its header, and count and digest of its records. Raises OSError, NotWhole."""
     header, records = read(path)
     digest = Digest()
     for record in records:
@@ -126,17 +128,17 @@ def _records(lines: Iterator[Line]) -> Iterator[Record]:
         if isinstance(line, End):
             if line != End(digest.records, digest.text()):
                 raise NotWhole(
-                    f"it says it has {line.records:,} records, digest {line.digest[:12]}…, "
-                    f"and has {digest.records:,}, digest {digest.text()[:12]}…"
+                    f"its last line announces {line.records:,} records with digest {line.digest[:12]}…, "
+                    f"but it contains {digest.records:,} with digest {digest.text()[:12]}…"
                 )
             if next(lines, None) is not None:
-                raise NotWhole("something stands behind its end")
+                raise NotWhole("there is data after its last line")
             return
         if isinstance(line, Header):
-            raise NotWhole("a second header stands among its records")
+            raise NotWhole("it has a second header among its records")
         digest.add(line)
         yield line
-    raise NotWhole(f"it ends after {digest.records:,} records, without its last line: it was cut off")
+    raise NotWhole(f"it ends after {digest.records:,} records, without its last line: it is truncated")
 
 
 def _lines(path: Path) -> Iterator[Line]:
@@ -146,8 +148,8 @@ def _lines(path: Path) -> Iterator[Line]:
             for line in file:
                 yield decode(line)
         except EOFError as error:
-            raise NotWhole("it is cut off") from error
+            raise NotWhole("it is truncated") from error
         except (gzip.BadGzipFile, zlib.error) as error:
-            raise NotWhole(f"it is damaged, or no backup: {error}") from error
+            raise NotWhole(f"it is damaged, or not a backup: {error}") from error
         except msgspec.DecodeError as error:
-            raise NotWhole(f"a line of it is no line of a backup: {error}") from error
+            raise NotWhole(f"one of its lines is not a backup's: {error}") from error

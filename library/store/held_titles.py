@@ -1,4 +1,4 @@
-"""Held titles, as the table's changelog and the event store tell them."""
+"""Held titles, read from the table's changelog and the event store."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from foundation.settings import Settings
 
 
-class Waiting(Struct, frozen=True):
-    """A title that waits, and where the event stands that it waits for."""
+class HeldTitle(Struct, frozen=True):
+    """A title with an event that can't be applied, and the position of this event."""
 
     partition: int
     row: InventoryRow
@@ -28,11 +28,11 @@ class Waiting(Struct, frozen=True):
 
     @property
     def isbn(self) -> str:
-        """The title."""
+        """The title's ISBN."""
         return self.row.isbn
 
-    def shown(self) -> dict[str, Any]:
-        """For people and programs."""
+    def as_row(self) -> dict[str, Any]:
+        """The fields that `library held list` prints."""
         position = str(Position(self.partition, self.held.offset))
         return {
             "isbn": self.isbn,
@@ -43,29 +43,29 @@ class Waiting(Struct, frozen=True):
         }
 
 
-def waiting(settings: "Settings") -> list[Waiting]:
-    """All titles that wait now. Reads the whole changelog. Raises as ``read_partition``."""
+def held_titles(settings: "Settings") -> list[HeldTitle]:
+    """All titles that are held now. Reads the whole changelog. Raises as ``read_partition``."""
     admin = AdminClient(client_config(settings))
-    found = []
+    held = []
     for partition in sorted(end(admin, changelog_topic(settings))):
         part = next(table_parts(settings, partition))
         for isbn in sorted(part.rows):
             row = part.row(isbn)
             if row is not None and row.held is not None:
-                found.append(Waiting(partition, row, row.held))
-    return found
+                held.append(HeldTitle(partition, row, row.held))
+    return held
 
 
-def places(held: list[Waiting]) -> Offsets:
-    """Where the projector has to begin to meet all of these events again."""
+def first_offsets(held: list[HeldTitle]) -> Offsets:
+    """For each partition, the first event that a title is held for."""
     lowest: Offsets = {}
     for title in held:
         lowest[title.partition] = min(title.held.offset, lowest.get(title.partition, title.held.offset))
     return lowest
 
 
-def record_of(settings: "Settings", title: Waiting) -> dict[str, Any]:
-    """The event that the title waits for: what it says it is, its headers, its bytes in hexadecimal."""
+def event_record(settings: "Settings", title: HeldTitle) -> dict[str, Any]:
+    """The event that the title is held for: its type, its headers, its bytes in hexadecimal."""
     topic = events_topic(settings)
     offset = title.held.offset
     for message in read_partition(settings, topic, title.partition, offset, end=offset + 1):
@@ -79,4 +79,4 @@ def record_of(settings: "Settings", title: Waiting) -> dict[str, Any]:
             **read_headers(message.headers()),  # type: ignore[arg-type]
             "value": None if value is None else value.hex(),
         }
-    return {"record": "it does not stand in the event store any more"}
+    return {"record": "it is not in the event store any more"}

@@ -1,4 +1,4 @@
-"""A partition of the inventory table as whoever reads its changelog from the beginning has it."""
+"""One partition of the inventory table, read from its changelog."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class TablePart(Struct):
-    """The last record of each key, and the position that the table has in the event store."""
+    """The rows, and the table's position in the event store."""
 
     rows: dict[str, bytes]
-    """By ISBN, as encoded: most are only compared."""
+    """Encoded rows by ISBN: most are only compared."""
     position: TablePosition | None = None
     highest: int = 0
 
@@ -29,7 +29,7 @@ class TablePart(Struct):
 
     @property
     def replaying(self) -> bool:
-        """Whether the table goes through events that it had before."""
+        """Whether the table reads events again that it has had before."""
         return self.next < self.highest
 
     def row(self, isbn: str) -> InventoryRow | None:
@@ -43,9 +43,9 @@ class TablePart(Struct):
 
 
 def table_parts(settings: "Settings", partition: int) -> Iterator[TablePart]:
-    """The partition, brought up to date, each time that its changelog has been read to the end.
+    """The partition, each time its changelog has been read to the end.
 
-    There it is whole: the rows of a batch become visible together. Raises as ``follow_partition``.
+    At the end it is consistent: the rows of a batch become visible together. Raises as ``follow_partition``.
     """
     part = TablePart({})
     for message in follow_partition(settings, changelog_topic(settings), partition):

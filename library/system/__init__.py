@@ -1,1 +1,1 @@
-"""The whole system on one machine: started, supervised, stopped."""
+"""One whole system on this machine: start, supervision, control and stop."""

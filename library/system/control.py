@@ -1,4 +1,4 @@
-"""The supervisor's control socket: one JSON object a line, each answered by one."""
+"""The supervisor's control socket: each line is a JSON request, answered by one JSON line."""
 
 import asyncio
 import contextlib
@@ -8,31 +8,31 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-Answer = dict[str, Any]
-SOCKET = "control.sock"
+Reply = dict[str, Any]
+SOCKET_FILE = "control.sock"
 
 
 class NotRunning(Exception):
-    """No supervisor answers there."""
+    """No supervisor answers in this data directory."""
 
 
-class Refused(Exception):
-    """The supervisor said no, and why."""
+class RequestRefused(Exception):
+    """The supervisor refuses the request; the message says why."""
 
 
 class Session:
-    """One client's connection, as the supervisor sees it; what it undoes when the client is gone."""
+    """One client's connection; the supervisor runs ``at_end`` when it closes."""
 
     def __init__(self) -> None:
         self.at_end: list[Callable[[], None]] = []
 
 
-Handler = Callable[[str, Session], Awaitable[Answer]]
+Handler = Callable[[str, Session], Awaitable[Reply]]
 
 
 @contextlib.asynccontextmanager
 async def serving(data_dir: Path, handler: Handler) -> AsyncIterator[None]:
-    """Answer in ``data_dir``, for this user only, while the block runs."""
+    """Serve requests in ``data_dir``, for this user only, during the block."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         session = Session()
@@ -44,67 +44,67 @@ async def serving(data_dir: Path, handler: Handler) -> AsyncIterator[None]:
             undo()
         writer.close()
 
-    (data_dir / SOCKET).unlink(missing_ok=True)
+    (data_dir / SOCKET_FILE).unlink(missing_ok=True)
     listening = socket.socket(socket.AF_UNIX)
-    # A socket's path is at most 100 bytes or so: a relative one always fits
+    # The path of a socket is limited to about 100 bytes: a relative path always fits
     with contextlib.chdir(data_dir):
-        listening.bind(SOCKET)
-    (data_dir / SOCKET).chmod(0o600)
+        listening.bind(SOCKET_FILE)
+    (data_dir / SOCKET_FILE).chmod(0o600)
     server = await asyncio.start_unix_server(serve, sock=listening)
     try:
         yield
     finally:
         server.close()
-        (data_dir / SOCKET).unlink(missing_ok=True)
+        (data_dir / SOCKET_FILE).unlink(missing_ok=True)
 
 
-async def _answer(line: bytes, handler: Handler, session: Session) -> Answer:
+async def _answer(line: bytes, handler: Handler, session: Session) -> Reply:
     try:
         return await handler(str(json.loads(line)["do"]), session)
     except (ValueError, KeyError, TypeError) as error:
-        return {"error": f"not understood: {error}"}
-    except Refused as error:
+        return {"error": f"malformed request: {error}"}
+    except RequestRefused as error:
         return {"error": str(error)}
 
 
 class Control:
     """A client's connection to a supervisor."""
 
-    def __init__(self, data_dir: Path, timeout: float) -> None:
+    def __init__(self, data_dir: Path, timeout_s: float) -> None:
         self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.settimeout(timeout)
+        self._socket.settimeout(timeout_s)
         try:
             with contextlib.chdir(data_dir):
-                self._socket.connect(SOCKET)
+                self._socket.connect(SOCKET_FILE)
         except OSError as error:
             self._socket.close()
             raise NotRunning(f"no system runs in {data_dir}") from error
         self._lines = self._socket.makefile("rb")
 
-    def ask(self, what: str) -> Answer:
-        """Have something done; what the supervisor answers. Raises Refused, NotRunning when it is gone."""
+    def request(self, action: str) -> Reply:
+        """Send a request, return the reply. Raises RequestRefused, NotRunning if the supervisor is gone."""
         try:
-            self._socket.sendall(json.dumps({"do": what}).encode() + b"\n")
+            self._socket.sendall(json.dumps({"do": action}).encode() + b"\n")
             line = self._lines.readline()
         except OSError as error:
             raise NotRunning(f"the supervisor does not answer: {error}") from error
         if not line:
             raise NotRunning("the supervisor ended")
-        answer: Answer = json.loads(line)
-        if "error" in answer:
-            raise Refused(answer["error"])
-        return answer
+        reply: Reply = json.loads(line)
+        if "error" in reply:
+            raise RequestRefused(reply["error"])
+        return reply
 
     def close(self) -> None:
-        """End the connection; the supervisor undoes what was only for its time."""
+        """Close the connection; the supervisor undoes a pause that was requested through it."""
         self._lines.close()
         self._socket.close()
 
 
 @contextlib.contextmanager
-def connected(data_dir: Path, timeout: float = 60.0) -> Iterator[Control]:
-    """A connection for the block to the supervisor of ``data_dir``. Raises NotRunning."""
-    control = Control(data_dir, timeout)
+def connected(data_dir: Path, timeout_s: float = 60.0) -> Iterator[Control]:
+    """A connection to the supervisor of ``data_dir`` during the block. Raises NotRunning."""
+    control = Control(data_dir, timeout_s)
     try:
         yield control
     finally:

@@ -1,4 +1,4 @@
-"""What a system on this machine consists of, and how each part is started and known to be ready."""
+"""The members of a system on this machine: their commands, and the checks that they are ready."""
 
 import os
 import sys
@@ -18,25 +18,27 @@ from library.process.ports import HOST, PortInUse
 from library.system.readiness import is_ready
 
 
-def located(settings: Settings, folder: Path, embedded: bool) -> Settings:
-    """The settings as each part of the system gets them: where the others are, and nothing relative."""
-    reached = HOST if settings.host in ("0.0.0.0", "::", "") else settings.host
-    if ":" in reached:
-        reached = f"[{reached}]"
+def resolved(settings: Settings, folder: Path, embedded: bool) -> Settings:
+    """The settings that every member gets: the addresses of all members, and absolute paths."""
+    host = HOST if settings.host in ("0.0.0.0", "::", "") else settings.host
+    if ":" in host:
+        host = f"[{host}]"
     return msgspec.structs.replace(
         settings,
         data_dir=str((folder / settings.data_dir).absolute()),
         kafka=f"{HOST}:{settings.kafka_port}" if embedded else settings.kafka,
-        api=f"http://{reached}:{settings.port}",
-        gateway=f"http://{reached}:{settings.effective_gateway_port}",
+        api=f"http://{host}:{settings.port}",
+        gateway=f"http://{host}:{settings.effective_gateway_port}",
         gateway_port=settings.effective_gateway_port,
     )
 
 
 def environment_of(settings: Settings, environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment that hands ``settings`` to a child, whatever else was set before."""
-    told = {f"{PREFIX}{name.upper()}": str(getattr(settings, name)) for name in Settings.__struct_fields__}
-    return {**environment, **told, "PYTHONUNBUFFERED": "1"}
+    """The environment that passes ``settings`` to a child; they replace any that were set before."""
+    variables = {
+        f"{PREFIX}{name.upper()}": str(getattr(settings, name)) for name in Settings.__struct_fields__
+    }
+    return {**environment, **variables, "PYTHONUNBUFFERED": "1"}
 
 
 def node_of(settings: Settings) -> Node:
@@ -50,18 +52,18 @@ def node_of(settings: Settings) -> Node:
 
 
 class Parts(Struct, frozen=True):
-    """The programs of a system."""
+    """The programs of a system, in the order they start."""
 
     kafka: Program | None
-    """None: Kafka runs elsewhere."""
+    """None if Kafka runs elsewhere."""
     topics: Callable[[], None]
-    """Run when Kafka is ready, before the others start; may raise CannotStart."""
+    """Creates and checks the topics, once Kafka is ready. May raise CannotStart."""
     projectors: list[Program]
     servers: list[Program]
 
 
-def parts(settings: Settings, embedded: bool) -> Parts:
-    """The programs of the system that ``settings`` describe."""
+def parts_of(settings: Settings, embedded: bool) -> Parts:
+    """The programs of the system with these settings, which are ``resolved``."""
     return Parts(
         kafka=_kafka(settings) if embedded else None,
         topics=lambda: _topics(settings),
@@ -99,7 +101,7 @@ def _topics(settings: Settings) -> None:
     except KafkaException as error:
         raise CannotStart(
             f"Kafka at {settings.kafka} can't be used: {why(settings, error)}; --kafka HOST:PORT names "
-            "another, and without it a system runs its own",
+            "another, without --kafka the system runs its own",
             exits.UNAVAILABLE,
         ) from error
 
@@ -116,17 +118,17 @@ def _projector(settings: Settings, index: int) -> Program:
         return _python("projector", "--index", str(index), "--ready-file", str(ready))
 
     own = settings.metrics_port and settings.metrics_port + index
-    told = environment_of(msgspec.structs.replace(settings, metrics_port=own), os.environ)
-    return Program(name, command, ready.exists, told, _log(settings, name), forget=forget)
+    environment = environment_of(msgspec.structs.replace(settings, metrics_port=own), os.environ)
+    return Program(name, command, ready.exists, environment, _log(settings, name), forget=forget)
 
 
 def _server(settings: Settings, name: str, url: str, *module: str) -> Program:
-    told = environment_of(settings, os.environ)
-    return Program(name, lambda: _python(*module), lambda: is_ready(url), told, _log(settings, name))
+    environment = environment_of(settings, os.environ)
+    return Program(name, lambda: _python(*module), lambda: is_ready(url), environment, _log(settings, name))
 
 
 def _python(*module: str) -> list[str]:
-    # -P: a file named like one of ours in the current folder is not taken for it
+    # -P: a file in the current folder with the name of one of our modules is not imported
     return [sys.executable, "-P", "-m", *module]
 
 

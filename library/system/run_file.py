@@ -1,4 +1,4 @@
-"""``run.json``: what a ready system says of itself, and what a killed one left behind."""
+"""``run.json``: addresses and processes of a running system, and the leftovers of a killed one."""
 
 import contextlib
 import fcntl
@@ -15,20 +15,20 @@ from foundation.settings import RUN_FILE
 
 
 class AlreadyRunning(Exception):
-    """Another system keeps its data in this directory; the message names it."""
+    """Another system uses this data directory; the message names it."""
 
 
-class Ran(Struct, frozen=True):
-    """A process of the system; with its start a process id names it for good."""
+class ProcessRecord(Struct, frozen=True):
+    """A process of the system; id and start time together identify it even if the id is reused."""
 
     name: str
     pid: int
     started: float
-    """Seconds since 1970, as psutil tells it."""
+    """Seconds since 1970, as psutil reports it."""
 
 
 class Run(Struct, frozen=True, kw_only=True):
-    """A running system: how to reach it, and of what it consists."""
+    """A running system: its addresses and its processes."""
 
     kafka: str
     api: str
@@ -36,15 +36,15 @@ class Run(Struct, frozen=True, kw_only=True):
     data_dir: str
     name: str
     partitions: int
-    supervisor: Ran
-    processes: list[Ran] = []
+    supervisor: ProcessRecord
+    processes: list[ProcessRecord] = []
 
 
 @contextlib.contextmanager
 def owned(data_dir: Path) -> Iterator[None]:
-    """Be the only system in ``data_dir``. Raises AlreadyRunning.
+    """Lock ``data_dir`` for this system during the block. Raises AlreadyRunning, OSError.
 
-    The lock is the kernel's, on the directory itself: it ends with the process, however that ends.
+    The kernel holds the lock on the directory and releases it when the process ends, however it ends.
     """
     data_dir.mkdir(parents=True, exist_ok=True)
     folder = os.open(data_dir, os.O_RDONLY)
@@ -53,10 +53,10 @@ def owned(data_dir: Path) -> Iterator[None]:
             fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             run = read_run(data_dir)
-            who = f"a system (process {run.supervisor.pid})" if run else "a system that is just starting"
+            owner = f"a system (process {run.supervisor.pid})" if run else "a system that is just starting"
             raise AlreadyRunning(
-                f"{who} already runs in {data_dir}: `library status` shows it, `library down` stops it; "
-                "another one beside it needs a --data-dir, --port and --kafka-port of its own"
+                f"{owner} already runs in {data_dir}: `library status` shows it, `library down` stops it; "
+                "a second system needs its own --data-dir, --port and --kafka-port"
             ) from error
         yield
     finally:
@@ -64,7 +64,7 @@ def owned(data_dir: Path) -> Iterator[None]:
 
 
 def write_run(run: Run) -> None:
-    """Write it in one step, so that no reader ever sees half of it."""
+    """Replace the file atomically. Raises OSError."""
     file = Path(run.data_dir) / RUN_FILE
     aside = file.with_name(f".{RUN_FILE}")
     aside.write_bytes(msgspec.json.format(msgspec.json.encode(run), indent=2) + b"\n")
@@ -72,7 +72,7 @@ def write_run(run: Run) -> None:
 
 
 def read_run(data_dir: Path) -> Run | None:
-    """What stands in ``data_dir``; None if nothing, or nothing that can be read."""
+    """The run file of ``data_dir``; None if it is missing or unreadable."""
     try:
         return msgspec.json.decode((data_dir / RUN_FILE).read_bytes(), type=Run)
     except (FileNotFoundError, msgspec.DecodeError):
@@ -80,47 +80,47 @@ def read_run(data_dir: Path) -> Run | None:
 
 
 def remove_run(data_dir: Path) -> None:
-    """Say that nothing runs there any more."""
+    """Delete the run file, if there is one."""
     (data_dir / RUN_FILE).unlink(missing_ok=True)
 
 
-def ran(name: str, pid: int) -> Ran | None:
-    """The process as it can be recognised later; None if it is gone."""
+def process_record(name: str, pid: int) -> ProcessRecord | None:
+    """Identify the process for later; None if it is gone."""
     import psutil
 
     try:
-        return Ran(name, pid, psutil.Process(pid).create_time())
+        return ProcessRecord(name, pid, psutil.Process(pid).create_time())
     except psutil.NoSuchProcess:
         return None
 
 
-def lives(known: Ran) -> bool:
-    """Whether that very process still runs, and not another one under its number."""
+def is_alive(record: ProcessRecord) -> bool:
+    """Whether this very process still runs; another one may have its id now."""
     import psutil
 
     try:
-        process = psutil.Process(known.pid)
-        # A second of grace: some systems tell the start in whole seconds
-        same = abs(process.create_time() - known.started) < 1
+        process = psutil.Process(record.pid)
+        # Some systems report the start time in whole seconds
+        same = abs(process.create_time() - record.started) < 1
         return bool(same and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 
 
-def clean_up(data_dir: Path, patience: float = 10.0) -> list[Ran]:
-    """End what a killed supervisor left running, by force after ``patience`` seconds; what that was.
+def clean_up(data_dir: Path, patience_s: float = 10.0) -> list[ProcessRecord]:
+    """Stop the processes that a killed supervisor left running, by force after ``patience_s`` seconds.
 
-    Only for the owner of ``data_dir``.
+    Returns them. Call it only as the owner of ``data_dir``.
     """
     run = read_run(data_dir)
-    left = [known for known in run.processes if lives(known)] if run else []
+    left = [record for record in run.processes if is_alive(record)] if run else []
     for number in (signal.SIGTERM, signal.SIGKILL):
-        for known in left:
+        for record in left:
             with contextlib.suppress(ProcessLookupError):
-                if lives(known):
-                    os.kill(known.pid, number)
-        give_up = time.monotonic() + patience
-        while any(lives(known) for known in left) and time.monotonic() < give_up:
+                if is_alive(record):
+                    os.kill(record.pid, number)
+        give_up = time.monotonic() + patience_s
+        while any(is_alive(record) for record in left) and time.monotonic() < give_up:
             time.sleep(0.02)
     remove_run(data_dir)
     return left

@@ -1,4 +1,4 @@
-"""``library up``: one system opened on this machine, in the foreground or behind it."""
+"""``library up``: start a system on this machine, in the foreground or in the background."""
 
 import asyncio
 import json
@@ -17,31 +17,33 @@ from foundation.cli.app import CommandError
 from foundation.logs import JsonLines
 from foundation.settings import PREFIX, Settings
 from library.process.child import CannotStart
-from library.process.log_file import BYTES, KEPT
+from library.process.log_file import MAX_LOG_BYTES, ROTATED_FILES
 from library.process.ports import PortInUse, require_free
-from library.system.members import parts
+from library.system.members import parts_of
 from library.system.run_file import AlreadyRunning, clean_up, owned
 from library.system.supervisor import Supervisor
 
 log = logging.getLogger("library")
 
-Say = Callable[[str], None]
-_TOLD = "told"
-"""Marks a record that whoever started the system is told in another way."""
+Print = Callable[[str], None]
+_REPORTED = "reported"
+"""Marks a log record that the user gets as the error of the command."""
 
 
-def open_here(settings: Settings, embedded: bool, say: Say, on_ready: Callable[[], None]) -> None:
-    """Run the system until it is asked to stop. Ends with a sentence if it can't be started."""
+def run_in_foreground(
+    settings: Settings, embedded: bool, print_line: Print, on_ready: Callable[[], None]
+) -> None:
+    """Run the system until it is asked to stop. Raises CommandError if it can't be started."""
     data_dir = Path(settings.data_dir)
     try:
         with owned(data_dir):
-            _log_to(data_dir / "logs" / "supervisor.log", settings.log_level, say)
+            _log_to(data_dir / "logs" / "supervisor.log", settings.log_level, print_line)
             for left in clean_up(data_dir):
                 log.warning("ended %s (process %d), left by a killed supervisor", left.name, left.pid)
             _require_ports(settings, embedded)
-            asyncio.run(_supervise(Supervisor(settings, parts(settings, embedded)), on_ready))
+            asyncio.run(_supervise(Supervisor(settings, parts_of(settings, embedded)), on_ready))
     except CannotStart as error:
-        log.error("the start failed: %s", error, extra={_TOLD: True})
+        log.error("the start failed: %s", error, extra={_REPORTED: True})
         raise CommandError(error.code, str(error)) from error
     except (AlreadyRunning, PortInUse) as error:
         raise CommandError(exits.FAILED, str(error)) from error
@@ -69,32 +71,32 @@ def _require_ports(settings: Settings, embedded: bool) -> None:
     require_free(settings.gateway_port, "the gateway", "--gateway-port", settings.host)
 
 
-class _Saying(logging.Handler):
-    def __init__(self, say: Say) -> None:
+class _Printing(logging.Handler):
+    def __init__(self, print_line: Print) -> None:
         super().__init__(logging.INFO)
-        self._say = say
+        self._print_line = print_line
 
     def emit(self, record: logging.LogRecord) -> None:
-        if not hasattr(record, _TOLD):
-            self._say(record.getMessage())
+        if not hasattr(record, _REPORTED):
+            self._print_line(record.getMessage())
 
 
-def _log_to(path: Path, level: str, say: Say) -> None:
+def _log_to(path: Path, level: str, print_line: Print) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    file = RotatingFileHandler(path, maxBytes=BYTES, backupCount=KEPT, encoding="utf-8")
+    file = RotatingFileHandler(path, maxBytes=MAX_LOG_BYTES, backupCount=ROTATED_FILES, encoding="utf-8")
     file.setFormatter(JsonLines("supervisor"))
     log.setLevel(min(logging.INFO, logging.getLevelNamesMapping()[level]))
     log.propagate = False
-    log.handlers = [file, _Saying(say)]
+    log.handlers = [file, _Printing(print_line)]
 
 
-def open_behind(flags: Mapping[str, Any], settings: Settings, say: Say) -> None:
-    """Start the same in a process of its own, and return when it is ready.
+def start_in_background(flags: Mapping[str, Any], settings: Settings, print_line: Print) -> None:
+    """Start the system in a process of its own, and return when it is ready.
 
-    Ends as that process does when it can't start.
+    Raises the CommandError with which that process ends if it can't start.
     """
-    heard, told = os.pipe()
-    given = {f"{PREFIX}{name.upper()}": str(value) for name, value in flags.items() if value is not None}
+    read_end, write_end = os.pipe()
+    variables = {f"{PREFIX}{name.upper()}": str(value) for name, value in flags.items() if value is not None}
     data_dir = Path(settings.data_dir)
     errors = data_dir / "logs" / "supervisor.log"
     try:
@@ -103,18 +105,18 @@ def open_behind(flags: Mapping[str, Any], settings: Settings, say: Say) -> None:
         raise _unusable(data_dir, error) from error
     with errors.open("ab") as out:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "library", "up", "--tell", str(told)],
-            env={**os.environ, **given},
-            pass_fds=[told],
+            [sys.executable, "-P", "-m", "library", "up", "--report-to", str(write_end)],
+            env={**os.environ, **variables},
+            pass_fds=[write_end],
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,
             start_new_session=True,
         )
-    os.close(told)
+    os.close(write_end)
     try:
-        with os.fdopen(heard, encoding="utf-8") as lines:
-            if _heard_ready(lines, say):
+        with os.fdopen(read_end, encoding="utf-8") as lines:
+            if _wait_until_ready(lines, print_line):
                 return
     except KeyboardInterrupt:
         process.terminate()
@@ -125,46 +127,46 @@ def open_behind(flags: Mapping[str, Any], settings: Settings, say: Say) -> None:
     )
 
 
-def _heard_ready(lines: IO[str], say: Say) -> bool:
+def _wait_until_ready(lines: IO[str], print_line: Print) -> bool:
     for line in lines:
         match json.loads(line):
             case {"ready": True}:
                 return True
-            case {"said": text}:
-                say(str(text))
+            case {"line": text}:
+                print_line(str(text))
             case {"error": text, "code": code}:
                 raise CommandError(int(code), str(text))
     return False
 
 
-class Telling:
-    """The other end of ``open_behind``: what the process behind has to say, until it is ready."""
+class StartReport:
+    """The background process's end of the pipe: its messages until it is ready."""
 
     def __init__(self, pipe: int) -> None:
         self._pipe: IO[str] | None = os.fdopen(pipe, "w", encoding="utf-8")
 
-    def say(self, text: str) -> None:
-        """Pass on a message for whoever waits."""
-        self._tell(said=text)
+    def print_line(self, text: str) -> None:
+        """Send a line for the waiting process to print."""
+        self._send(line=text)
 
     def ready(self) -> None:
-        """Let whoever waits return."""
-        self._tell(ready=True)
-        self._hang_up()
+        """Let the waiting process return."""
+        self._send(ready=True)
+        self._close()
 
     def failed(self, error: CommandError) -> None:
-        """Let whoever waits end with the same."""
-        self._tell(error=error.message, code=error.exit_code)
+        """Let the waiting process end with the same error."""
+        self._send(error=error.message, code=error.exit_code)
 
-    def _tell(self, **what: object) -> None:
+    def _send(self, **message: object) -> None:
         if self._pipe:
             try:
-                print(json.dumps(what), file=self._pipe, flush=True)
+                print(json.dumps(message), file=self._pipe, flush=True)
             except BrokenPipeError:
-                # Whoever waited was interrupted; the system goes on
-                self._hang_up()
+                # The waiting process is gone; the system keeps starting
+                self._close()
 
-    def _hang_up(self) -> None:
+    def _close(self) -> None:
         if self._pipe:
             self._pipe.close()
             self._pipe = None

@@ -1,4 +1,4 @@
-"""The system on this machine under one roof: started in order, watched, told, stopped."""
+"""The supervisor: starts the members of a system in order, watches them, serves requests, stops all."""
 
 import asyncio
 import logging
@@ -10,18 +10,18 @@ from pathlib import Path
 from foundation.cli import exits
 from foundation.settings import Settings
 from library.process.child import CannotStart, Child, Program, State
-from library.system.control import Answer, Refused, Session, serving
+from library.system.control import Reply, RequestRefused, Session, serving
 from library.system.members import Parts
-from library.system.run_file import Run, ran, remove_run, write_run
+from library.system.run_file import Run, process_record, remove_run, write_run
 
 log = logging.getLogger(__name__)
 
-SAID_EVERY = 10.0
-"""Seconds between two messages about what a start still waits for."""
+REMINDER_INTERVAL_S = 10.0
+"""Between two messages about the members that a start still waits for."""
 
 
 class Supervisor:
-    """Runs a system: ``settings`` are as ``located`` makes them. One life, on the main thread."""
+    """Runs a system once, on the main thread; ``settings`` are ``resolved``."""
 
     def __init__(self, settings: Settings, parts: Parts) -> None:
         self.settings = settings
@@ -36,7 +36,7 @@ class Supervisor:
 
     @property
     def children(self) -> list[Child]:
-        """All parts, in the order they start."""
+        """All members, in the order they start."""
         return [*([self.kafka] if self.kafka else []), *self.projectors, *self.servers]
 
     async def run(self, on_ready: Callable[[], None]) -> None:
@@ -81,7 +81,9 @@ class Supervisor:
         """Return when all run; raises CannotStart as soon as one was given up."""
         waiting = {asyncio.create_task(child.settled(), name=child.program.name) for child in awaited}
         while waiting:
-            done, waiting = await asyncio.wait(waiting, timeout=SAID_EVERY, return_when=FIRST_COMPLETED)
+            done, waiting = await asyncio.wait(
+                waiting, timeout=REMINDER_INTERVAL_S, return_when=FIRST_COMPLETED
+            )
             if failed := [child for child in awaited if child.state is State.FAILED]:
                 program = failed[0].program
                 where = f" (its log: {program.log})" if program.log.exists() else ""
@@ -105,7 +107,7 @@ class Supervisor:
     def _record(self) -> None:
         if not self._ready:
             return
-        supervisor = ran("supervisor", os.getpid())
+        supervisor = process_record("supervisor", os.getpid())
         assert supervisor is not None
         known = [(child.program.name, child.pid) for child in self.children if child.pid]
         settings = self.settings
@@ -117,7 +119,7 @@ class Supervisor:
             name=settings.name,
             partitions=settings.partitions,
             supervisor=supervisor,
-            processes=[found for name, pid in known if (found := ran(name, pid))],
+            processes=[found for name, pid in known if (found := process_record(name, pid))],
         )
         try:
             write_run(run)
@@ -125,7 +127,7 @@ class Supervisor:
             # A full disk must not keep a dead part from being restarted
             log.error("run.json can't be written: %s", error)
 
-    async def _handle(self, what: str, session: Session) -> Answer:
+    async def _handle(self, what: str, session: Session) -> Reply:
         match what:
             case "status":
                 return {"ready": self._ready, "processes": [_status(child) for child in self.children]}
@@ -138,13 +140,13 @@ class Supervisor:
                 self._resume(session)
                 return {}
             case _:
-                raise Refused(f"{what!r} is nothing that a supervisor does")
+                raise RequestRefused(f"a supervisor has no action {what!r}")
 
-    async def _pause(self, session: Session) -> Answer:
+    async def _pause(self, session: Session) -> Reply:
         if self._paused_by not in (None, session):
-            raise Refused("the projector is already paused, by another `library replay`")
+            raise RequestRefused("the projector is already paused, by another `library replay`")
         if not self._ready:
-            raise Refused("the system is still starting, or stopping")
+            raise RequestRefused("the system is still starting, or stopping")
         self._paused_by = session
         session.at_end.append(lambda: self._resume(session))
         await asyncio.gather(*(child.stop() for child in self.projectors))
@@ -158,7 +160,7 @@ class Supervisor:
                     child.start()
 
 
-def _status(child: Child) -> Answer:
+def _status(child: Child) -> Reply:
     return {
         "name": child.program.name,
         "pid": child.pid,

@@ -1,4 +1,4 @@
-"""What ``library up`` prints when the system is ready."""
+"""The text that ``library up`` prints when the system is ready."""
 
 import os
 import shlex
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from foundation.settings import Settings
 
-EXAMPLE = [
+EXAMPLE_COMMANDS = [
     'add 978-1593275846 "Elixir in Action" "Sasa Juric" 10',
     'add 978-1680502992 "Programming Elixir 1.6" "Dave Thomas" 5',
     "borrow 978-1593275846 user123",
@@ -17,23 +17,23 @@ EXAMPLE = [
 
 
 def welcome(settings: Settings, folder: Path, detached: bool) -> str:
-    """Where everything is, and an example that can be copied as it stands into a terminal in ``folder``."""
+    """All addresses, and example commands that can be pasted into a terminal in ``folder``."""
     program = _program()
-    found = Path(settings.data_dir) == folder / Settings().data_dir
-    place = "" if found else f" --data-dir {shlex.quote(_short(Path(settings.data_dir), folder))}"
-    stop = f"`{program} down{place}`"
+    is_default = Path(settings.data_dir) == folder / Settings().data_dir
+    flag = "" if is_default else f" --data-dir {shlex.quote(_short(Path(settings.data_dir), folder))}"
+    stop = f"`{program} down{flag}`"
     return "\n".join(
         [
             "The library is open.",
             "",
-            f"  query API    {settings.api}   (its description: /docs)",
+            f"  query API    {settings.api}   (documentation: /docs)",
             f"  commands     {settings.gateway}",
             f"  Kafka        {settings.kafka}",
             f"  data, logs   {settings.data_dir}",
             "",
             "Try it:" if detached else "Try it, in another terminal:",
             "",
-            *(f"  {program} {line}{place}" for line in EXAMPLE),
+            *(f"  {program} {line}{flag}" for line in EXAMPLE_COMMANDS),
             f"  curl {settings.api}/inventory/9781593275846",
             "",
             f"{stop} stops it." if detached else f"Ctrl-C, or {stop}, stops it.",
@@ -42,7 +42,7 @@ def welcome(settings: Settings, folder: Path, detached: bool) -> str:
 
 
 def _program() -> str:
-    """How this program is called from here: by its name if that is found, else by its path."""
+    """How to call this program: by its name if it is on the PATH, else by its path."""
     own = Path(sys.executable).with_name("library")
     on_path = shutil.which("library")
     if on_path and os.path.realpath(on_path) == os.path.realpath(own):

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from library.system.run_file import lives
+from library.system.run_file import is_alive
 from tests.support.library.installed_system import System
 from tests.support.waiting import eventually
 
@@ -96,7 +96,7 @@ def test_a_second_system_runs_beside_the_first_and_stops_on_ctrl_c(system, tmp_p
         said, _ = up.communicate(timeout=60)
     assert up.returncode == 0
     assert "Ctrl-C" in said
-    assert not any(lives(known) for known in processes)
+    assert not any(is_alive(known) for known in processes)
     assert sorted(path.name for path in other.data_dir.iterdir()) == ["api", "kafka", "logs", "projector-0"]
     assert system.runs()
 
@@ -118,7 +118,7 @@ def test_down_and_up_keeps_everything(system):
     processes = system.run.processes
     done = system.library("down")
     assert done.returncode == 0, done.stderr
-    assert not any(lives(known) for known in processes)
+    assert not any(is_alive(known) for known in processes)
     assert not (system.data_dir / "run.json").exists()
     assert system.library("status").returncode == 69
     assert system.up().returncode == 0
@@ -129,10 +129,10 @@ def test_a_system_starts_after_its_supervisor_was_killed(system):
     before = see(system)
     run = system.run
     os.kill(run.supervisor.pid, signal.SIGKILL)
-    eventually(lambda: not lives(run.supervisor))
+    eventually(lambda: not is_alive(run.supervisor))
     done = system.up()
     assert done.returncode == 0, done.stderr
-    assert not any(lives(known) for known in run.processes)
+    assert not any(is_alive(known) for known in run.processes)
     assert see(system) == before
 
 
@@ -145,7 +145,7 @@ def test_up_names_a_port_in_use_before_starting_anything(tmp_path):
             done = system.up()
             setattr(system, flag, free)
         assert done.returncode == 1
-        assert f"wanted by {name}, is in use by" in done.stderr
+        assert f"for {name} is in use by" in done.stderr
         assert f"--{flag.replace('_', '-')} PORT" in done.stderr
     assert not (system.data_dir / "kafka").exists()
 

@@ -44,7 +44,7 @@ def test_a_backup_restores_into_a_store_with_another_partition_count(full, new_s
     said = json.loads(done.stdout)
     assert said["events"] == 400
     assert not list(tmp_path.glob("*.part"))
-    assert "whole: 400 events" in run_command(restore, full, str(file), "--check").stderr
+    assert "complete: 400 events" in run_command(restore, full, str(file), "--check").stderr
 
     before = everything(full)
     assert [r.timestamp for r in before] == sorted(r.timestamp for r in before)
@@ -91,18 +91,20 @@ def test_an_interrupted_restore_resumes_after_its_last_event(full, new_settings,
 
     real = restoring._write
     with monkeypatch.context() as patched:
-        patched.setattr(restoring, "AT_ONCE", 20)
-        patched.setattr(restoring, "_write", lambda s, w, found, there: real(s, w, killed(found), there))
+        patched.setattr(restoring, "TRANSACTION_RECORDS", 20)
+        patched.setattr(
+            restoring, "_write", lambda s, w, source, existing: real(s, w, killed(source), existing)
+        )
         with pytest.raises(Interrupted):
             run_command(restore, target, str(file))
     done = run_command(restore, target, str(file))
     assert done.exit_code == 0, done.stderr
     # Two partitions' open transactions are lost
-    assert 250 - 2 * 20 < int(re.search(r"(\d+) events are there already", done.stderr)[1]) < 250
+    assert 250 - 2 * 20 < int(re.search(r"(\d+) events exist already", done.stderr)[1]) < 250
     assert "restored and compared 400" in done.stderr
     assert digest in done.stderr
     again = run_command(restore, target, str(file))
-    assert "400 events are there already" in again.stderr
+    assert "400 events exist already" in again.stderr
     assert len(everything(target)) == 400
 
 
@@ -132,7 +134,7 @@ def test_backup_does_not_overwrite_an_existing_file(settings, tmp_path):
     file.write_text("precious")
     done = run_command(backup, settings, str(file))
     assert done.exit_code == 1
-    assert "is there already" in done.stderr
+    assert "exists already" in done.stderr
     assert file.read_text() == "precious"
 
 
@@ -147,14 +149,14 @@ def test_a_restore_ends_when_another_writer_appends(full, new_settings, tmp_path
     file = tmp_path / "store.backup"
     run_command(backup, full, str(file))
     target = new_settings(partitions=1)
-    real = restoring._fenced
+    real = restoring._fenced_writers
 
     def fenced_and_shut_out(settings):
         writers = real(settings)
         real(settings)
         return writers
 
-    monkeypatch.setattr(restoring, "_fenced", fenced_and_shut_out)
+    monkeypatch.setattr(restoring, "_fenced_writers", fenced_and_shut_out)
     done = run_command(restore, target, str(file))
     assert done.exit_code == 1
     assert "broke off" in done.stderr

@@ -21,7 +21,7 @@ from library.commands.doctor import doctor
 from library.process.ports import free_port
 from library.store.groups import members
 from library.store.offsets import settled_end
-from library.system.run_file import Ran, Run, write_run
+from library.system.run_file import ProcessRecord, Run, write_run
 from schemas.events import BookAdded
 from tests.support.library.command_runner import run_command
 from tests.support.library.event_writer import BEGAN, added_and_removed, numbered_isbn, write_events
@@ -36,14 +36,14 @@ def away(settings, tmp_path):
     return replace(settings, port=port, gateway_port=free_port(), kafka_port=free_port(), **nowhere)
 
 
-def findings(settings, patience=0.0):
-    found = list(examine(settings, patience))
+def findings(settings, patience_s=0.0):
+    found = list(examine(settings, patience_s))
     return found, {finding.check: finding for finding in found}
 
 
 def test_doctor_passes_a_healthy_store_and_reports_the_lag(away):
     write_events(away, added_and_removed(20))
-    found, by_check = findings(away, patience=10)
+    found, by_check = findings(away, patience_s=10)
     assert not [finding for finding in found if finding.grade is Grade.BROKEN]
     assert by_check["topics"].grade is Grade.FINE
     assert by_check["transactions"].found == "none stays open"
@@ -62,7 +62,7 @@ def test_doctor_names_an_open_transaction_and_its_offset(away):
     assert f"partition {partition} since offset 0" in open_one.found
     assert f"--partition {partition} --start-offset 0" in open_one.mend
     writer.abort_transaction(20)
-    _, by_check = findings(away, patience=10)
+    _, by_check = findings(away, patience_s=10)
     assert by_check["transactions"].grade is Grade.FINE
 
 
@@ -94,8 +94,8 @@ def test_doctor_reports_a_projector_that_makes_no_progress(away):
         eventually(lambda: idle.poll(0.1) and members(admin, group))
         found = checks.projection(admin, away, 0.3)
         assert found.grade is Grade.BROKEN
-        assert "1 at work" in found.found
-        assert "no nearer" in found.found
+        assert "1 running" in found.found
+        assert "no progress" in found.found
         assert found.mend == "library logs projector"
         end = settled_end(admin, events_topic(away), 20)
         idle.commit(
@@ -117,7 +117,7 @@ def test_doctor_names_a_port_in_use_and_the_flag_that_changes_it(away):
 
 def test_doctor_accepts_a_port_that_kafka_answers_on(away):
     found, _ = findings(replace(away, kafka_port=int(away.kafka.rpartition(":")[2])))
-    assert any("used by Kafka that answers there" in finding.found for finding in found)
+    assert any("used by Kafka, which answers there" in finding.found for finding in found)
 
 
 def test_doctor_names_the_package_that_provides_java(away, monkeypatch):
@@ -132,7 +132,13 @@ def test_doctor_reports_a_killed_system_and_failed_processes(away, monkeypatch):
     data_dir = Path(away.data_dir)
     data_dir.mkdir()
     gone = Run(
-        kafka="", api="", gateway="", data_dir=away.data_dir, name="", partitions=1, supervisor=Ran("", 7, 0)
+        kafka="",
+        api="",
+        gateway="",
+        data_dir=away.data_dir,
+        name="",
+        partitions=1,
+        supervisor=ProcessRecord("", 7, 0),
     )
     write_run(gone)
     [traces] = checks.system(away)
@@ -140,7 +146,7 @@ def test_doctor_reports_a_killed_system_and_failed_processes(away, monkeypatch):
     assert "process 7" in traces.found
 
     class Supervisor:
-        def ask(self, what):
+        def request(self, action):
             state = {"restarts": 3, "last_error": "exit code 65: version 3 is missing"}
             running = {"name": "api", "state": "running", "restarts": 0, "last_error": None}
             again = {"name": "gateway", "state": "running"} | state
@@ -155,9 +161,9 @@ def test_doctor_reports_a_killed_system_and_failed_processes(away, monkeypatch):
 
 
 def test_doctor_reports_a_full_disk(away, monkeypatch):
-    monkeypatch.setattr(checks, "LITTLE", 10**18)
+    monkeypatch.setattr(checks, "LOW_DISK_BYTES", 10**18)
     assert checks.disk(away).grade is Grade.WARNING
-    monkeypatch.setattr(checks, "TOO_LITTLE", 10**18)
+    monkeypatch.setattr(checks, "FULL_DISK_BYTES", 10**18)
     assert checks.disk(away).grade is Grade.BROKEN
     assert checks.disk(away).mend
 

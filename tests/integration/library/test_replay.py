@@ -61,8 +61,8 @@ def test_replay_resets_a_group_to_the_beginning_a_time_or_an_offset(full, admin)
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--group", "g"], "say where to"),
-        (["--group", "g", "--to-beginning", "--to-offset", "0:1"], "say where to"),
+        (["--group", "g"], "give one of"),
+        (["--group", "g", "--to-beginning", "--to-offset", "0:1"], "give one of"),
         (["--group", "g", "--to-time", "yesterday"], "2026-05-09T12:00:00Z"),
         (["--group", "g", "--to-offset", "3"], "3:17"),
         (["--group", "g", "--to-offset", "9:1"], "there is no partition 9"),
@@ -98,5 +98,5 @@ def test_replay_resets_the_projector_when_no_system_runs(full, admin):
     commit(full, group, settled_end(admin, topic, 20))
     done = run_command(replay, full)
     assert done.exit_code == 0
-    assert "as soon as it is started" in done.stderr
+    assert "when it is started" in done.stderr
     assert committed(admin, topic, group) == {0: 0, 1: 0}

@@ -9,8 +9,18 @@ from pathlib import Path
 import pytest
 
 from library.process.child import CannotStart
-from library.system.control import NotRunning, Refused, connected
-from library.system.run_file import AlreadyRunning, Ran, Run, clean_up, lives, owned, ran, read_run, write_run
+from library.system.control import NotRunning, RequestRefused, connected
+from library.system.run_file import (
+    AlreadyRunning,
+    ProcessRecord,
+    Run,
+    clean_up,
+    is_alive,
+    owned,
+    process_record,
+    read_run,
+    write_run,
+)
 from tests.support.library.fake_members import CRASHES, LIVES, fake_system
 from tests.support.waiting import eventually, until
 
@@ -40,7 +50,7 @@ async def ask(data_dir: Path, *what: str) -> list[dict]:
 
     def asking():
         with connected(data_dir, 10) as control:
-            return [control.ask(each) for each in what]
+            return [control.request(each) for each in what]
 
     return await asyncio.to_thread(asking)
 
@@ -52,7 +62,7 @@ def test_a_ready_system_writes_its_addresses_and_processes(tmp_path):
         run = read_run(tmp_path)
         assert [known.name for known in run.processes] == NAMES
         assert run.supervisor.pid == os.getpid()
-        assert all(lives(known) for known in run.processes)
+        assert all(is_alive(known) for known in run.processes)
         [status] = await ask(tmp_path, "status")
         assert [(p["name"], p["state"]) for p in status["processes"]] == [(n, "running") for n in NAMES]
         assert (tmp_path / "control.sock").stat().st_mode & 0o077 == 0, "for this user only"
@@ -95,9 +105,9 @@ def test_the_projector_pauses_for_a_replay_and_resumes_if_the_replayer_dies(tmp_
     async def scenario():
         first = projector.pid
         with connected(tmp_path, 10) as control:
-            await asyncio.to_thread(control.ask, "pause")
+            await asyncio.to_thread(control.request, "pause")
             assert projector.state == "stopped"
-            with pytest.raises(Refused, match="another"):
+            with pytest.raises(RequestRefused, match="another"):
                 await ask(tmp_path, "pause")
         await until(lambda: projector.state == "running" and projector.pid != first)
         await ask(tmp_path, "pause", "resume")
@@ -110,7 +120,7 @@ def test_an_unknown_control_request_is_answered(tmp_path):
     supervisor = fake_system(tmp_path)
 
     async def scenario():
-        with pytest.raises(Refused, match="nothing that a supervisor does"):
+        with pytest.raises(RequestRefused, match="has no action"):
             await ask(tmp_path, "dance")
         reader, writer = await asyncio.open_unix_connection(tmp_path / "control.sock")
         writer.write(b"\xff{\n")
@@ -148,7 +158,7 @@ def test_a_killed_supervisor_leaves_nothing_running(tmp_path):
     process.kill()
     process.wait()
     if sys.platform == "linux":
-        eventually(lambda: not any(lives(known) for known in run.processes))
+        eventually(lambda: not any(is_alive(known) for known in run.processes))
     assert (tmp_path / "run.json").exists()
     assert (tmp_path / "control.sock").exists()
     again = little_process(tmp_path)
@@ -156,15 +166,15 @@ def test_a_killed_supervisor_leaves_nothing_running(tmp_path):
         eventually(lambda: (now := read_run(tmp_path)) and now.supervisor.pid == again.pid)
     finally:
         with connected(tmp_path) as control:
-            control.ask("stop")
+            control.request("stop")
         assert again.wait(20) == 0
 
 
 def test_leftovers_of_a_killed_supervisor_are_ended_unless_their_pid_was_reused(tmp_path):
     left, foreign = (subprocess.Popen([sys.executable, "-c", LIVES]) for _ in range(2))
     try:
-        old, mine = ran("api", left.pid), ran("supervisor", os.getpid())
-        reused = Ran("gateway", foreign.pid, ran("gateway", foreign.pid).started - 100)
+        old, mine = process_record("api", left.pid), process_record("supervisor", os.getpid())
+        reused = ProcessRecord("gateway", foreign.pid, process_record("gateway", foreign.pid).started - 100)
         write_run(
             Run(
                 kafka="", api="", gateway="", name="library", partitions=8, data_dir=str(tmp_path),

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from eventstore.partitions import partition_of
 from eventstore.topics import events_topic, identify
-from library.checks.api_listing import Listed, Told, listed, loan_item, title_item
+from library.checks.api_listing import Items, Listed, listed, loan_item, title_item
 from library.checks.comparison import Behind, check
 from library.store.offsets import end
 from schemas.codec import encode
@@ -38,7 +38,7 @@ def _api(settings, **changes) -> Listed:
     items = {isbn: title_item(row) for isbn, row in rows.items()} | changes
     loans = [{"isbn": isbn} | loan_item(loan) for isbn, row in rows.items() for loan in row.loans]
     position = {p: offset - 1 for p, offset in end(admin_of(settings), events_topic(settings)).items()}
-    return Listed(Told([item for item in items.values() if item], position), Told(loans, position))
+    return Listed(Items([item for item in items.values() if item], position), Items(loans, position))
 
 
 def _differences(settings, api: Listed | None = None):
@@ -66,11 +66,11 @@ def test_verify_names_rows_that_contradict_their_events(settings, store):
     stray = InventoryRow("9789999999991", "stray", "", 1, 1, (), False, 1, NOW)
     for row in (replace(wrong, title="wrong"), replace(older, version=older.version - 1), stray):
         write_changelog(settings, partition_of(row.isbn, 3), [(row.isbn.encode(), encode(row))])
-    found = {difference.isbn: difference.says for difference in _differences(settings)}
+    found = {difference.isbn: difference.summary for difference in _differences(settings)}
     assert found == {
         wrong.isbn: f"title 'wrong', not {wrong.title!r}",
         older.isbn: f"version {older.version - 1}, not {older.version}",
-        stray.isbn: "there are no events that make this row",
+        stray.isbn: "no events produce this row",
     }
     done = library(settings, "verify", "--table-only")
     assert done.returncode == 4
@@ -85,12 +85,12 @@ def test_verify_names_titles_that_the_query_api_shows_wrongly(settings, store):
     old = title_item(replace(stale, version=stale.version - 1))
     stray = title_item(InventoryRow("9789999999991", "stray", "", 1, 1, (), False, 1, NOW))
     api = _api(settings, **{wrong.isbn: item, missing.isbn: None, stale.isbn: old, "9789999999991": stray})
-    found = {difference.isbn: difference.says for difference in _differences(settings, api)}
+    found = {difference.isbn: difference.summary for difference in _differences(settings, api)}
     assert found.keys() == {wrong.isbn, missing.isbn, stale.isbn, "9789999999991"}
     assert f"available {wrong.available + 1}, not {wrong.available}" in found[wrong.isbn]
     assert found[missing.isbn] == "the row is missing"
     assert found[stale.isbn] == f"version {stale.version - 1}, not {stale.version}"
-    assert found["9789999999991"] == "there are no events that make this row"
+    assert found["9789999999991"] == "no events produce this row"
 
 
 def test_verify_names_loans_that_the_query_api_shows_wrongly(settings, store):
@@ -98,13 +98,13 @@ def test_verify_names_loans_that_the_query_api_shows_wrongly(settings, store):
     wrong, missing, *_ = api.loans.items
     stray = wrong | {"user_id": "nobody"}
     loans = [wrong | {"due_at": "2050-01-01T00:00:00.000Z"}, stray, *api.loans.items[2:]]
-    found = _differences(settings, Listed(api.titles, Told(loans, api.loans.position)))
+    found = _differences(settings, Listed(api.titles, Items(loans, api.loans.position)))
     assert {difference.where for difference in found} == {"api loans"}
-    said = Counter((difference.isbn, difference.says) for difference in found)
+    said = Counter((difference.isbn, difference.summary) for difference in found)
     assert said == Counter(
         {
             (wrong["isbn"], f"due_at '2050-01-01T00:00:00.000Z', not {wrong['due_at']!r}"): 1,
-            (wrong["isbn"], "there are no events that make this loan"): 1,
+            (wrong["isbn"], "no events produce this loan"): 1,
             (missing["isbn"], "the loan is missing"): 1,
         }
     )
@@ -117,7 +117,7 @@ def test_verify_reads_every_page_of_the_query_api():
         items, following = pages[parameters["cursor"]] if route == "inventory" else ([], None)
         return {"items": items, "next_cursor": following}, "0:5,2:7" if items else ""
 
-    assert listed(None, ask) == Listed(Told([{"isbn": "1"}, {"isbn": "2"}], {0: 5, 2: 7}), Told([], {}))
+    assert listed(None, ask) == Listed(Items([{"isbn": "1"}, {"isbn": "2"}], {0: 5, 2: 7}), Items([], {}))
 
 
 def test_verify_reports_a_table_that_does_not_catch_up(settings, crew, store):

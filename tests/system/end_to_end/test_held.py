@@ -42,7 +42,7 @@ def test_a_held_title_waits_until_its_event_can_be_applied(
     tried = system.run("held", "retry")
     assert (tried.returncode, tried.stderr.splitlines()[-1]) == (
         exits.NOT_FOUND,
-        "0 of 1 titles go on, 1 wait",
+        "0 of 1 titles released, 1 still held",
     )
     assert row(system, damaged)["held"] == held
 
@@ -50,7 +50,7 @@ def test_a_held_title_waits_until_its_event_can_be_applied(
     eventually(lambda: row(system, damaged)["version"] == 2)
     assert row(system, damaged)["available"] == 1
     assert counted(system) == (0, 0)
-    assert system.run("held", "retry").stderr == "no title waits\n"
+    assert system.run("held", "retry").stderr == "no title is held\n"
     assert_as_folded(system)
 
 

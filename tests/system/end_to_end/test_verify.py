@@ -25,7 +25,7 @@ def test_verify_finds_a_running_system_consistent(system: System, new_isbn: Call
     assert (summary["differences"], summary["api"]) == (0, True)
     assert summary["titles"] >= 6
     wait_until_shown(system, receipts)
-    assert "titles are as their events say, in table and query API" in system.run("verify").stderr
+    assert "titles match their events, in table and query API" in system.run("verify").stderr
 
 
 def test_verify_names_a_title_that_the_query_api_shows_wrongly(system: System, isbn: str) -> None:

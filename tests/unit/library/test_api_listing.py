@@ -1,4 +1,4 @@
-"""A list that was made while things changed is held against what there was since its position."""
+"""A list that was read during changes is compared with the states at and after its position."""
 
 import pytest
 
@@ -28,7 +28,7 @@ def test_a_listed_title_must_match_a_state_since_the_position(listed, difference
 @pytest.mark.parametrize(
     ("states", "listed", "differences"),
     [
-        # There at the position and still, but not listed
+        # There at the position and still there, but not listed
         ([(5, "a")], None, [("key", "a", None)]),
         # Not there before
         ([(6, "a")], None, []),

@@ -28,21 +28,21 @@ records = st.builds(
 
 
 @given(st.lists(records, max_size=5))
-def test_a_backup_file_reads_back_as_written(tmp_path_factory, given_records):
+def test_a_backup_file_reads_back_as_written(tmp_path_factory, stored):
     path = tmp_path_factory.mktemp("backup") / "backup"
-    written = write(path, HEADER, given_records)
-    header, found = read(path)
+    written = write(path, HEADER, stored)
+    header, reread = read(path)
     assert header == HEADER
-    assert list(found) == given_records
+    assert list(reread) == stored
     assert check(path)[1].text() == written.text()
 
 
 def test_a_backups_digest_ignores_offsets():
-    def digest(found):
-        made = Digest()
-        for record in found:
-            made.add(record)
-        return made.text()
+    def digest(stored):
+        total = Digest()
+        for record in stored:
+            total.add(record)
+        return total.text()
 
     moved = [Record(7, 7, r.timestamp, r.key, r.value, r.headers) for r in reversed(RECORDS)]
     assert digest(RECORDS) == digest(moved)
@@ -84,13 +84,13 @@ def test_a_backup_with_missing_lines_is_refused_even_if_recompressed(tmp_path):
     written = write(path, HEADER, RECORDS)
     lines = gzip.decompress(path.read_bytes()).splitlines(keepends=True)
     path.write_bytes(gzip.compress(b"".join([lines[0], *lines[2:]])))
-    with pytest.raises(NotWhole, match="says it has 3 records"):
+    with pytest.raises(NotWhole, match="announces 3 records"):
         check(path)
     path.write_bytes(gzip.compress(b"".join(lines[:-1])))
-    with pytest.raises(NotWhole, match="cut off"):
+    with pytest.raises(NotWhole, match="truncated"):
         check(path)
     path.write_bytes(gzip.compress(b"".join([*lines, lines[1]])))
-    with pytest.raises(NotWhole, match="behind its end"):
+    with pytest.raises(NotWhole, match="after its last line"):
         check(path)
     path.write_bytes(gzip.compress(b"".join(lines)))
     assert check(path)[1].text() == written.text()
@@ -100,7 +100,7 @@ def test_a_backup_with_missing_lines_is_refused_even_if_recompressed(tmp_path):
 def test_a_file_that_is_not_a_backup_is_named(tmp_path, content):
     path = tmp_path / "backup"
     path.write_bytes(content)
-    with pytest.raises(NotWhole, match=r"no backup|begin with"):
+    with pytest.raises(NotWhole, match=r"not a backup|start with"):
         check(path)
 
 

@@ -1,7 +1,7 @@
 import json
 
 from library.process import log_file
-from library.process.log_file import LineLog, said
+from library.process.log_file import LineLog, last_messages
 
 
 def test_log_lines_are_reassembled_from_any_chunks(tmp_path):
@@ -29,8 +29,8 @@ def test_the_last_error_is_the_last_line_with_an_error(tmp_path):
 
 
 def test_a_log_rotates_by_size_and_old_files_are_deleted(tmp_path, monkeypatch):
-    monkeypatch.setattr(log_file, "BYTES", 1000)
-    monkeypatch.setattr(log_file, "KEPT", 2)
+    monkeypatch.setattr(log_file, "MAX_LOG_BYTES", 1000)
+    monkeypatch.setattr(log_file, "ROTATED_FILES", 2)
     log = LineLog(tmp_path / "api.log")
     for number in range(500):
         log.feed(f"line {number:03}\n".encode())
@@ -48,11 +48,11 @@ def test_a_log_line_without_end_uses_bounded_memory(tmp_path):
     log.close()
     written = (tmp_path / "api.log").read_text().splitlines()
     assert sum(map(len, written)) == 1_000_000
-    assert max(map(len, written)) == log_file.LONGEST
+    assert max(map(len, written)) == log_file.MAX_LINE_BYTES
 
 
 def test_the_last_log_messages_are_shown_without_their_fields(tmp_path):
     log = tmp_path / "kafka.log"
-    assert said(log) == "it said nothing"
+    assert last_messages(log) == "it logged nothing"
     log.write_text('{"message": "one"}\n{"message": "two"}\n\nthree\n')
-    assert said(log, 2) == "two / three"
+    assert last_messages(log, 2) == "two / three"

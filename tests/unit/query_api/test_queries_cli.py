@@ -65,7 +65,7 @@ def isbns(result: Result) -> list[str]:
 
 
 def test_list_commands_show_every_page(url: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(queries, "PAGE", "1")
+    monkeypatch.setattr(queries, "PAGE_SIZE", "1")
     assert isbns(run(queries.inventory, url)) == [FIRST, SECOND]
     lines = run(queries.inventory, url, "--json").stdout.splitlines()
     assert [json.loads(line)["on_loan"] for line in lines] == [2, 1]
