@@ -8,6 +8,14 @@ from confluent_kafka.admin import AdminClient
 from library.store.offsets import TIMEOUT_S, Offsets
 
 POLL_INTERVAL_S = 0.1
+COORDINATOR_MOVING = frozenset(
+    {
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
+    }
+)
+"""Codes that say: retry, the group's coordinator is just being made or changed. A new broker returns them."""
 
 
 class GroupActive(Exception):
@@ -19,16 +27,20 @@ def members(admin: AdminClient, group: str) -> list[str]:
 
     Raises KafkaException.
     """
-    try:
-        group_info = admin.describe_consumer_groups([group], request_timeout=TIMEOUT_S)[group].result()
-    except KafkaException as error:
-        if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
-            return []
-        raise
-    return [
-        f"{member.group_instance_id or member.client_id} at {member.host.lstrip('/')}"
-        for member in group_info.members
-    ]
+    give_up_at = time.monotonic() + TIMEOUT_S
+    while True:
+        try:
+            group_info = admin.describe_consumer_groups([group], request_timeout=TIMEOUT_S)[group].result()
+            return [
+                f"{member.group_instance_id or member.client_id} at {member.host.lstrip('/')}"
+                for member in group_info.members
+            ]
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
+                return []
+            if error.args[0].code() not in COORDINATOR_MOVING or time.monotonic() > give_up_at:
+                raise
+        time.sleep(POLL_INTERVAL_S)
 
 
 def wait_until_empty(admin: AdminClient, group: str, limit_s: float) -> None:
