@@ -20,9 +20,9 @@ from benchmarks.rebuild import RESULTS, broker
 from benchmarks.results import save, say, show
 from benchmarks.store import fill
 from eventstore.partitions import partition_of
-from eventstore.topics import ensure_topics
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
+from schemas.topics import ensure_topics
 from tests.support.workload import Step, workload
 
 CLIENTS = (1, 16, 64, 256)

@@ -13,9 +13,9 @@ from benchmarks.query_fresh import gateway
 from benchmarks.query_load import NoLoadGenerator, require_wrk
 from benchmarks.rebuild import RESULTS, broker
 from benchmarks.results import save, say, show
-from eventstore.topics import ensure_topics
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
+from schemas.topics import ensure_topics
 
 CLIENTS = 256
 SECONDS = 10.0

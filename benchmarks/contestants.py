@@ -12,10 +12,11 @@ from msgspec import Struct
 
 from benchmarks.processes import Processes, python
 from benchmarks.waiting import until
-from eventstore.topics import changelog_topic, ensure_topics, events_topic, projector_group, topic_configs
+from eventstore.topics import events_topic
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from library.broker.java import find_java
+from schemas.topics import changelog_topic, ensure_topics, projector_group, topic_configs
 
 JAR = Path(__file__).parent / "kafka_streams" / "target" / "peer.jar"
 STOCK_EVENTS = 100_000

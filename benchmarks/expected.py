@@ -4,14 +4,15 @@ from collections.abc import Iterator
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from eventstore.keys import parse_event_key
-from eventstore.topics import POSITION_KEY, events_topic
+from eventstore.table_position import POSITION_KEY, TablePosition
+from eventstore.topics import events_topic
 from foundation.kafka_clients import reading_config
 from foundation.settings import Settings
-from inventory.fold import fold
+from inventory.row_fold import fold
 from library.store.offsets import Offsets
 from schemas.codec import decode
-from schemas.row import InventoryRow, TablePosition
+from schemas.records import parse_title_key
+from schemas.row import InventoryRow
 
 Rows = dict[str, InventoryRow]
 
@@ -24,7 +25,7 @@ def independent_fold(settings: Settings) -> Rows:
     """The rows of the event store, by title."""
     rows: Rows = {}
     for message in committed_records(settings, events_topic(settings)):
-        isbn, version = parse_event_key(message.key())
+        isbn, version = parse_title_key(message.key())
         rows[isbn] = fold(rows.get(isbn), version, decode(message.value()))  # type: ignore[arg-type]
     return rows
 

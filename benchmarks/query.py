@@ -31,10 +31,10 @@ from benchmarks.query_servers import Server, kafka_streams, nginx, projecting, q
 from benchmarks.rebuild import RESULTS, broker
 from benchmarks.results import save, say, show
 from benchmarks.store import fill
-from eventstore.topics import ensure_topics
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from schemas.times import rfc3339
+from schemas.topics import ensure_topics
 from tests.support.workload import workload
 
 ASKED = 2_000

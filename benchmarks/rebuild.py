@@ -21,11 +21,11 @@ from benchmarks.progress import Group, records
 from benchmarks.results import save, say, show
 from benchmarks.store import fill
 from benchmarks.waiting import until
-from eventstore.topics import ensure_topics
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from library.broker.kafka import Kafka, Node
 from library.process.ports import free_port
+from schemas.topics import ensure_topics
 from tests.support.workload import workload
 
 LIMIT = 600.0

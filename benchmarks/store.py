@@ -13,11 +13,12 @@ from confluent_kafka.admin import AdminClient
 from eventstore.headers import Headers, event_headers
 from eventstore.keys import event_key
 from eventstore.partitions import partition_of
-from eventstore.topics import ensure_topics, events_topic
+from eventstore.state.outcomes import digest
+from eventstore.topics import events_topic
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
-from inventory.commands import digest
 from schemas.codec import encode
+from schemas.topics import ensure_topics
 from tests.support.workload import Step, workload
 
 TRANSACTION = 500
@@ -45,7 +46,7 @@ def record(happened: Step, number: int) -> Record:
     # As long as the UUIDs that clients send, and the same in every run
     command_id = f"00000000-0000-4000-8000-{number:012d}"
     kind, at = type(event).__name__, event.timestamp
-    headers = event_headers(command_id, digest(command), 0, kind, at, {})
+    headers = event_headers("library.inventory", command_id, digest(command), 0, kind, at, {})
     return Record(event_key(event.isbn, version), encode(event), at, headers)
 
 

@@ -1,4 +1,4 @@
-"""Why a writer must begin again, and Kafka's errors as that reason."""
+"""The reasons for which a writer starts over, with Kafka's errors among them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,14 +22,14 @@ _HOPELESS = {
     KafkaError.INVALID_TIMESTAMP,
     KafkaError.UNSUPPORTED_VERSION,
 }
-NEW_TOPIC = 2.0
-"""Seconds after which every broker knows of a topic that was made."""
+NEW_TOPIC_S = 2.0
+"""After this time every broker knows a topic that was created."""
 
 
 class ClaimLost(Exception):
-    """What was known of the partition may no longer hold: fence, read and look the ids up again.
+    """The claim on the partition may be lost: claim, read and look up the command ids again.
 
-    ``error`` is Kafka's, where one was the cause.
+    ``error`` is Kafka's error, if one was the cause.
     """
 
     def __init__(self, reason: str, error: KafkaError | None = None) -> None:
@@ -38,23 +38,23 @@ class ClaimLost(Exception):
 
     @property
     def taken_over(self) -> bool:
-        """Another writer has fenced this one, or is about to; the connections are sound.
+        """Whether another writer has fenced this one, or is about to. The connections are then sound.
 
-        A transaction that timed out looks the same, and has the same remedy.
+        A transaction that timed out looks the same and has the same remedy.
         """
         return self.error is not None and self.error.code() in _TAKEN_OVER
 
     @property
     def hopeless_after(self) -> float:
-        """Seconds after which trying again would still end the same way."""
+        """Seconds after which a retry would still fail in the same way."""
         code = self.error.code() if self.error is not None else None
         if code == KafkaError.UNKNOWN_TOPIC_OR_PART:
-            return NEW_TOPIC
+            return NEW_TOPIC_S
         return 0.0 if code in _HOPELESS else inf
 
 
 class WrongStore(ClaimLost):
-    """The topic is not the one that the settings describe: titles would be looked for in other partitions."""
+    """The topic differs from the settings: streams would be looked up in the wrong partitions."""
 
     @property
     def hopeless_after(self) -> float:
@@ -63,22 +63,22 @@ class WrongStore(ClaimLost):
 
 
 class StateLost(ClaimLost):
-    """The state itself must not be used any more; a snapshot may."""
+    """The state must not be used any more; a snapshot may be."""
 
 
 class OtherLog(StateLost):
-    """The log does not hold what was read from it before: it was replaced, restored, or has lost its end."""
+    """The log differs from what was read before: it was replaced or restored, or it lost its end."""
 
 
 @contextmanager
 def lost_on_error(doing: str) -> Iterator[None]:
-    """Turn Kafka's errors, of which there are many with one remedy, into ClaimLost."""
+    """Turn Kafka's errors into ClaimLost: there are many, and the remedy is the same."""
     try:
         yield
     except KafkaException as error:
         raise ClaimLost(f"{doing} failed", error.args[0]) from error
     except SystemError as error:
-        # A fatal error raised inside flush() meets the delivery callbacks that still run, and arrives so
+        # A fatal error inside flush() surfaces while delivery callbacks still run, and arrives like this
         if not isinstance(error.__cause__, KafkaException):
             raise
         raise ClaimLost(f"{doing} failed", error.__cause__.args[0]) from error

@@ -9,23 +9,24 @@ from functools import lru_cache
 
 Headers = list[tuple[str, bytes]]
 
-SOURCE = "/library/inventory"
-_SOURCE = SOURCE.encode()
 COMMAND_ID = "command_id"
 DIGEST = "command_digest"
 CARRIED = ("traceparent", "causation_id", "correlation_id", "client_time")
-"""Headers that a caller may hand over with a command; each of its events carries them."""
+"""Headers that a caller may send with a command. Each of its events carries them."""
 
 
 def event_headers(
-    command_id: str, digest: str, index: int, kind: str, at: int, carried: Mapping[str, str]
+    domain: str, command_id: str, digest: str, index: int, kind: str, at: int, carried: Mapping[str, str]
 ) -> Headers:
-    """Headers of event ``index`` (from 0) of a command, of type ``kind``, written at ``at`` (ms)."""
+    """Headers of event ``index`` (from 0) of a command, of type ``kind``, written at ``at`` (ms).
+
+    ``domain`` is the name of the domain's events, for example ``library.inventory``.
+    """
     headers = [
         ("ce_specversion", b"1.0"),
         ("ce_id", f"{command_id}/{index}".encode()),
-        ("ce_type", f"library.inventory.{kind}".encode()),
-        ("ce_source", _SOURCE),
+        ("ce_type", f"{domain}.{kind}".encode()),
+        ("ce_source", _source(domain)),
         ("ce_time", _time(at)),
         ("content-type", b"application/avro"),
         (COMMAND_ID, command_id.encode()),
@@ -36,6 +37,12 @@ def event_headers(
     return headers
 
 
+@lru_cache(maxsize=16)
+def _source(domain: str) -> bytes:
+    """CloudEvents' source, a URI reference: ``/library/inventory``."""
+    return f"/{domain.replace('.', '/')}".encode()
+
+
 # The events of a transaction share their time
 @lru_cache(maxsize=16)
 def _time(at: int) -> bytes:
@@ -43,5 +50,5 @@ def _time(at: int) -> bytes:
 
 
 def read_headers(headers: Sequence[tuple[str, bytes | None]] | None) -> dict[str, str]:
-    """Record headers as text; a name that stands twice keeps its last value."""
+    """Record headers as text. Of a repeated name the last value counts."""
     return {name: value.decode(errors="replace") for name, value in headers or () if value is not None}

@@ -1,19 +1,25 @@
-"""Record keys of the event store: ``<isbn13>/<version>``, unique for every event."""
+"""Record keys of the event store: ``<stream>/<version>``, unique for every event."""
+
+import re
+
+_KEY = re.compile(rb"(.+)/([1-9]\d{0,18})", re.DOTALL)
 
 
 class BadKey(ValueError):
-    """A record key that names no title and version."""
+    """A record key that names no stream and version."""
 
 
-def event_key(isbn: str, version: int) -> bytes:
-    """The key of the event that makes version ``version`` of the title."""
-    return f"{isbn}/{version}".encode()
+def event_key(stream: str, version: int) -> bytes:
+    """The key of the event that makes version ``version`` of the stream."""
+    return f"{stream}/{version}".encode()
 
 
 def parse_event_key(key: bytes | None) -> tuple[str, int]:
-    """Title and version of an event's key. Raises BadKey."""
-    if key is not None:
-        isbn, slash, version = key.partition(b"/")
-        if len(isbn) == 13 and isbn.isdigit() and slash and version.isdigit() and version[:1] != b"0":
-            return isbn.decode(), int(version)
-    raise BadKey(f"key {key!r} is not <13 digits>/<version>")
+    """Stream and version of an event's key. Raises BadKey."""
+    match = _KEY.fullmatch(key or b"")
+    if match is None:
+        raise BadKey(f"key {key!r} is not <stream>/<version>")
+    try:
+        return match[1].decode(), int(match[2])
+    except UnicodeDecodeError as error:
+        raise BadKey(f"key {key!r} is not <stream>/<version> in UTF-8") from error

@@ -1,12 +1,12 @@
-"""The event store for whoever wants another view of it: a consumer group of one's own, in a few lines.
+"""Reads the event store, in a consumer group or from the beginning.
 
-    with Reader(settings, group="overdue-notices") as reader:
-        for event in reader.events(follow=True):
-            handle(event)
+    with Reader(settings, EVENTS, group="overdue-notices") as reader:
+        for record in reader.follow():
+            handle(record.event)
 
-An event is committed after it was handled, that is, when the loop asks for the next one: what was being
-handled when a process died is handed out again, and nothing is skipped. At least once, so handling an event
-twice must do no harm: its key (title and version) is unique.
+An offset is committed after its event was handled, that is, when the loop requests the next one. If a process
+dies, the event that it was handling comes again, and none is skipped: at least once. Handling an event twice
+must do no harm; its stream and version identify it.
 """
 
 import logging
@@ -14,7 +14,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Literal, Self, TypeAlias
+from typing import Generic, Literal, Self, TypeAlias, TypeVar
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
@@ -27,21 +27,26 @@ from confluent_kafka import (
 )
 from msgspec import Struct
 
+from eventstore.avro import Undecodable
+from eventstore.decider import Events
+from eventstore.keys import BadKey
+from eventstore.recorded import Recorded, recorded
 from eventstore.topics import events_topic
 from foundation.kafka_clients import KafkaUnavailable, reading_config
 from foundation.settings import Settings
-from schemas.records import BadKey, Recorded, Undecodable, recorded
+
+E = TypeVar("E", bound=Struct)
 
 log = logging.getLogger(__name__)
 
 Start: TypeAlias = Literal["earliest", "latest"] | int
-"""Where reading begins; a number is a time (ms since 1970, UTC). Of no effect where a group has a place."""
+"""Where reading starts; a number is a time (ms since 1970, UTC). A committed offset takes precedence."""
 
-COMMIT_EVERY = 0.1
-"""Seconds between commits while there is more to read; a killed reader repeats what it handled in them."""
-_AT_ONCE = 500
-_WAIT = 0.2
-_LOST = {
+COMMIT_INTERVAL_S = 0.1
+"""Interval of commits while there is more to read. A killed reader repeats up to this much work."""
+_BATCH_RECORDS = 500
+_POLL_TIMEOUT_S = 0.2
+_ASSIGNMENT_LOST = {
     KafkaError.ILLEGAL_GENERATION,
     KafkaError.UNKNOWN_MEMBER_ID,
     KafkaError.REBALANCE_IN_PROGRESS,
@@ -53,7 +58,7 @@ _LOST = {
 
 
 class Unreadable(Struct, frozen=True):
-    """A record that is no event of this release; reading goes on behind it."""
+    """A record that this release can't read as an event. Reading continues after it."""
 
     partition: int
     offset: int
@@ -65,12 +70,12 @@ class Unreadable(Struct, frozen=True):
         return f"the event at {self.partition}:{self.offset} (key {key!r}) can't be read: {self.why}"
 
 
-class Reader:
-    """Reads the event store, each title's events in order.
+class Reader(Generic[E]):
+    """Reads the event store, the events of each stream in order.
 
-    With a ``group``, readers of the same group share the partitions, and a later one goes on where it
-    stopped. Without, everything is read and nothing remembered. ``report`` is given what can't be read;
-    by default it is logged as a warning.
+    With a ``group``, its readers share the partitions, and a later reader continues at the committed offsets.
+    Without one, everything is read and no offset is committed. ``report`` receives unreadable records; by
+    default they are logged as warnings.
 
     Entering raises KafkaUnavailable, and KafkaException for what Kafka refuses.
     """
@@ -78,11 +83,12 @@ class Reader:
     def __init__(
         self,
         settings: Settings,
+        events: Events[E],
         group: str | None = None,
         start: Start = "earliest",
         report: Callable[[Unreadable], None] | None = None,
     ) -> None:
-        self._settings = settings
+        self._settings, self._events = settings, events
         self._topic = events_topic(settings)
         self._group = group
         self._start = start
@@ -98,7 +104,7 @@ class Reader:
             "max.poll.interval.ms": 24 * 3600 * 1000,
         }
         if self._group is not None:
-            # With the process's number, so that whoever is told who reads in a group can find it
+            # The process id lets an operator find the member that a group's description names
             config |= {
                 "group.id": self._group,
                 "group.protocol": "consumer",
@@ -127,23 +133,30 @@ class Reader:
         finally:
             self._consumer.close()
 
-    def events(self, *, follow: bool = False) -> Iterator[Recorded]:
-        """Events as they stand; with ``follow``, also those to come, for ever.
+    def __iter__(self) -> Iterator[Recorded[E]]:
+        """The recorded events up to the end of the log.
 
         Raises KafkaUnavailable when Kafka is silent for the deadline before the end is reached.
         """
+        return self._records(follow=False)
+
+    def follow(self) -> Iterator[Recorded[E]]:
+        """The recorded events, and new ones as they come, for ever."""
+        return self._records(follow=True)
+
+    def _records(self, follow: bool) -> Iterator[Recorded[E]]:
         heard = time.monotonic()
         while True:
             # consume(n, t) waits the whole t unless it gets n: take one, then what is there
-            messages = self._consumer.consume(1, _WAIT) + self._consumer.consume(_AT_ONCE, 0)
+            messages = self._consumer.consume(1, _POLL_TIMEOUT_S) + self._consumer.consume(_BATCH_RECORDS, 0)
             for message in messages:
                 heard = time.monotonic()
                 if self._is_end(message):
                     continue
-                if (event := self._event(message)) is not None:
-                    yield event
+                if (record := self._record(message)) is not None:
+                    yield record
                 self._handled[message.partition() or 0] = (message.offset() or 0) + 1
-                if time.monotonic() - self._committed_at > COMMIT_EVERY:
+                if time.monotonic() - self._committed_at > COMMIT_INTERVAL_S:
                     self._commit()
             self._commit()
             if follow:
@@ -155,9 +168,9 @@ class Reader:
                     f"Kafka at {self._settings.kafka} was silent for {self._settings.deadline:g} s"
                 )
 
-    def _event(self, message: Message) -> Recorded | None:
+    def _record(self, message: Message) -> Recorded[E] | None:
         try:
-            return recorded(message)
+            return recorded(message, self._events)
         except (BadKey, Undecodable) as error:
             self._report(
                 Unreadable(message.partition() or 0, message.offset() or 0, message.key(), str(error))
@@ -187,10 +200,12 @@ class Reader:
         try:
             self._consumer.commit(offsets=offsets, asynchronous=False)
         except KafkaException as error:
-            if error.args[0].code() not in _LOST:
+            if error.args[0].code() not in _ASSIGNMENT_LOST:
                 raise
             log.warning(
-                "the place of group %s was not kept, some events will come again: %s", self._group, error
+                "the offsets of group %s could not be committed, some events will come again: %s",
+                self._group,
+                error,
             )
 
     def _partitions(self) -> list[int]:
@@ -205,7 +220,7 @@ class Reader:
         return sorted(found.partitions)
 
     def _beginnings(self, partitions: list[int]) -> list[TopicPartition]:
-        """Where the start is, as offsets."""
+        """The offsets of the start."""
         wanted = [TopicPartition(self._topic, p, OFFSET_BEGINNING) for p in partitions]
         if self._start == "earliest":
             return wanted
@@ -230,7 +245,7 @@ class Reader:
         if self._start != "earliest" and partitions:
             known = consumer.committed(partitions, self._settings.deadline)
             fresh = self._beginnings([p.partition for p in known if p.offset == OFFSET_INVALID])
-            # Kept at once: a group that stops before it has read anything begins here, not at a later end
+            # Committed at once: a group that stops before it has read anything resumes here
             self._handled |= {p.partition: p.offset for p in fresh}
             partitions = [p for p in known if p.offset != OFFSET_INVALID] + fresh
         consumer.incremental_assign(partitions)

@@ -1,18 +1,14 @@
-"""The two topics: their names, what they are configured with, and their identity."""
+"""The event store's topic and the changelogs of its projections: names, configuration, identity."""
 
 import time
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec, ResourceType
 from msgspec import Struct
 
 from foundation.settings import Settings
-
-TABLE = "inventory"
-"""Faust's name for the table; it names the changelog after its app and table."""
-POSITION_KEY = b"__position__"
-"""The changelog key of a partition's TablePosition; no ISBN can be it."""
 
 LEADER_MOVING = frozenset(
     {
@@ -23,9 +19,25 @@ LEADER_MOVING = frozenset(
         KafkaError.OFFSET_NOT_AVAILABLE,
     }
 )
-"""Codes that say: ask again, the partition's leader is just being made or changed."""
+"""Codes that mean: ask again, the partition's leader is being elected."""
 
 WEEK_MS = 7 * 24 * 3600 * 1000
+RETRY_INTERVAL_S = 0.02
+
+
+class Table(NamedTuple):
+    """The table of a projection. ``group`` names its consumer group, ``name`` its changelog."""
+
+    group: str
+    name: str
+
+    def group_id(self, settings: Settings) -> str:
+        """The projection's consumer group, which is Faust's app id."""
+        return f"{settings.name}-{self.group}"
+
+    def changelog(self, settings: Settings) -> str:
+        """The topic with every row of the table, as it changes. Faust names it."""
+        return f"{self.group_id(settings)}-{self.name}-changelog"
 
 
 def events_topic(settings: Settings) -> str:
@@ -33,34 +45,23 @@ def events_topic(settings: Settings) -> str:
     return f"{settings.name}.events"
 
 
-def projector_group(settings: Settings) -> str:
-    """The projector's consumer group, and Faust's app id."""
-    return f"{settings.name}-projector"
-
-
-def changelog_topic(settings: Settings) -> str:
-    """Every row of the table, as it changes."""
-    return f"{projector_group(settings)}-{TABLE}-changelog"
-
-
 def fence_id(settings: Settings, partition: int) -> str:
-    """The transactional id that every writer of a partition of the event store uses: the newest shuts out
-    the others.
-    """
+    """The transactional id that every writer of a partition uses: the newest fences the others."""
     return f"{events_topic(settings)}-{partition}"
 
 
-def topic_configs(settings: Settings) -> dict[str, dict[str, str]]:
-    """Both topics with what sets them apart from the broker's defaults."""
+def topic_configs(settings: Settings, tables: Sequence[Table]) -> dict[str, dict[str, str]]:
+    """The event store and the tables' changelogs, with what differs from the broker's defaults."""
+    # A changelog can be rebuilt from the events, so it need not be flushed record by record
+    changelog = {"cleanup.policy": "compact", "flush.messages": str(2**63 - 1)}
     return {
         events_topic(settings): {"cleanup.policy": "compact", "min.compaction.lag.ms": str(WEEK_MS)},
-        # It can be rebuilt from the events, so it need not be flushed record by record
-        changelog_topic(settings): {"cleanup.policy": "compact", "flush.messages": str(2**63 - 1)},
+        **{table.changelog(settings): changelog for table in tables},
     }
 
 
 class WrongTopic(Exception):
-    """A topic that is not as the settings say; the message says what to do, ``mend`` is the command alone."""
+    """A topic differs from the settings. The message says what to do; ``mend`` is the command alone."""
 
     def __init__(self, found: str, mend: str, besides: str = "") -> None:
         super().__init__(f"{found}: `{mend}`{besides}")
@@ -68,11 +69,11 @@ class WrongTopic(Exception):
 
 
 class MissingTopic(WrongTopic):
-    """A topic that is not there."""
+    """A topic does not exist."""
 
 
 class Identity(Struct, frozen=True):
-    """What local state is bound to: the same names with other ids are another system."""
+    """The identity of cluster and topics. Local state is bound to it: other ids are another system."""
 
     cluster: str
     events: str
@@ -80,39 +81,41 @@ class Identity(Struct, frozen=True):
 
     @property
     def source(self) -> str:
-        """Cluster and event store, as TablePosition names it."""
+        """Cluster and event store, as TablePosition names them."""
         return f"{self.cluster}/{self.events}"
 
 
-def ensure_topics(admin: AdminClient, settings: Settings, timeout: float = 15.0) -> None:
-    """Create the topics that are missing, compare those that are there, return when all can be used.
+def ensure_topics(
+    admin: AdminClient, settings: Settings, tables: Sequence[Table], timeout: float = 15.0
+) -> None:
+    """Create the missing topics, check the existing ones, and return when all can be used.
 
-    Raises WrongTopic for another partition count or a policy that deletes events, KafkaException for Kafka.
+    Raises WrongTopic for another partition count or a policy that deletes events, and KafkaException.
     """
     give_up = time.monotonic() + timeout
     while True:
         try:
-            check_topics(admin, settings, timeout)
-            _require_leaders(admin, settings, timeout)
+            check_topics(admin, settings, tables, timeout)
+            _require_leaders(admin, settings, tables, timeout)
             return
         except MissingTopic:
             if time.monotonic() > give_up:
                 raise
-            # Only now: whoever uses topics that are there needs no right to create any. Brokers hear of a new
-            # topic a moment after the controller has made it, and making it again does no harm
-            _create_topics(admin, settings, timeout)
+            # Only now: a user of existing topics needs no right to create any. Brokers learn of a new topic
+            # a moment after the controller has created it, and creating it again does no harm
+            _create_topics(admin, settings, tables, timeout)
         except KafkaException as error:
             if error.args[0].code() not in LEADER_MOVING | {KafkaError.UNKNOWN_TOPIC_OR_PART}:
                 raise
             if time.monotonic() > give_up:
                 raise
-        time.sleep(0.02)
+        time.sleep(RETRY_INTERVAL_S)
 
 
-def _create_topics(admin: AdminClient, settings: Settings, timeout: float) -> None:
+def _create_topics(admin: AdminClient, settings: Settings, tables: Sequence[Table], timeout: float) -> None:
     new = [
         NewTopic(name, settings.partitions, settings.replication, config=config)
-        for name, config in topic_configs(settings).items()
+        for name, config in topic_configs(settings, tables).items()
     ]
     for future in admin.create_topics(new, operation_timeout=timeout, request_timeout=timeout).values():
         try:
@@ -122,18 +125,21 @@ def _create_topics(admin: AdminClient, settings: Settings, timeout: float) -> No
                 raise
 
 
-def _require_leaders(admin: AdminClient, settings: Settings, timeout: float) -> None:
-    """Raises KafkaException for a partition that no broker leads yet."""
+def _require_leaders(admin: AdminClient, settings: Settings, tables: Sequence[Table], timeout: float) -> None:
+    """Raises KafkaException for a partition that has no leader yet."""
     latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-    partitions = range(settings.partitions)
-    asked = {TopicPartition(name, p): latest for name in topic_configs(settings) for p in partitions}
-    for future in admin.list_offsets(asked, request_timeout=timeout).values():
+    names, partitions = topic_configs(settings, tables), range(settings.partitions)
+    requested = {TopicPartition(name, p): latest for name in names for p in partitions}
+    for future in admin.list_offsets(requested, request_timeout=timeout).values():
         future.result()
 
 
-def check_topics(admin: AdminClient, settings: Settings, timeout: float = 15.0) -> None:
-    """Compare the topics with the settings. Raises as ``ensure_topics``, also for a missing topic."""
-    described = admin.describe_topics(TopicCollection(list(topic_configs(settings))), request_timeout=timeout)
+def check_topics(
+    admin: AdminClient, settings: Settings, tables: Sequence[Table], timeout: float = 15.0
+) -> None:
+    """Compare the topics with the settings. Raises as ``ensure_topics``, and MissingTopic."""
+    names = list(topic_configs(settings, tables))
+    described = admin.describe_topics(TopicCollection(names), request_timeout=timeout)
     for name, future in described.items():
         try:
             found = len(future.result().partitions)
@@ -159,9 +165,9 @@ def check_topics(admin: AdminClient, settings: Settings, timeout: float = 15.0) 
         )
 
 
-def identify(admin: AdminClient, settings: Settings, timeout: float = 15.0) -> Identity:
-    """Cluster and topic ids, as they are now. Raises KafkaException."""
-    events, changelog = events_topic(settings), changelog_topic(settings)
+def identify(admin: AdminClient, settings: Settings, table: Table, timeout: float = 15.0) -> Identity:
+    """The ids of the cluster and of both topics, as they are now. Raises KafkaException."""
+    events, changelog = events_topic(settings), table.changelog(settings)
     described = admin.describe_topics(TopicCollection([events, changelog]), request_timeout=timeout)
     cluster = admin.describe_cluster(request_timeout=timeout).result().cluster_id
     return Identity(

@@ -1,6 +1,5 @@
 """The commands: what somebody wants done. Checking one needs no state; deciding it does (``rules``)."""
 
-import hashlib
 from collections.abc import Callable
 from functools import cache
 from typing import Any, TypeAlias
@@ -9,8 +8,8 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import astuple
 
+from foundation.text import Malformed, line
 from inventory import isbn as identifiers
-from inventory.texts import Malformed, line
 
 TITLE_LENGTH = 1_000
 AUTHOR_LENGTH = 1_000
@@ -110,11 +109,6 @@ def _require_sense(command: Command) -> None:
             raise Malformed("user_id", "a borrower is named only for a lost copy: return others first")
         if command.quantity != 1:
             raise Malformed("quantity", "a borrower has one copy of a title: quantity must be 1")
-
-
-def digest(command: Command) -> str:
-    """Fingerprint of a checked command, to tell a repeat from another use of its id."""
-    return hashlib.sha256(msgspec.json.encode(command)).hexdigest()[:32]
 
 
 def _quantity(value: int) -> int:

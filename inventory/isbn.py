@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 
-from inventory.texts import Malformed
+from foundation.text import Malformed
 
 LONGEST = 100
 """Characters, hyphens and spaces included."""

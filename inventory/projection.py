@@ -1,6 +1,6 @@
 """From one record of the event store to the row after it: the plain way, for whoever keeps rows."""
 
-from inventory.fold import Unfoldable, fold, hold, stays
+from inventory.row_fold import Unfoldable, fold, hold, stays
 from schemas.codec import Undecodable
 from schemas.records import event_of
 from schemas.row import Held, InventoryRow

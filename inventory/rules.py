@@ -5,6 +5,7 @@ from typing import TypeAlias, assert_never
 from msgspec import Struct
 from msgspec.structs import replace
 
+from eventstore import decider
 from inventory.commands import (
     AddBook,
     AddCopies,
@@ -28,15 +29,12 @@ from schemas.events import (
     LoanRenewed,
 )
 
-RULES_VERSION = 1
-"""Raised with every change of Title or evolve: saved states of another version are not used."""
 
+class Title(Struct, frozen=True, gc=False, array_like=True):
+    """The state of a title as decisions need it. ``loans`` maps borrowers to due dates (ms)."""
 
-class Title(Struct, frozen=True, gc=False):
-    """What decisions about a title need. ``loans`` maps borrowers to due dates (ms)."""
-
-    version: int = 0
     present: bool = False
+    removed: bool = False
     title: str = ""
     author: str = ""
     quantity: int = 0
@@ -51,24 +49,22 @@ class Title(Struct, frozen=True, gc=False):
 UNKNOWN = Title()
 
 
-class Rejection(Struct, frozen=True):
-    """Why a command is refused: a code that never changes and a sentence for people."""
+class Rejection(decider.Rejection, frozen=True):
+    """Why a command is refused. ``borrowers`` lists those among whom the caller has to choose."""
 
-    code: str
-    message: str
     borrowers: tuple[str, ...] = ()
 
 
 Decision: TypeAlias = tuple[Event, ...] | Rejection
-"""Events to append; none: the inventory is as the command wants it already."""
+"""The events to append. No events: the inventory is already as the command wants it."""
 
 
 def decide(title: Title, command: Command, at: int, due_at: int) -> Decision:
-    """What ``command`` does to ``title`` at time ``at`` (ms); a loan made now is due at ``due_at`` (ms)."""
+    """Decide ``command`` on ``title`` at time ``at`` (ms). A loan made now is due at ``due_at`` (ms)."""
     if isinstance(command, AddBook):
         return _add(title, command, at)
     if not title.present:
-        if title.version:
+        if title.removed:
             return Rejection("removed", "this title was removed from the inventory; `add` brings it back")
         return Rejection("unknown_title", "this title is not in the inventory; `add` brings it in")
     match command:
@@ -96,23 +92,22 @@ def decide(title: Title, command: Command, at: int, due_at: int) -> Decision:
 
 def evolve(title: Title, event: Event) -> Title:
     """The title after ``event``."""
-    version = title.version + 1
     match event:
         case BookAdded():
-            return Title(version, True, event.title, event.author, event.quantity)
+            return Title(True, False, event.title, event.author, event.quantity)
         case BookRemoved():
-            return Title(version)
+            return Title(removed=True)
         case BookBorrowed() | LoanRenewed():
-            return replace(title, version=version, loans={**title.loans, event.user_id: event.due_at})
+            return replace(title, loans={**title.loans, event.user_id: event.due_at})
         case BookReturned():
-            return replace(title, version=version, loans=_without(title.loans, event.user_id))
+            return replace(title, loans=_without(title.loans, event.user_id))
         case CopiesAdded():
-            return replace(title, version=version, quantity=title.quantity + event.quantity)
+            return replace(title, quantity=title.quantity + event.quantity)
         case CopiesWithdrawn():
             loans = _without(title.loans, event.user_id) if event.user_id else title.loans
-            return replace(title, version=version, quantity=title.quantity - event.quantity, loans=loans)
+            return replace(title, quantity=title.quantity - event.quantity, loans=loans)
         case DetailsCorrected():
-            return replace(title, version=version, title=event.title, author=event.author)
+            return replace(title, title=event.title, author=event.author)
         case _:
             assert_never(event)
 

@@ -98,16 +98,15 @@ def _by_own_fence(
     # The fence connects while these are imported
     from confluent_kafka import KafkaException
 
-    from eventstore.append.writer import Writer
-    from eventstore.state.snapshot import Snapshot, binding
     from foundation.kafka_clients import why
+    from producer.writers import binding, snapshot_of, writer_of
 
     try:
-        snapshot = Snapshot(settings, partition, binding(settings, min(deadline_s, SNAPSHOT_TIMEOUT_S)))
+        snapshot = snapshot_of(settings, partition, binding(settings, min(deadline_s, SNAPSHOT_TIMEOUT_S)))
     except KafkaException as error:
         return OutcomeUnknown(why(settings, error), sent=False)
     connecting.join()
-    writer = Writer(settings, partition, snapshot, fence=fence)
+    writer = writer_of(settings, partition, snapshot, fence=fence)
     try:
         (outcome,) = writer.execute([submit(command_id, command, carried)], deadline_s)
         return outcome

@@ -36,8 +36,8 @@ def projector(settings: "Settings", index: int, ready_file: Path | None) -> NoRe
     log_as("projector", settings.log_level)
     admin = _checked(settings)
     # Late: Faust takes half a second to import
-    from eventstore.topics import identify
     from projector import app, worker
+    from schemas.topics import identify
 
     _quieten(settings)
     built = app.build(settings, index, lambda: identify(admin, settings))
@@ -62,8 +62,9 @@ def _checked(settings: "Settings") -> "AdminClient":
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 
-    from eventstore.topics import WrongTopic, check_topics
+    from eventstore.topics import WrongTopic
     from foundation.kafka_clients import client_config, why
+    from schemas.topics import check_topics
 
     admin = AdminClient(client_config(settings))
     limit = time.monotonic() + settings.deadline

@@ -13,7 +13,7 @@ import faust
 from faust import stores, transport
 from faust.types import TP
 
-from eventstore.topics import TABLE, Identity, changelog_topic, events_topic, projector_group
+from eventstore.topics import Identity, events_topic
 from foundation.settings import Settings
 from projector.batched_faust.batch import Batch
 from projector.batched_faust.consumer import Consumer
@@ -23,6 +23,7 @@ from projector.ending import exit_code
 from projector.fold.batch_fold import PartitionFold
 from projector.metrics import Metrics
 from projector.security import broker_credentials
+from schemas.topics import INVENTORY, changelog_topic, projector_group
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +100,7 @@ def build(settings: Settings, index: int, identify: Callable[[], Identity]) -> A
         producer_request_timeout=60.0,
     )
     table: Table = cast(Any, app).Table(
-        TABLE, key_type=bytes, value_type=bytes, partitions=settings.partitions, identify=identify,
+        INVENTORY.name, key_type=bytes, value_type=bytes, partitions=settings.partitions, identify=identify,
         options={"driver": "rocksdict", **MEMORY},
     )  # fmt: skip
     assert table.changelog_topic_name == changelog_topic(settings)

@@ -1,7 +1,7 @@
 """Why a worker ends by itself, and the exit code that tells whether a restart helps."""
 
 from foundation.cli import exits
-from inventory.fold import Gap
+from inventory.row_fold import Gap
 
 
 class Stale(Exception):

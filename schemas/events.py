@@ -1,6 +1,6 @@
 """The events of a title, oldest kind first. Past tense, frozen; times are milliseconds since 1970, UTC."""
 
-from typing import TypeAlias
+from typing import TypeAlias, get_args
 
 from msgspec import Struct
 
@@ -85,3 +85,6 @@ Event: TypeAlias = (
     | LoanRenewed
     | DetailsCorrected
 )
+
+TYPES: tuple[type[Event], ...] = get_args(Event)
+"""The struct of each event."""

@@ -1,4 +1,4 @@
-"""What the inventory table holds: one row a title, and how far a partition's rows have come."""
+"""What the inventory table holds: one row for each title."""
 
 from msgspec import Struct
 
@@ -32,10 +32,3 @@ class InventoryRow(Struct, frozen=True):
     version: int
     updated_at: int
     held: Held | None = None
-
-
-class TablePosition(Struct, frozen=True):
-    """Every event of ``source`` (cluster and topic id) before offset ``next`` is in the partition's rows."""
-
-    source: str
-    next: int

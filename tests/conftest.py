@@ -7,9 +7,9 @@ from uuid import uuid4
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from eventstore.topics import ensure_topics
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
+from schemas.topics import ensure_topics
 from tests.support.brokers import Broker, broker_for_tests
 
 _running: list[Broker] = []

@@ -12,9 +12,9 @@ import time
 
 import faust
 
-from eventstore.keys import parse_event_key
-from inventory.fold import fold
+from inventory.row_fold import fold
 from schemas.codec import decode, encode
+from schemas.records import parse_title_key
 from schemas.row import InventoryRow
 
 PARTITIONS = 8
@@ -56,7 +56,7 @@ async def project(stream: faust.StreamT[bytes]) -> None:
             begun = True
             # Faust has made sys.stdout a logger
             print(json.dumps({"first_event_ms": time.time() * 1000}), file=sys.__stdout__, flush=True)
-        isbn, version = parse_event_key(event.key)
+        isbn, version = parse_title_key(event.key)
         stored = table.get(isbn.encode())
         row = decode(stored) if stored else None
         assert row is None or isinstance(row, InventoryRow)

@@ -1,9 +1,10 @@
-"""A batch of commands, decided in order on one state: pure but for reading the state."""
+"""A batch of commands, decided in order on one state. Pure, except that it reads the state."""
 
 from collections.abc import Collection, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from eventstore.append.fence import Record
+from eventstore.decider import Decider, Rejection
 from eventstore.headers import event_headers
 from eventstore.keys import event_key
 from eventstore.positions import Position
@@ -16,96 +17,105 @@ from eventstore.state.outcomes import (
     Reused,
     Submitted,
     Unwritable,
+    digest,
 )
-from eventstore.state.write_state import AcceptedCommand, LastEvent, WriteState
-from inventory.rules import Rejection, Title, decide, evolve
-from schemas.codec import encode
+from eventstore.state.write_state import AcceptedCommand, LastEvent, StreamState, WriteState
 
 
 class Decided(NamedTuple):
-    """What a batch comes to, if its records get the offsets from ``state.next`` on.
+    """The result of a batch, provided that its records get the offsets from ``state.next`` on.
 
-    ``proof``: something was answered from the state alone, which must be shown to be still the newest.
+    ``needs_proof``: an answer rests on the state alone, and the state must be shown to be the newest.
     """
 
     outcomes: list[Outcome]
     records: list[Record]
-    titles: dict[str, Title]
-    answers: dict[str, tuple[AcceptedCommand, ...]]
+    streams: dict[str, StreamState]
+    accepted: dict[str, tuple[AcceptedCommand, ...]]
     last: LastEvent | None
-    proof: bool
+    needs_proof: bool
 
 
 def decide_batch(
+    decider: Decider[Any, Any, Any],
     state: WriteState,
     partition: int,
     submitted: Sequence[Submitted],
     at: int,
-    due_at: int,
     tried: Collection[str] = (),
 ) -> Decided:
-    """Decide each command on what those before it did, at time ``at`` with loans until ``due_at`` (ms).
+    """Decide each command on the result of those before it, at time ``at`` (ms).
 
-    Commands with an id in ``tried`` are not repeats: this is their first answer. Raises Lost.
+    A command with an id in ``tried`` is not a repeat: this is its first answer. Raises ClaimLost.
     """
-    batch = _Batch(state, partition, at, due_at, tried)
+    batch = _Batch(decider, state, partition, at, tried)
     outcomes = [batch.decide(one) for one in submitted]
-    return Decided(outcomes, batch.records, batch.titles, batch.answers, batch.last(), batch.proof)
+    return Decided(outcomes, batch.records, batch.streams, batch.accepted, batch.last(), batch.needs_proof)
 
 
 class _Batch:
     def __init__(
-        self, state: WriteState, partition: int, at: int, due_at: int, tried: Collection[str]
+        self,
+        decider: Decider[Any, Any, Any],
+        state: WriteState,
+        partition: int,
+        at: int,
+        tried: Collection[str],
     ) -> None:
-        self.state, self.partition, self.at, self.due_at, self.tried = state, partition, at, due_at, tried
+        self.decider, self.state, self.partition, self.at, self.tried = decider, state, partition, at, tried
         self.records: list[Record] = []
-        self.titles: dict[str, Title] = {}
-        self.answers: dict[str, tuple[AcceptedCommand, ...]] = {}
+        self.streams: dict[str, StreamState] = {}
+        self.accepted: dict[str, tuple[AcceptedCommand, ...]] = {}
         self.last_id = ""
-        self.proof = False
+        self.needs_proof = False
 
     def decide(self, one: Submitted) -> Outcome:
-        command_id, isbn = one.command_id, one.command.isbn
-        given = self.answers.get(command_id) or self.state.answers(command_id)
-        earlier = next((answer for answer in given if answer.isbn == isbn), None)
+        command_id, stream = one.command_id, self.decider.stream(one.command)
+        same_id = self.accepted.get(command_id) or self.state.accepted(command_id)
+        earlier = next((command for command in same_id if command.stream == stream), None)
+        fingerprint = digest(one.command)
         if earlier is not None:
-            if earlier.digest != one.digest:
+            if earlier.digest != fingerprint:
                 return Reused(command_id)
             return Accepted(earlier.receipt(command_id, self.partition), command_id not in self.tried)
-        title = self.titles.get(isbn)
-        if title is None:
-            known = self.state.known(isbn)
-            if trouble := self.state.trouble or known.trouble:
-                return Unwritable(trouble)
-            title = known.title
-        decision = decide(title, one.command, self.at, self.due_at)
+        current = self.streams.get(stream) or self.state.stream(stream)
+        if trouble := self.state.trouble or current.trouble:
+            return Unwritable(trouble)
+        decision = self.decider.decide(current.state, one.command, self.at)
         if isinstance(decision, Rejection):
-            self.proof = True
+            self.needs_proof = True
             return Refused(decision)
         if not decision:
-            self.proof = True
+            self.needs_proof = True
             last = self.last()
             position = Position(self.partition, last.offset if last else 0)
-            return Accepted(Receipt(command_id, isbn, (), str(position)))
-        events = []
-        for index, event in enumerate(decision):
-            title = evolve(title, event)
-            kind = type(event).__name__
-            events.append(Appended(kind, title.version))
-            self._append(one, index, kind, event_key(isbn, title.version), encode(event))
-        self.titles[isbn] = title
-        answer = AcceptedCommand(isbn, one.digest, tuple(events), self.state.next + len(self.records) - 1)
-        self.answers[command_id] = (*given, answer)
-        return Accepted(answer.receipt(command_id, self.partition))
+            return Accepted(Receipt(command_id, stream, (), str(position)))
+        events = self._append(one, fingerprint, stream, current, decision)
+        offset = self.state.next + len(self.records) - 1
+        command = AcceptedCommand(stream, fingerprint, events, offset)
+        self.accepted[command_id] = (*same_id, command)
+        return Accepted(command.receipt(command_id, self.partition))
 
     def last(self) -> LastEvent | None:
-        """The partition's last event, if the batch is appended."""
+        """The partition's last event once the batch is appended."""
         if not self.records:
             return self.state.last
         offset = self.state.next + len(self.records) - 1
         return LastEvent(offset, self.records[-1].key, self.last_id, self.at)
 
-    def _append(self, one: Submitted, index: int, kind: str, key: bytes, value: bytes) -> None:
-        headers = event_headers(one.command_id, one.digest, index, kind, self.at, one.carried)
-        self.records.append(Record(key, value, self.at, headers))
-        self.last_id = f"{one.command_id}/{index}"
+    def _append(
+        self, one: Submitted, fingerprint: str, stream: str, current: StreamState, decision: Sequence[Any]
+    ) -> tuple[Appended, ...]:
+        events, (state, version) = self.decider.events, (current.state, current.version)
+        appended = []
+        for index, event in enumerate(decision):
+            state, version = self.decider.evolve(state, event), version + 1
+            kind = type(event).__name__
+            headers = event_headers(
+                events.name, one.command_id, fingerprint, index, kind, self.at, one.carried
+            )
+            self.records.append(Record(event_key(stream, version), events.encode(event), self.at, headers))
+            appended.append(Appended(kind, version))
+        self.streams[stream] = StreamState(state, version)
+        self.last_id = f"{one.command_id}/{len(appended) - 1}"
+        return tuple(appended)

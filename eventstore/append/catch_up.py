@@ -1,4 +1,4 @@
-"""The write state brought to the end of its partition, and what is wrong where that end can't be trusted."""
+"""Brings the write state to the end of its partition, and detects an end that can't be trusted."""
 
 import gc
 from collections.abc import Callable, Iterator
@@ -8,19 +8,19 @@ from time import monotonic
 from confluent_kafka import Message
 
 from eventstore.append.deadline import Deadline
-from eventstore.append.fence import TRANSACTION_TIMEOUT
+from eventstore.append.fence import TRANSACTION_TIMEOUT_S
 from eventstore.append.partition_log import End, Log
 from eventstore.errors import ClaimLost, OtherLog
 from eventstore.state.write_state import WriteState, last_event
 from foundation.settings import Settings
 
-MARKER = 1.0
-"""Seconds that the end of an acknowledged transaction may need to get into the log."""
+MARKER_DELAY_S = 1.0
+"""The marker of an acknowledged transaction may take this long to reach the log."""
 
 
 @contextmanager
 def _no_collections() -> Iterator[None]:
-    """Looking for garbage among so many new objects, which all stay, would double the time of a long read."""
+    """Pause garbage collection: a long read makes many objects that stay, and would take twice the time."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -31,23 +31,27 @@ def _no_collections() -> Iterator[None]:
 
 
 class OpenTransaction(Exception):
-    """A transaction that is not the writers' has been open on the partition for longer than theirs can be."""
+    """A foreign transaction has been open on the partition for longer than a writer's can be."""
 
 
 class CatchUp:
-    """Reads one partition into a write state, remembering since when an end could not be trusted."""
+    """Reads one partition into a write state. It remembers since when an end could not be trusted."""
 
     def __init__(self, settings: Settings, partition: int) -> None:
         self.log = Log(settings, partition)
         self._partition = partition
-        self._patience = TRANSACTION_TIMEOUT
+        self._patience_s = TRANSACTION_TIMEOUT_S
         self._doubted: tuple[str, int] = ("", 0)
         self._since = 0.0
 
-    def advance(self, state: WriteState, deadline: Deadline, each: Callable[[], None]) -> End:
-        """Add all committed records that follow to ``state``; ``each`` is called after every batch.
+    def disconnect(self) -> None:
+        """Read over a new connection next time. The old one would keep asking a leader that was frozen."""
+        self.log.disconnect()
 
-        Reading begins at the last event that is known, which must be there again. Raises ClaimLost, OtherLog.
+    def advance(self, state: WriteState, deadline: Deadline, each: Callable[[], None]) -> End:
+        """Add all later committed records to ``state``. ``each`` is called after every batch.
+
+        Reading starts at the last event of the state, which must be found again. Raises ClaimLost, OtherLog.
         """
         expected = state.last
 
@@ -71,23 +75,23 @@ class CatchUp:
         return end
 
     def to_the_end(self, state: WriteState, deadline: Deadline, each: Callable[[], None]) -> None:
-        """Bring ``state`` to the end of a partition that was claimed just now.
+        """Bring ``state`` to the end of a partition that has just been claimed.
 
-        No transaction of the writers can be open then, so committed readers and the log must end at the
-        same offset, and not before what was read already. Raises ClaimLost where they don't, as happens in
-        passing; OpenTransaction and OtherLog when that has lasted for longer than a transaction may.
+        No transaction of a writer can be open then. The last stable offset must equal the high watermark and
+        must not lie before the state. Raises ClaimLost otherwise, which happens in passing, and
+        OpenTransaction or OtherLog once that has lasted for longer than a transaction may.
         """
         end = self.advance(state, deadline, each)
         if end.stable < state.next:
             if self._lasts("short", end.stable):
-                raise OtherLog(f"the log ends at {end.stable}, before {state.next}, where it was read to")
+                raise OtherLog(f"the log ends at {end.stable}, but it was read up to {state.next}")
             raise ClaimLost(
-                f"the log ends at {end.stable}, before {state.next}: an old answer, or it has lost its end"
+                f"the log ends at {end.stable}, before {state.next}: a stale answer, or it has lost its end"
             )
         if end.stable != end.high:
             reason = (
-                f"a transaction that is not the library's is open on partition {self._partition} from offset "
-                f"{end.stable} on: `library doctor` says whose it is and how to end it"
+                f"a foreign transaction is open on partition {self._partition} from offset {end.stable} on: "
+                "`library doctor` says whose it is and how to end it"
             )
             if self._lasts("open", end.stable):
                 raise OpenTransaction(reason)
@@ -95,12 +99,12 @@ class CatchUp:
         self._doubted = ("", 0)
 
     def unchanged(self, state: WriteState, deadline: Deadline) -> bool:
-        """Whether the log ends where ``state`` does, uncommitted records included. Raises as ``advance``."""
+        """Whether log and ``state`` end together, uncommitted records included. Raises as ``advance``."""
         known = state.next
         end = self.advance(state, deadline, lambda: None)
-        soon = Deadline(MARKER)
+        soon = Deadline(MARKER_DELAY_S)
         while end.high < known and not soon.passes_within(0):
-            # The end of our own transaction, which was acknowledged, is still on its way into the log
+            # The marker of our own acknowledged transaction has not reached the log yet
             end = self.advance(state, deadline, lambda: None)
         return end == End(known, known)
 
@@ -108,4 +112,4 @@ class CatchUp:
         """Whether the same doubt has lasted for longer than a transaction may be open."""
         if self._doubted != (what, offset):
             self._doubted, self._since = (what, offset), monotonic()
-        return monotonic() - self._since > self._patience
+        return monotonic() - self._since > self._patience_s

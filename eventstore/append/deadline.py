@@ -1,13 +1,13 @@
-"""How long a command may still take."""
+"""The time that a command has left."""
 
 from time import monotonic
 
-LONGEST_REQUEST = 5.0
-"""Seconds that one request to Kafka is given: then it is better asked again on another connection."""
+MAX_REQUEST_S = 5.0
+"""Time-out of one request to Kafka: a retry on another connection is better than a longer wait."""
 
 
 class Deadline:
-    """A moment ``seconds`` from now."""
+    """The moment ``seconds`` from now."""
 
     def __init__(self, seconds: float) -> None:
         self._begun = monotonic()
@@ -15,13 +15,13 @@ class Deadline:
 
     @property
     def spent(self) -> float:
-        """Seconds since it was set."""
+        """Seconds since the start."""
         return monotonic() - self._begun
 
     def passes_within(self, seconds: float) -> bool:
         """Whether less than ``seconds`` are left."""
         return monotonic() + seconds >= self._at
 
-    def left(self, most: float = LONGEST_REQUEST) -> float:
-        """Seconds to give one request: what is left, at most ``most``, and never 0."""
+    def left(self, most: float = MAX_REQUEST_S) -> float:
+        """Time-out for one request, in seconds: the time left, at most ``most``, never 0."""
         return max(0.001, min(most, self._at - monotonic()))

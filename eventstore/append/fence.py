@@ -1,4 +1,4 @@
-"""The fence of one partition: a transactional id that only its last claimant can commit with."""
+"""The fence of one partition: a transactional id with which only its last claimant can commit."""
 
 import time
 from collections.abc import Sequence
@@ -6,22 +6,22 @@ from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaError, Producer
 
-from eventstore.append.deadline import LONGEST_REQUEST, Deadline
+from eventstore.append.deadline import MAX_REQUEST_S, Deadline
 from eventstore.append.pacing import Pacing
 from eventstore.errors import ClaimLost, WrongStore, lost_on_error
 from eventstore.headers import Headers
-from eventstore.topics import events_topic
+from eventstore.topics import events_topic, fence_id
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 
-TRANSACTION_TIMEOUT = 10.0
-"""Seconds after which Kafka aborts a transaction whose owner has vanished."""
-PATIENCE = 0.03
-"""Seconds that a first claim may take; see ``Fence.claim``."""
+TRANSACTION_TIMEOUT_S = 10.0
+"""After this time Kafka aborts a transaction whose owner has vanished."""
+FIRST_CLAIM_TIMEOUT_S = 0.03
+"""See ``Fence.claim``."""
 
 
 class Record(NamedTuple):
-    """What is to be appended; ``timestamp`` in ms."""
+    """A record to append. ``timestamp`` is in ms since 1970, UTC."""
 
     key: bytes
     value: bytes
@@ -30,20 +30,20 @@ class Record(NamedTuple):
 
 
 class Fence:
-    """Claims a partition, appends to it, commits. Any error ends the ownership: ``lose``, then ``claim``.
+    """Claims a partition, appends to it, commits. After any error: ``lose`` the claim, then ``claim`` again.
 
-    ``replicated``: the partition's leader can move to another broker (known after ``prepare``).
+    ``replicated``: the partition's leader can move to another broker. It is set by ``prepare``.
     """
 
     def __init__(self, settings: Settings, partition: int) -> None:
         self._topic, self._partition = events_topic(settings), partition
         self._partitions = settings.partitions
         self._config: dict[str, Any] = client_config(settings) | {
-            "transactional.id": f"{self._topic}-{partition}",
-            "transaction.timeout.ms": int(TRANSACTION_TIMEOUT * 1000),
-            "message.timeout.ms": int(TRANSACTION_TIMEOUT * 1000),
+            "transactional.id": fence_id(settings, partition),
+            "transaction.timeout.ms": int(TRANSACTION_TIMEOUT_S * 1000),
+            "message.timeout.ms": int(TRANSACTION_TIMEOUT_S * 1000),
             "acks": "all",
-            # Records go when they are flushed, all in one request
+            # A flush sends all records in one request
             "linger.ms": 20,
             "retry.backoff.ms": 10,
             "retry.backoff.max.ms": 200,
@@ -53,22 +53,22 @@ class Fence:
         }
         self._spare: Producer | None = None
         self._owner: Producer | None = None
-        self._patience = PATIENCE
-        self._breath = Pacing()
+        self._claim_timeout_s = FIRST_CLAIM_TIMEOUT_S
+        self._pacing = Pacing()
         self.replicated = False
 
     @property
     def claimed(self) -> bool:
-        """Whether the partition is ours, as far as we know; only a commit proves it."""
+        """Whether we own the partition as far as we know. Only a commit proves it."""
         return self._owner is not None
 
     def prepare(self, deadline: Deadline) -> None:
-        """Connect a producer that claims nothing yet: the claim then takes 3 ms, not 20. Raises ClaimLost."""
+        """Connect a producer without claiming: a later claim then takes 3 ms, not 20. Raises ClaimLost."""
         if self._spare is not None:
             return
         with lost_on_error("connecting to Kafka"):
             producer = Producer(self._config)
-            # Asked once only, half of all claims run into a timer of 500 ms in Kafka's client
+            # After a single request, half of all claims meet a timer of 500 ms in librdkafka
             for _ in range(2):
                 metadata = producer.list_topics(self._topic, deadline.left())
             topic = metadata.topics[self._topic]
@@ -85,35 +85,35 @@ class Fence:
         self._spare = producer
 
     def claim(self, deadline: Deadline) -> None:
-        """Fence every earlier owner; a transaction that one left open is aborted. Raises ClaimLost.
+        """Fence every earlier owner. Kafka aborts a transaction that one left open. Raises ClaimLost.
 
-        While such a transaction ends, Kafka's client sleeps for 500 ms between its attempts. To give up
-        early and claim with a fresh producer is quicker, so patience begins short and doubles.
+        While such a transaction ends, librdkafka sleeps for 500 ms between its attempts. Giving up early and
+        claiming with a fresh producer is quicker. The time-out therefore starts short and doubles.
         """
         self.prepare(deadline)
         producer, self._spare = self._spare, None
         assert producer is not None
         try:
             with lost_on_error("claiming the partition"):
-                producer.init_transactions(deadline.left(self._patience))
+                producer.init_transactions(deadline.left(self._claim_timeout_s))
         except ClaimLost:
-            self._patience = min(2 * self._patience, LONGEST_REQUEST)
+            self._claim_timeout_s = min(2 * self._claim_timeout_s, MAX_REQUEST_S)
             raise
-        self._patience = PATIENCE
+        self._claim_timeout_s = FIRST_CLAIM_TIMEOUT_S
         self._owner = producer
 
-    def breathe(self) -> None:
-        """Wait until a transaction can begin without being turned away; see ``eventstore.append.pacing``."""
-        if (left := self._breath.left(time.monotonic())) > 0:
-            # To sleep for no time would still hand Python's lock over
+    def wait(self) -> None:
+        """Wait until Kafka accepts the next transaction; see ``eventstore.append.pacing``."""
+        if (left := self._pacing.left(time.monotonic())) > 0:
+            # Even a sleep of no time would release Python's lock
             time.sleep(left)
 
     def deliver(self, records: Sequence[Record], deadline: Deadline) -> list[int]:
-        """Begin a transaction with ``records``; the offsets at which the log has them. Raises ClaimLost.
+        """Begin a transaction, send ``records``, and return their offsets in the log. Raises ClaimLost.
 
-        Only the first and the last are told of their delivery: each telling takes Python's lock, for which a
-        busy gateway lets it wait. What lies between are the others, for they are delivered in order or not
-        at all; were there more, somebody else has written, and that is ClaimLost, too.
+        Only the first and the last record have a delivery callback: each callback takes Python's lock, and a
+        busy gateway makes it wait. The others lie between them, because records are delivered in order or
+        not at all. If the two offsets are too far apart, somebody else has written: ClaimLost.
         """
         producer, offsets, failures = self._required(), list[int](), list[KafkaError]()
         ends = (0, len(records) - 1)
@@ -124,7 +124,7 @@ class Fence:
             else:
                 failures.append(error)
 
-        self.breathe()
+        self.wait()
         begun = time.monotonic()
         with lost_on_error("appending"):
             producer.begin_transaction()
@@ -132,7 +132,7 @@ class Fence:
                 while not self._queued(producer, record, delivered if index in ends else None):
                     producer.poll(deadline.left(0.01))
             waiting = producer.flush(deadline.left())
-        self._breath.delivered(begun, time.monotonic())
+        self._pacing.delivered(begun, time.monotonic())
         if failures:
             raise ClaimLost("appending failed", failures[0])
         if waiting or len(offsets) != len(set(ends)):
@@ -142,22 +142,22 @@ class Fence:
         return list(range(offsets[0], offsets[-1] + 1))
 
     def commit(self, deadline: Deadline) -> None:
-        """End the transaction. Returning proves that nobody has claimed the partition since ``claim``.
+        """Commit the transaction. Success proves that nobody has claimed the partition since ``claim``.
 
-        Raises ClaimLost: then it may be committed or not, and only the log can tell.
+        Raises ClaimLost: the transaction is then committed or not, and only the log can show which.
         """
         with lost_on_error("committing"):
             self._required().commit_transaction(deadline.left())
-        self._breath.ended(time.monotonic())
+        self._pacing.ended(time.monotonic())
 
     def abort(self, deadline: Deadline) -> None:
-        """Undo a transaction that is still ours. Raises ClaimLost."""
-        with lost_on_error("undoing a probe"):
+        """Abort a transaction that is still ours. Raises ClaimLost."""
+        with lost_on_error("aborting a probe"):
             self._required().abort_transaction(deadline.left())
-        self._breath.ended(time.monotonic())
+        self._pacing.ended(time.monotonic())
 
     def lose(self) -> None:
-        """Drop the producer as it is: the next claim, ours or another's, ends what it left open."""
+        """Drop the producer as it is. The next claim, ours or another's, aborts its open transaction."""
         self._owner = None
 
     def _required(self) -> Producer:

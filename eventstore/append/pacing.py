@@ -1,39 +1,41 @@
-"""How long a transactional id should rest between two transactions: learnt, for Kafka does not say it.
+"""Adaptive pause between two transactions of one transactional id.
 
-Kafka acknowledges a commit before it has ended the transaction everywhere. One that begins meanwhile is
-turned away (CONCURRENT_TRANSACTIONS), and its client asks again after 20 ms, which can't be configured. On a
-busy broker that met nearly every transaction of a busy partition. To rest for a few milliseconds costs less,
-and what arrives in them joins the next batch.
+Kafka acknowledges a commit before it has ended the transaction everywhere. It rejects a transaction that
+starts too early (CONCURRENT_TRANSACTIONS), and librdkafka then waits a fixed 20 ms. On a busy broker that
+happened to nearly every transaction of a busy partition. A pause of a few milliseconds costs less, and the
+commands that arrive meanwhile join the next batch. We learn the shortest pause that avoids the rejection.
+See ``docs/decisions/0007``.
 """
 
-RETRY = 0.020
-"""Seconds that librdkafka waits when it was turned away; a delivery that took less was not."""
-LONGEST = 0.016
-STEP = 0.002
-FORGETTING = 0.99
-SOON = 0.1
-"""Seconds after a commit in which a transaction may still be turned away."""
+CLIENT_RETRY_S = 0.020
+"""librdkafka's wait after a rejection. A delivery that took less was not rejected."""
+MAX_PAUSE_S = 0.016
+STEP_S = 0.002
+DECAY = 0.99
+"""Factor by which each delivery without a rejection shortens the pause."""
+REJECTION_WINDOW_S = 0.1
+"""After a commit, a transaction can be rejected for this long."""
 
 
 class Pacing:
-    """Of one transactional id. All times are seconds of the monotonic clock."""
+    """The pause of one transactional id. All times are seconds of the monotonic clock."""
 
     def __init__(self) -> None:
-        self.length = 0.0
-        """Seconds that the last transactions showed to be enough."""
+        self.pause_s = 0.0
+        """The pause that recent transactions showed to be enough."""
         self._ended = float("-inf")
 
     def ended(self, at: float) -> None:
-        """A transaction's end was acknowledged."""
+        """Record that the end of a transaction was acknowledged."""
         self._ended = at
 
     def left(self, now: float) -> float:
         """Seconds that the next transaction should still wait."""
-        return max(0.0, self._ended + self.length - now)
+        return max(0.0, self._ended + self.pause_s - now)
 
     def delivered(self, begun: float, ended: float) -> None:
-        """A transaction's records were delivered: learn from how long that took."""
-        if begun - self._ended > SOON:
+        """Adapt the pause to the time that a transaction's delivery took."""
+        if begun - self._ended > REJECTION_WINDOW_S:
             return
-        turned_away = ended - begun >= RETRY
-        self.length = min(LONGEST, self.length + STEP) if turned_away else self.length * FORGETTING
+        rejected = ended - begun >= CLIENT_RETRY_S
+        self.pause_s = min(MAX_PAUSE_S, self.pause_s + STEP_S) if rejected else self.pause_s * DECAY

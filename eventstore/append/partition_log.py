@@ -1,4 +1,4 @@
-"""One partition of the event store, read to its end."""
+"""One partition of the event store, read up to its end."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -11,20 +11,20 @@ from eventstore.topics import events_topic
 from foundation.kafka_clients import reading_config
 from foundation.settings import Settings
 
-BATCH = 10_000
-STALLED = 0.25
-"""Seconds without a record after which the end is asked for, instead of waited for."""
+BATCH_RECORDS = 10_000
+STALL_TIMEOUT_S = 0.25
+"""Without a record for this long, the reader requests the end instead of waiting for it."""
 
 
 class End(NamedTuple):
-    """Where a partition ends: for readers of committed records, and with what is not committed yet."""
+    """A partition's end: the last stable offset, and the high watermark (uncommitted records included)."""
 
     stable: int
     high: int
 
 
-NOWHERE = End(-1, -1)
-"""Of a log that does not have the offset asked for: it is another log, or the answer is old."""
+OUT_OF_RANGE = End(-1, -1)
+"""The log does not have the requested offset: it is another log, or the answer is stale."""
 
 
 class Log:
@@ -32,7 +32,7 @@ class Log:
 
     def __init__(self, settings: Settings, partition: int) -> None:
         self._config = reading_config(settings) | {
-            # The end is wanted at once, not when more records come
+            # The broker shall answer at once at the end of the log
             "fetch.wait.max.ms": 0,
             "queued.max.messages.kbytes": 16 * 1024,
             "socket.timeout.ms": 3000,
@@ -43,22 +43,22 @@ class Log:
         self._consumer: Consumer | None = None
 
     def read(self, start: int | None, deadline: Deadline, take: Callable[[list[Message]], None]) -> End:
-        """Hand all committed records from offset ``start`` (None: the first there is) to ``take``, in order.
+        """Pass all committed records from offset ``start`` (None: the first one) to ``take``, in order.
 
-        Both ends come from one answer of the broker, so they belong together. Raises ClaimLost; a log that
-        ends before ``start`` is an End below it.
+        Both ends come from one answer of the broker. Raises ClaimLost. If the log ends before ``start``, the
+        result is an End below it.
         """
         with lost_on_error(f"reading {self._topic}, partition {self._partition},"):
             consumer = self._connected()
-            # Asking for the beginning of a partition whose leader is not known yet takes half a second
+            # OFFSET_BEGINNING takes half a second while the leader is unknown; offset 0 does not
             consumer.assign([self._place(start or 0)])
             try:
                 while not deadline.passes_within(0):
-                    arrived = consumer.consume(1, deadline.left(STALLED))
-                    # One call would wait for the whole batch
-                    arrived += consumer.consume(BATCH, 0)
-                    end = self._sorted_out(consumer, arrived, take)
-                    if end is NOWHERE and start is None:
+                    arrived = consumer.consume(1, deadline.left(STALL_TIMEOUT_S))
+                    # A single call would wait until the batch is full
+                    arrived += consumer.consume(BATCH_RECORDS, 0)
+                    end = self._sort_out(consumer, arrived, take)
+                    if end is OUT_OF_RANGE and start is None:
                         consumer.assign([self._place(OFFSET_BEGINNING)])
                     elif end is not None:
                         return end
@@ -68,8 +68,8 @@ class Log:
                 consumer.unassign()
         raise ClaimLost("the log could not be read to its end in time")
 
-    def forget(self) -> None:
-        """Connect anew next time: a leader that was frozen is asked again and again otherwise."""
+    def disconnect(self) -> None:
+        """Connect anew next time."""
         self._consumer = None
 
     def _connected(self) -> Consumer:
@@ -77,7 +77,7 @@ class Log:
             self._consumer = Consumer(self._config)
         return self._consumer
 
-    def _sorted_out(
+    def _sort_out(
         self, consumer: Consumer, arrived: list[Any], take: Callable[[list[Message]], None]
     ) -> End | None:
         records = []
@@ -91,14 +91,14 @@ class Log:
                 take(records)
                 return End(message.offset(), self._high(consumer))
             if code == KafkaError._AUTO_OFFSET_RESET:
-                return NOWHERE
+                return OUT_OF_RANGE
             if not error.retriable() and code != KafkaError._TRANSPORT:
                 raise ClaimLost("reading the log failed", error)
         take(records)
         return None
 
     def _stable(self, consumer: Consumer, deadline: Deadline) -> int:
-        """The stable end, asked for: a reader that stands beyond it already is never told of it."""
+        """The last stable offset, requested: a reader that is past it never gets an EOF for it."""
         ends = consumer.get_watermark_offsets(self._place(), timeout=deadline.left(), cached=False)
         return ends[1] if ends else 0
 

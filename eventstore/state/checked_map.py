@@ -1,12 +1,13 @@
-"""A map in an SQLite file that notices damage: what it says is there, and what it says is not.
+"""A persistent map that detects corruption, including lost keys.
 
-It is a stack of layers, one for each ``put``; the newest that has a key counts. The keys of each are spread
-over numbered pages with checksums, and every page always exists. So absence is proven as well as presence:
-random bytes can't make a title or a command id vanish unnoticed, which SQLite alone does not promise.
+Layers of checksummed pages (an LSM tree) in one SQLite file. Each ``put`` adds a layer; the newest layer that
+has a key counts. A page exists for every key range of a layer. A missing key is therefore proven missing:
+random bytes can't make a stream or a command id vanish unnoticed, which SQLite alone does not promise.
 
-A layer never changes. So what its pages have need not be read again to say that a key is not there, and most
-keys that are asked for are new. A layer takes in those before it that are not larger, so there are few, and
-each entry is written again as often as the map doubles.
+A layer never changes, so the fingerprints of its keys stay valid in memory and most look-ups of new keys need
+no read. A new layer absorbs the earlier ones that are not larger: there are few layers, and an entry is
+rewritten as often as the map doubles. ``docs/decisions/0012`` says what the
+map gains and what may replace it.
 """
 
 import sqlite3
@@ -23,18 +24,17 @@ import msgspec
 
 from eventstore.state.background import Pause, never, paced
 
-LONGEST = 64
-"""Entries of a page, on average, at most."""
-REMEMBERED = 15_000
-"""Pages of which it is remembered what may be on them: a million entries, about 4 MB."""
-ROWS = 100
-"""Pages written at a time."""
-SMALL = 8
-"""Bits that a layer has at least which is read part by part: 16,000 entries."""
+ENTRIES_PER_PAGE = 64
+"""Maximum average."""
+MAX_REMEMBERED_PAGES = 15_000
+"""Pages whose key fingerprints are kept in memory: a million entries, about 4 MB."""
+PAGES_PER_WRITE = 100
+PARTED_LAYER_BITS = 8
+"""A layer with this many bits (16,000 entries) or more is read in parts."""
 
 
 class _Layer(NamedTuple):
-    """Pages ``number << 32`` and following, ``1 << bits`` of them."""
+    """The ``1 << bits`` pages from ``number << 32`` on."""
 
     number: int
     bits: int
@@ -52,13 +52,13 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 class Damaged(Exception):
-    """The file does not hold what was once put in."""
+    """The file does not hold what was put into it."""
 
 
-class SealedMap:
-    """An open map. Raises sqlite3.Error besides what is named.
+class CheckedMap:
+    """An open map. All methods raise sqlite3.Error, besides the errors that they name.
 
-    ``root`` is a value beside the map, as it was at the last ``get`` or ``begin``.
+    ``root`` is a value beside the map, as of the last ``get``, ``refresh`` or ``begin``.
     """
 
     def __init__(self, path: Path, *, create: bool) -> None:
@@ -75,7 +75,7 @@ class SealedMap:
         )
         try:
             self._db.execute("PRAGMA journal_mode = WAL")
-            # What a power cut damages is noticed; to flush would only keep Kafka's own flushes waiting
+            # A flush would only delay Kafka's own flushes: damage by a power cut is detected
             self._db.execute("PRAGMA synchronous = OFF")
             if create:
                 self._db.execute(
@@ -87,11 +87,11 @@ class SealedMap:
             raise
 
     def get(self, key: bytes) -> bytes | None:
-        """The value of ``key``, or None where it is proven to be absent. Raises Damaged.
+        """The value of ``key``, or None if it is proven absent. Raises Damaged.
 
-        What others have put since the last ``refresh`` is noticed only when the file is read.
+        Other connections' changes since the last ``refresh`` are noticed only when the file is read.
         """
-        # To read the file costs little, but hands Python's lock over
+        # A read costs little, but it releases Python's lock
         if self._version >= 0 and next(self._candidates(key), None) is None:
             return None
         while True:
@@ -100,9 +100,9 @@ class SealedMap:
             try:
                 value = self._find(key)
             except Damaged as error:
-                # Perhaps only a layer that another process has taken into its own meanwhile
+                # Perhaps another process has absorbed the layer meanwhile
                 damage = error
-            # Asked afterwards: so what was read is not from a change that was not noticed
+            # Check the version after reading: if it changed, the page may come from a newer layer
             version = self._changes()
             if version != self._version:
                 self._read_header(version)
@@ -112,23 +112,23 @@ class SealedMap:
                 return value
 
     def refresh(self) -> None:
-        """Notice what others have put. Raises Damaged."""
+        """Notice other connections' changes. Raises Damaged."""
         if (version := self._changes()) != self._version:
             self._read_header(version)
 
     @property
     def learnt(self) -> Mapping[int, bytes]:
-        """What is remembered of pages, for ``learn`` of another map of the same file."""
+        """The remembered fingerprints, for ``learn`` of another map of the same file."""
         return self._prints
 
     def learn(self, learnt: Mapping[int, bytes]) -> None:
-        """Remember what another map of the same file does."""
-        if len(self._prints) + len(learnt) > REMEMBERED:
+        """Take over the fingerprints of another map of the same file."""
+        if len(self._prints) + len(learnt) > MAX_REMEMBERED_PAGES:
             self._prints.clear()
         self._prints.update(learnt)
 
     def begin(self) -> None:
-        """Keep all other writers out, until ``commit`` or ``rollback``. Raises Damaged."""
+        """Lock out all other writers until ``commit`` or ``rollback``. Raises Damaged."""
         self._db.execute("BEGIN IMMEDIATE")
         version = self._changes()
         if self._db.execute("SELECT 1 FROM pages LIMIT 1").fetchone() is None:
@@ -150,22 +150,22 @@ class SealedMap:
         self._write([(0, _encode((self._made, self._layers, root)))])
 
     def commit(self) -> None:
-        """Make what was put since ``begin`` visible at once."""
+        """Make all changes since ``begin`` visible at once."""
         self._db.execute("COMMIT")
 
     def rollback(self) -> None:
-        """Undo what was put since ``begin``, if it was not committed."""
+        """Undo the changes since ``begin`` unless they were committed."""
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
             self._layers, self._version = [], -1
             self._prints.clear()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._db.close()
 
     def _candidates(self, key: bytes) -> Iterator[int]:
-        """Pages that may have the key, the newest first, as far as that is known without the file."""
+        """Pages that may have the key, newest first, as far as memory can tell without the file."""
         mark = crc32(key)
         fingerprint = _fingerprint(mark)
         for layer in reversed(self._layers):
@@ -176,19 +176,19 @@ class SealedMap:
 
     def _find(self, key: bytes) -> bytes | None:
         for number in self._candidates(key):
-            page = _decode(self._content(number))
+            page = _entries(self._content(number))
             if key in page:
                 return page[key]
             self._remember(number, map(crc32, page))
         return None
 
     def _remember(self, number: int, marks: Iterable[int]) -> None:
-        if len(self._prints) >= REMEMBERED:
+        if len(self._prints) >= MAX_REMEMBERED_PAGES:
             self._prints.clear()
         self._prints[number] = array("H", [mark & 0xFFFF for mark in marks]).tobytes()
 
     def _changes(self) -> int:
-        """A number that is another one after another connection has written."""
+        """A number that changes when another connection has written."""
         (version,) = self._db.execute("PRAGMA data_version").fetchone()
         return int(version)
 
@@ -196,13 +196,13 @@ class SealedMap:
         try:
             self._made, self._layers, self.root = _HEADER.decode(self._content(0))
         except msgspec.MsgspecError as error:
-            raise Damaged(f"another program's file: {error}") from error
+            raise Damaged(f"the header can't be read: {error}") from error
         self._version = version
 
     def _entries(self, layers: Iterable[_Layer]) -> Iterator[tuple[bytes, bytes]]:
         for layer in layers:
             for content in self._contents(_numbers(layer)):
-                yield from _decode(content).items()
+                yield from _entries(content).items()
 
     def _content(self, number: int) -> bytes:
         (content,) = self._contents(range(number, number + 1))
@@ -214,17 +214,17 @@ class SealedMap:
             (numbers[0], numbers[-1]),
         ).fetchall()
         if [number for number, _, _ in found] != list(numbers) or not all(map(_intact, found)):
-            raise Damaged(f"pages {numbers[0]} to {numbers[-1]} are not what they were")
+            raise Damaged(f"pages {numbers[0]} to {numbers[-1]} do not match their checksums")
         return [content for _, content, _ in found]
 
     def _new_layer(
         self, entries: Mapping[bytes, bytes], merged: Sequence[_Layer], most: int, pause: Pause
     ) -> _Layer:
-        """Write ``entries`` and those of the ``merged`` layers, the newest last, as a layer of their own."""
+        """Write ``entries`` and those of the ``merged`` layers, newest last, as one new layer."""
         self._made += 1
-        bits = max(0, (most - 1) // LONGEST).bit_length()
-        # Part by part, so that memory need not hold them all; the newest are the smallest, and held whole
-        large = [layer for layer in merged if layer.bits >= SMALL]
+        bits = max(0, (most - 1) // ENTRIES_PER_PAGE).bit_length()
+        # Part by part, which bounds memory. The newest layers are the smallest and are read whole
+        large = [layer for layer in merged if layer.bits >= PARTED_LAYER_BITS]
         parts = min([bits, *(layer.bits for layer in large)])
         fresh: defaultdict[int, dict[bytes, bytes]] = defaultdict(dict)
         newer = chain(self._entries(merged[len(large) :]), entries.items())
@@ -237,7 +237,7 @@ class SealedMap:
             held: dict[bytes, bytes] = {}
             for older in large:
                 for content in self._contents(_numbers(older, part, parts)):
-                    held |= _decode(content)
+                    held |= _entries(content)
             held |= fresh.pop(part, {})
             count += len(held)
             pages = {number: _Page({}, []) for number in _numbers(layer, part, parts)}
@@ -249,35 +249,42 @@ class SealedMap:
             for number, page in pages.items():
                 self._remember(number, page.marks)
             written += [(number, _encode(page.entries)) for number, page in pages.items()]
-            if len(written) >= ROWS:
+            if len(written) >= PAGES_PER_WRITE:
                 self._write(written)
                 written.clear()
         self._write(written)
         return layer._replace(entries=count)
 
     def _write(self, pages: Sequence[tuple[int, bytes]]) -> None:
-        for first in range(0, len(pages), ROWS):
-            some = pages[first : first + ROWS]
-            # In one statement: after each, Python's lock is waited for
+        for first in range(0, len(pages), PAGES_PER_WRITE):
+            some = pages[first : first + PAGES_PER_WRITE]
+            # One statement for many pages: each statement waits for Python's lock
             rows = ", ".join(["(?, ?, ?)"] * len(some))
             values = [value for at, content in some for value in (at, content, _seal(at, content))]
             self._db.execute(f"INSERT OR REPLACE INTO pages VALUES {rows}", values)
 
 
+def _entries(content: bytes) -> dict[bytes, bytes]:
+    try:
+        return _decode(content)
+    except msgspec.MsgspecError as error:
+        raise Damaged(f"a page can't be read: {error}") from error
+
+
 def _page_number(layer: _Layer, mark: int) -> int:
-    """The page of a key: the first bits of its checksum, so that neighbours stay neighbours in any layer."""
+    """The page of a key: the first bits of its checksum. Neighbours stay neighbours in every layer."""
     return layer.number << 32 | mark >> (32 - layer.bits)
 
 
 def _numbers(layer: _Layer, part: int = 0, parts: int = 0) -> range:
-    """The layer's pages with part ``part`` of ``1 << parts`` parts of all keys, or with all keys."""
+    """The layer's pages of part ``part`` of ``1 << parts``, or all of them."""
     more = layer.bits - parts
     first = layer.number << 32 | part << more
     return range(first, first + (1 << more))
 
 
 def _fingerprint(mark: int) -> bytes:
-    """Two bytes that tell most keys of a page apart: the last bits of the checksum."""
+    """Two bytes that distinguish most keys of a page: the last bits of the checksum."""
     return (mark & 0xFFFF).to_bytes(2, sys.byteorder)
 
 

@@ -1,7 +1,7 @@
-"""Files with a name and a number, of which the one with the highest number counts.
+"""Numbered files, of which the one with the highest number counts.
 
-A file that can't be used may still be open in another process, and an SQLite file is several files; so it is
-neither removed nor written over, but the next number is begun.
+An unusable file may still be open in another process, and an SQLite file is several files. It is therefore
+neither removed nor overwritten; a file with the next number follows.
 """
 
 import re
@@ -17,26 +17,26 @@ class NumberedFiles:
         self._passed_over = 0
 
     def newest(self) -> Path | None:
-        """The file that counts, unless it was passed over."""
+        """The file with the highest number, unless it was passed over."""
         number = max(self._numbers(), default=0)
         return self._path(number) if number > self._passed_over else None
 
     def pass_over(self) -> None:
-        """Use none of those that are there now."""
+        """Use none of the existing files."""
         self._passed_over = max(self._numbers(), default=0)
 
     def to_write(self) -> Path:
-        """The newest, or the next one; its folder is made, but not the folder's. Raises OSError."""
+        """The newest file, or the next one. Creates the folder, but not its parents. Raises OSError."""
         self._folder.mkdir(exist_ok=True)
         return self.newest() or self._path(self._passed_over + 1)
 
     def remove_older(self, path: Path) -> None:
-        """Remove those with a lower number, and what SQLite keeps beside them, as far as that is allowed."""
+        """Remove the files with a lower number and SQLite's files beside them, as far as that is possible."""
         for number in self._numbers():
             older = self._path(number)
             if number < self._number(path.name):
                 for ending in ("", "-wal", "-shm"):
-                    # Another process may have been quicker, or have it open on a system that minds
+                    # Another process may have removed it, or hold it open on a system that minds
                     with suppress(OSError):
                         Path(f"{older}{ending}").unlink()
 

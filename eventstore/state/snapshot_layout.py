@@ -1,6 +1,7 @@
-"""How a write state is laid out in a snapshot's file."""
+"""The layout of a write state in a snapshot's file."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -8,15 +9,14 @@ from msgspec.structs import astuple
 
 from eventstore.state.background import Pause, paced
 from eventstore.state.outcomes import Appended
-from eventstore.state.write_state import AcceptedCommand, Known, LastEvent, Overlay, Place
-from inventory.rules import Title
+from eventstore.state.write_state import AcceptedCommand, Checkpoint, LastEvent, Overlay, StreamState
 
-VERSION = 2
-"""Raised when this module changes what it writes; what Title holds is RULES_VERSION's."""
+VERSION = 3
+"""Raise it when this module writes something else. The domain's part has the Decider's fingerprint."""
 
 
 class Root(Struct, frozen=True, array_like=True):
-    """What stands beside the entries: whose state it is, and how far it has come."""
+    """The value beside the entries: the log that the state belongs to, and the state's checkpoint."""
 
     binding: str
     next: int
@@ -27,57 +27,64 @@ class Root(Struct, frozen=True, array_like=True):
 
 _encode = msgspec.msgpack.Encoder().encode
 _read_root = msgspec.msgpack.Decoder(Root).decode
-_read_known = msgspec.msgpack.Decoder(tuple[tuple[int, bool, str, str, int, dict[str, int]], str]).decode
-_read_answers = msgspec.msgpack.Decoder(tuple[tuple[str, str, tuple[tuple[str, int], ...], int], ...]).decode
+_read_accepted = msgspec.msgpack.Decoder(tuple[tuple[str, str, tuple[tuple[str, int], ...], int], ...]).decode
 
 
-def write_root(binding: str, place: Place) -> bytes:
-    """The root of a state that has come to ``place``."""
-    last = astuple(place.last) if place.last else None
-    return _encode(Root(binding, place.next, place.time, place.trouble, last))
+def write_root(binding: str, checkpoint: Checkpoint) -> bytes:
+    """The root of a state at ``checkpoint``."""
+    last = astuple(checkpoint.last) if checkpoint.last else None
+    return _encode(Root(binding, checkpoint.next, checkpoint.time, checkpoint.trouble, last))
 
 
 def read_root(data: bytes) -> Root:
-    """The root as written."""
+    """The root as written. Raises msgspec.MsgspecError."""
     return _read_root(data)
 
 
-def place_of(root: Root) -> Place:
-    """How far the root's state has come."""
-    return Place(root.next, LastEvent(*root.last) if root.last else None, root.time, root.trouble)
+def checkpoint_of(root: Root) -> Checkpoint:
+    """The checkpoint of the root's state."""
+    return Checkpoint(root.next, LastEvent(*root.last) if root.last else None, root.time, root.trouble)
 
 
 def entries(overlay: Overlay, pause: Pause) -> Mapping[bytes, bytes]:
-    """The entries of titles and answers."""
-    found: dict[bytes, bytes] = {}
-    for isbn, known in paced(overlay.titles.items(), pause):
-        found[title_key(isbn)] = _encode((astuple(known.title), known.trouble))
-    for command_id, answers in paced(overlay.answers.items(), pause):
-        found[command_key(command_id)] = _encode(
-            [(one.isbn, one.digest, [astuple(event) for event in one.events], one.offset) for one in answers]
+    """The entries of streams and accepted commands."""
+    result: dict[bytes, bytes] = {}
+    for stream, known in paced(overlay.streams.items(), pause):
+        result[stream_key(stream)] = _encode((known.state, known.version, known.trouble))
+    for command_id, accepted in paced(overlay.accepted.items(), pause):
+        result[command_key(command_id)] = _encode(
+            [
+                (one.stream, one.digest, [astuple(event) for event in one.events], one.offset)
+                for one in accepted
+            ]
         )
-    return found
+    return result
 
 
-def title_key(isbn: str) -> bytes:
-    """Where a title stands."""
-    return b"t" + isbn.encode()
+def stream_key(stream: str) -> bytes:
+    """The key of a stream's entry."""
+    return b"t" + stream.encode()
 
 
 def command_key(command_id: str) -> bytes:
-    """Where a command's answers stand."""
+    """The key of an entry with the accepted commands of one id."""
     return b"c" + command_id.encode()
 
 
-def read_known(data: bytes) -> Known:
-    """A title as written."""
-    title, trouble = _read_known(data)
-    return Known(Title(*title), trouble)
+class StreamReader:
+    """Reads the entries of streams, whose states are of type ``state_type``."""
+
+    def __init__(self, state_type: type[Struct]) -> None:
+        self._decode: Any = msgspec.msgpack.Decoder(tuple[state_type, int, str]).decode  # type: ignore[valid-type]
+
+    def __call__(self, data: bytes) -> StreamState:
+        """The entry as written. Raises msgspec.MsgspecError."""
+        return StreamState(*self._decode(data))
 
 
-def read_answers(data: bytes) -> tuple[AcceptedCommand, ...]:
-    """Answers as written."""
+def read_accepted(data: bytes) -> tuple[AcceptedCommand, ...]:
+    """The entry as written. Raises msgspec.MsgspecError."""
     return tuple(
-        AcceptedCommand(isbn, digest, tuple(Appended(*event) for event in events), offset)
-        for isbn, digest, events, offset in _read_answers(data)
+        AcceptedCommand(stream, digest, tuple(Appended(*event) for event in events), offset)
+        for stream, digest, events, offset in _read_accepted(data)
     )

@@ -1,4 +1,4 @@
-"""What the events of one partition add up to, as far as decisions need it."""
+"""The state of one partition's streams, as far as decisions need it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -6,39 +6,40 @@ from typing import Any, NamedTuple, Protocol
 from confluent_kafka import Message
 from msgspec import Struct
 
+from eventstore.avro import Undecodable
+from eventstore.decider import Decider
 from eventstore.headers import COMMAND_ID, DIGEST
 from eventstore.keys import BadKey, parse_event_key
 from eventstore.positions import Position
+from eventstore.recorded import event_of
 from eventstore.state.outcomes import Appended, Receipt
-from inventory.rules import UNKNOWN, Title, evolve
-from schemas.codec import Undecodable
-from schemas.records import event_of
 
 
-class Known(Struct, frozen=True, gc=False):
-    """A title; ``trouble`` says why it can't be written, where it can't."""
+class StreamState(Struct, frozen=True, gc=False):
+    """A stream's state at ``version``. ``trouble`` says why the stream cannot be written, if it cannot."""
 
-    title: Title
+    state: Any
+    version: int = 0
     trouble: str = ""
 
 
 class AcceptedCommand(Struct, frozen=True, gc=False):
-    """What the log says of an accepted command; ``offset`` is its last event's."""
+    """An accepted command as the log records it. ``offset`` is that of its last event."""
 
-    isbn: str
+    stream: str
     digest: str
     events: tuple[Appended, ...]
     offset: int
 
     def receipt(self, command_id: str, partition: int) -> Receipt:
-        """The answer, as it was given first."""
-        return Receipt(command_id, self.isbn, self.events, str(Position(partition, self.offset)))
+        """The first answer again."""
+        return Receipt(command_id, self.stream, self.events, str(Position(partition, self.offset)))
 
 
 class LastEvent(Struct, frozen=True):
-    """The last event that was read, by which the log is recognised when it is read again.
+    """The last event that was read. It identifies the log when the log is read again.
 
-    The time (ms) is there because a log that lost its end may have got the same command again.
+    It includes the time (ms) because a log that lost its end may receive the same command again.
     """
 
     offset: int
@@ -48,7 +49,7 @@ class LastEvent(Struct, frozen=True):
 
 
 def last_event(message: Message) -> LastEvent:
-    """How ``message`` would be recognised."""
+    """The event's identity."""
     ce_id = _headers(message).get("ce_id", b"")
     return LastEvent(
         message.offset() or 0, message.key() or b"", ce_id.decode(errors="replace"), message.timestamp()[1]
@@ -56,16 +57,16 @@ def last_event(message: Message) -> LastEvent:
 
 
 def _headers(message: Message) -> dict[str, bytes]:
-    # Not read_headers: of a dozen headers three are wanted, in the one place where all events are read
+    # Not read_headers: this runs for every event, and three of a dozen headers are needed
     headers: Any = message.headers()
     return dict(headers) if headers else {}
 
 
-class Place(NamedTuple):
-    """How far a state has come: before offset ``next``, with event ``last``, at ``time``.
+class Checkpoint(NamedTuple):
+    """How much of the partition a state includes: everything before offset ``next``, up to event ``last``.
 
-    ``time`` is the latest timestamp so far (ms), and none that follows is earlier. ``trouble`` says why
-    nothing in the partition can be written, where that is so.
+    ``time`` is the latest timestamp so far (ms); later events are not earlier. ``trouble`` says why nothing
+    in the partition can be written, if that is the case.
     """
 
     next: int = 0
@@ -75,72 +76,80 @@ class Place(NamedTuple):
 
 
 class Overlay(NamedTuple):
-    """Titles by ISBN and answers by command id, as they are after some base."""
+    """Stream states, and accepted commands by id, that are newer than some base."""
 
-    titles: dict[str, Known]
-    answers: dict[str, tuple[AcceptedCommand, ...]]
+    streams: dict[str, StreamState]
+    accepted: dict[str, tuple[AcceptedCommand, ...]]
 
 
-class Base(Protocol):
-    """What was known at some earlier offset, read on demand; only what came later is held in memory."""
+class BaseState(Protocol):
+    """An earlier state, read on demand. Only what is newer is held in memory."""
 
-    def known(self, isbn: str, upto: int) -> Known | None:
-        """A title, if there is one. Raises Lost when the base has gone beyond offset ``upto``."""
+    def stream(self, stream: str, upto: int) -> StreamState | None:
+        """A stream's state, if it has one. Raises StateLost if the base has advanced past ``upto``."""
 
-    def answers(self, command_id: str, upto: int) -> tuple[AcceptedCommand, ...]:
-        """Accepted commands with this id: one for each title that had it. Raises as ``known``."""
+    def accepted(self, command_id: str, upto: int) -> tuple[AcceptedCommand, ...]:
+        """Accepted commands with this id, one for each stream that had it. Raises as ``stream``."""
 
 
 class WriteState:
-    """Titles and answers up to offset ``next``, not included: in memory over an optional ``base``.
+    """Stream states and accepted commands before offset ``next``: in memory, over an optional ``base``.
 
-    A command id belongs to its title: with another title it is another command.
+    A command id belongs to its stream: the same id on another stream is another command.
     """
 
-    def __init__(self, base: Base | None = None, place: Place = Place()) -> None:  # noqa: B008  # frozen
-        self.base, self.next, self.last, self.time, self.trouble = base, *place
-        self.titles: dict[str, Known] = {}
+    def __init__(
+        self,
+        decider: Decider[Any, Any, Any],
+        base: BaseState | None = None,
+        checkpoint: Checkpoint = Checkpoint(),  # noqa: B008  # immutable
+    ) -> None:
+        self._events, self._evolve = decider.events, decider.evolve
+        self._initial = StreamState(decider.initial)
+        self.base = base
+        self.next, self.last, self.time, self.trouble = checkpoint
+        self.streams: dict[str, StreamState] = {}
         self.added: dict[str, tuple[AcceptedCommand, ...]] = {}
         self._frozen = Overlay({}, {})
 
     @property
-    def place(self) -> Place:
-        """How far it has come."""
-        return Place(self.next, self.last, self.time, self.trouble)
+    def checkpoint(self) -> Checkpoint:
+        """How much of the partition the state includes."""
+        return Checkpoint(self.next, self.last, self.time, self.trouble)
 
     @property
     def unsaved(self) -> int:
-        """How much is held in memory only."""
-        return max(len(self.titles), len(self.added))
+        """The number of entries that are held in memory only."""
+        return max(len(self.streams), len(self.added))
 
-    def known(self, isbn: str) -> Known:
-        """The title as it is now. Raises Lost, when the base is not what it was."""
-        known = self.titles.get(isbn) or self._frozen.titles.get(isbn)
-        if known is None and self.base is not None:
-            known = self.base.known(isbn, self.next)
-        return known or Known(UNKNOWN)
+    def stream(self, stream: str) -> StreamState:
+        """The stream's current state. Raises StateLost if the base has changed."""
+        found = self.streams.get(stream) or self._frozen.streams.get(stream)
+        if found is None and self.base is not None:
+            found = self.base.stream(stream, self.next)
+        return found or self._initial
 
-    def answers(self, command_id: str) -> tuple[AcceptedCommand, ...]:
-        """Accepted commands with this id: one for each title that had it. Raises as ``known``."""
-        answers = self.added.get(command_id) or self._frozen.answers.get(command_id)
-        if answers is None:
-            answers = self.base.answers(command_id, self.next) if self.base is not None else ()
-        return answers
+    def accepted(self, command_id: str) -> tuple[AcceptedCommand, ...]:
+        """Accepted commands with this id, one for each stream that had it. Raises as ``stream``."""
+        found = self.added.get(command_id) or self._frozen.accepted.get(command_id)
+        if found is None:
+            found = self.base.accepted(command_id, self.next) if self.base is not None else ()
+        return found
 
     def freeze(self) -> Overlay:
-        """What is held in memory, which stays as it is from now on until ``saved`` or ``thaw``."""
-        self._frozen = Overlay(self.titles, self.added)
-        self.titles, self.added = {}, {}
+        """Everything that is held in memory. It stays unchanged until ``saved`` or ``thaw``."""
+        self._frozen = Overlay(self.streams, self.added)
+        self.streams, self.added = {}, {}
         return self._frozen
 
-    def saved(self, base: Base) -> None:
-        """Let go of what was frozen: ``base`` has it."""
+    def saved(self, base: BaseState) -> None:
+        """Release the frozen entries: ``base`` has them."""
         self.base, self._frozen = base, Overlay({}, {})
 
     def thaw(self) -> None:
-        """Keep what was frozen."""
-        self.titles = self._frozen.titles | self.titles
-        self.added = self._frozen.answers | self.added
+        """Keep the frozen entries in memory."""
+        self.streams = self._frozen.streams | self.streams
+        self.added = self._frozen.accepted | self.added
         self._frozen = Overlay({}, {})
 
     def take(self, messages: Sequence[Message]) -> None:
@@ -151,54 +160,59 @@ class WriteState:
             self.last = last_event(messages[-1])
 
     def keep(
-        self, titles: Mapping[str, Title], answers: Mapping[str, tuple[AcceptedCommand, ...]], last: LastEvent
+        self,
+        streams: Mapping[str, StreamState],
+        accepted: Mapping[str, tuple[AcceptedCommand, ...]],
+        last: LastEvent,
     ) -> None:
-        """Add what this writer has committed itself."""
-        self.titles.update((isbn, Known(title)) for isbn, title in titles.items())
-        self.added.update(answers)
-        # The transaction's end takes an offset, too
+        """Add the result of a batch that this writer has committed."""
+        self.streams.update(streams)
+        self.added.update(accepted)
+        # The transaction's marker takes an offset, too
         self.next, self.last, self.time = last.offset + 2, last, max(self.time, last.timestamp)
 
     def _take(self, message: Message) -> None:
         offset = message.offset() or 0
         self.next, self.time = offset + 1, max(self.time, message.timestamp()[1])
         try:
-            isbn, version = parse_event_key(message.key())
+            stream, version = parse_event_key(message.key())
+            if not self._events.is_stream(stream):
+                raise BadKey(f"key {message.key()!r} names no stream of {self._events.name}")
         except BadKey as error:
             self.trouble = (
-                f"offset {offset} of partition {message.partition()} names no title ({error}), so no title "
-                "of the partition can be decided on: upgrade, or run `library doctor`"
+                f"offset {offset} of partition {message.partition()} names no stream ({error}), so nothing "
+                "in the partition can be decided: upgrade, or run `library doctor`"
             )
             return
-        known = self.known(isbn)
-        title = known.title
-        if known.trouble or version <= title.version:
+        before = self.stream(stream)
+        if before.trouble or version <= before.version:
             return
-        if version > title.version + 1:
-            self._block(isbn, title, offset, f"version {version} follows {title.version}: events are missing")
+        if version > before.version + 1:
+            gap = f"version {version} follows {before.version}: events are missing"
+            self._block(stream, before, offset, gap)
             return
         try:
-            event = event_of(isbn, message.value())
+            event = event_of(stream, message.value(), self._events)
         except Undecodable as error:
-            self._block(isbn, title, offset, str(error))
+            self._block(stream, before, offset, str(error))
             return
-        self.titles[isbn] = Known(evolve(title, event))
+        self.streams[stream] = StreamState(self._evolve(before.state, event), version)
         headers = _headers(message)
         if command_id := headers.get(COMMAND_ID, b"").decode(errors="replace"):
             digest = headers.get(DIGEST, b"").decode(errors="replace")
-            self._answered(command_id, isbn, digest, Appended(type(event).__name__, version), offset)
+            self._add_accepted(command_id, stream, digest, Appended(type(event).__name__, version), offset)
 
-    def _answered(self, command_id: str, isbn: str, digest: str, event: Appended, offset: int) -> None:
-        """Add an event to its command's answer; one command's events come one after the other."""
+    def _add_accepted(self, command_id: str, stream: str, digest: str, event: Appended, offset: int) -> None:
+        """Add an event to its command. The events of one command follow each other in the log."""
         before: tuple[Appended, ...] = ()
         others = []
-        for answer in self.answers(command_id):
-            if answer.isbn == isbn:
-                before = answer.events
+        for command in self.accepted(command_id):
+            if command.stream == stream:
+                before = command.events
             else:
-                others.append(answer)
-        self.added[command_id] = (*others, AcceptedCommand(isbn, digest, (*before, event), offset))
+                others.append(command)
+        self.added[command_id] = (*others, AcceptedCommand(stream, digest, (*before, event), offset))
 
-    def _block(self, isbn: str, title: Title, offset: int, what: str) -> None:
-        reason = f"{isbn} can't be written: offset {offset}, {what}; upgrade, or run `library doctor`"
-        self.titles[isbn] = Known(title, reason)
+    def _block(self, stream: str, before: StreamState, offset: int, what: str) -> None:
+        reason = f"{stream} can't be written: offset {offset}, {what}; upgrade, or run `library doctor`"
+        self.streams[stream] = StreamState(before.state, before.version, reason)

@@ -2,13 +2,13 @@
 
 import click
 
-from eventstore.reader import Reader
 from examples.most_borrowed.counts import Counts
 from foundation.cli.app import run, with_settings
 from foundation.cli.unreachable import unreachable
 from foundation.kafka_clients import KafkaUnavailable
 from foundation.settings import Settings
 from schemas.events import BookBorrowed
+from schemas.reader import open_reader
 
 
 @click.command()
@@ -20,13 +20,13 @@ def most_borrowed(settings: Settings, top: int, follow: bool) -> None:
     counts = Counts()
     try:
         # No group: the counts are in memory only, so every start reads from the first event
-        with Reader(settings) as reader:
-            for event in reader.events():
-                counts.apply(event)
+        with open_reader(settings=settings) as reader:
+            for record in reader:
+                counts.apply(record)
             _print(counts, top)
-            for event in reader.events(follow=True) if follow else ():
-                counts.apply(event)
-                if isinstance(event.event, BookBorrowed):
+            for record in reader.follow() if follow else ():
+                counts.apply(record)
+                if isinstance(record.event, BookBorrowed):
                     click.echo()
                     _print(counts, top)
     except KafkaUnavailable as error:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
-from eventstore.reader import Reader
 from examples.overdue_notices.loans import Loans
 from foundation.cli.app import run, with_settings
 from foundation.cli.unreachable import unreachable
 from foundation.kafka_clients import KafkaUnavailable
 from foundation.settings import Settings
+from schemas.reader import open_reader
 
 
 @click.command()
@@ -24,9 +24,9 @@ def overdue_notices(settings: Settings, state: Path) -> None:
     """Print each loan that has become overdue since this was run last."""
     loans = Loans(state)
     try:
-        with Reader(settings, group="overdue-notices") as reader:
-            for event in reader.events():
-                loans.apply(event)
+        with open_reader("overdue-notices", settings=settings) as reader:
+            for record in reader:
+                loans.apply(record)
         for loan in loans.overdue(round(time.time() * 1000)):
             due = datetime.fromtimestamp(loan.due_at / 1000, UTC).date().isoformat()
             notice = {"user_id": loan.user_id, "isbn": loan.isbn, "title": loan.title, "due": due}

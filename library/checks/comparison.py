@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from eventstore.keys import parse_event_key
 from eventstore.partition_reader import read_partition
 from eventstore.partitions import partition_of
 from eventstore.topics import events_topic
@@ -15,6 +14,7 @@ from inventory.projection import project
 from library.checks.api_listing import Item, Listed, Listing, loan_item, title_item
 from library.store.table_part import TablePart, table_parts
 from schemas.codec import encode
+from schemas.records import parse_title_key
 from schemas.row import InventoryRow, Loan
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def check(
         comparison = _Comparison(partition, settings.partitions, api)
         for message in read_partition(settings, events_topic(settings), partition, end=part.next):
             offset = message.offset() or 0
-            isbn, version = parse_event_key(message.key())
+            isbn, version = parse_title_key(message.key())
             comparison.fold(isbn, version, offset, message.value())
             if offset % PROGRESS_EVENTS == 0:
                 report(passed + min(offset, end))

@@ -11,7 +11,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from msgspec import Struct
 
-from eventstore.topics import WrongTopic, check_topics, events_topic, projector_group
+from eventstore.topics import WrongTopic, events_topic
 from foundation.kafka_clients import client_config, why
 from library.broker import jars
 from library.broker.java import NoJava, find_java, java_version
@@ -21,6 +21,7 @@ from library.store.offsets import committed, end, group_lag, high_watermarks
 from library.system.control import NotRunning, connected
 from library.system.readiness import held_count, trouble_of
 from library.system.run_file import read_run
+from schemas.topics import check_topics, projector_group
 
 if TYPE_CHECKING:
     from foundation.settings import Settings

@@ -29,13 +29,14 @@ def backup(settings: "Settings", file: Path, as_json: bool) -> None:
     from confluent_kafka.admin import AdminClient
 
     from eventstore.positions import format_positions
-    from eventstore.topics import events_topic, identify
+    from eventstore.topics import events_topic
     from foundation.cli.progress import Progress
     from foundation.cli.unreachable import unreachable
     from foundation.kafka_clients import KafkaUnavailable, client_config
     from library.store.backup_file import Header, write
     from library.store.offsets import StillOpen, settled_end
     from library.store.ordered_records import counted, records
+    from schemas.topics import identify
 
     if file.exists():
         raise CommandError(exits.FAILED, f"{file} exists already: choose another name, or remove it")

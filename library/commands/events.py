@@ -16,8 +16,9 @@ from foundation.cli.app import CommandError, with_settings
 
 if TYPE_CHECKING:
     from eventstore.reader import Start, Unreadable
+    from eventstore.recorded import Recorded
     from foundation.settings import Settings
-    from schemas.records import Recorded
+    from schemas.events import Event
 
 
 @click.command()
@@ -41,15 +42,15 @@ def events(settings: "Settings", group: str | None, follow: bool, start: str, as
     """
     from confluent_kafka import KafkaException
 
-    from eventstore.reader import Reader
     from foundation.cli.unreachable import unreachable
     from foundation.kafka_clients import KafkaUnavailable
+    from schemas.reader import open_reader
 
     _end_with_the_reader()
     line = _json_line if as_json or not sys.stdout.isatty() else _text_line
     try:
-        with Reader(settings, group, _start(start), _report) as reader:
-            for event in reader.events(follow=follow):
+        with open_reader(group, settings=settings, start=_start(start), report=_report) as reader:
+            for event in reader.follow() if follow else reader:
                 sys.stdout.write(line(event) + "\n")
                 sys.stdout.flush()
     except (KafkaUnavailable, KafkaException) as error:
@@ -90,7 +91,7 @@ def fields_of(event: "Recorded") -> dict[str, Any]:
     }
 
 
-def _json_line(event: "Recorded") -> str:
+def _json_line(event: "Recorded[Event]") -> str:
     return json.dumps(fields_of(event), ensure_ascii=False)
 
 

@@ -46,8 +46,8 @@ def list_held(settings: "Settings", as_json: bool) -> None:
 def show(settings: "Settings", isbn: str, as_json: bool) -> None:
     """Show the event that can't be applied to the title ISBN, as the event store has it."""
     from foundation.cli.tables import print_rows
+    from foundation.text import Malformed
     from inventory import isbn as identifiers
-    from inventory.texts import Malformed
     from library.store.held_titles import event_record
 
     try:

@@ -39,10 +39,10 @@ def replay(
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 
-    from eventstore.topics import projector_group
     from foundation.cli.unreachable import unreachable
     from foundation.kafka_clients import client_config
     from library.store.groups import GroupActive
+    from schemas.topics import projector_group
 
     admin = AdminClient(client_config(settings))
     try:

@@ -53,13 +53,14 @@ def _restore(settings: "Settings", file: Path, expected: "Digest") -> None:
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 
-    from eventstore.topics import WrongTopic, ensure_topics, events_topic
+    from eventstore.topics import WrongTopic, events_topic
     from foundation.cli.progress import Progress
     from foundation.cli.unreachable import unreachable
     from foundation.kafka_clients import KafkaUnavailable, client_config
     from library.store.backup_file import Digest, read
     from library.store.offsets import StillOpen, settled_end
     from library.store.ordered_records import counted, records
+    from schemas.topics import ensure_topics
 
     admin = AdminClient(client_config(settings))
     store = events_topic(settings)
@@ -198,10 +199,11 @@ def _commit(writers: list["Producer"], pending: dict[int, int]) -> None:
 
 def _partition(record: "Record", partitions: int) -> int:
     """The partition of the event's key; a key that names no title keeps its number, modulo ``partitions``."""
-    from eventstore.keys import BadKey, parse_event_key
+    from eventstore.keys import BadKey
     from eventstore.partitions import partition_of
+    from schemas.records import parse_title_key
 
     try:
-        return partition_of(parse_event_key(record.key)[0], partitions)
+        return partition_of(parse_title_key(record.key)[0], partitions)
     except BadKey:
         return record.partition % partitions

@@ -26,8 +26,9 @@ def create(settings: "Settings") -> None:
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 
-    from eventstore.topics import WrongTopic, ensure_topics, topic_configs
+    from eventstore.topics import WrongTopic
     from foundation.kafka_clients import client_config
+    from schemas.topics import ensure_topics, topic_configs
 
     try:
         ensure_topics(AdminClient(client_config(settings)), settings)
@@ -47,9 +48,9 @@ def describe(settings: "Settings", as_json: bool) -> None:
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 
-    from eventstore.topics import topic_configs
     from foundation.cli.tables import print_rows
     from foundation.kafka_clients import client_config
+    from schemas.topics import topic_configs
 
     admin = AdminClient(client_config(settings))
     try:

@@ -30,7 +30,7 @@ def verify(settings: "Settings", table_only: bool, as_json: bool) -> int:
     from eventstore.topics import events_topic
     from foundation.cli.unreachable import unreachable
     from foundation.kafka_clients import KafkaUnavailable, client_config
-    from inventory.fold import Gap
+    from inventory.row_fold import Gap
     from library.checks.comparison import Behind, OtherStore
     from library.store.offsets import StillOpen, settled_end
 
@@ -51,10 +51,10 @@ def _compare(
     admin: Any, settings: "Settings", ends: dict[int, int], api: "Listed | None", as_json: bool
 ) -> int:
     from eventstore.positions import format_positions
-    from eventstore.topics import identify
     from foundation.cli.progress import Progress
     from foundation.cli.tables import print_rows
     from library.checks.comparison import check
+    from schemas.topics import identify
 
     source = identify(admin, settings).source
     with Progress("verifying", sum(ends.values()), "records") as progress:

@@ -5,9 +5,10 @@ from shlex import join
 
 from msgspec import Struct
 
-from eventstore.topics import changelog_topic, events_topic, fence_id, projector_group
+from eventstore.topics import events_topic, fence_id
 from foundation.kafka_clients import UNUSED
 from foundation.settings import Settings
+from schemas.topics import changelog_topic, projector_group
 
 TOPIC = "topic"
 GROUP = "group"

@@ -8,12 +8,13 @@ from msgspec import Struct
 from eventstore.headers import read_headers
 from eventstore.partition_reader import read_partition
 from eventstore.positions import Position
-from eventstore.topics import changelog_topic, events_topic
+from eventstore.topics import events_topic
 from foundation.kafka_clients import client_config
 from library.store.offsets import Offsets, end
 from library.store.table_part import table_parts
 from schemas.codec import Undecodable, type_name
 from schemas.row import Held, InventoryRow
+from schemas.topics import changelog_topic
 
 if TYPE_CHECKING:
     from foundation.settings import Settings

@@ -10,9 +10,10 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from eventstore.groups import committed_offsets, lag
-from eventstore.topics import LEADER_MOVING, events_topic, projector_group
+from eventstore.topics import LEADER_MOVING, events_topic
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
+from schemas.topics import projector_group
 
 TIMEOUT_S = 5.0
 """Limit for one request to Kafka."""

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from eventstore.partition_reader import follow_partition
-from eventstore.topics import POSITION_KEY, changelog_topic
+from eventstore.table_position import POSITION_KEY, TablePosition
 from schemas.codec import decode
-from schemas.row import InventoryRow, TablePosition
+from schemas.row import InventoryRow
+from schemas.topics import changelog_topic
 
 if TYPE_CHECKING:
     from foundation.settings import Settings

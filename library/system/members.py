@@ -91,8 +91,9 @@ def _topics(settings: Settings) -> None:
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 
-    from eventstore.topics import WrongTopic, ensure_topics
+    from eventstore.topics import WrongTopic
     from foundation.kafka_clients import client_config, why
+    from schemas.topics import ensure_topics
 
     try:
         ensure_topics(AdminClient(client_config(settings)), settings, min(15.0, settings.deadline))

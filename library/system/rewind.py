@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import click
 
 from eventstore.groups import lag
-from eventstore.topics import events_topic, projector_group
+from eventstore.topics import events_topic
 from foundation.cli import exits
 from foundation.cli.app import CommandError
 from foundation.cli.progress import Progress
 from library.store.groups import reset_offsets, wait_until_empty
 from library.store.offsets import Offsets, beginning, committed, end
 from library.system.control import Control, NotRunning, RequestRefused, connected
+from schemas.topics import projector_group
 
 if TYPE_CHECKING:
     from confluent_kafka.admin import AdminClient

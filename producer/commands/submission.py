@@ -62,8 +62,8 @@ def carry_out(settings: "Settings", command: "Command", options: SubmitOptions) 
 
 def submit_checked(settings: "Settings", command: "Command", options: SubmitOptions) -> "Outcome":
     """Check the command and submit it. Raises CommandError for a malformed one, before it connects."""
+    from foundation.text import Malformed
     from inventory.commands import checked
-    from inventory.texts import Malformed
     from producer.client import execute
 
     try:
@@ -138,9 +138,11 @@ def _print(accepted: "Accepted", options: SubmitOptions) -> None:
     if options.as_json:
         import msgspec
 
-        click.echo(msgspec.json.encode(receipt))
+        from producer.receipt import ReceiptDocument
+
+        click.echo(msgspec.json.encode(ReceiptDocument.of(receipt)))
         return
-    isbn = receipt.isbn
+    isbn = receipt.stream
     if sys.stdout.isatty():
         from inventory.isbn import display
 
@@ -159,7 +161,7 @@ def _wait(settings: "Settings", receipt: "Receipt") -> None:
     parameters = {"after": receipt.position, "timeout": f"{settings.deadline:g}"}
     try:
         with Service(settings.api, settings.deadline + API_PATIENCE_S) as service:
-            response = service.get(("inventory", receipt.isbn), parameters)
+            response = service.get(("inventory", receipt.stream), parameters)
     except NoAnswer as error:
         raise CommandError(exits.UNAVAILABLE, f"done, but it can't be read yet: {error}") from error
     if response.status not in (200, 404, 410):

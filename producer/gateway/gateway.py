@@ -13,12 +13,12 @@ from confluent_kafka import KafkaException
 from eventstore.append.writer import Writer
 from eventstore.partitions import partition_of
 from eventstore.state.outcomes import Outcome, OutcomeUnknown, Receipt, Submitted, Unwritable
-from eventstore.state.snapshot import Snapshot, binding
 from foundation.http.problem import Problem
 from foundation.kafka_clients import KafkaUnavailable, why
 from foundation.settings import Settings
 from producer.gateway.lanes import Full, Lane
 from producer.gateway.responses import FULL, RETRY, STOPPING
+from producer.writers import binding, snapshot_of, writer_of
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ class Gateway:
 
     def _writer_of(self, partition: int) -> Callable[[], Writer]:
         def make() -> Writer:
-            return Writer(self.settings, partition, Snapshot(self.settings, partition, self._binding()))
+            return writer_of(self.settings, partition, snapshot_of(self.settings, partition, self._binding()))
 
         return make
 

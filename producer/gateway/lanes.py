@@ -158,7 +158,7 @@ class Lane:
         """
         if (left := self._next - time.monotonic()) > 0:
             time.sleep(left)
-        writer.breathe()
+        writer.wait()
 
     def _work(self, writer: Writer, batch: Sequence[Waiting]) -> None:
         began = time.monotonic()

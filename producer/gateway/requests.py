@@ -9,8 +9,8 @@ from typing import Any
 from eventstore.state.outcomes import Submitted, submit
 from foundation.http.problem import Problem
 from foundation.settings import Settings
+from foundation.text import Malformed
 from inventory import commands
-from inventory.texts import Malformed
 from schemas.times import BadTime, parse_time
 
 LARGEST_BODY = 64 * 1024

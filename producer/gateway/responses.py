@@ -9,6 +9,7 @@ import msgspec
 from eventstore.state.outcomes import Accepted, Outcome, OutcomeUnknown, Receipt, Refused, Reused, Unwritable
 from foundation.http.problem import PROBLEM_JSON, Problem
 from inventory.rules import Rejection
+from producer.receipt import ReceiptDocument
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -20,7 +21,7 @@ UNAVAILABLE, FULL, STOPPING = "unavailable", "full", "stopping"
 """Codes of problems that no rule has; with the last three nothing was done, and may be a moment later."""
 
 _encoded = msgspec.json.Encoder().encode
-_read_receipt = msgspec.json.Decoder(Receipt).decode
+_read_receipt = msgspec.json.Decoder(ReceiptDocument).decode
 _read_problem = msgspec.json.Decoder(dict[str, object]).decode
 
 
@@ -38,7 +39,8 @@ def answer(outcome: Outcome, command_id: str, isbn: str) -> HttpResponse:
         case Accepted(receipt, replayed):
             return receipt_answer(receipt, replayed)
         case Refused(rejection):
-            more: dict[str, Any] = {"borrowers": list(rejection.borrowers)} if rejection.borrowers else {}
+            borrowers = rejection.borrowers if isinstance(rejection, Rejection) else ()
+            more: dict[str, Any] = {"borrowers": list(borrowers)} if borrowers else {}
             return problem_answer(Problem(409, rejection.code, rejection.message, **more))
         case Reused():
             detail = "this title has had a command with this Idempotency-Key and another body: use a new key"
@@ -62,8 +64,8 @@ def receipt_answer(receipt: Receipt, replayed: bool = False) -> HttpResponse:
     if replayed:
         headers.append((REPLAYED.encode(), b"true"))
     if receipt.events:
-        headers.append((b"location", location(receipt.command_id, receipt.isbn).encode()))
-    return HttpResponse(201 if receipt.events else 200, headers, _encoded(receipt))
+        headers.append((b"location", location(receipt.command_id, receipt.stream).encode()))
+    return HttpResponse(201 if receipt.events else 200, headers, _encoded(ReceiptDocument.of(receipt)))
 
 
 def problem_answer(problem: Problem) -> HttpResponse:
@@ -83,7 +85,7 @@ def outcome(status: int, headers: Mapping[str, str], body: bytes, command_id: st
         if status in (200, 201):
             # Names of headers have no case, and servers send them as they like
             sent = {name.lower(): value for name, value in headers.items()}
-            return Accepted(_read_receipt(body), sent.get(REPLAYED) == "true")
+            return Accepted(_read_receipt(body).receipt(), sent.get(REPLAYED) == "true")
         problem = _read_problem(body)
         code, detail = str(problem["code"]), str(problem["detail"])
     except (msgspec.MsgspecError, LookupError):

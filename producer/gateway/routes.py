@@ -11,16 +11,17 @@ from litestar.params import Body, HeaderParameter, QueryParameter
 from msgspec import Struct
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from eventstore.state.outcomes import COMMAND_ID_LENGTH, Receipt, Unwritable, submit
+from eventstore.state.outcomes import COMMAND_ID_MAX_CHARS, Unwritable, submit
 from foundation.http.docs_page import POLICY, page
 from foundation.http.problem import PROBLEM_JSON, Problem, ProblemDocument
+from foundation.text import Malformed
 from inventory import isbn as identifiers
 from inventory.commands import Command, checked
-from inventory.texts import Malformed
 from producer.gateway.gateway import Gateway
 from producer.gateway.metrics import Metrics
 from producer.gateway.requests import Intake, carried, malformed, once
 from producer.gateway.responses import HttpResponse, answer, receipt_answer
+from producer.receipt import ReceiptDocument
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -77,7 +78,9 @@ def _header(name: str, description: str) -> ResponseHeader:
         _header("Idempotency-Replayed", "`true`: it was done by an earlier request."),
     ],
     responses={
-        200: ResponseSpec(Receipt, description="Nothing to do: it is as wanted.", generate_examples=False),
+        200: ResponseSpec(
+            ReceiptDocument, description="Nothing to do: it is as wanted.", generate_examples=False
+        ),
         **_problems(400, 401, 403, 408, 409, 413, 415, 421, 422, 503, 504),
     },
 )
@@ -93,10 +96,10 @@ async def submit_command(
             description="The command's id, which its caller chooses: a repeat has no second effect. Any "
             "text in UTF-8 without control characters, taken as it stands.",
             min_length=1,
-            max_length=COMMAND_ID_LENGTH,
+            max_length=COMMAND_ID_MAX_CHARS,
         ),
     ],
-) -> Response[Receipt]:
+) -> Response[ReceiptDocument]:
     """Carry out a command; the answer comes when its outcome is certain."""
     headers = once(list(request.scope["headers"]))
     intake.authorise(headers)
@@ -120,7 +123,7 @@ async def look_up(
     isbn: Annotated[
         str | None, QueryParameter(description="The command's title: each title has its own command ids.")
     ] = None,
-) -> Response[Receipt]:
+) -> Response[ReceiptDocument]:
     """Read the receipt of an accepted command.
 
     This resolves an unknown outcome: with 404 nothing was done, and nothing will be unless it is sent again.
@@ -136,7 +139,7 @@ async def look_up(
     if not isinstance(found, list):
         raise Problem(503, "unwritable" if isinstance(found, Unwritable) else "unavailable", found.reason)
     if len(found) > 1:
-        titles = ", ".join(receipt.isbn for receipt in found)
+        titles = ", ".join(receipt.stream for receipt in found)
         raise Problem(409, "several_titles", f"{titles} each had a command with this id: add ?isbn=")
     if not found:
         detail = (

@@ -18,9 +18,9 @@ from eventstore.state.outcomes import (
     Unwritable,
     submit,
 )
-from eventstore.state.snapshot import Snapshot, binding
 from foundation.settings import Settings
 from producer.imports.spool import Refusal, Spooled, commands, refuse_later
+from producer.writers import binding, snapshot_of, writer_of
 
 
 class Stopped(Exception):
@@ -94,8 +94,8 @@ def append_share(task: Task, share: Share, stopping: Callable[[], bool]) -> Iter
 
 
 def _writer(settings: Settings, share: Share) -> Writer:
-    snapshot = None if share.in_memory else Snapshot(settings, share.partition, binding(settings))
-    return Writer(settings, share.partition, snapshot)
+    snapshot = None if share.in_memory else snapshot_of(settings, share.partition, binding(settings))
+    return writer_of(settings, share.partition, snapshot)
 
 
 def _submitted(identity: str, row: Spooled) -> Submitted:

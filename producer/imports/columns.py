@@ -5,8 +5,8 @@ from typing import Any, TypeAlias
 
 from msgspec import Struct
 
+from foundation.text import Malformed
 from inventory.commands import AddBook, checked
-from inventory.texts import Malformed
 from producer.imports.isbns import repaired
 
 FIELDS = ("isbn", "title", "author", "quantity")

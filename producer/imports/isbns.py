@@ -2,7 +2,7 @@
 
 import re
 
-from inventory.texts import Malformed
+from foundation.text import Malformed
 
 _SCIENTIFIC = re.compile(r"[+-]?\d(?:[.,]\d+)?[eE][+-]?\d+")
 _QUOTED = re.compile(r'="(.*)"')

@@ -7,15 +7,16 @@ from confluent_kafka import IsolationLevel, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from eventstore.partitions import partition_of
-from eventstore.topics import check_topics, events_topic
+from eventstore.topics import events_topic
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
-from inventory.texts import Malformed
+from foundation.text import Malformed
 from producer.imports.appending import Counts, Share, Task, append_share
 from producer.imports.columns import Columns
 from producer.imports.files import Catalogue, Unreadable, rows
 from producer.imports.spool import Spool
 from producer.imports.workers import Workers
+from schemas.topics import check_topics
 
 SMALL = 4_000_000
 """Bytes of a file that is imported before further processes would have started."""

@@ -8,13 +8,13 @@ import faust
 from faust.tables.manager import TableManager
 from faust.types import TP
 
-from eventstore.topics import POSITION_KEY, Identity
+from eventstore.table_position import POSITION_KEY, TablePosition
+from eventstore.topics import Identity
 from projector.batched_faust.batch import Batch
 from projector.batched_faust.changelog import Producer
 from projector.batched_faust.store import Store
 from projector.ending import Stale, Unrecoverable
 from schemas.codec import decode, encode
-from schemas.row import TablePosition
 
 
 class Tables(TableManager):

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterable
 from typing import NamedTuple, TypeAlias
 
-from eventstore.keys import BadKey, parse_event_key
+from eventstore.keys import BadKey
 from inventory.projection import project
 from projector.batched_faust.batch import Record
 from projector.fold.wire_row import WireRow
 from schemas.codec import decode, encode
+from schemas.records import parse_title_key
 from schemas.row import InventoryRow
 
 KEPT = 5_000
@@ -46,7 +47,7 @@ class PartitionFold:
                 changed[name] = state
                 continue
             try:
-                isbn, version = parse_event_key(key)
+                isbn, version = parse_title_key(key)
             except BadKey as error:
                 return BadRecord(offset, error)
             if version == 1 and value and (state := WireRow.added(name, value)) is not None:

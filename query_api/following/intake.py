@@ -7,14 +7,14 @@ from confluent_kafka import Message
 from msgspec import Struct, field
 
 from eventstore.headers import COMMAND_ID, read_headers
-from eventstore.keys import BadKey, parse_event_key
-from eventstore.topics import POSITION_KEY
+from eventstore.keys import BadKey
+from eventstore.table_position import POSITION_KEY, TablePosition
 from query_api.replica.events import StoredEvent
 from query_api.replica.progress import Draft, Progress
 from query_api.replica.tables import LARGEST_INTEGER
 from schemas.codec import Undecodable, decode, type_name
-from schemas.records import event_of
-from schemas.row import InventoryRow, TablePosition
+from schemas.records import event_of, parse_title_key
+from schemas.row import InventoryRow
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class RecordBatch(Struct):
         partition, offset = message.partition() or 0, message.offset() or 0
         self.draft.event_read(partition, offset + 1)
         try:
-            isbn, version = parse_event_key(message.key())
+            isbn, version = parse_title_key(message.key())
             if version > LARGEST_INTEGER:
                 raise BadKey("the key's version is too large to be stored")
         except BadKey as error:

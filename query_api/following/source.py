@@ -5,10 +5,11 @@ from typing import Any
 from confluent_kafka import Consumer, IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from eventstore.topics import Identity, changelog_topic, check_topics, events_topic, identify
+from eventstore.topics import Identity, events_topic
 from foundation.kafka_clients import client_config, reading_config, why
 from foundation.settings import Settings
 from query_api.replica.progress import Ends, Progress
+from schemas.topics import changelog_topic, check_topics, identify
 
 _EARLIEST = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 _LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]

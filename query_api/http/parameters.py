@@ -7,8 +7,8 @@ from litestar.di import NamedDependency
 from litestar.params import PathParameter, QueryParameter
 
 from foundation.http.problem import Problem
+from foundation.text import Malformed
 from inventory import isbn as identifiers
-from inventory.texts import Malformed
 from query_api.http.freshness import MOST_TIMEOUT, Reading
 from query_api.queries.cursors import BadCursor, parse_cursor
 from query_api.replica.replica import Replica

@@ -2,8 +2,8 @@
 
 import sqlite3
 
-from inventory.fold import Gap, hold
 from inventory.projection import project
+from inventory.row_fold import Gap, hold
 from query_api.replica.tables import LARGEST_INTEGER, SHIFT
 from schemas.codec import decode, encode
 from schemas.row import Held, InventoryRow

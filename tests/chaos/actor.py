@@ -19,7 +19,6 @@ from msgspec import Struct
 from eventstore.append.writer import Writer
 from eventstore.partitions import partition_of
 from eventstore.state.outcomes import Accepted, Outcome, OutcomeUnknown, Submitted, submit
-from eventstore.state.snapshot import Snapshot
 from foundation.settings import Settings
 from inventory.commands import (
     AddBook,
@@ -34,6 +33,7 @@ from inventory.commands import (
     from_json,
 )
 from producer.gateway.responses import outcome as read_outcome
+from producer.writers import decider_of, snapshot_of
 from tests.chaos.history import Recorder, read
 from tests.chaos.mutants import MUTANTS
 from tests.chaos.short_timeouts import shorten_timeouts
@@ -162,9 +162,11 @@ class Actor:
         if partition not in self.writers:
             snapshot = None
             if self.role.kind == "oneshot":
-                snapshot = Snapshot(self.role.settings, partition, self.role.bound_to)
+                snapshot = snapshot_of(self.role.settings, partition, self.role.bound_to)
             make = MUTANTS.get(self.role.mutant, Writer)
-            self.writers[partition] = make(self.role.settings, partition, snapshot, reached=self._reached)
+            self.writers[partition] = make(
+                self.role.settings, partition, decider_of(self.role.settings), snapshot, reached=self._reached
+            )
         return self.writers[partition]
 
     def _reached(self, _: str) -> None:

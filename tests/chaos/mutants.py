@@ -62,7 +62,7 @@ class NoReadAgain(Writer):
     """Looks where the log ends after it was fenced, but not at what was added meanwhile."""
 
     def _read(self, state: WriteState, deadline: Deadline) -> None:
-        seen = WriteState(place=state.place)
+        seen = WriteState(self._decider, checkpoint=state.checkpoint)
         super()._read(seen, deadline)
         state.next, state.last, state.time = seen.next, seen.last, seen.time
 
@@ -84,7 +84,7 @@ class NoLookUp(Writer):
 
 
 class _Forgetful(WriteState):
-    def answers(self, command_id: str) -> tuple[AcceptedCommand, ...]:
+    def accepted(self, command_id: str) -> tuple[AcceptedCommand, ...]:
         return ()
 
 

@@ -20,14 +20,15 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from msgspec import Struct
 
-from eventstore.state.snapshot import binding
-from eventstore.topics import ensure_topics, events_topic
+from eventstore.topics import events_topic
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from inventory.isbn import in_house
 from library.broker.kafka import Kafka
 from library.process.die_with_parent import dying_with_me
 from library.process.ports import free_port
+from producer.writers import binding
+from schemas.topics import ensure_topics
 from tests.chaos.actor import Role
 from tests.chaos.checker import Checker, logged
 from tests.chaos.history import read

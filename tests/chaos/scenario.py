@@ -12,6 +12,7 @@ from eventstore.state.outcomes import Submitted
 from eventstore.topics import events_topic
 from foundation.settings import Settings
 from inventory.commands import AddBook, BorrowBook, Command, ReturnBook
+from producer.writers import decider_of
 from tests.chaos.checker import Checker, logged
 from tests.chaos.history import Recorder, read
 from tests.support.producer.writer_calls import ISBN, command, committed_records, foreign_producer
@@ -44,7 +45,7 @@ class Client:
 def play(settings: Settings, make: Callable[..., Writer], folder: Path) -> Checker:
     """The whole scene with writers that ``make`` makes; what the checker says of it."""
     recorder = Recorder(folder / "scene.jsonl")
-    ann, bob = (Client(make(settings, 0), recorder) for _ in range(2))
+    ann, bob = (Client(make(settings, 0, decider_of(settings)), recorder) for _ in range(2))
     ann(AddBook(ISBN, "Title", "Author", 1))
     borrowed = bob(BorrowBook(ISBN, "bob"))
     # Ann's writer was fenced and does not know: a refusal, which nothing would be appended for

@@ -12,7 +12,7 @@ from producer.cli import program
 
 def shorten_timeouts(seconds: float) -> None:
     """Let transactions time out after so many seconds, and save snapshots whatever they are worth."""
-    catch_up.TRANSACTION_TIMEOUT = fence.TRANSACTION_TIMEOUT = seconds
+    catch_up.TRANSACTION_TIMEOUT_S = fence.TRANSACTION_TIMEOUT_S = seconds
     writer.CLOSING = 1
     writer.RESTING = 100
 

@@ -19,7 +19,7 @@ from inventory.commands import (
     ReturnBook,
     WithdrawCopies,
 )
-from inventory.loans import due_at
+from inventory.due_dates import due_at
 from schemas.events import Event
 
 OPENED = 1_704_067_200_000
@@ -62,7 +62,7 @@ def workload(titles: int, seed: int) -> Iterator[Step]:
     """
     random = Random(seed)
     isbns = _isbns(titles, random)
-    states = [rules.UNKNOWN] * titles
+    states, versions = [rules.UNKNOWN] * titles, [0] * titles
     at, due = OPENED, 0
     while True:
         at += int(random.random() * 20_000)
@@ -75,8 +75,9 @@ def workload(titles: int, seed: int) -> Iterator[Step]:
         if isinstance(decision, rules.Rejection) or not decision:
             continue
         (event,) = decision
-        states[drawn] = title = rules.evolve(title, event)
-        yield Step(command, title.version, event)
+        states[drawn] = rules.evolve(title, event)
+        versions[drawn] += 1
+        yield Step(command, versions[drawn], event)
 
 
 def _isbns(titles: int, random: Random) -> list[str]:

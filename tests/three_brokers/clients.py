@@ -10,6 +10,7 @@ from eventstore.partitions import partition_of
 from eventstore.state.outcomes import OutcomeUnknown, submit
 from foundation.settings import Settings
 from inventory.commands import AddCopies, BorrowBook, Command, ReturnBook
+from producer.writers import writer_of
 from tests.three_brokers.history import Call
 
 DEADLINE = 30.0
@@ -45,7 +46,7 @@ class Clients:
             self.history.append(asked)
             partition = partition_of(asked.command.isbn, self._settings.partitions)
             if partition not in writers:
-                writers[partition] = Writer(self._settings, partition)
+                writers[partition] = writer_of(self._settings, partition)
             self._ask(asked, writers[partition])
         for writer in writers.values():
             writer.close()

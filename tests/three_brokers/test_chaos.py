@@ -10,14 +10,15 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from eventstore.append.writer import Writer
 from eventstore.partitions import partition_of
-from eventstore.reader import Reader
 from eventstore.state.outcomes import submit
-from eventstore.topics import ensure_topics, events_topic
+from eventstore.topics import events_topic
 from foundation.settings import Settings
 from inventory.commands import AddBook
 from library.process.ports import HOST
+from producer.writers import writer_of
+from schemas.reader import open_reader
+from schemas.topics import ensure_topics
 from tests.support.projector.table_check import Rows, assert_exact
 from tests.support.stable_ports import stable_ports
 from tests.support.waiting import eventually
@@ -79,8 +80,8 @@ def test_frozen_and_killed_brokers_lose_and_repeat_no_event(cluster: Cluster, se
         finally:
             clients.stop()
         history = first + clients.history
-        with Reader(settings) as reader:
-            events = list(reader.events())
+        with open_reader(settings=settings) as reader:
+            events = list(reader)
         assert violations(events, history) == []
         rows = assert_exact(settings, limit=LIMIT)
         eventually(lambda: answered_over_http(settings) == in_short(rows), limit=LIMIT)
@@ -130,7 +131,7 @@ def added(settings: Settings) -> list[Call]:
     history = []
     for isbn in ISBNS:
         asked = Call(uuid4().hex, AddBook(isbn, f"Title {isbn}", quantity=2), 0.0, 0.0)
-        writer = Writer(settings, partition_of(isbn, settings.partitions))
+        writer = writer_of(settings, partition_of(isbn, settings.partitions))
         (asked.outcome,) = writer.execute([submit(asked.command_id, asked.command)], 30.0)
         writer.close()
         history.append(asked)

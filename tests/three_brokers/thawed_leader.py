@@ -14,13 +14,15 @@ from confluent_kafka.admin import NewTopic
 from eventstore.append.deadline import Deadline
 from eventstore.append.writer import Writer
 from eventstore.errors import ClaimLost
-from eventstore.reader import Reader
 from eventstore.state.outcomes import Accepted, Outcome, submit
-from eventstore.topics import ensure_topics, events_topic, topic_configs
+from eventstore.topics import events_topic
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from inventory.commands import AddBook, BorrowBook, Command, ReturnBook
+from producer.writers import writer_of
+from schemas.reader import open_reader
 from schemas.records import Recorded
+from schemas.topics import ensure_topics, topic_configs
 from tests.support.waiting import eventually
 from tests.three_brokers.cluster import Cluster
 
@@ -44,7 +46,7 @@ class StaleLeader:
         self._cluster = cluster
         self.settings = _system(cluster)
         self._leader = cluster.leader(events_topic(self.settings), 0)
-        self.truth = Writer(self.settings, 0)
+        self.truth = writer_of(self.settings, 0)
         self.stale = new_writer(self.settings, 0)
         for config in (self.stale.fence._config, self.stale.catch_up.log._config):
             # As short a time as the default is only luck
@@ -84,8 +86,8 @@ class StaleLeader:
         """What the event store holds, in order."""
         self._cluster.thaw(self._leader)
         self._cluster.wait_until_whole()
-        with Reader(self.settings) as reader:
-            return list(reader.events())
+        with open_reader(settings=self.settings) as reader:
+            return list(reader)
 
     def close(self) -> None:
         """Give the partition up, and leave the brokers awake."""

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from foundation.http.problem import Problem
 from query_api.http.responses import SHARED, problems
-from schemas.codec import Schema, schemas
+from schemas.codec import CODEC, Schema
 
 MEDIA_TYPE = "application/vnd.schemaregistry.v1+json"
 NAMESPACE = "library.inventory"
@@ -74,7 +74,7 @@ def schema_versions(number: SchemaId) -> Response[list[SubjectVersion]]:
 @_get("/subjects", operation_id="subjects")
 def subjects() -> Response[list[str]]:
     """All subjects: the full names of the records in both topics."""
-    return _answer(sorted({_name(schema) for schema in schemas().values()}))
+    return _answer(sorted({_name(schema) for schema in CODEC.schemas.values()}))
 
 
 @_get("/subjects/{subject:str}/versions", operation_id="subject_versions", responses=problems(400, 404))
@@ -124,14 +124,14 @@ def _name(schema: Schema) -> str:
 
 
 def _by_id(number: int) -> Schema:
-    schema = schemas().get(number)
+    schema = CODEC.schemas.get(number)
     if schema is None:
         raise _problem(404, 40403, f"no schema has the id {number}: /subjects lists what there is")
     return schema
 
 
 def _of(subject: str) -> list[Schema]:
-    found = sorted((s for s in schemas().values() if _name(s) == subject), key=lambda s: s.version)
+    found = sorted((s for s in CODEC.schemas.values() if _name(s) == subject), key=lambda s: s.version)
     if not found:
         raise _problem(404, 40401, f"no subject is called {subject[:100]!r}: /subjects lists them")
     return found

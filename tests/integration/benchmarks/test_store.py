@@ -4,7 +4,7 @@ from benchmarks.expected import independent_fold
 from benchmarks.rebuild import Result, medians
 from benchmarks.store import fill
 from foundation.settings import Settings
-from inventory.fold import fold
+from inventory.row_fold import fold
 from schemas.row import InventoryRow
 from tests.support.workload import workload
 

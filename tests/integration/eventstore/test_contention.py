@@ -14,6 +14,7 @@ from eventstore.state.outcomes import OutcomeUnknown, Unwritable
 from eventstore.topics import events_topic
 from foundation.settings import Settings
 from inventory.commands import AddBook, BorrowBook, ReturnBook
+from producer.writers import writer_of
 from tests.support.producer.writer_calls import (
     ADD,
     ISBN,
@@ -36,7 +37,7 @@ def store(new_settings: Callable[..., Settings]) -> Settings:
 @pytest.fixture
 def writer(store: Settings) -> Iterator[Writer]:
     """A writer of that partition."""
-    one = Writer(store, 0)
+    one = writer_of(store, 0)
     yield one
     one.close()
 
@@ -68,7 +69,7 @@ def test_twenty_processes_borrow_the_last_three_copies(store: Settings, writer: 
 
 
 def test_writers_that_alternate_all_get_through(store: Settings):
-    writers = [Writer(store, 0) for _ in range(3)]
+    writers = [writer_of(store, 0) for _ in range(3)]
     run(writers[0], ADD)
     for turn in range(12):
         accepted(run(writers[turn % 3], (BorrowBook, ReturnBook)[turn % 2](ISBN, "ann"))[0])
@@ -86,7 +87,7 @@ def test_the_next_owner_aborts_the_open_transaction_of_a_killed_one(store: Setti
             raise Killed
 
     run(writer, ADD)
-    killed = Writer(store, 0, reached=dies)
+    killed = writer_of(store, 0, reached=dies)
     with pytest.raises(Killed):
         run(killed, BorrowBook(ISBN, "ann"))
     assert accepted(run(writer, BorrowBook(ISBN, "bob"))[0]).receipt.events[0].version == 2
@@ -106,7 +107,7 @@ def test_a_short_foreign_transaction_only_delays_a_writer(store: Settings, write
         if step == "claimed" and next(claims, None) == "second":
             intruder.abort_transaction()
 
-    late = Writer(store, 0, reached=reached)
+    late = writer_of(store, 0, reached=reached)
     accepted(run(late, BorrowBook(ISBN, "ann"))[0])
     late.close()
     assert event_types(store) == ["BookAdded", "BookBorrowed"]
@@ -115,19 +116,19 @@ def test_a_short_foreign_transaction_only_delays_a_writer(store: Settings, write
 def test_a_lasting_foreign_transaction_is_refused_with_advice(
     store: Settings, writer: Writer, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(catch_up, "TRANSACTION_TIMEOUT", 0.5)
+    monkeypatch.setattr(catch_up, "TRANSACTION_TIMEOUT_S", 0.5)
     run(writer, ADD)
     intruder = foreign_producer(store, "intruder")
     intruder.begin_transaction()
     intruder.produce(events_topic(store), b"x", b"x", 0)
     intruder.flush()
-    late = Writer(store, 0)
+    late = writer_of(store, 0)
     (outcome,) = run(late, BorrowBook(ISBN, "ann"))
     assert isinstance(outcome, Unwritable)
     assert "library doctor" in outcome.reason
     assert "partition 0" in outcome.reason
 
-    (soon,) = Writer(store, 0).execute([command(BorrowBook(ISBN, "ann"))], 0.2)
+    (soon,) = writer_of(store, 0).execute([command(BorrowBook(ISBN, "ann"))], 0.2)
     assert isinstance(soon, OutcomeUnknown)
     assert not soon.sent
 
@@ -148,7 +149,7 @@ def test_a_writer_without_the_fence_is_noticed_by_its_offsets(store: Settings, w
             producer.produce(events_topic(store), b"junk", f"{OTHER}/1".encode(), 0)
             producer.flush()
 
-    careful = Writer(store, 0, reached=reached)
+    careful = writer_of(store, 0, reached=reached)
     steps = accepted(run(careful, BorrowBook(ISBN, "ann"))[0])
     assert steps.receipt.events[0].version == 2
     careful.close()

@@ -10,14 +10,14 @@ import msgspec
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from eventstore.append.writer import Writer
 from eventstore.state.outcomes import OutcomeUnknown
-from eventstore.topics import ensure_topics
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from inventory.commands import BorrowBook, ReturnBook
 from library.broker.kafka import Kafka
 from library.process.ports import free_port
+from producer.writers import writer_of
+from schemas.topics import ensure_topics
 from tests.support.brokers import embedded_broker
 from tests.support.producer.writer_calls import ADD, ISBN, accepted, command, event_types, refused, run
 
@@ -36,7 +36,7 @@ def fresh(kafka: Kafka, tmp_path: Path) -> Settings:
 
 
 def test_a_kafka_that_never_answered_means_nothing_was_sent():
-    writer = Writer(Settings(kafka=f"127.0.0.1:{free_port()}", partitions=1), 0)
+    writer = writer_of(Settings(kafka=f"127.0.0.1:{free_port()}", partitions=1), 0)
     (outcome,) = writer.execute([command(ADD)], 1.0)
     assert isinstance(outcome, OutcomeUnknown)
     assert not outcome.sent
@@ -45,7 +45,7 @@ def test_a_kafka_that_never_answered_means_nothing_was_sent():
 
 
 def test_a_missing_topic_is_named(broker: str):
-    writer = Writer(Settings(kafka=broker, name="nobody-made-this", partitions=1), 0)
+    writer = writer_of(Settings(kafka=broker, name="nobody-made-this", partitions=1), 0)
     (outcome,) = writer.execute([command(ADD)], 600)
     assert isinstance(outcome, OutcomeUnknown)
     assert not outcome.sent
@@ -55,7 +55,7 @@ def test_a_missing_topic_is_named(broker: str):
 
 def test_a_writer_names_another_partition_count(new_settings: Callable[..., Settings]):
     other = msgspec.structs.replace(new_settings(partitions=2), partitions=4)
-    writer = Writer(other, 1)
+    writer = writer_of(other, 1)
     (outcome,) = writer.execute([command(ADD)], 600)
     assert isinstance(outcome, OutcomeUnknown)
     assert not outcome.sent
@@ -74,9 +74,9 @@ def test_a_kafka_that_freezes_at_any_step_makes_the_outcome_unknown_until_it_is_
         if now == step and next(once, False):
             kafka.process.send_signal(signal.SIGSTOP)
 
-    first = Writer(settings, 0)
+    first = writer_of(settings, 0)
     run(first, ADD)
-    writer = Writer(settings, 0, reached=reached)
+    writer = writer_of(settings, 0, reached=reached)
     borrow = command(BorrowBook(ISBN, "ann"))
     try:
         (outcome,) = writer.execute([borrow], 2.0)
@@ -94,7 +94,7 @@ def test_a_kafka_that_freezes_at_any_step_makes_the_outcome_unknown_until_it_is_
 def test_a_writer_resumes_after_kafka_restarts(tmp_path: Path):
     with embedded_broker(tmp_path / "kafka") as kafka:
         settings = fresh(kafka, tmp_path)
-        writer = Writer(settings, 0)
+        writer = writer_of(settings, 0)
         run(writer, ADD)
         kafka.kill()
         outcomes = []

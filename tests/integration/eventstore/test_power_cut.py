@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from eventstore.append.writer import Writer
-from eventstore.topics import ensure_topics
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from inventory.commands import BorrowBook
 from library.broker.kafka import Kafka, Node
 from library.process.ports import free_port
+from producer.writers import writer_of
+from schemas.topics import ensure_topics
 from tests.support.producer.power_cut import cut, flushed, traced
 from tests.support.producer.writer_calls import ADD, ISBN, accepted, event_types, run
 
@@ -28,7 +28,7 @@ def test_acknowledged_events_survive_a_power_cut(tmp_path: Path, durability: str
     try:
         settings = Settings(kafka=kafka.bootstrap, name="cut", partitions=1, data_dir=str(tmp_path))
         ensure_topics(AdminClient(client_config(settings)), settings)
-        writer = Writer(settings, 0)
+        writer = writer_of(settings, 0)
         run(writer, ADD)
         # A stop flushes all; so nothing that the trace does not see is in the page cache only
         kafka.stop()
@@ -50,7 +50,7 @@ def test_acknowledged_events_survive_a_power_cut(tmp_path: Path, durability: str
     try:
         settings = Settings(kafka=again.bootstrap, name="cut", partitions=1)
         # A claim waits until Kafka has ended what was committed when the power went
-        claim = Writer(settings, 0)
+        claim = writer_of(settings, 0)
         claim.execute([], 30)
         assert claim.fence.claimed
         claim.close()

@@ -8,12 +8,13 @@ from confluent_kafka import Producer
 
 from eventstore.keys import event_key
 from eventstore.partitions import partition_of
-from eventstore.reader import Reader, Start, Unreadable
+from eventstore.reader import Start
 from eventstore.topics import events_topic
 from foundation.kafka_clients import KafkaUnavailable, client_config
 from foundation.settings import Settings
 from schemas.codec import encode
 from schemas.events import BookAdded, BookRemoved, Event
+from schemas.reader import Unreadable, open_reader
 
 A, B, C = "9781593275846", "9781680502992", "9780439023481"
 
@@ -42,8 +43,8 @@ def added(isbn: str, at: int = 1_000) -> BookAdded:
 
 
 def read(settings: Settings, group: str | None = None, start: Start = "earliest") -> list[tuple[str, int]]:
-    with Reader(settings, group, start) as reader:
-        return sorted((event.event.isbn, event.version) for event in reader.events())
+    with open_reader(group, settings=settings, start=start) as reader:
+        return sorted((event.event.isbn, event.version) for event in reader)
 
 
 def test_a_reader_without_a_group_reads_everything_each_time(
@@ -73,8 +74,8 @@ def test_an_event_is_committed_when_the_next_is_requested(
 ) -> None:
     for version in range(1, 6):
         append(added(A), version)
-    with Reader(settings, "g") as reader:
-        assert [event.version for event in islice(reader.events(), 3)] == [1, 2, 3]
+    with open_reader("g", settings=settings) as reader:
+        assert [event.version for event in islice(reader, 3)] == [1, 2, 3]
     # The third was handed out, but nobody said that it was handled
     assert [version for _, version in read(settings, "g")] == [3, 4, 5]
 
@@ -86,8 +87,8 @@ def test_an_event_whose_handler_failed_is_delivered_again(
     append(added(A), 2)
 
     def fail_on_the_second() -> None:
-        with Reader(settings, "g") as reader:
-            for event in reader.events():
+        with open_reader("g", settings=settings) as reader:
+            for event in reader:
                 if event.version == 2:
                     raise ZeroDivisionError
 
@@ -116,8 +117,8 @@ def test_an_unreadable_event_is_reported_and_skipped(settings: Settings, append:
     append(added(A), 4, encode(added(B)))
     append(added(A), 5)
     found: list[Unreadable] = []
-    with Reader(settings, "g", report=found.append) as reader:
-        assert [event.version for event in reader.events()] == [1, 5]
+    with open_reader("g", settings=settings, report=found.append) as reader:
+        assert [event.version for event in reader] == [1, 5]
     assert [unreadable.offset for unreadable in found] == [1, 2, 3]
     assert "upgrade" in found[0].why
     assert A in str(found[2])
@@ -126,8 +127,8 @@ def test_an_unreadable_event_is_reported_and_skipped(settings: Settings, append:
 
 def test_readers_of_a_group_share_its_partitions(settings: Settings, append: Callable[..., None]) -> None:
     append(added(A), 1)
-    with Reader(settings, "g") as first:
-        following = first.events(follow=True)
+    with open_reader("g", settings=settings) as first:
+        following = first.follow()
         assert next(following).event.isbn == A
         append(added(B), 1)
         assert next(following).event.isbn == B
@@ -136,4 +137,4 @@ def test_readers_of_a_group_share_its_partitions(settings: Settings, append: Cal
 def test_a_reader_reports_a_kafka_that_does_not_answer() -> None:
     nowhere = Settings(kafka="127.0.0.1:1", deadline=0.3)
     with pytest.raises(KafkaUnavailable, match=r"127\.0\.0\.1:1"):
-        Reader(nowhere).__enter__()
+        open_reader(settings=nowhere).__enter__()

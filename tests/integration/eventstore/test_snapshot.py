@@ -9,14 +9,15 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from eventstore.append.writer import Writer
-from eventstore.state.checked_map import SealedMap
+from eventstore.state import snapshot_layout as layout
+from eventstore.state.checked_map import CheckedMap
 from eventstore.state.outcomes import Accepted
-from eventstore.state.snapshot import Snapshot, binding
-from eventstore.topics import ensure_topics, events_topic
+from eventstore.topics import events_topic
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from inventory.commands import AddBook, BorrowBook, ReturnBook
-from inventory.rules import RULES_VERSION
+from producer.writers import binding, decider_of, snapshot_of, writer_of
+from schemas.topics import ensure_topics
 from tests.support.producer.writer_calls import (
     ADD,
     ISBN,
@@ -44,7 +45,7 @@ def store(new_settings: Callable[..., Settings]) -> Settings:
 @pytest.fixture
 def saved(store: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """The same with ``ADD`` and a loan to ann in its log and in its snapshot; whatever is closed is saved."""
-    monkeypatch.setattr("eventstore.append.writer.CLOSING", 1)
+    monkeypatch.setattr("eventstore.append.writer.SAVE_CLOSING_ENTRIES", 1)
     writer = start(store)
     writer.execute([ONCE], 20)
     run(writer, BORROW)
@@ -54,12 +55,12 @@ def saved(store: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 
 def start(settings: Settings, bound_to: str | None = None) -> Writer:
-    return Writer(settings, 0, Snapshot(settings, 0, bound_to or binding(settings)))
+    return writer_of(settings, 0, snapshot_of(settings, 0, bound_to or binding(settings)))
 
 
 def loaded(settings: Settings, bound_to: str | None = None) -> int:
     """The offset up to which a new start need not read."""
-    snapshot = Snapshot(settings, 0, bound_to or binding(settings))
+    snapshot = snapshot_of(settings, 0, bound_to or binding(settings))
     try:
         return snapshot.load().next
     finally:
@@ -81,7 +82,7 @@ def all_is_right(settings: Settings) -> None:
 
 
 def test_a_start_reads_only_events_after_the_snapshot(saved: Settings):
-    writer = Writer(saved, 0)
+    writer = writer_of(saved, 0)
     run(writer, ReturnBook(ISBN, "ann"))
     writer.close()
     late = start(saved)
@@ -98,7 +99,7 @@ def commands(settings: Settings) -> list[dict[str, str]]:
 
 
 def test_saving_a_snapshot_releases_memory(store: Settings, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("eventstore.append.writer.RESTING", 3)
+    monkeypatch.setattr("eventstore.append.writer.SAVE_IDLE_ENTRIES", 3)
     writer = start(store)
     run(writer, ADD, BORROW)
     writer.rest()
@@ -114,13 +115,13 @@ def test_saving_a_snapshot_releases_memory(store: Settings, monkeypatch: pytest.
 
 
 def test_events_that_arrive_during_a_save_are_kept(store: Settings, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("eventstore.append.writer.RESTING", 1)
+    monkeypatch.setattr("eventstore.append.writer.SAVE_IDLE_ENTRIES", 1)
     writer = start(store)
     run(writer, ADD)
     writer.rest()
     run(writer, BORROW)
     writer._snapshot.settle(writer.state, wait=True)
-    assert set(writer.state.titles) == {ISBN}
+    assert set(writer.state.streams) == {ISBN}
     assert refused(run(writer, BORROW)[0]) == "already_borrowed"
     writer.rest()
     writer.close()
@@ -131,17 +132,17 @@ def test_events_that_arrive_during_a_save_are_kept(store: Settings, monkeypatch:
 def test_a_save_by_another_process_is_not_reported_as_damage(
     store: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
-    monkeypatch.setattr("eventstore.append.writer.RESTING", 1)
+    monkeypatch.setattr("eventstore.append.writer.SAVE_IDLE_ENTRIES", 1)
     writer = start(store)
     run(writer, ADD)
     writer.rest()
     writer._snapshot.settle(writer.state, wait=True)
-    other = SealedMap(files(store)[0], create=False)
+    other = CheckedMap(files(store)[0], create=False)
     other.begin()
     run(writer, BORROW)
     writer.rest()
     writer._snapshot.settle(writer.state, wait=True)
-    assert (set(writer.state.titles), loaded(store), caplog.messages) == ({ISBN}, 2, [])
+    assert (set(writer.state.streams), loaded(store), caplog.messages) == ({ISBN}, 2, [])
     other.rollback()
     other.close()
     writer.rest()
@@ -172,7 +173,7 @@ def test_a_snapshot_notices_a_restored_log_with_the_same_ids(saved: Settings):
     admin.delete_topics([topic])[topic].result()
     eventually(lambda: topic not in admin.list_topics(timeout=5).topics)
     ensure_topics(admin, saved)
-    first = Writer(saved, 0)
+    first = writer_of(saved, 0)
     run(first, AddBook(OTHER, "Programming Elixir"), AddBook(ISBN, "Elixir", "", 1), BorrowBook(ISBN, "eve"))
     first.close()
 
@@ -185,7 +186,7 @@ def test_a_snapshot_notices_a_restored_log_with_the_same_ids(saved: Settings):
 def test_a_snapshot_beyond_the_end_of_the_log_is_ignored_if_it_persists(
     saved: Settings, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("eventstore.append.catch_up.TRANSACTION_TIMEOUT", 0.3)
+    monkeypatch.setattr("eventstore.append.catch_up.TRANSACTION_TIMEOUT_S", 0.3)
     admin = AdminClient(client_config(saved))
     topic = events_topic(saved)
     bound = binding(saved)
@@ -269,7 +270,7 @@ def test_a_save_may_replace_a_snapshot_that_is_further(saved: Settings):
 def test_a_save_ignores_an_unfinished_snapshot_of_a_killed_process(saved: Settings):
     writer = start(saved)
     run(writer, BorrowBook(ISBN, "bob"), ReturnBook(ISBN, "bob"))
-    SealedMap(files(saved)[0].with_name("test-begun"), create=True).close()
+    CheckedMap(files(saved)[0].with_name("test-begun"), create=True).close()
     begun = files(saved)[0].with_name(files(saved)[0].name.replace("-1.sqlite", "-2.sqlite"))
     files(saved)[0].with_name("test-begun").rename(begun)
     writer._snapshot.save(writer.state)
@@ -295,7 +296,7 @@ def test_a_process_follows_its_snapshot_into_another_processs_file(saved: Settin
     one.close()
 
 
-class FullDisk(SealedMap):
+class FullDisk(CheckedMap):
     """A map that SQLite gives no more room."""
 
     def begin(self) -> None:
@@ -308,7 +309,7 @@ def test_a_full_disk_keeps_the_previous_snapshot(
 ):
     writer = start(saved)
     writer.execute([], 20)
-    monkeypatch.setattr("eventstore.state.snapshot.SealedMap", FullDisk)
+    monkeypatch.setattr("eventstore.state.snapshot.CheckedMap", FullDisk)
     more = [AddBook(f"{n}", "A title that takes its place " * 30) for n in numbers(60)]
     assert all(isinstance(outcome, Accepted) for outcome in run(writer, *more))
     writer.close()
@@ -347,10 +348,10 @@ def test_a_snapshot_is_bound_to_cluster_topic_and_rules(saved: Settings):
     cluster, topic, rules = binding(saved).split()
     assert cluster
     assert topic
-    assert rules.startswith(f"{RULES_VERSION}.")
+    assert rules == f"{decider_of(saved).fingerprint()}.{layout.VERSION}"
 
 
 def test_a_snapshot_recognises_its_log_by_the_last_event(saved: Settings):
-    last = Snapshot(saved, 0, binding(saved)).load().last
+    last = snapshot_of(saved, 0, binding(saved)).load().last
     (_, message) = committed_records(saved)
     assert (last.offset, last.key, last.timestamp) == (2, message.key(), message.timestamp()[1])

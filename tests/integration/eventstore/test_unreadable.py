@@ -5,12 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from eventstore.append.writer import Writer
 from eventstore.state.outcomes import Unwritable
-from eventstore.state.snapshot import Snapshot, binding
 from eventstore.topics import events_topic
 from foundation.settings import Settings
 from inventory.commands import AddBook, BorrowBook, ReturnBook
+from producer.writers import binding, snapshot_of, writer_of
 from schemas.codec import encode
 from schemas.events import BookReturned
 from tests.support.producer.writer_calls import (
@@ -54,7 +53,7 @@ def put(settings: Settings, key: bytes, value: bytes | None) -> None:
 def test_a_title_with_an_unreadable_event_refuses_writes_and_others_accept_them(
     store: Settings, key: str, value: bytes | None, said: str
 ):
-    first = Writer(store, 0)
+    first = writer_of(store, 0)
     once = command(ADD)
     first.execute([once], 20)
     run(first, BorrowBook(ISBN, "ann"))
@@ -62,7 +61,7 @@ def test_a_title_with_an_unreadable_event_refuses_writes_and_others_accept_them(
     put(store, key.encode(), value)
     before = len(committed_records(store))
 
-    writer = Writer(store, 0)
+    writer = writer_of(store, 0)
     blocked, other = run(writer, ReturnBook(ISBN, "ann"), AddBook(OTHER, "Programming Elixir"))
     assert isinstance(blocked, Unwritable)
     assert said in blocked.reason
@@ -78,16 +77,16 @@ def test_a_title_with_an_unreadable_event_refuses_writes_and_others_accept_them(
 
 def test_an_unparseable_key_makes_its_partition_unwritable(store: Settings):
     put(store, b"whatever", RETURNED)
-    writer = Writer(store, 0)
+    writer = writer_of(store, 0)
     (blocked,) = run(writer, ADD)
     assert isinstance(blocked, Unwritable)
-    assert "offset 0 of partition 0 names no title" in blocked.reason
+    assert "offset 0 of partition 0 names no stream" in blocked.reason
     writer.close()
 
 
 def test_an_identical_copy_of_an_event_is_accepted(store: Settings):
     """As a topic that was mirrored at least once may hold them: readers skip them too."""
-    writer = Writer(store, 0)
+    writer = writer_of(store, 0)
     run(writer, ADD)
     (message,) = committed_records(store)
     put(store, message.key(), message.value())
@@ -98,14 +97,14 @@ def test_an_identical_copy_of_an_event_is_accepted(store: Settings):
 def test_a_snapshot_keeps_unwritable_titles(store: Settings):
     Path(store.data_dir).mkdir()
     put(store, f"{ISBN}/1".encode(), b"no event")
-    first = Writer(store, 0, Snapshot(store, 0, binding(store)))
+    first = writer_of(store, 0, snapshot_of(store, 0, binding(store)))
     run(first, AddBook(OTHER, "Programming Elixir"))
-    Snapshot(store, 0, binding(store)).save(first.state)
+    snapshot_of(store, 0, binding(store)).save(first.state)
     first.close()
 
-    snapshot = Snapshot(store, 0, binding(store))
+    snapshot = snapshot_of(store, 0, binding(store))
     assert snapshot.load().next > 0
-    second = Writer(store, 0, snapshot)
+    second = writer_of(store, 0, snapshot)
     assert isinstance(run(second, ADD)[0], Unwritable)
     accepted(run(second, AddBook(THIRD, "Introduction to Algorithms"))[0])
     second.close()

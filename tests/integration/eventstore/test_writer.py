@@ -7,9 +7,10 @@ import pytest
 from eventstore.append.writer import Writer
 from eventstore.errors import ClaimLost
 from eventstore.headers import read_headers
-from eventstore.state.outcomes import Accepted, Outcome, Reused
+from eventstore.state.outcomes import Accepted, Outcome, Reused, digest
 from foundation.settings import Settings
 from inventory.commands import AddBook, BorrowBook, RemoveBook, ReturnBook
+from producer.writers import decider_of, writer_of
 from tests.support.producer.writer_calls import (
     ADD,
     ISBN,
@@ -38,7 +39,7 @@ def writer(store: Settings) -> Iterator[NewWriter]:
     made: list[Writer] = []
 
     def make(**more: object) -> Writer:
-        made.append(Writer(store, 0, **more))
+        made.append(writer_of(store, 0, **more))
         return made[-1]
 
     yield make
@@ -113,7 +114,7 @@ def test_time_never_runs_backwards_in_a_partition(store: Settings, writer: NewWr
 
 def test_loans_are_due_as_the_settings_say(new_settings: Callable[..., Settings]):
     settings = new_settings(partitions=1, loan_days=1, timezone="Europe/Prague")
-    one = Writer(settings, 0, clock=lambda: 1_700_000_000_000)
+    one = writer_of(settings, 0, clock=lambda: 1_700_000_000_000)
     run(one, ADD, BorrowBook(ISBN, "ann"))
     one.close()
     # 2023-11-15, the last millisecond of the day in Prague
@@ -124,7 +125,7 @@ def test_headers_say_which_command_an_event_came_from(store: Settings, writer: N
     writer().execute([command(ADD, "once")], SECONDS)
     headers = read_headers(committed_records(store)[0].headers())
     assert (headers["ce_id"], headers["ce_type"]) == ("once/0", "library.inventory.BookAdded")
-    assert headers["command_digest"] == command(ADD).digest
+    assert headers["command_digest"] == digest(ADD)
 
 
 # What another writer does while this one stands still at a step, as a frozen process does
@@ -177,7 +178,7 @@ def test_a_short_read_leads_to_no_event(store: Settings, writer: NewWriter):
             else:
                 super()._read(state, deadline)
 
-    stale = OldEnd(store, 0)
+    stale = OldEnd(store, 0, decider_of(store))
     stale.state = one.state
     (outcome,) = run(stale, BorrowBook(ISBN, "ann"))
     stale.close()

@@ -7,7 +7,6 @@ from confluent_kafka.admin import AdminClient
 from msgspec.structs import replace
 
 from eventstore.partitions import partition_of
-from eventstore.reader import Reader
 from eventstore.topics import events_topic
 from foundation.kafka_clients import client_config
 from library.commands import restore as restoring
@@ -17,6 +16,7 @@ from library.store.backup_file import check
 from library.store.offsets import settled_end
 from library.store.ordered_records import records
 from schemas.events import BookAdded
+from schemas.reader import open_reader
 from tests.support.library.command_runner import run_command
 from tests.support.library.event_writer import BEGAN, added_and_removed, numbered_isbn, write_events
 
@@ -176,8 +176,8 @@ def test_a_restored_event_equals_the_original(full, new_settings, tmp_path):
     run_command(backup, full, str(file))
     target = new_settings(partitions=2)
     run_command(restore, target, str(file))
-    with Reader(target) as reader:
-        found = {(e.event.isbn, e.version): e for e in reader.events()}
+    with open_reader(settings=target) as reader:
+        found = {(e.event.isbn, e.version): e for e in reader}
     assert len(found) == 400
     assert found[numbered_isbn(7), 1].event.title == "Book 7"
     assert found[numbered_isbn(7), 1].command_id == f"id-{numbered_isbn(7)}"

@@ -11,7 +11,7 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 from msgspec.structs import replace
 
 from eventstore.partitions import partition_of
-from eventstore.topics import events_topic, projector_group
+from eventstore.topics import events_topic
 from foundation.kafka_clients import client_config, reading_config
 from library.broker.java import NoJava
 from library.checks import doctor as checks
@@ -23,6 +23,7 @@ from library.store.groups import members
 from library.store.offsets import settled_end
 from library.system.run_file import ProcessRecord, Run, write_run
 from schemas.events import BookAdded
+from schemas.topics import projector_group
 from tests.support.library.command_runner import run_command
 from tests.support.library.event_writer import BEGAN, added_and_removed, numbered_isbn, write_events
 from tests.support.waiting import eventually

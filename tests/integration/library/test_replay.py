@@ -2,10 +2,11 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from eventstore.topics import events_topic, projector_group
+from eventstore.topics import events_topic
 from foundation.kafka_clients import client_config, reading_config
 from library.commands.replay import replay
 from library.store.offsets import at_time, beginning, committed, group_lag, settled_end
+from schemas.topics import projector_group
 from tests.support.library.command_runner import run_command
 from tests.support.library.event_writer import BEGAN, added_and_removed, write_events
 from tests.support.waiting import eventually

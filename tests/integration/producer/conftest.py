@@ -6,11 +6,11 @@ from uuid import uuid4
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from eventstore.topics import ensure_topics
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from inventory import isbn as identifiers
 from inventory.commands import AddBook
+from schemas.topics import ensure_topics
 from tests.support.producer.gateway_process import GatewayProcess, running_gateway
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from eventstore.topics import ensure_topics
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from inventory.commands import AddBook, AddCopies
 from schemas.records import Recorded, recorded
+from schemas.topics import ensure_topics
 from tests.support.brokers import embedded_broker
 from tests.support.producer.concurrent_callers import Callers
 from tests.support.producer.gateway_process import GatewayProcess, running_gateway

@@ -12,7 +12,6 @@ import psutil
 import pytest
 from stdnum import ean
 
-from eventstore.reader import Reader
 from foundation.cli import exits
 from foundation.settings import Settings
 from producer.imports import run as importing
@@ -22,6 +21,7 @@ from producer.imports.files import open_catalogue
 from producer.imports.run import append, log_ends, read_into
 from producer.imports.spool import Spool, all_refused
 from producer.imports.workers import Workers
+from schemas.reader import open_reader
 from tests.support.waiting import eventually
 
 ROWS = 6_000
@@ -55,8 +55,8 @@ def nothing(_: int) -> None:
 
 
 def versions(settings: Settings) -> list[int]:
-    with Reader(settings) as reader:
-        return [event.version for event in reader.events()]
+    with open_reader(settings=settings) as reader:
+        return [event.version for event in reader]
 
 
 @pytest.mark.parametrize(("workers", "in_memory"), [(0, 10**6), (2, 10**6), (0, 0)])

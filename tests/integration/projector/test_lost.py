@@ -7,11 +7,12 @@ import pytest
 from rocksdict import Options, Rdict
 
 from eventstore.partitions import partition_of
-from eventstore.topics import POSITION_KEY, changelog_topic, events_topic, identify
+from eventstore.table_position import POSITION_KEY, TablePosition
+from eventstore.topics import events_topic
 from projector.batched_faust.store import IDENTITY_KEY, Store
 from schemas.codec import encode
 from schemas.events import BookAdded, BookBorrowed, BookReturned
-from schemas.row import TablePosition
+from schemas.topics import changelog_topic, identify
 from tests.support.projector.event_store import EventStore
 from tests.support.projector.table_check import assert_exact, read_changelog, until_caught_up
 from tests.support.projector.topic_damage import (

@@ -5,11 +5,11 @@ import urllib.request
 from msgspec.structs import replace
 from prometheus_client.parser import text_string_to_metric_families
 
-from eventstore.append.writer import Writer
 from eventstore.partitions import partition_of
 from eventstore.state.outcomes import submit
 from inventory.commands import AddBook, AddCopies
 from library.process.ports import HOST, free_port
+from producer.writers import writer_of
 from tests.support.waiting import eventually
 
 ISBN = "9781593275846"
@@ -29,7 +29,7 @@ def metrics(port: int) -> dict[tuple[str, str], float]:
 def test_metrics_show_events_rows_lag_and_position(settings, crew):
     port = free_port()
     partition = partition_of(ISBN, settings.partitions)
-    writer = Writer(settings, partition)
+    writer = writer_of(settings, partition)
     writer.execute([submit("1", AddBook(ISBN, "Elixir in Action", quantity=1))], 30)
     writer.execute([submit("2", AddCopies(ISBN, 1))], 30)
     writer.close()

@@ -7,13 +7,14 @@ import pytest
 from msgspec.structs import replace
 
 from eventstore.partitions import partition_of
-from eventstore.topics import events_topic, identify
+from eventstore.topics import events_topic
 from library.checks.api_listing import Items, Listed, listed, loan_item, title_item
 from library.checks.comparison import Behind, check
 from library.store.offsets import end
 from schemas.codec import encode
 from schemas.events import BookAdded
 from schemas.row import InventoryRow
+from schemas.topics import identify
 from tests.support.projector.event_store import EventStore
 from tests.support.projector.library_command import library
 from tests.support.projector.table_check import expected_rows, until_caught_up

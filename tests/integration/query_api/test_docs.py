@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from eventstore.topics import ensure_topics
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from query_api.http import app
 from schemas.events import BookAdded, BookBorrowed, BookRemoved
+from schemas.topics import ensure_topics
 from tests.support.query_api.api_process import ApiProcess
 from tests.support.query_api.api_without_kafka import ApiWithoutKafka
 from tests.support.query_api.loan_traffic import running_api, store_writer

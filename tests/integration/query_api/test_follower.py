@@ -20,12 +20,7 @@ from confluent_kafka.admin import (
 from msgspec.structs import replace
 
 from eventstore.partitions import partition_of
-from eventstore.topics import (
-    changelog_topic,
-    ensure_topics,
-    events_topic,
-    identify,
-)
+from eventstore.topics import events_topic
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from query_api.following.follower import Follower
@@ -36,6 +31,7 @@ from query_api.replica.replica import FILE
 from query_api.replica.tables import LARGEST_INTEGER
 from schemas.codec import decode
 from schemas.events import BookAdded, BookBorrowed, BookRemoved
+from schemas.topics import changelog_topic, ensure_topics, identify
 from tests.support.query_api.store_writer import StoreWriter
 from tests.support.waiting import eventually
 

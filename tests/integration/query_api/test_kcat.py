@@ -8,7 +8,7 @@ import pytest
 
 from eventstore.topics import events_topic
 from foundation.settings import Settings
-from schemas.codec import schemas
+from schemas.codec import CODEC
 from schemas.events import BookAdded
 from tests.support.query_api.loan_traffic import AT, A, running_api, store_writer
 
@@ -33,6 +33,6 @@ def test_kcat_reads_the_event_store(settings: Settings):
             assert record["payload"]["BookAdded"]["title"] == "Elixir in Action"
         else:
             assert "Elixir in Action" in record["payload"]
-            identifier = next(s.id for s in schemas().values() if s.subject == "BookAdded")
+            identifier = next(s.id for s in CODEC.schemas.values() if s.subject == "BookAdded")
             text = api.client.get(f"/schemas/ids/{identifier}").json()["schema"]
             assert json.loads(text)["name"] == "BookAdded"

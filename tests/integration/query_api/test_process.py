@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from eventstore.topics import ensure_topics
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from library.broker.kafka import Kafka
 from schemas.events import BookAdded, BookBorrowed
+from schemas.topics import ensure_topics
 from tests.support.brokers import embedded_broker
 from tests.support.query_api.api_process import ApiProcess
 from tests.support.query_api.loan_traffic import (

@@ -4,17 +4,17 @@ import sys
 
 import msgspec
 
-from eventstore.append.writer import Writer
 from eventstore.state.outcomes import Accepted
 from foundation.settings import Settings
 from inventory.commands import BorrowBook
+from producer.writers import writer_of
 from tests.support.producer.writer_calls import ISBN, command
 
 
 def main() -> None:
     """Say ``ready``, wait for a line, borrow, and say how it went."""
     settings = msgspec.json.decode(sys.argv[1], type=Settings)
-    writer = Writer(settings, 0)
+    writer = writer_of(settings, 0)
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     sys.stdin.readline()

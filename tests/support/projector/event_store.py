@@ -78,7 +78,9 @@ class EventStore:
         self._producer.produce(self._topic, value, key, partition)
 
     def _put_event(self, version: int, event: Event) -> None:
-        headers = event_headers(uuid4().hex, "0" * 32, 0, type(event).__name__, event.timestamp, {})
+        headers = event_headers(
+            "library.inventory", uuid4().hex, "0" * 32, 0, type(event).__name__, event.timestamp, {}
+        )
         self._producer.produce(
             self._topic,
             encode(event),

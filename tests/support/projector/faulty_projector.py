@@ -117,7 +117,7 @@ def _unknown(event: str) -> None:
     from schemas import codec
 
     number = codec.newest(event).id
-    del codec.schemas()[number]
+    del codec.CODEC.schemas[number]
     del wire_row._STEPS[b"\0" + number.to_bytes(4, "big") + b"\x1a"]
 
 

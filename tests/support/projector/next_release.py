@@ -8,7 +8,8 @@ from unittest.mock import patch
 import fastavro
 from msgspec.structs import replace
 
-from inventory import fold, projection
+from inventory import projection
+from inventory import row_fold as fold
 from schemas import codec
 from schemas.events import BookBorrowed, Event
 from schemas.row import InventoryRow
@@ -44,7 +45,7 @@ def installed() -> Iterator[None]:
     parsed = fastavro.parse_schema(codec._without_logical_types(schema), named_schemas={})
     new = codec.Schema(ROW, old.subject, old.version + 1, json.dumps(schema), parsed)
     with (
-        patch.dict(codec.schemas(), {ROW: new}),
+        patch.dict(codec.CODEC.schemas, {ROW: new}),
         patch.object(codec, "InventoryRow", CountingRow),
         patch.object(fold, "InventoryRow", CountingRow),
         patch.object(projection, "fold", _counting),

@@ -9,14 +9,16 @@ from confluent_kafka.admin import AdminClient
 from msgspec import Struct
 from rocksdict import AccessType, Options, Rdict
 
-from eventstore.keys import parse_event_key
-from eventstore.topics import POSITION_KEY, changelog_topic, events_topic, identify, projector_group
+from eventstore.table_position import POSITION_KEY, TablePosition
+from eventstore.topics import events_topic
 from foundation.kafka_clients import client_config, reading_config
 from foundation.settings import Settings
 from inventory.projection import project
 from projector.batched_faust.store import IDENTITY_KEY, Store
 from schemas.codec import decode
-from schemas.row import InventoryRow, TablePosition
+from schemas.records import parse_title_key
+from schemas.row import InventoryRow
+from schemas.topics import changelog_topic, identify, projector_group
 from tests.support.waiting import eventually
 
 Rows = dict[str, InventoryRow]
@@ -59,7 +61,7 @@ def expected_rows(settings: Settings, until: Mapping[int, int] = MappingProxyTyp
     for message in read_topic(settings, events_topic(settings)):
         if (message.offset() or 0) >= until.get(message.partition() or 0, 1 << 62):
             continue
-        isbn, version = parse_event_key(message.key())
+        isbn, version = parse_title_key(message.key())
         rows[isbn] = project(rows.get(isbn), isbn, version, message.offset() or 0, message.value())
     return rows
 

@@ -5,9 +5,11 @@ import time
 from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
-from eventstore.topics import POSITION_KEY, changelog_topic, ensure_topics, events_topic, projector_group
+from eventstore.table_position import POSITION_KEY
+from eventstore.topics import events_topic
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
+from schemas.topics import changelog_topic, ensure_topics, projector_group
 from tests.support.projector.table_check import read_topic
 from tests.support.waiting import eventually
 

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from confluent_kafka.admin import AdminClient
 from stdnum import ean
 
-from eventstore.topics import identify
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from schemas.events import BookAdded, BookBorrowed, BookReturned, Event
+from schemas.topics import identify
 from tests.support.query_api.api_process import ApiProcess
 from tests.support.query_api.store_writer import StoreWriter
 

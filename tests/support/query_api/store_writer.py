@@ -8,13 +8,15 @@ from eventstore.headers import event_headers
 from eventstore.keys import event_key
 from eventstore.partitions import partition_of
 from eventstore.positions import Position
-from eventstore.topics import POSITION_KEY, Identity, changelog_topic, events_topic
+from eventstore.table_position import POSITION_KEY, TablePosition
+from eventstore.topics import Identity, events_topic
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from inventory.projection import project
 from schemas.codec import encode
 from schemas.events import Event
-from schemas.row import InventoryRow, TablePosition
+from schemas.row import InventoryRow
+from schemas.topics import changelog_topic
 
 
 class StoreWriter:
@@ -57,7 +59,9 @@ class StoreWriter:
                 value=value,
                 partition=partition_of(isbn, self.settings.partitions),
                 timestamp=at,
-                headers=event_headers(f"command-{self._commands}", "digest", 0, kind, at, {}),
+                headers=event_headers(
+                    "library.inventory", f"command-{self._commands}", "digest", 0, kind, at, {}
+                ),
                 on_delivery=delivered,
             )
             self._producer.poll(0)

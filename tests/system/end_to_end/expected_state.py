@@ -4,9 +4,9 @@ import json
 from hashlib import sha256
 from typing import Any
 
-from eventstore.reader import Reader
 from foundation.settings import Settings
-from inventory.fold import fold
+from inventory.row_fold import fold
+from schemas.reader import open_reader
 from schemas.row import InventoryRow
 from tests.system.end_to_end.system import System
 
@@ -14,8 +14,8 @@ from tests.system.end_to_end.system import System
 def folded_rows(settings: Settings) -> dict[str, InventoryRow]:
     """Every title's row, from its first event."""
     rows: dict[str, InventoryRow] = {}
-    with Reader(settings) as reader:
-        for event in reader.events():
+    with open_reader(settings=settings) as reader:
+        for event in reader:
             isbn = event.event.isbn
             assert event.version == (rows[isbn].version if isbn in rows else 0) + 1, f"a gap in {isbn}"
             rows[isbn] = fold(rows.get(isbn), event.version, event.event)

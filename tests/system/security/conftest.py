@@ -15,9 +15,9 @@ from confluent_kafka.admin import (
 )
 from msgspec.structs import replace
 
-from eventstore.topics import ensure_topics
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
+from schemas.topics import ensure_topics
 from tests.system.security.processes import library
 from tests.system.security.secured_broker import as_user, secured_broker
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from eventstore.reader import Reader
 from foundation.settings import Settings
 from library.process.ports import HOST, free_port
+from schemas.reader import open_reader
 from tests.support.waiting import eventually
 from tests.system.security.processes import library, running_service
 from tests.system.security.secured_broker import as_user
@@ -56,8 +56,8 @@ def test_each_service_works_with_only_its_own_users_rights(shared: Settings, tmp
         assert "broken" not in done(operator, "doctor")
         done(operator, "verify")
 
-    with Reader(as_user("reporting", shared), group="overdue") as reader:
-        events = reader.events(follow=True)
+    with open_reader("overdue", settings=as_user("reporting", shared)) as reader:
+        events = reader.follow()
         assert [(event.type, event.version) for event in (next(events), next(events))] == [
             ("BookAdded", 1),
             ("BookBorrowed", 2),

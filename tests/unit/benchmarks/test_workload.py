@@ -1,6 +1,6 @@
 from itertools import islice
 
-from inventory.fold import fold
+from inventory.row_fold import fold
 from schemas.row import InventoryRow
 from tests.support.workload import workload
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from eventstore.state import background
-from eventstore.state.background import REST, SPELL, BackgroundThrottle
+from eventstore.state.background import REST_FACTOR, SPELL_S, BackgroundThrottle
 
 
 @pytest.fixture
@@ -21,16 +21,16 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
 def test_background_work_pauses_longer_than_it_works(clock: list[float]):
     pause = BackgroundThrottle()
     for _ in range(30):
-        clock[0] += SPELL / 10
+        clock[0] += SPELL_S / 10
         pause()
     assert len(clock[1:]) == pytest.approx(3, abs=1)
-    assert all(rest == pytest.approx(SPELL * REST, rel=0.2) for rest in clock[1:])
+    assert all(rest == pytest.approx(SPELL_S * REST_FACTOR, rel=0.2) for rest in clock[1:])
 
 
 def test_background_work_does_not_pause_while_somebody_waits_for_it(clock: list[float]):
     pause = BackgroundThrottle()
     pause.hurry = True
-    clock[0] = 20 * SPELL
+    clock[0] = 20 * SPELL_S
     pause()
     assert clock[1:] == []
 
@@ -46,7 +46,7 @@ def test_background_work_takes_turns_unless_somebody_waits_for_it():
     with first.turn():
         thread = threading.Thread(target=work)
         thread.start()
-        assert not working.wait(3 * background.LOOK)
+        assert not working.wait(3 * background.TURN_INTERVAL_S)
         second.hurry = True
         assert working.wait(10)
         thread.join(10)

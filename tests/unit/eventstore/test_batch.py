@@ -1,36 +1,53 @@
 """A batch on a state that is made up here: what is decided, and what the log would get."""
 
+from datetime import UTC
+
 from eventstore.append.batch import Decided, decide_batch
 from eventstore.headers import read_headers
-from eventstore.state.outcomes import Accepted, Appended, Receipt, Refused, Reused, Submitted, Unwritable
-from eventstore.state.write_state import AcceptedCommand, Known, LastEvent, Place, WriteState
+from eventstore.state.outcomes import (
+    Accepted,
+    Appended,
+    Receipt,
+    Refused,
+    Reused,
+    Submitted,
+    Unwritable,
+    digest,
+)
+from eventstore.state.write_state import AcceptedCommand, Checkpoint, LastEvent, StreamState, WriteState
 from inventory.commands import AddBook, BorrowBook, RemoveBook, ReturnBook
+from inventory.domain import library
+from inventory.due_dates import due_at
 from inventory.rules import Title
 from schemas.codec import decode
 from schemas.events import BookAdded, BookBorrowed
 from tests.support.producer.writer_calls import ADD, ISBN, OTHER, accepted, command, refused
 
-AT, DUE = 1_700_000_000_000, 1_701_000_000_000
+AT = 1_700_000_000_000
+DUE = due_at(AT, 21, UTC)
+LIBRARY = library(21, "UTC")
 LAST = LastEvent(5, b"9781593275846/1", "first/0", AT)
 
 
-ADDED = Title(1, True, "Elixir in Action", "Sasa Juric", 3)
+ADDED = Title(True, False, "Elixir in Action", "Sasa Juric", 3)
 
 
 def holding(title: Title = ADDED, trouble: str = "") -> WriteState:
     """A partition read to offset 7, where the title was added by command ``first``."""
-    state = WriteState(place=Place(7, LAST, AT))
-    state.titles[ISBN] = Known(title, trouble)
-    state.added["first"] = (AcceptedCommand(ISBN, command(ADD).digest, (Appended("BookAdded", 1),), 5),)
+    state = WriteState(LIBRARY, checkpoint=Checkpoint(7, LAST, AT))
+    state.streams[ISBN] = StreamState(title, 1, trouble)
+    state.added["first"] = (
+        AcceptedCommand(ISBN, digest(command(ADD).command), (Appended("BookAdded", 1),), 5),
+    )
     return state
 
 
 def decided(state: WriteState, *commands: Submitted) -> Decided:
-    return decide_batch(state, 3, commands, AT, DUE)
+    return decide_batch(LIBRARY, state, 3, commands, AT)
 
 
 def test_an_accepted_command_becomes_a_record_at_the_next_offset():
-    done = decided(WriteState(), command(ADD, "first"))
+    done = decided(WriteState(LIBRARY), command(ADD, "first"))
     assert done.outcomes == [Accepted(Receipt("first", ISBN, (Appended("BookAdded", 1),), "3:0"))]
     (record,) = done.records
     assert (record.key, record.timestamp) == (b"9781593275846/1", AT)
@@ -39,7 +56,9 @@ def test_an_accepted_command_becomes_a_record_at_the_next_offset():
 
 
 def test_each_command_is_decided_on_the_state_after_those_before_it():
-    done = decided(WriteState(), command(ADD), command(BorrowBook(ISBN, "ann")), command(RemoveBook(ISBN)))
+    done = decided(
+        WriteState(LIBRARY), command(ADD), command(BorrowBook(ISBN, "ann")), command(RemoveBook(ISBN))
+    )
     assert [accepted(one).receipt.position for one in done.outcomes[:2]] == ["3:0", "3:1"]
     assert refused(done.outcomes[2]) == "on_loan"
     assert decode(done.records[1].value) == BookBorrowed(ISBN, "ann", AT, DUE)
@@ -48,14 +67,14 @@ def test_each_command_is_decided_on_the_state_after_those_before_it():
 def test_an_uncommitted_batch_does_not_change_the_state():
     state = holding()
     decided(state, command(BorrowBook(ISBN, "ann")))
-    assert state.known(ISBN).title.loans == {}
+    assert state.stream(ISBN).state.loans == {}
     assert state.next == 7
 
 
 def test_a_committed_batch_changes_the_state_and_its_marker_takes_an_offset():
     state = holding()
     done = decided(state, command(BorrowBook(ISBN, "ann"), "second"))
-    state.keep(done.titles, done.answers, done.last)
+    state.keep(done.streams, done.accepted, done.last)
     assert (state.next, state.last) == (9, LastEvent(7, b"9781593275846/2", "second/0", AT))
     assert decided(state, command(BorrowBook(ISBN, "ann"), "second")).outcomes == [
         Accepted(Receipt("second", ISBN, (Appended("BookBorrowed", 2),), "3:7"), replayed=True)
@@ -63,17 +82,17 @@ def test_a_committed_batch_changes_the_state_and_its_marker_takes_an_offset():
 
 
 def test_a_repeat_gets_the_first_answer_and_writes_nothing():
-    done = decided(holding(Title(9)), command(ADD, "first"))
+    done = decided(holding(Title()), command(ADD, "first"))
     assert done.outcomes == [
         Accepted(Receipt("first", ISBN, (Appended("BookAdded", 1),), "3:5"), replayed=True)
     ]
     assert not done.records
-    assert not done.proof
+    assert not done.needs_proof
 
 
 def test_a_repeat_in_the_same_batch_gets_the_first_answer():
     once = command(ADD, "first")
-    first, again = decided(WriteState(), once, once).outcomes
+    first, again = decided(WriteState(LIBRARY), once, once).outcomes
     assert (accepted(first).replayed, accepted(again).replayed) == (False, True)
     assert accepted(first).receipt == accepted(again).receipt
 
@@ -85,24 +104,24 @@ def test_a_command_id_with_another_payload_is_refused_as_reused():
 def test_a_command_id_belongs_to_its_title():
     done = decided(holding(), command(AddBook(OTHER, "Programming Elixir", "Dave Thomas", 1), "first"))
     assert not accepted(done.outcomes[0]).replayed
-    assert [answer.isbn for answer in done.answers["first"]] == [ISBN, OTHER]
+    assert [one.stream for one in done.accepted["first"]] == [ISBN, OTHER]
 
 
 def test_an_answer_recovered_from_the_log_is_not_marked_as_a_repeat():
-    done = decide_batch(holding(), 3, [command(ADD, "first")], AT, DUE, tried={"first"})
+    done = decide_batch(LIBRARY, holding(), 3, [command(ADD, "first")], AT, tried={"first"})
     assert not accepted(done.outcomes[0]).replayed
 
 
 def test_a_refusal_needs_proof_and_is_not_remembered():
     done = decided(holding(), command(ReturnBook(ISBN, "ann"), "second"))
     assert isinstance(done.outcomes[0], Refused)
-    assert (done.proof, done.answers) == (True, {})
+    assert (done.needs_proof, done.accepted) == (True, {})
 
 
 def test_an_unneeded_command_needs_proof_and_reports_the_last_position():
     done = decided(holding(), command(ADD, "second"))
     assert done.outcomes == [Accepted(Receipt("second", ISBN, (), "3:5"))]
-    assert (done.proof, done.records) == (True, [])
+    assert (done.needs_proof, done.records) == (True, [])
     borrowed = decided(holding(), command(BorrowBook(OTHER, "ann")), command(ADD), command(ADD, "second"))
     assert accepted(borrowed.outcomes[2]).receipt.position == "3:5"
 
@@ -121,8 +140,8 @@ def test_an_unwritable_title_answers_repeats_and_does_not_block_others():
 
 def test_records_carry_the_command_id_and_the_callers_headers():
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-    handed = Submitted("first", ADD, "digest", {"traceparent": trace})
-    (record,) = decided(WriteState(), handed).records
+    handed = Submitted("first", ADD, {"traceparent": trace})
+    (record,) = decided(WriteState(LIBRARY), handed).records
     headers = read_headers(record.headers)
     assert headers == {
         "ce_specversion": "1.0",
@@ -132,6 +151,6 @@ def test_records_carry_the_command_id_and_the_callers_headers():
         "ce_time": "2023-11-14T22:13:20.000+00:00",
         "content-type": "application/avro",
         "command_id": "first",
-        "command_digest": "digest",
+        "command_digest": digest(ADD),
         "traceparent": trace,
     }

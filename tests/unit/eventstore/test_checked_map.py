@@ -12,21 +12,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eventstore.state.checked_map import Damaged, SealedMap
+from eventstore.state.checked_map import CheckedMap, Damaged
 
 entries = st.dictionaries(st.binary(max_size=6), st.binary(max_size=40), max_size=12)
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[SealedMap]:
-    file = SealedMap(path, create=True)
+def opened(path: Path) -> Iterator[CheckedMap]:
+    file = CheckedMap(path, create=True)
     try:
         yield file
     finally:
         file.close()
 
 
-def put(file: SealedMap, what: dict[bytes, bytes], root: bytes = b"root") -> None:
+def put(file: CheckedMap, what: dict[bytes, bytes], root: bytes = b"root") -> None:
     file.begin()
     file.put(what, root)
     file.commit()
@@ -47,7 +47,7 @@ def test_a_map_holds_exactly_the_keys_that_were_put(puts: list[dict[bytes, bytes
 
 
 def test_readers_find_every_key_while_a_map_grows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("eventstore.state.checked_map.LONGEST", 2)
+    monkeypatch.setattr("eventstore.state.checked_map.ENTRIES_PER_PAGE", 2)
     with opened(tmp_path / "map") as file, opened(tmp_path / "map") as reader:
         for first in range(0, 6000, 500):
             assert reader.root == b"" or reader.get(b"%d" % first) is None
@@ -77,8 +77,8 @@ def test_the_newest_value_of_a_key_wins_across_layers(tmp_path: Path):
 
 @pytest.mark.parametrize("small", [0, 3, 20])
 def test_layers_of_all_sizes_are_merged_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: int):
-    monkeypatch.setattr("eventstore.state.checked_map.LONGEST", 2)
-    monkeypatch.setattr("eventstore.state.checked_map.SMALL", small)
+    monkeypatch.setattr("eventstore.state.checked_map.ENTRIES_PER_PAGE", 2)
+    monkeypatch.setattr("eventstore.state.checked_map.PARTED_LAYER_BITS", small)
     chance, held = Random(small), dict[bytes, bytes]()
     with opened(tmp_path / "map") as file:
         for number, count in enumerate((400, 100, 20, 3, 1, 1, 50, 900)):
@@ -99,7 +99,7 @@ def test_a_layer_merged_by_another_process_is_not_damage(tmp_path: Path):
 
 
 def test_the_page_cache_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("eventstore.state.checked_map.REMEMBERED", 10)
+    monkeypatch.setattr("eventstore.state.checked_map.MAX_REMEMBERED_PAGES", 10)
     with opened(tmp_path / "map") as file:
         put(file, {b"%d" % n: b"" for n in range(3000)})
         assert all(file.get(b"absent %d" % n) is None for n in range(1000))
@@ -139,7 +139,7 @@ def test_absent_keys_are_answered_without_reading_the_file(tmp_path: Path):
         assert "None" not in [_answer(other, b"%d" % n) for n in range(1000)]
 
 
-def _answer(file: SealedMap, key: bytes) -> str:
+def _answer(file: CheckedMap, key: bytes) -> str:
     try:
         return repr(file.get(key))
     except Damaged:

@@ -2,6 +2,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from eventstore.state.outcomes import digest
+from foundation.text import Malformed
 from inventory.commands import (
     AddBook,
     BorrowBook,
@@ -9,10 +11,8 @@ from inventory.commands import (
     CorrectDetails,
     WithdrawCopies,
     checked,
-    digest,
     from_json,
 )
-from inventory.texts import Malformed
 
 ISBN = "9781593275846"
 

@@ -3,7 +3,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from inventory.loans import due_at
+from inventory.due_dates import due_at
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 import pytest
 
-from inventory.fold import Gap, Unfoldable, fold, hold
+from inventory.row_fold import Gap, Unfoldable, fold, hold
 from schemas.events import BookAdded, BookBorrowed, BookRemoved, BookReturned, Event
 from schemas.row import Held, InventoryRow
 

@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stdnum import ean
 
+from foundation.text import Malformed
 from inventory.isbn import display, in_house, parse
-from inventory.texts import Malformed
 
 
 @pytest.mark.parametrize(

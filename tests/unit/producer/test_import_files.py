@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from foundation.text import Malformed
 from inventory.commands import AddBook
-from inventory.texts import Malformed
 from producer.imports.columns import BadColumns, assignments, csv_columns, json_columns
 from producer.imports.files import BadFile, Unreadable, identity, open_catalogue, rows
 from producer.imports.isbns import repaired

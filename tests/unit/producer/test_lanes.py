@@ -46,7 +46,7 @@ class Scripted(Writer):
         self.asked.append(command_id)
         return OutcomeUnknown("Kafka is away") if self.away else []
 
-    def breathe(self) -> None:
+    def wait(self) -> None:
         pass
 
     def rest(self) -> None:

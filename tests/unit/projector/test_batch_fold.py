@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from eventstore.keys import event_key
-from inventory.fold import Gap
 from inventory.projection import project
+from inventory.row_fold import Gap
 from projector.fold import batch_fold
 from projector.fold.batch_fold import PartitionFold
 from projector.fold.wire_row import WireRow

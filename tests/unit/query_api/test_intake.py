@@ -5,9 +5,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from eventstore import keys
 from eventstore.headers import event_headers
-from query_api.following import intake
+from eventstore.keys import parse_event_key
 from query_api.following.intake import RecordBatch
 from query_api.replica.progress import Progress
 from query_api.replica.tables import LARGEST_INTEGER
@@ -38,7 +37,7 @@ class Record:
         return self._value
 
     def headers(self) -> list[tuple[str, bytes]]:
-        return event_headers("command-1", "digest", 0, "BookAdded", AT, {})
+        return event_headers("library.inventory", "command-1", "digest", 0, "BookAdded", AT, {})
 
     def timestamp(self) -> tuple[int, int]:
         return 1, AT + 5
@@ -78,9 +77,9 @@ def test_a_key_is_parsed_once_whatever_its_value(monkeypatch: pytest.MonkeyPatch
 
     def count(key: bytes | None) -> tuple[str, int]:
         parsed.append(key)
-        return keys.parse_event_key(key)
+        return parse_event_key(key)
 
-    monkeypatch.setattr(intake, "parse_event_key", count)
-    monkeypatch.setattr("schemas.records.parse_event_key", count)
+    for module in ("schemas.records", "eventstore.recorded"):
+        monkeypatch.setattr(f"{module}.parse_event_key", count)
     batch_of(f"{ISBN}/3".encode(), value)
     assert len(parsed) == 1

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inventory.fold import fold
+from inventory.row_fold import fold
 from query_api.documents import json_of, title_document
 from query_api.queries.page import TitleFilters
 from query_api.queries.past import titles_at

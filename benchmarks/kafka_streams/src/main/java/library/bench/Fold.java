@@ -15,7 +15,7 @@ import library.inventory.Loan;
 import library.inventory.LoanRenewed;
 import org.apache.avro.specific.SpecificRecord;
 
-/** The row of a title after an event: inventory/fold.py in Java. */
+/** The row of a title after an event: inventory/row_fold.py in Java. */
 final class Fold {
   private Fold() {}
 

@@ -1,0 +1,71 @@
+"""An event as it is recorded in the event store."""
+
+from typing import Any, Generic, Protocol, TypeVar
+
+from msgspec import Struct
+
+from eventstore.avro import Undecodable
+from eventstore.decider import Events
+from eventstore.headers import COMMAND_ID, read_headers
+from eventstore.keys import BadKey, parse_event_key
+from eventstore.positions import Position
+
+E = TypeVar("E", bound=Struct)
+
+
+class Message(Protocol):
+    """What this module needs of a confluent-kafka message."""
+
+    def partition(self) -> int | None: ...  # noqa: D102
+    def offset(self) -> int | None: ...  # noqa: D102
+    def key(self) -> bytes | None: ...  # noqa: D102
+    def value(self) -> bytes | None: ...  # noqa: D102
+    def headers(self) -> Any: ...  # noqa: D102
+
+
+class Recorded(Struct, Generic[E], frozen=True):
+    """One event with its place: version ``version`` of its stream, at ``offset`` of ``partition``."""
+
+    partition: int
+    offset: int
+    version: int
+    event: E
+    headers: dict[str, str]
+
+    @property
+    def position(self) -> Position:
+        """Partition and offset."""
+        return Position(self.partition, self.offset)
+
+    @property
+    def type(self) -> str:
+        """The event's type, for example ``BookAdded``."""
+        return type(self.event).__name__
+
+    @property
+    def command_id(self) -> str:
+        """The id of the command that led to it."""
+        return self.headers.get(COMMAND_ID, "")
+
+
+def recorded(message: Message, events: Events[E]) -> Recorded[E]:
+    """Decode a record of the event store.
+
+    Raises BadKey for a key that names no stream of the domain, and Undecodable for a value that is not an
+    event, or belongs to another stream than the key's.
+    """
+    stream, version = parse_event_key(message.key())
+    if not events.is_stream(stream):
+        raise BadKey(f"key {message.key()!r} names no stream of {events.name}")
+    event = event_of(stream, message.value(), events)
+    return Recorded(
+        message.partition() or 0, message.offset() or 0, version, event, read_headers(message.headers())
+    )
+
+
+def event_of(stream: str, value: bytes | None, events: Events[E]) -> E:
+    """Decode an event of ``stream``. Raises Undecodable, also for an event of another stream."""
+    event = events.decode(value)
+    if (found := events.stream_of(event)) != stream:
+        raise Undecodable(f"the key names {stream}, the event {found}")
+    return event
