@@ -72,7 +72,7 @@ def _start(text: str) -> "Start":
                 ) from error
 
 
-def fields_of(event: "Recorded") -> dict[str, Any]:
+def fields_of(event: "Recorded[Event]") -> dict[str, Any]:
     """The event as ``history`` shows it, plus its ISBN and its caller's headers."""
     from eventstore.headers import CARRIED
     from schemas.event_json import event_data
@@ -95,7 +95,7 @@ def _json_line(event: "Recorded[Event]") -> str:
     return json.dumps(fields_of(event), ensure_ascii=False)
 
 
-def _text_line(event: "Recorded") -> str:
+def _text_line(event: "Recorded[Event]") -> str:
     fields = fields_of(event)
     data = " ".join(f"{name}={value}" for name, value in fields["data"].items())
     return f"{fields['time']}  {fields['isbn']}  {fields['version']:>4}  {fields['type']:<16} {data}"
