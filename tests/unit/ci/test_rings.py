@@ -1,26 +1,14 @@
 """CI repeats failed tests once and names those that passed only then."""
 
-import sys
 from collections.abc import Sequence
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.unit.ci.programs import ROOT, load
 
-def load() -> Any:
-    """``.ci/rings.py`` is a program beside the packages, so it is loaded by its path."""
-    spec = spec_from_file_location("ci_rings", Path(__file__).parents[3] / ".ci" / "rings.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-rings = load()
+rings = load("rings")
 RING = rings.Ring("test", "tests")
 A, B, C = "tests/unit/test_a.py::test_a", "tests/unit/test_a.py::test_b[1]", "tests/unit/test_a.py::test_c"
 
@@ -121,6 +109,6 @@ def test_the_last_lines_name_flaky_and_failed_tests():
 
 
 def test_the_rings_are_targets_of_the_makefile():
-    makefile = (Path(__file__).parents[3] / "Makefile").read_text("utf-8")
+    makefile = (ROOT / "Makefile").read_text("utf-8")
     for ring in rings.RINGS:
         assert f"\n{ring.target}: " in makefile
