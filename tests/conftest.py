@@ -6,11 +6,17 @@ from uuid import uuid4
 
 import pytest
 from confluent_kafka.admin import AdminClient
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from schemas.topics import ensure_topics
 from tests.support.brokers import Broker, broker_for_tests
+
+# No test depends on the speed of the machine, which others may be using
+hypothesis_settings.register_profile("any-speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("any-speed")
 
 _running: list[Broker] = []
 
