@@ -12,7 +12,6 @@ from uuid import uuid4
 from msgspec import Struct
 
 from library.broker import jars
-from library.broker.after_kill import as_controller, end_old_session, was_killed
 from library.broker.class_archive import keep_classes, with_classes
 from library.broker.java import find_java
 from library.broker.properties import JVM, as_text, one_node
@@ -47,22 +46,17 @@ class Node(Struct, frozen=True, kw_only=True):
 def prepare(node: Node, environment: Mapping[str, str]) -> list[str]:
     """The command that runs the broker; its directory is formatted and configured.
 
-    After a kill that takes a second more: ``library.broker.after_kill``. Raises NoJars, NoJava, PortInUse,
-    KafkaFailed.
+    Raises NoJars, NoJava, PortInUse, KafkaFailed.
     """
     require_free(node.port, "Kafka", "--kafka-port")
     node.home.mkdir(parents=True, exist_ok=True)
     _refuse_newer(node)
     base = program(node.java, environment)
-    properties = one_node(node.data, node.port, _controller_port(node), node.durability)
     config = node.home / "server.properties"
+    properties = one_node(node.data, node.port, _controller_port(node), node.durability)
     config.write_text(as_text(properties), "utf-8")
     if not (node.data / "meta.properties").exists():
         _format(node, base, config)
-    elif was_killed(node.data):
-        alone = node.home / "controller.properties"
-        alone.write_text(as_text(as_controller(properties)), "utf-8")
-        end_old_session(base, alone)
     return [*base, *keep_classes(base[0], jars.cache(environment)), "kafka.Kafka", str(config)]
 
 
@@ -154,8 +148,10 @@ def _refuse_newer(node: Node) -> None:
         ) from error
     if newer:
         raise KafkaFailed(
-            f"{node.home} was formatted by Kafka {formatted}, newer than the {ours} of this program: "
-            "upgrade the program, or start with another --data-dir"
+            f"{node.home} was formatted by Kafka {formatted}. Kafka {ours} of this program can't open it. "
+            "Use the release that wrote it, or move the events: with that release `library up` and "
+            "`library backup FILE`, then with this one `library up --data-dir NEW` and "
+            "`library restore FILE --data-dir NEW`"
         )
 
 

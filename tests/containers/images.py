@@ -13,7 +13,7 @@ from tests.containers import debian
 from tests.containers.commands import Failed, NoContainers
 from tests.containers.engine import Engine
 
-KAFKA = "apache/kafka:4.3.1"
+KAFKA = "apache/kafka:4.2.2"
 PYTHON = "python:3.12-slim"
 STANDIN = Path(__file__).with_name("standin")
 STANDIN_KAFKA = "library-standin/kafka"

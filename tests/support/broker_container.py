@@ -13,7 +13,7 @@ from testcontainers.core.container import DockerContainer
 
 from library.broker.properties import one_node
 
-IMAGE = os.environ.get("KAFKA_IMAGE", "apache/kafka:4.3.1")
+IMAGE = os.environ.get("KAFKA_IMAGE", "apache/kafka:4.2.2")
 START = "until [ -f /tmp/advertised ]; do sleep 0.05; done; . /tmp/advertised; exec /etc/kafka/docker/run"
 
 

@@ -77,7 +77,7 @@ def _answers(admin: AdminClient) -> bool:
 def _image_is_there() -> bool:
     if shutil.which("docker") is None:
         return False
-    image = os.environ.get("KAFKA_IMAGE", "apache/kafka:4.3.1")
+    image = os.environ.get("KAFKA_IMAGE", "apache/kafka:4.2.2")
     try:
         asked = subprocess.run(
             ["docker", "image", "inspect", image], capture_output=True, timeout=10, check=False

@@ -1,6 +1,5 @@
-"""A running system, opened with this release on the data directory of an older one."""
+"""A running system of this release with an older one's data: its directory opened or its backup restored."""
 
-import tarfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,13 +8,14 @@ import pytest
 from library.process.ports import free_port
 from tests.support.library.installed_system import System
 from tests.support.waiting import eventually
-from tests.system.operations.kept_release import RELEASES, api_answers
+from tests.system.operations.kept_release import RELEASES, api_answers, extract_data
 
 
 class Opened(System):
-    """It also tells the projector's metrics; ``at_first`` is what it answered when it was opened."""
+    """It also serves the projector's metrics. ``at_first``: the API's answers when it was opened."""
 
     release = ""
+    restored = False
     metrics_port = 0
     at_first: dict[str, Any]
 
@@ -25,11 +25,16 @@ def opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     """One system for each release that was kept."""
     system = Opened(tmp_path_factory.mktemp("opened"))
     system.release, system.metrics_port = request.param, free_port()
-    with tarfile.open(RELEASES / f"{system.release}.tar.xz") as tar:
-        tar.extractall(system.folder, filter="data")
+    backup = RELEASES / f"{system.release}.backup"
+    system.restored = backup.exists()
+    if not system.restored:
+        extract_data(system, system.release)
     try:
         done = system.up(LIBRARY_METRICS_PORT=str(system.metrics_port))
         assert done.returncode == 0, done.stderr
+        if system.restored:
+            done = system.library("restore", str(backup))
+            assert done.returncode == 0, done.stderr
         eventually(system.runs, limit=60)
         system.at_first = api_answers(system)
         yield system

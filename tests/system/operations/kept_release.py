@@ -1,7 +1,7 @@
 """The data directory of each release. ``python -m tests.system.operations.kept_release`` makes this one's.
 
 Run it for each release and commit both files. Never make them again: the data on users' disks does not change
-either.
+either. A release with a newer Kafka than ours also has a ``.backup``, which its own `library backup` wrote.
 """
 
 import json
@@ -37,6 +37,12 @@ def api_answers(system: System) -> dict[str, Any]:
     """What the query API says of every title."""
     paths = [f"/inventory/{isbn}{part}" for isbn in ISBNS for part in ("", "/history")]
     return {path: system.get(path)[1] for path in (*paths, "/inventory", "/loans")}
+
+
+def extract_data(system: System, release: str) -> None:
+    """Put the data directory of a release where the system keeps its own."""
+    with tarfile.open(RELEASES / f"{release}.tar.xz") as tar:
+        tar.extractall(system.folder, filter="data")
 
 
 def archive_data(system: System, archive: Path) -> None:
