@@ -23,9 +23,10 @@ from benchmarks.store import fill
 from benchmarks.waiting import until
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
-from library.broker.kafka import Kafka, Node
+from library.broker.kafka import Node
 from library.process.ports import free_port
 from schemas.topics import ensure_topics
+from tests.support.embedded_kafka import Kafka
 from tests.support.workload import workload
 
 LIMIT = 600.0

@@ -1,9 +1,8 @@
-"""A real Apache Kafka on this machine: one KRaft node from its jars."""
+"""A real Apache Kafka on this machine: one KRaft node from its jars, formatted and ready to run."""
 
 import json
 import os
 import subprocess
-import time
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,8 +14,6 @@ from library.broker import jars
 from library.broker.class_archive import keep_classes, with_classes
 from library.broker.java import find_java
 from library.broker.properties import JVM, as_text, one_node
-from library.process.die_with_parent import dying_with_me
-from library.process.log_file import last_messages
 from library.process.ports import HOST, free_port, is_free, require_free
 
 
@@ -89,50 +86,6 @@ def answers(node: Node, timeout: float = 1.0) -> bool:
     except KafkaException:
         return False
     return bool(metadata.brokers) and metadata.cluster_id == cluster_id(node)
-
-
-class Kafka:
-    """A running broker, for tests; `library up` runs the same command as a supervised child."""
-
-    def __init__(self, node: Node, environment: Mapping[str, str], timeout: float = 60.0) -> None:
-        """Start it and return when it answers.
-
-        Raises what ``prepare`` raises, and KafkaFailed when it ends or ``timeout`` seconds have passed.
-        """
-        command = prepare(node, environment)
-        self.node = node
-        self.log = node.home / "kafka.log"
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                dying_with_me(command),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        limit = time.monotonic() + timeout
-        while not answers(node):
-            if self.process.poll() is not None or time.monotonic() > limit:
-                self.kill()
-                raise KafkaFailed(f"Kafka did not start: {last_messages(self.log)}")
-
-    @property
-    def bootstrap(self) -> str:
-        """Where its clients connect."""
-        return self.node.bootstrap
-
-    def stop(self, timeout: float = 30.0) -> None:
-        """Stop it cleanly; killed if that takes longer than ``timeout`` s."""
-        self.process.terminate()
-        try:
-            self.process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            self.kill()
-
-    def kill(self) -> None:
-        """What a power cut or the out-of-memory killer does to it."""
-        self.process.kill()
-        self.process.wait()
 
 
 def _refuse_newer(node: Node) -> None:

@@ -20,9 +20,10 @@ from confluent_kafka.admin import AdminClient
 
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
-from library.broker.kafka import Kafka, Node
+from library.broker.kafka import Node
 from library.process.ports import free_port
 from schemas.topics import ensure_topics
+from tests.support.embedded_kafka import Kafka
 from tests.support.projector.event_store import EventStore
 from tests.support.projector.faulty_projector import PLACES
 from tests.support.projector.table_check import assert_exact, lag, until_lag

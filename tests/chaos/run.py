@@ -24,7 +24,6 @@ from eventstore.topics import events_topic
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from inventory.isbn import in_house
-from library.broker.kafka import Kafka
 from library.process.die_with_parent import dying_with_me
 from library.process.ports import free_port
 from producer.writers import binding
@@ -32,6 +31,7 @@ from schemas.topics import ensure_topics
 from tests.chaos.actor import Role
 from tests.chaos.checker import Checker, logged
 from tests.chaos.history import read
+from tests.support.embedded_kafka import Kafka
 from tests.support.producer.writer_calls import committed_records, foreign_producer
 
 ROOT = Path(__file__).parents[2]

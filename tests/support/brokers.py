@@ -14,8 +14,9 @@ from msgspec import Struct
 
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
-from library.broker.kafka import Kafka, Node
+from library.broker.kafka import Node
 from library.process.ports import free_port
+from tests.support.embedded_kafka import Kafka
 from tests.support.waiting import eventually
 
 CHOICE = "LIBRARY_TEST_BROKER"

@@ -14,11 +14,11 @@ from eventstore.state.outcomes import OutcomeUnknown
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from inventory.commands import BorrowBook, ReturnBook
-from library.broker.kafka import Kafka
 from library.process.ports import free_port
 from producer.writers import writer_of
 from schemas.topics import ensure_topics
 from tests.support.brokers import embedded_broker
+from tests.support.embedded_kafka import Kafka
 from tests.support.producer.writer_calls import ADD, ISBN, accepted, command, event_types, refused, run
 
 

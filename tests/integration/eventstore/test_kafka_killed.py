@@ -15,8 +15,8 @@ from eventstore.topics import ensure_topics
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from inventory.commands import AddCopies
-from library.broker.kafka import Kafka
 from tests.support.brokers import embedded_broker
+from tests.support.embedded_kafka import Kafka
 from tests.support.producer.writer_calls import ADD, ISBN, accepted, command, run
 
 PARTITIONS = 4

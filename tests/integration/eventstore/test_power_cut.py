@@ -10,10 +10,11 @@ from confluent_kafka.admin import AdminClient
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from inventory.commands import BorrowBook
-from library.broker.kafka import Kafka, Node
+from library.broker.kafka import Node
 from library.process.ports import free_port
 from producer.writers import writer_of
 from schemas.topics import ensure_topics
+from tests.support.embedded_kafka import Kafka
 from tests.support.producer.power_cut import cut, flushed, traced
 from tests.support.producer.writer_calls import ADD, ISBN, accepted, event_types, run
 

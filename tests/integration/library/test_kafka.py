@@ -12,9 +12,10 @@ from foundation.kafka_clients import client_config, reading_config
 from foundation.settings import Settings
 from library.broker.class_archive import keep_classes, with_classes
 from library.broker.java import find_java
-from library.broker.kafka import Kafka, KafkaFailed, Node, answers, cluster_id, prepare
+from library.broker.kafka import KafkaFailed, Node, answers, cluster_id, prepare
 from library.process.ports import PortInUse, free_port
 from schemas.topics import changelog_topic, check_topics, ensure_topics
+from tests.support.embedded_kafka import Kafka
 
 
 def test_each_test_gets_its_own_topics(new_settings):

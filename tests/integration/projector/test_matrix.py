@@ -9,10 +9,10 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
-from library.broker.kafka import Kafka
 from library.store.offsets import end
 from schemas.topics import changelog_topic, ensure_topics
 from tests.support.brokers import embedded_broker
+from tests.support.embedded_kafka import Kafka
 from tests.support.projector.event_store import EventStore
 from tests.support.projector.table_check import (
     assert_exact,

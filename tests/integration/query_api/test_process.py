@@ -11,10 +11,10 @@ from confluent_kafka.admin import AdminClient
 
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
-from library.broker.kafka import Kafka
 from schemas.events import BookAdded, BookBorrowed
 from schemas.topics import ensure_topics
 from tests.support.brokers import embedded_broker
+from tests.support.embedded_kafka import Kafka
 from tests.support.query_api.api_process import ApiProcess
 from tests.support.query_api.loan_traffic import (
     ADDED,
