@@ -1,4 +1,4 @@
-# The image of projector, query API, gateway and command line. No Java in it: the broker runs elsewhere.
+# The image of projector, query API, gateway and command line. It has no Java: the broker runs elsewhere.
 ARG PYTHON_IMAGE=python:3.12-slim
 
 FROM ${PYTHON_IMAGE} AS build
@@ -6,8 +6,8 @@ WORKDIR /src
 COPY uv.requirements ./
 RUN python -m venv /tools && /tools/bin/python -m pip install -q --no-cache-dir --require-hashes -r uv.requirements
 ENV PATH=/tools/bin:$PATH UV_NO_CACHE=1 UV_PYTHON=/app/bin/python UV_PYTHON_DOWNLOADS=never
-# Dependencies change less often than the code, so they are a layer of their own. The lock holds the hash of
-# each; it is a constraint here, so that what only an embedded broker needs (a Java, 90 MB) stays out.
+# Dependencies change less often than the code and get a layer of their own. The lock, which has the hash of each, is a
+# constraint here: that leaves out the dependencies of an embedded broker (a Java, 90 MB).
 COPY pyproject.toml requirements.lock ./
 RUN uv venv -q --python "$(command -v python3)" /app && \
     uv pip install -q --compile-bytecode -r pyproject.toml -c requirements.lock

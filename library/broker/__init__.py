@@ -1,1 +1,1 @@
-"""The embedded Kafka: jars, Java, its configuration, its process."""
+"""The embedded Kafka broker: its jars, its Java, its configuration and the command that runs it."""

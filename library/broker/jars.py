@@ -1,4 +1,7 @@
-"""Kafka's jars: named and hashed in ``jars.lock``, each fetched by itself once, checked at every start."""
+"""Kafka's jars, named and hashed in ``jars.lock``: each is downloaded once and verified at every start.
+
+The lock was made with Maven, which resolves the versions; jgo only downloads.
+"""
 
 import logging
 import tempfile
@@ -17,11 +20,11 @@ REPOSITORY = "LIBRARY_MAVEN_REPOSITORY"
 
 
 class NoJars(Exception):
-    """Jars that are missing or not what the lock says; the message names them and what to do."""
+    """A jar is missing or differs from the lock. The message names it and the next step."""
 
 
 class Jar(Struct, frozen=True):
-    """One line of the lock."""
+    """One line of the lock: coordinate, digest and size."""
 
     group: str
     artifact: str
@@ -33,13 +36,13 @@ class Jar(Struct, frozen=True):
 
     @property
     def path(self) -> Path:
-        """Where a Maven repository keeps it, below its root."""
+        """Its path below the root of a Maven repository."""
         name = f"{self.artifact}-{self.version}.jar"
         return Path(*self.group.split("."), self.artifact, self.version, name)
 
 
 def locked(lock: Path = LOCK) -> list[Jar]:
-    """The jars of the lock."""
+    """Parse the lock."""
     jars = []
     for line in lock.read_text("utf-8").splitlines():
         coordinate, digest, size = line.split()
@@ -49,42 +52,42 @@ def locked(lock: Path = LOCK) -> list[Jar]:
 
 
 def kafka_version(lock: Path = LOCK) -> str:
-    """The version of Kafka that the jars make."""
+    """The version of Kafka in the lock."""
     return next(jar.version for jar in locked(lock) if jar.artifact == "kafka-clients")
 
 
 def cache(environment: Mapping[str, str]) -> Path:
-    """Where the jars are kept for all checkouts of this user."""
+    """The folder of the jars, shared by all checkouts of a user."""
     if chosen := environment.get(CACHE):
         return Path(chosen)
     return Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "library-inventory" / "jars"
 
 
 def missing(root: Path, lock: Path = LOCK) -> list[Jar]:
-    """Jars that a start would have to fetch."""
-    return [jar for jar in locked(lock) if not _there(root / jar.path, jar)]
+    """The jars that the next start has to download."""
+    return [jar for jar in locked(lock) if not _is_cached(root / jar.path, jar)]
 
 
 def ready(environment: Mapping[str, str], lock: Path = LOCK) -> list[Path]:
-    """All jars, the missing ones fetched, the content of each compared with the lock.
+    """Download the missing jars and compare the content of each one with the lock. Returns their paths.
 
-    Raises NoJars: a jar can't be fetched, or isn't the one that was locked.
+    Raises NoJars: a jar can't be downloaded, or differs from the lock.
     """
     root = cache(environment)
     if absent := missing(root, lock):
         size = sum(jar.size for jar in absent) / 1e6
         log.info("fetching Kafka, %d files (%.0f MB), once", len(absent), size)
     with ThreadPoolExecutor(8) as pool:
-        return list(pool.map(lambda jar: _one(root, jar, environment), locked(lock)))
+        return list(pool.map(lambda jar: _verified(root, jar, environment), locked(lock)))
 
 
-def _there(path: Path, jar: Jar) -> bool:
+def _is_cached(path: Path, jar: Jar) -> bool:
     return path.is_file() and path.stat().st_size == jar.size
 
 
-def _one(root: Path, jar: Jar, environment: Mapping[str, str]) -> Path:
+def _verified(root: Path, jar: Jar, environment: Mapping[str, str]) -> Path:
     path = root / jar.path
-    if not _there(path, jar):
+    if not _is_cached(path, jar):
         _fetch(root, jar, environment)
     if (digest := sha256(path.read_bytes()).hexdigest()) != jar.digest:
         path.unlink()
@@ -102,26 +105,26 @@ def _fetch(root: Path, jar: Jar, environment: Mapping[str, str]) -> None:
 
     remote = {"central": chosen} if (chosen := environment.get(REPOSITORY)) else None
     root.mkdir(parents=True, exist_ok=True)
-    # Fetched aside and moved, so that neither a torn download nor a second process is ever seen
+    # Download aside, then move: nobody ever reads a torn file, whatever other processes do
     with tempfile.TemporaryDirectory(dir=root, prefix=".fetch-") as aside:
         context = MavenContext(repo_cache=Path(aside), local_repos=[], remote_repos=remote, timeout=60)
         try:
             component = context.project(jar.group, jar.artifact).at_version(jar.version)
-            found: Path = component.artifact().resolve()
+            downloaded: Path = component.artifact().resolve()
         except (requests.RequestException, RuntimeError, OSError) as error:
             raise NoJars(
-                f"{jar.path.name} of Kafka is not in {root} and can't be fetched: {_why(error)}. The jars "
-                "are fetched once from Maven Central: connect to the network and run again, or copy that "
-                f"folder from a machine that has it, or name a mirror in {REPOSITORY}, or a broker that runs "
-                "elsewhere with --kafka HOST:PORT"
+                f"{jar.path.name} of Kafka is not in {root} and can't be fetched: {_root_cause(error)}. The "
+                "jars are fetched once from Maven Central: connect to the network and run again, or copy "
+                f"that folder from a machine that has it, or name a mirror in {REPOSITORY}, or a broker that "
+                "runs elsewhere with --kafka HOST:PORT"
             ) from error
         target = root / jar.path
         target.parent.mkdir(parents=True, exist_ok=True)
-        found.replace(target)
+        downloaded.replace(target)
 
 
-def _why(error: BaseException) -> str:
-    """The cause behind what the HTTP library wraps around it, in a few words."""
+def _root_cause(error: BaseException) -> str:
+    """The innermost cause of an HTTP library's error, in at most 200 characters."""
     while cause := error.__cause__ or error.__context__:
         error = cause
     text = " ".join(str(getattr(error, "strerror", None) or error).split())

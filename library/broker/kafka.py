@@ -18,11 +18,11 @@ from library.process.ports import HOST, free_port, is_free, require_free
 
 
 class KafkaFailed(Exception):
-    """The broker can't start, with what it said and what to do."""
+    """The broker can't start. The message has the reason and the next step."""
 
 
 class Node(Struct, frozen=True, kw_only=True):
-    """One embedded broker: where it keeps what, where it listens, how durable it is."""
+    """One embedded broker: its directory, its port, its durability (``disk``, ``os``), its Java ("": any)."""
 
     home: Path
     port: int
@@ -31,7 +31,7 @@ class Node(Struct, frozen=True, kw_only=True):
 
     @property
     def bootstrap(self) -> str:
-        """Where its clients connect."""
+        """The address of its clients."""
         return f"{HOST}:{self.port}"
 
     @property
@@ -41,7 +41,7 @@ class Node(Struct, frozen=True, kw_only=True):
 
 
 def prepare(node: Node, environment: Mapping[str, str]) -> list[str]:
-    """The command that runs the broker; its directory is formatted and configured.
+    """Format and configure the broker's directory. Returns the command that runs the broker.
 
     Raises NoJars, NoJava, PortInUse, KafkaFailed.
     """
@@ -58,22 +58,22 @@ def prepare(node: Node, environment: Mapping[str, str]) -> list[str]:
 
 
 def program(java: str, environment: Mapping[str, str]) -> list[str]:
-    """Java with Kafka's jars, ready for one of Kafka's main classes. Raises NoJars, NoJava."""
+    """The command line up to a main class of Kafka: Java, options and jars. Raises NoJars, NoJava."""
     log4j = Path(__file__).with_name("log4j2.xml")
     classes = os.pathsep.join(map(str, jars.ready(environment)))
-    found = find_java(java, environment)
-    options = [*JVM, *with_classes(found, jars.cache(environment)), f"-Dlog4j2.configurationFile={log4j}"]
-    return [found, *options, "-cp", classes]
+    runtime = find_java(java, environment)
+    options = [*JVM, *with_classes(runtime, jars.cache(environment)), f"-Dlog4j2.configurationFile={log4j}"]
+    return [runtime, *options, "-cp", classes]
 
 
 def cluster_id(node: Node) -> str:
-    """The id that the directory was formatted with."""
+    """The cluster id in the broker's directory."""
     text = (node.data / "meta.properties").read_text("utf-8")
     return next(line.partition("=")[2] for line in text.splitlines() if line.startswith("cluster.id="))
 
 
 def answers(node: Node, timeout: float = 1.0) -> bool:
-    """Whether this very broker (its cluster id says so) answers a metadata request within ``timeout`` s."""
+    """Whether the broker with this cluster id answers a metadata request within ``timeout`` seconds."""
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 
@@ -113,10 +113,10 @@ def _version(text: str) -> tuple[int, ...]:
 
 
 def _controller_port(node: Node) -> int:
-    """The port that the controller had, or another free one: port + 1 is often taken."""
+    """The controller's last port if it is free, else any free one: port + 1 is often taken."""
     file = node.home / "controller.port"
-    if file.exists() and (known := file.read_text("utf-8").strip()).isdigit() and is_free(int(known)):
-        return int(known)
+    if file.exists() and (last := file.read_text("utf-8").strip()).isdigit() and is_free(int(last)):
+        return int(last)
     port = free_port()
     file.write_text(f"{port}\n", "utf-8")
     return port
@@ -134,5 +134,5 @@ def _format(node: Node, base: list[str], config: Path) -> None:
 
 
 def _new_cluster_id() -> str:
-    # 16 bytes in URL-safe base64; a leading "-" would read as an option
+    # 16 bytes in URL-safe base64. A leading "-" would be parsed as an option
     return "L" + urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")[1:]

