@@ -3,21 +3,22 @@
 import os
 import time
 from collections.abc import Iterator
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
-from msgspec import Struct
 
 from eventstore.topics import WrongTopic, events_topic
-from foundation.kafka_clients import client_config, why
+from foundation.kafka_clients import KafkaUnavailable, client_config, why
 from library.broker import jars
 from library.broker.java import NoJava, find_java, java_version
+from library.checks.event_keys import event_keys
+from library.checks.finding import Finding, Grade
+from library.checks.transactions import POLL_INTERVAL_S, transactions
 from library.process import ports
 from library.store.groups import members
-from library.store.offsets import committed, end, group_lag, high_watermarks
+from library.store.offsets import committed, group_lag
 from library.system.control import NotRunning, connected
 from library.system.readiness import held_count, trouble_of
 from library.system.run_file import read_run
@@ -32,24 +33,6 @@ FULL_DISK_BYTES = 200_000_000
 """Free space below which the disk is broken."""
 PATIENCE_S = 12.0
 """Within this time a transaction of ours reaches its time-out, and a working projector makes progress."""
-POLL_INTERVAL_S = 0.25
-
-
-class Grade(StrEnum):
-    """How serious a finding is."""
-
-    FINE = "fine"
-    WARNING = "warning"
-    BROKEN = "broken"
-
-
-class Finding(Struct, frozen=True):
-    """The result of a check; ``mend`` is a command or an instruction."""
-
-    check: str
-    grade: Grade
-    found: str
-    mend: str = ""
 
 
 def examine(settings: "Settings", patience_s: float = PATIENCE_S) -> Iterator[Finding]:
@@ -67,8 +50,9 @@ def examine(settings: "Settings", patience_s: float = PATIENCE_S) -> Iterator[Fi
         if topology.grade is not Grade.BROKEN:
             try:
                 yield from transactions(admin, settings, patience_s)
+                yield from event_keys(admin, settings)
                 yield projection(admin, settings, patience_s)
-            except KafkaException as error:
+            except (KafkaException, KafkaUnavailable) as error:
                 yield Finding("broker", Grade.BROKEN, why(settings, error), "library logs kafka")
     yield server("query API", settings.api, "api")
     yield server("gateway", settings.gateway, "gateway")
@@ -183,32 +167,6 @@ def topics(admin: AdminClient, settings: "Settings") -> Finding:
     except KafkaException as error:
         return Finding("topics", Grade.BROKEN, why(settings, error), "library logs kafka")
     return Finding("topics", Grade.FINE, f"{settings.name}: {settings.partitions} partitions, compacted")
-
-
-def transactions(admin: AdminClient, settings: "Settings", patience_s: float) -> Iterator[Finding]:
-    """Whether a transaction stays open on the event store: it blocks writers and readers of its partition."""
-    topic = events_topic(settings)
-    began, acknowledged = end(admin, topic), high_watermarks(admin, topic)
-    stuck = {p: offset for p, offset in began.items() if offset < acknowledged[p]}
-    give_up = time.monotonic() + patience_s
-    while stuck and time.monotonic() < give_up:
-        time.sleep(POLL_INTERVAL_S)
-        now = end(admin, topic)
-        stuck = {p: offset for p, offset in stuck.items() if now[p] == offset}
-    if not stuck:
-        yield Finding("transactions", Grade.FINE, "none stays open")
-    for partition, offset in stuck.items():
-        yield Finding(
-            "transactions",
-            Grade.BROKEN,
-            f"a transaction is open on partition {partition} since offset {offset}. It belongs to another "
-            "program, or Kafka was killed and lost its end marker. Nothing after that offset can be read, "
-            "and nothing can be appended",
-            "stop that program, or wait until Kafka ends the transaction (15 minutes at most); if it stays "
-            "open, end it with the tool of a Kafka distribution, which drops its events: "
-            f"kafka-transactions.sh --bootstrap-server {settings.kafka} abort --topic {topic} "
-            f"--partition {partition} --start-offset {offset}",
-        )
 
 
 def projection(admin: AdminClient, settings: "Settings", patience_s: float) -> Finding:

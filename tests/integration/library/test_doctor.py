@@ -15,7 +15,8 @@ from eventstore.topics import events_topic
 from foundation.kafka_clients import client_config, reading_config
 from library.broker.java import NoJava
 from library.checks import doctor as checks
-from library.checks.doctor import Finding, Grade, examine
+from library.checks.doctor import examine
+from library.checks.finding import Finding, Grade
 from library.cli import library
 from library.commands.doctor import doctor
 from library.process.ports import free_port

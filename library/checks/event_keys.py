@@ -1,0 +1,106 @@
+"""Checks the keys of the event store: each names a title and a version, once, without a gap."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from confluent_kafka import Message
+from confluent_kafka.admin import AdminClient
+
+from eventstore.keys import BadKey, event_key, parse_event_key
+from eventstore.partition_reader import read_partition
+from eventstore.topics import events_topic
+from library.checks.finding import Finding, Grade
+from library.store.offsets import end
+
+if TYPE_CHECKING:
+    from foundation.settings import Settings
+
+CHECK = "event keys"
+MAX_FINDINGS = 20
+"""For each partition; a last finding counts the others."""
+KEEP_OUT = "library topics acl: only the writer's user may write the event store"
+
+
+def event_keys(admin: AdminClient, settings: "Settings") -> Iterator[Finding]:
+    """Read the whole event store and compare its keys. Raises KafkaException, KafkaUnavailable."""
+    topic, records = events_topic(settings), 0
+    faults: list[Finding] = []
+    for partition, last in end(admin, topic).items():
+        keys = Keys()
+        for message in read_partition(settings, topic, partition, end=last):
+            records += 1
+            keys.add(message)
+        if keys.repeated:
+            keys.locate(read_partition(settings, topic, partition, end=last))
+        faults += _limited(list(keys.findings(partition)), partition)
+    yield from faults or [Finding(CHECK, Grade.FINE, f"{records:,} events, each key once")]
+
+
+class Keys:
+    """The keys of one partition, in the order of its records."""
+
+    def __init__(self) -> None:
+        self.repeated: dict[bytes, list[int]] = defaultdict(list)
+        """Keys that occur again, with all their offsets after ``locate``."""
+        self._versions: dict[str, int] = {}
+        self._gaps: list[tuple[int, str, int, int]] = []
+        self._unknown: list[tuple[int, bytes | None]] = []
+
+    def add(self, message: Message) -> None:
+        """Take the next record."""
+        key, offset = message.key(), message.offset() or 0
+        try:
+            stream, version = parse_event_key(key)
+        except BadKey:
+            self._unknown.append((offset, key))
+            return
+        last = self._versions.get(stream, 0)
+        if version <= last:
+            self.repeated[event_key(stream, version)] = []
+            return
+        if version > last + 1:
+            self._gaps.append((offset, stream, last, version))
+        self._versions[stream] = version
+
+    def locate(self, messages: Iterable[Message]) -> None:
+        """Find all offsets of the repeated keys; ``messages`` are the same records again."""
+        for message in messages:
+            if (key := message.key()) in self.repeated:
+                self.repeated[key].append(message.offset() or 0)
+
+    def findings(self, partition: int) -> Iterator[Finding]:
+        """One for each fault."""
+        for key, (first, *others) in self.repeated.items():
+            count, later = len(others) + 1, ", ".join(map(str, others))
+            yield Finding(
+                CHECK,
+                Grade.BROKEN,
+                f"the key {key.decode()} occurs {count} times in partition {partition}: the first one, at "
+                f"offset {first}, is the event; another program wrote it again at offset {later}",
+                KEEP_OUT,
+            )
+        for offset, stream, last, version in self._gaps:
+            yield Finding(
+                CHECK,
+                Grade.BROKEN,
+                f"the key {event_key(stream, version).decode()} at offset {offset} of partition {partition} "
+                f"follows version {last}: events between them are missing",
+                "library restore FILE into a new store, from a backup that has them",
+            )
+        for offset, unknown in self._unknown:
+            yield Finding(
+                CHECK,
+                Grade.BROKEN,
+                f"the key {unknown!r} at offset {offset} of partition {partition} names no version of a "
+                "title",
+                KEEP_OUT,
+            )
+
+
+def _limited(findings: list[Finding], partition: int) -> list[Finding]:
+    """The first ones, and the number of the others."""
+    if (more := len(findings) - MAX_FINDINGS) <= 0:
+        return findings
+    text = f"{more:,} more keys of partition {partition} are wrong"
+    return [*findings[:MAX_FINDINGS], Finding(CHECK, Grade.BROKEN, text, KEEP_OUT)]

@@ -1,0 +1,105 @@
+"""What `library doctor` finds in the event store: keys that are wrong, and transactions that stay open."""
+
+import pytest
+from confluent_kafka import KafkaException, Producer
+from confluent_kafka.admin import AdminClient
+from msgspec.structs import replace
+
+from eventstore.topics import events_topic
+from foundation.cli import exits
+from foundation.kafka_clients import client_config
+from foundation.settings import Settings
+from library.checks.event_keys import MAX_FINDINGS, event_keys
+from library.checks.finding import Finding, Grade
+from library.checks.transactions import transactions
+from library.commands.doctor import doctor
+from library.process.ports import free_port
+from library.store.offsets import settled_end
+from schemas.events import BookAdded
+from tests.support.library.command_runner import run_command
+from tests.support.library.event_writer import BEGAN, added_and_removed, numbered_isbn, write_events
+
+TITLE = numbered_isbn(1)
+
+
+@pytest.fixture
+def store(new_settings) -> Settings:
+    """One partition with a title that was added and removed: offsets 0 and 1."""
+    settings = new_settings(partitions=1)
+    write_events(
+        settings, [(1, BookAdded(TITLE, "Title", "", 1, BEGAN)), (2, BookAdded(TITLE, "T", "", 1, BEGAN))]
+    )
+    return settings
+
+
+def put(settings: Settings, *keys: str) -> None:
+    """Write records as a program does that knows nothing of the event store."""
+    producer = Producer(client_config(settings))
+    for key in keys:
+        producer.produce(events_topic(settings), b"anything", key.encode(), 0)
+    assert producer.flush(20) == 0
+
+
+def found(settings: Settings) -> list[Finding]:
+    admin = AdminClient(client_config(settings))
+    settled_end(admin, events_topic(settings), 20)
+    return list(event_keys(admin, settings))
+
+
+def test_a_store_whose_keys_all_occur_once_is_fine(store):
+    assert found(store) == [Finding("event keys", Grade.FINE, "2 events, each key once")]
+
+
+def test_of_a_key_that_occurs_twice_the_first_is_named_as_the_event(store):
+    put(store, f"{TITLE}/2", f"{TITLE}/2")
+    [fault] = found(store)
+    assert fault.grade is Grade.BROKEN
+    assert f"{TITLE}/2 occurs 3 times in partition 0" in fault.found
+    assert "the first one, at offset 1, is the event" in fault.found
+    assert "again at offset 3, 4" in fault.found
+    assert fault.mend.startswith("library topics acl")
+
+
+@pytest.mark.parametrize("key", [f"{TITLE}/007", "!probe", f"{TITLE}/0"])
+def test_a_key_that_names_no_version_is_shown_with_its_offset(store, key):
+    put(store, key)
+    [fault] = found(store)
+    assert f"the key {key.encode()!r} at offset 3 of partition 0 names no version of a title" in fault.found
+
+
+def test_a_missing_version_is_named(store):
+    put(store, f"{TITLE}/5")
+    [fault] = found(store)
+    assert f"{TITLE}/5 at offset 3 of partition 0 follows version 2" in fault.found
+    assert "library restore" in fault.mend
+
+
+def test_many_wrong_keys_are_counted_instead_of_shown(store):
+    put(store, *(f"foreign-{number}" for number in range(MAX_FINDINGS + 5)))
+    faults = found(store)
+    assert len(faults) == MAX_FINDINGS + 1
+    assert faults[-1].found == "5 more keys of partition 0 are wrong"
+
+
+def test_a_claimed_transactional_id_ends_the_transaction_of_a_living_owner(new_settings):
+    settings = new_settings()
+    owner = write_events(settings, added_and_removed(1), then="leave")
+    admin = AdminClient(client_config(settings))
+    [stuck] = transactions(admin, settings, 0)
+    assert "library doctor --end-transaction ID" in stuck.mend
+    done = run_command(doctor, settings, "--end-transaction", f"{settings.name}-leave")
+    assert done.exit_code == exits.DONE, done.stderr
+    assert f"claimed {settings.name}-leave" in done.stderr
+    [fine] = transactions(admin, settings, 20)
+    assert fine.grade is Grade.FINE
+    with pytest.raises(KafkaException):
+        owner.commit_transaction(20)
+    assert found(settings) == [Finding("event keys", Grade.FINE, "0 events, each key once")]
+
+
+def test_a_transactional_id_can_not_be_claimed_without_kafka(new_settings):
+    nowhere = replace(new_settings(), kafka=f"127.0.0.1:{free_port()}", deadline=1.0)
+    done = run_command(doctor, nowhere, "--end-transaction", "anything")
+    assert done.exit_code == exits.UNAVAILABLE
+    assert "can't be used" in done.stderr
+    assert run_command(doctor, nowhere, "--end-transaction", "").exit_code == exits.MALFORMED
