@@ -1,5 +1,7 @@
 """Identifiers of titles: EAN-13, which every ISBN-13 is."""
 
+import re
+import unicodedata
 from functools import lru_cache
 
 from foundation.text import Malformed
@@ -15,21 +17,48 @@ def parse(text: str) -> str:
     """The EAN-13, without hyphens, of an ISBN-10, ISBN-13 or other EAN-13. Raises Malformed."""
     if len(text) > LONGEST:
         raise Malformed("isbn", f"{text[:40]!r}… is no ISBN: it has {len(text)} characters")
-    compact = text.replace("-", "").replace(" ", "").strip().upper()
+    compact = plain(text).upper()
     if len(compact) == 13 and compact.isascii() and compact.isdigit() and _adds_up(compact):
         return compact
     return _validated(compact, repr(text[:40]))
 
 
+def plain(text: str) -> str:
+    """``text`` without spaces, hyphens and invisible characters of any script, and with ASCII digits."""
+    if text.isascii():
+        return "".join(text.replace("-", "").split())
+    return "".join(map(_plain_character, text))
+
+
+def _plain_character(character: str) -> str:
+    category = unicodedata.category(character)
+    # Dashes, spaces, and marks that are not shown: soft hyphen, zero-width space, byte order mark, direction
+    if (
+        category in ("Pd", "Zs", "Cf")
+        or character.isspace()
+        or character in "\N{MINUS SIGN}\N{HYPHEN BULLET}"
+    ):
+        return ""
+    if category == "Nd":
+        return str(unicodedata.decimal(character))
+    return "X" if character in "\uff38\uff58" else character
+
+
 def _validated(compact: str, shown: str) -> str:
-    """What is no correct EAN-13 as it stands: an ISBN-10, or wrong."""
-    # Late: a command with a correct ISBN-13 does without
+    """The EAN-13 of an ISBN-10. Raises Malformed for anything else."""
+    # Imported here because a command with a correct ISBN-13 needs none of it
     import stdnum.exceptions
     from stdnum import ean, isbn
 
     if not compact:
         raise Malformed("isbn", "the ISBN is empty")
-    if not compact.isascii() or len(compact) not in (10, 13):
+    if rest := re.sub(r"[0-9]|X$", "", compact):
+        raise Malformed("isbn", f"{shown} is no ISBN: {rest[:40]!r} is neither digit, hyphen nor final X")
+    if len(compact) == 8:
+        raise Malformed(
+            "isbn", f"{shown} has 8 digits, as an ISSN has, which is no ISBN: 10 or 13 are needed"
+        )
+    if len(compact) not in (10, 13):
         raise Malformed("isbn", f"{shown} is no ISBN: 10 or 13 digits are needed, for example 978-1593275846")
     try:
         if len(compact) == 10:

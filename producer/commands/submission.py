@@ -13,7 +13,7 @@ from foundation.cli import exits
 from foundation.cli.app import CommandError, with_settings
 
 if TYPE_CHECKING:
-    from eventstore.state.outcomes import Accepted, Outcome, Receipt
+    from eventstore.state.outcomes import Accepted, Outcome
     from foundation.settings import Settings
     from inventory.commands import Command
 
@@ -91,7 +91,7 @@ def report(settings: "Settings", outcome: "Outcome", options: SubmitOptions) -> 
                     f"{options.command_id} to see it: that has no second effect",
                 ) from error
             if options.wait:
-                _wait(settings, outcome.receipt)
+                wait_until_visible(settings, ("inventory", outcome.receipt.stream), outcome.receipt.position)
             return exits.DONE
         case Refused():
             raise CommandError(exits.REFUSED, outcome.rejection.message, outcome.rejection.code)
@@ -154,14 +154,14 @@ def _print(accepted: "Accepted", options: SubmitOptions) -> None:
         click.echo(f"{isbn} unchanged: it is as you want it already {where}")
 
 
-def _wait(settings: "Settings", receipt: "Receipt") -> None:
-    """Return when the query API has reached the receipt's position."""
+def wait_until_visible(settings: "Settings", path: tuple[str, ...], positions: str) -> None:
+    """Return when the query API answers ``path`` as of ``positions``. Raises CommandError if it does not."""
     from foundation.http.client import NoAnswer, Service
 
-    parameters = {"after": receipt.position, "timeout": f"{settings.deadline:g}"}
+    parameters = {"after": positions, "timeout": f"{settings.deadline:g}"}
     try:
         with Service(settings.api, settings.deadline + API_PATIENCE_S) as service:
-            response = service.get(("inventory", receipt.stream), parameters)
+            response = service.get(path, parameters)
     except NoAnswer as error:
         raise CommandError(exits.UNAVAILABLE, f"done, but it can't be read yet: {error}") from error
     if response.status not in (200, 404, 410):

@@ -1,4 +1,4 @@
-"""One partition of a spooled catalogue into the event store."""
+"""Appends one partition of a spooled catalogue to the event store."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,6 +8,7 @@ from confluent_kafka import KafkaException
 from msgspec import Struct
 
 from eventstore.append.writer import Writer
+from eventstore.positions import parse_positions
 from eventstore.state.outcomes import (
     Accepted,
     Outcome,
@@ -19,12 +20,18 @@ from eventstore.state.outcomes import (
     submit,
 )
 from foundation.settings import Settings
-from producer.imports.spool import Refusal, Spooled, commands, refuse_later
+from producer.imports.spool import (
+    Rejected,
+    SpooledRow,
+    keep_rejected,
+    keep_rejected_repeats,
+    spooled_batches,
+)
 from producer.writers import binding, snapshot_of, writer_of
 
 
 class Stopped(Exception):
-    """The import did not come to its end; running it again completes it, and does nothing twice.
+    """The import stopped early. Running it again completes it, and repeats nothing.
 
     ``begun``: something may have been written.
     """
@@ -35,7 +42,7 @@ class Stopped(Exception):
 
 
 class Task(Struct, frozen=True):
-    """What all partitions have in common: ``folder`` holds the spool, ``identity`` begins command ids."""
+    """Common to all partitions: ``folder`` holds the spool, ``identity`` begins the command ids."""
 
     settings: Settings
     folder: str
@@ -43,36 +50,43 @@ class Task(Struct, frozen=True):
 
 
 class Share(Struct, frozen=True):
-    """What one partition gets; ``in_memory``: all that is known of it has room there, which is quicker."""
+    """One partition's part. ``in_memory``: its whole state has room in memory, which is faster."""
 
     partition: int
     in_memory: bool
 
 
 class Counts(Struct):
-    """Rows by what became of them; ``known`` ones stood in the inventory as the row says."""
+    """Rows by outcome. An ``unchanged`` row describes a title that is in the inventory with these details."""
 
     added: int = 0
-    known: int = 0
-    refused: int = 0
+    unchanged: int = 0
+    rejected: int = 0
 
     @property
     def all(self) -> int:
-        """All rows that were dealt with."""
-        return self.added + self.known + self.refused
+        """All rows with an outcome."""
+        return self.added + self.unchanged + self.rejected
 
     def add(self, other: "Counts") -> None:
-        """Count the rows of ``other`` too."""
+        """Count the rows of ``other``, too."""
         self.added += other.added
-        self.known += other.known
-        self.refused += other.refused
+        self.unchanged += other.unchanged
+        self.rejected += other.rejected
 
 
-def append_share(task: Task, share: Share, stopping: Callable[[], bool]) -> Iterator[Counts]:
-    """Append a partition's rows; the counts of each transaction.
+class Committed(Struct, frozen=True, tag=True):
+    """A transaction of an import was committed; ``offset`` is the last of its receipts', -1 without any."""
 
-    Raises Stopped when Kafka is away, when an outcome stays unknown, and between two transactions when
-    ``stopping`` says so.
+    counts: Counts
+    partition: int
+    offset: int
+
+
+def append_share(task: Task, share: Share, stopping: Callable[[], bool]) -> Iterator[Committed]:
+    """Append a partition's rows, one transaction after the other.
+
+    Raises Stopped if Kafka is away, if an outcome stays unknown, or if ``stopping`` between two transactions.
     """
     settings, folder = task.settings, Path(task.folder)
     try:
@@ -80,14 +94,11 @@ def append_share(task: Task, share: Share, stopping: Callable[[], bool]) -> Iter
     except KafkaException as error:
         raise Stopped(error.args[0].str(), False) from error
     try:
-        for batch in commands(folder, share.partition):
+        for batch in spooled_batches(folder, share.partition):
             if stopping():
                 raise Stopped("interrupted", True)
             outcomes = writer.execute([_submitted(task.identity, row) for row in batch], settings.deadline)
-            counts, refused = _counted(batch, outcomes)
-            if refused:
-                refuse_later(folder, share.partition, refused)
-            yield counts
+            yield _settled(folder, share.partition, batch, outcomes)
             writer.rest()
     finally:
         writer.close()
@@ -98,29 +109,40 @@ def _writer(settings: Settings, share: Share) -> Writer:
     return writer_of(settings, share.partition, snapshot)
 
 
-def _submitted(identity: str, row: Spooled) -> Submitted:
-    return submit(f"import-{identity}-{row.number}", row.command)
+def _submitted(identity: str, row: SpooledRow) -> Submitted:
+    return submit(f"import-{identity}-{row.line}", row.command)
 
 
-def _counted(batch: list[Spooled], outcomes: list[Outcome]) -> tuple[Counts, list[Refusal]]:
-    """What became of the rows. Raises Stopped for an unknown outcome."""
-    counts, refused = Counts(), list[Refusal]()
+def _settled(folder: Path, partition: int, batch: list[SpooledRow], outcomes: list[Outcome]) -> Committed:
+    """Count the rows by outcome, and keep the rejected ones. Raises Stopped for an unknown outcome."""
+    counts, offset = Counts(), -1
+    rejected, repeats = list[Rejected](), list[Rejected]()
     for row, outcome in zip(batch, outcomes, strict=True):
+        reason = ""
         match outcome:
             case Accepted():
-                if outcome.replayed or not outcome.receipt.events:
-                    counts.known += 1
+                receipt = outcome.receipt
+                offset = max(offset, parse_positions(receipt.position)[partition])
+                if outcome.replayed or not receipt.events:
+                    counts.unchanged += len(row.lines)
                 else:
-                    counts.added += 1
+                    counts.added += len(row.lines)
             case OutcomeUnknown():
                 raise Stopped(outcome.reason, outcome.sent)
             case Refused():
-                refused.append((row.number, outcome.rejection.message))
+                reason = outcome.rejection.message
             case Reused():
-                refused.append((row.number, f"another command has the id {outcome.command_id}"))
+                reason = f"another command has the id {outcome.command_id}"
             case Unwritable():
-                refused.append((row.number, outcome.reason))
+                reason = outcome.reason
             case _:
                 assert_never(outcome)
-    counts.refused = len(refused)
-    return counts, refused
+        if reason:
+            rejected.append((row.line, reason))
+            repeats += [(line, reason) for line in row.repeats]
+    if rejected:
+        keep_rejected(folder, str(partition), rejected)
+    if repeats:
+        keep_rejected_repeats(folder, partition, repeats)
+    counts.rejected = len(rejected) + len(repeats)
+    return Committed(counts, partition, offset)

@@ -1,6 +1,7 @@
-"""Which column of a file holds which field of a title, and the command that a row amounts to."""
+"""Finds the fields of a title among a file's columns, and makes a command of a row."""
 
-from collections.abc import Mapping, Sequence
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from msgspec import Struct
@@ -10,28 +11,32 @@ from inventory.commands import AddBook, checked
 from producer.imports.isbns import repaired
 
 FIELDS = ("isbn", "title", "author", "quantity")
-NEEDED = ("isbn", "title")
+REQUIRED = ("isbn", "title")
 SETTABLE = ("author", "quantity")
-"""Fields that can be the same for all rows."""
+"""Fields that can have one value for all rows."""
 
 Row: TypeAlias = list[str] | dict[str, Any]
-"""The cells of a CSV line by index, or the members of a JSON object by name."""
+"""The cells of a CSV record by index, or the members of a JSON object by name."""
 
 
-class BadColumns(ValueError):
-    """A mapping that does not fit the file; the message says what does."""
+class BadOption(ValueError):
+    """An option that does not fit the file; the message says which values do."""
 
 
 class Columns(Struct, frozen=True):
-    """``keys`` finds a field's cell in a row; ``constants`` holds what all rows have."""
+    """``keys`` has the cell of each field; ``constants`` has the fields that are the same in all rows."""
 
     keys: dict[str, Any]
     constants: dict[str, str]
 
-    def command(self, row: Row) -> AddBook:
-        """The title that the row describes. Raises Malformed."""
+    def isbn(self, row: Row) -> str:
+        """The row's ISBN as it is in the file. Raises Malformed."""
+        return self._text("isbn", row)
+
+    def command(self, row: Row, zeros_dropped: Callable[[], bool] = lambda: False) -> AddBook:
+        """The command that adds the row's title; see ``repaired`` for ``zeros_dropped``. Raises Malformed."""
         title = AddBook(
-            repaired(self._text("isbn", row)),
+            repaired(self.isbn(row), zeros_dropped),
             self._text("title", row),
             self._text("author", row),
             _quantity(self._text("quantity", row)),
@@ -57,20 +62,20 @@ class Columns(Struct, frozen=True):
 
 
 def csv_columns(header: Sequence[str], mapped: Mapping[str, str], constants: Mapping[str, str]) -> Columns:
-    """Find the fields among a CSV file's columns, by ``mapped`` or by name. Raises BadColumns."""
-    indexes = {name.strip().casefold(): index for index, name in reversed(list(enumerate(header)))}
+    """Find the fields among a CSV file's columns, by ``mapped`` or by name. Raises BadOption."""
+    indexes = {_compared(name): index for index, name in reversed(list(enumerate(header)))}
     keys = {}
     for field in FIELDS:
         wanted = mapped.get(field, field)
-        index = indexes.get(wanted.strip().casefold())
+        index = indexes.get(_compared(wanted))
         if index is not None:
             keys[field] = index
         elif field in mapped:
-            raise BadColumns(
+            raise BadOption(
                 f"there is no column {wanted!r} for {field}; the columns are: {', '.join(header)}"
             )
-        elif field in NEEDED:
-            raise BadColumns(
+        elif field in REQUIRED:
+            raise BadOption(
                 f"no column is called {field!r}: name it with --map {field}=COLUMN; the columns are: "
                 f"{', '.join(header)}"
             )
@@ -82,17 +87,17 @@ def json_columns(mapped: Mapping[str, str], constants: Mapping[str, str]) -> Col
     return Columns({field: mapped.get(field, field) for field in FIELDS}, dict(constants))
 
 
-def assignments(option: str, given: Sequence[str], fields: Sequence[str]) -> dict[str, str]:
-    """``("title=Name",)`` as ``{"title": "Name"}``. Raises BadColumns for what names no field."""
-    found = {}
-    for text in given:
+def assignments(option: str, texts: Sequence[str], fields: Sequence[str]) -> dict[str, str]:
+    """``("title=Name",)`` as ``{"title": "Name"}``. Raises BadOption for an unknown field."""
+    assigned = {}
+    for text in texts:
         field, equals, value = text.partition("=")
         if not equals or field not in fields:
-            raise BadColumns(
+            raise BadOption(
                 f"{option} {text!r}: it is FIELD=VALUE, where FIELD is one of {', '.join(fields)}"
             )
-        found[field] = value
-    return found
+        assigned[field] = value
+    return assigned
 
 
 def _quantity(text: str) -> int:
@@ -102,3 +107,9 @@ def _quantity(text: str) -> int:
     if text.isascii() and text.removeprefix("-").isdigit() and len(text) < 19:
         return int(text)
     raise Malformed("quantity", f"the quantity is a whole number, not {text[:40]!r}")
+
+
+def _compared(name: str) -> str:
+    """A column's name without case, spaces around it, and characters that are not shown."""
+    shown = "".join(c for c in unicodedata.normalize("NFKC", name) if unicodedata.category(c) != "Cf")
+    return shown.strip().casefold()

@@ -1,154 +1,211 @@
-"""Rows of a catalogue file, in order, with what can't be read as a row."""
+"""Rows of a catalogue file, in order, each with its line."""
 
 import codecs
-import csv
 import hashlib
 import json
 from collections.abc import Callable, Iterator
 from io import TextIOWrapper
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import Struct
 
-from producer.imports.columns import Row
+from inventory.isbn import plain
+from producer.imports.columns import BadOption, Columns, Row, csv_columns, json_columns
+from producer.imports.csv_records import Record, Unreadable, csv_records, raw_cells
 
 Format: TypeAlias = Literal["csv", "jsonl"]
 DELIMITERS = ",;\t|"
 REASON = "reason"
-"""The column or member that a rejects file has more than the file it comes from; it is not read."""
-_LONGEST_CELL = 1 << 20
+"""The column or member that a rejects file adds; an import ignores it."""
+PROGRESS_ROWS = 1_000
+_JSON_SUFFIXES = (".jsonl", ".ndjson")
+_SEP = "sep="
+_BYTE_ORDER_MARK = "\ufeff"
+_SAMPLE = "isbn;title\n"
 _JSON = msgspec.json.Decoder(dict[str, Any])
 
 
 class BadFile(ValueError):
-    """A file that can't be read as what it was said to be; the message says where and what to do."""
+    """A file that can't be read; the message says where, and what to do."""
 
 
-class Unreadable(Struct, frozen=True):
-    """What stands where a row should, and why it is none."""
+class Layout(Struct, frozen=True):
+    """The options that say how a file is read. None: the file's name or its beginning shows it."""
 
-    found: list[str] | str
-    why: str
+    format: Format | None = None
+    encoding: str = "utf-8"
+    delimiter: str | None = None
+    mapped: dict[str, str] = {}
+    constants: dict[str, str] = {}
 
 
 class Catalogue(Struct, frozen=True):
-    """A file to import. ``header``, empty for JSON lines, is without REASON; ``size`` is in bytes."""
+    """A file to import. ``header``, empty for JSON lines, is without REASON."""
 
     path: Path
+    layout: Layout
     format: Format
     encoding: str
     delimiter: str
     header: tuple[str, ...]
-    size: int
+    columns: Columns
+    size_bytes: int
+    modified_ns: int
 
 
-def open_catalogue(path: Path, given: Format | None, encoding: str, delimiter: str | None) -> Catalogue:
-    """Look at a file's beginning. Raises BadFile, and OSError for one that can't be opened."""
-    kind: Format = given or ("jsonl" if path.suffix.lower() in (".jsonl", ".ndjson") else "csv")
-    encoding = _known(encoding)
-    size = path.stat().st_size
-    if kind == "jsonl":
-        return Catalogue(path, kind, encoding, "", (), size)
+def open_catalogue(path: Path, layout: Layout) -> Catalogue:
+    """Look at a file's beginning. Raises BadOption, BadFile, and OSError if it can't be opened."""
+    encoding = _codec(layout.encoding)
+    status = path.stat()
     with path.open(encoding=encoding, newline="") as file:
-        if delimiter is None:
-            first = next(_decoded(path, encoding, file), "")
-            delimiter = max(DELIMITERS, key=first.count)
-            file.seek(0)
-        header = next(_parsed(path, _decoded(path, encoding, file), delimiter), None)
-    if not header:
-        raise BadFile(f"{path} is empty: its first line has to name the columns")
-    columns = tuple(name for name in header if name != REASON)
-    return Catalogue(path, kind, encoding, delimiter, columns, size)
+        lines = _decoded(path, encoding, file)
+        number, first, separator = _beginning(lines)
+        is_json = first.lstrip().startswith("{") or path.suffix.lower() in _JSON_SUFFIXES
+        kind: Format = layout.format or ("jsonl" if is_json else "csv")
+        if kind == "jsonl":
+            delimiter, header = "", tuple[str, ...]()
+            columns = json_columns(layout.mapped, layout.constants)
+        else:
+            delimiter = layout.delimiter or separator or max(DELIMITERS, key=first.count)
+            names = _names(path, number, next(csv_records(chain([first], lines), delimiter, _no_row))[1])
+            header = tuple(name for name in names if name != REASON)
+            columns = csv_columns(header, layout.mapped, layout.constants)
+    return Catalogue(
+        path, layout, kind, encoding, delimiter, header, columns, status.st_size, status.st_mtime_ns
+    )
 
 
-def identity(catalogue: Catalogue, options: object) -> str:
-    """Names the file's content together with how it is read; moving or renaming it changes nothing."""
+def require_unchanged(catalogue: Catalogue) -> None:
+    """Raises BadFile if the file was written to since it was opened first."""
+    status = catalogue.path.stat()
+    if (status.st_size, status.st_mtime_ns) != (catalogue.size_bytes, catalogue.modified_ns):
+        raise BadFile(f"{catalogue.path.name} was changed while it was read: import it again")
+
+
+def identity(catalogue: Catalogue, *options: object) -> str:
+    """A digest of the file's content and of how it is read. The file's name and place don't matter."""
     with catalogue.path.open("rb") as file:
-        content = hashlib.file_digest(file, "sha256")
-    how = [catalogue.format, catalogue.encoding, catalogue.delimiter, options]
-    content.update(json.dumps(how, sort_keys=True).encode())
-    return content.hexdigest()[:20]
+        digest = hashlib.file_digest(file, "sha256")
+    layout = catalogue.layout
+    read_as = [catalogue.format, catalogue.encoding, catalogue.delimiter, layout.mapped, layout.constants]
+    digest.update(json.dumps([*read_as, *options], sort_keys=True).encode())
+    return digest.hexdigest()[:20]
 
 
 def rows(
     catalogue: Catalogue, progress: Callable[[int], None] | None = None
-) -> Iterator[tuple[int, Row | Unreadable]]:
-    """Each row with its number, from 1; blank lines are passed over.
+) -> Iterator[tuple[int, Row | Unreadable | None]]:
+    """Each row with the number of its line, from 1; None is a row without content.
 
-    ``progress`` is told now and then how many bytes were read. Raises BadFile where reading on is impossible.
+    Calls ``progress`` with the number of bytes read, now and then. Raises BadFile for undecodable text.
     """
     is_csv = catalogue.format == "csv"
-    newline = "" if is_csv else "\n"
     with (
         catalogue.path.open("rb") as binary,
-        TextIOWrapper(binary, encoding=catalogue.encoding, newline=newline) as file,
+        TextIOWrapper(binary, encoding=catalogue.encoding, newline="" if is_csv else "\n") as file,
     ):
         lines = _decoded(catalogue.path, catalogue.encoding, file)
-        read = _csv_rows(catalogue, lines) if is_csv else map(_json_row, lines)
-        for number, row in enumerate(read, 1):
-            if progress is not None and number % 1000 == 0:
+        read = _csv_rows(catalogue, lines) if is_csv else enumerate(map(_json_row, lines), 1)
+        for count, row in enumerate(read):
+            if progress is not None and count % PROGRESS_ROWS == 0:
                 progress(binary.tell())
-            if row:
-                yield number, row
+            yield row
 
 
-def _csv_rows(catalogue: Catalogue, lines: Iterator[str]) -> Iterator[Row | Unreadable]:
-    reader = _parsed(catalogue.path, lines, catalogue.delimiter)
-    header = next(reader, [])
+def _csv_rows(catalogue: Catalogue, lines: Iterator[str]) -> Iterator[tuple[int, Row | Unreadable | None]]:
+    first_number, first, _ = _beginning(lines)
+    reason: int | None = None
+
+    def is_row(line: str) -> bool:
+        cells = without_reason(raw_cells(line, catalogue.delimiter))
+        index = catalogue.columns.keys["isbn"]
+        compact = plain(cells[index].strip('="')) if index < len(cells) else ""
+        return len(compact) >= 7 and compact[:-1].isdigit()
+
+    def without_reason(cells: list[str]) -> list[str]:
+        return cells if reason is None else cells[:reason] + cells[reason + 1 :]
+
+    records = csv_records(chain([first], lines), catalogue.delimiter, is_row)
+    _, header = next(records)
+    assert isinstance(header, list)
     reason = header.index(REASON) if REASON in header else None
     width = len(catalogue.header)
-    for cells in reader:
-        if reason is not None:
-            del cells[reason : reason + 1]
-        if len(cells) > width:
+    for number, record in records:
+        line = first_number - 1 + number
+        if isinstance(record, Unreadable):
+            assert isinstance(record.found, list)
+            yield line, Unreadable(without_reason(record.found), record.reason)
+            continue
+        cells = without_reason(record)
+        if not any(map(str.strip, cells)):
+            yield line, None
+        elif any(map(str.strip, cells[width:])):
             why = f"the row has {len(cells)} cells, the header {width}: is a quote or a delimiter missing?"
-            yield Unreadable(cells, why)
+            yield line, Unreadable(cells, why)
         else:
-            yield cells
+            yield line, cells[:width]
 
 
-def _json_row(line: str) -> Row | Unreadable:
-    if not line.strip():
-        return {}
+def _json_row(line: str) -> Row | Unreadable | None:
+    text = line.rstrip("\r\n")
+    if not text.strip():
+        return None
     try:
-        row = _JSON.decode(line)
+        row = _JSON.decode(text)
     except (msgspec.DecodeError, RecursionError) as error:
-        return Unreadable(line.rstrip("\r\n"), f"not a JSON object: {error}")
+        return Unreadable(text, f"not a JSON object: {error}")
     row.pop(REASON, None)
-    return row or Unreadable(line.rstrip("\r\n"), "the object is empty")
+    return row or Unreadable(text, "the object is empty")
 
 
-def _parsed(path: Path, lines: Iterator[str], delimiter: str) -> Iterator[list[str]]:
-    csv.field_size_limit(_LONGEST_CELL)
-    reader = csv.reader(lines, delimiter=delimiter)
-    try:
-        yield from reader
-    except csv.Error as error:
-        raise BadFile(
-            f"{path}, line {reader.line_num}: {error}; is a quote not closed, or the delimiter not "
-            f"{delimiter!r} (--delimiter)?"
-        ) from error
+def _beginning(lines: Iterator[str]) -> tuple[int, str, str | None]:
+    """The first line with content, its number, and the delimiter in Excel's ``sep=`` line above it."""
+    separator, number = None, 0
+    for number, line in enumerate(lines, 1):
+        text = line.strip('\r\n"')
+        if separator is None and text.lower().startswith(_SEP) and len(text) == len(_SEP) + 1:
+            separator = text[-1]
+        elif text.strip(DELIMITERS + ' "'):
+            return number, line, separator
+    return number, "", separator
+
+
+def _names(path: Path, number: int, record: Record) -> list[str]:
+    if isinstance(record, Unreadable):
+        raise BadFile(f"{path.name}, line {number}: {record.reason}")
+    if not record:
+        raise BadFile(f"{path.name} is empty: its first line has to name the columns")
+    return record
+
+
+def _no_row(_: str) -> bool:
+    return False
 
 
 def _decoded(path: Path, encoding: str, file: TextIOWrapper) -> Iterator[str]:
+    """The lines, without a byte order mark. Raises BadFile."""
     number = 0
     try:
-        for number, line in enumerate(file, 1):  # noqa: B007
-            yield line
+        for number, line in enumerate(file, 1):
+            yield line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line
     except UnicodeError as error:
         raise BadFile(
-            f"{path}, near line {number + 1}: not {encoding.removesuffix('-sig')} ({error}); save the file "
-            "as UTF-8, or name its encoding, for example --encoding windows-1252 or utf-16"
+            f"{path.name}, near line {number + 1}: not {encoding} ({error}); save the file as UTF-8, or name "
+            "its encoding, for example --encoding windows-1252 or utf-16"
         ) from error
 
 
-def _known(encoding: str) -> str:
+def _codec(encoding: str) -> str:
+    """The codec's own name. Raises BadOption for one that is unknown or not for files."""
     try:
         name = codecs.lookup(encoding).name
-        "".encode(name)
-    except LookupError as error:
-        raise BadFile(f"encoding {encoding!r} is unknown; try utf-8 or windows-1252") from error
-    # A byte order mark at the beginning is no part of the first column's name
-    return "utf-8-sig" if name == "utf-8" else name
+        usable = _SAMPLE.encode(name).decode(name) == _SAMPLE
+    # ValueError: a name with a null character, or the codec ``undefined``
+    except (LookupError, ValueError) as error:
+        raise BadOption(f"encoding {encoding!r} is unknown; try utf-8 or windows-1252") from error
+    if not usable:
+        raise BadOption(f"encoding {encoding!r} is not for files; try utf-8 or windows-1252")
+    return name

@@ -1,47 +1,60 @@
-"""The file of refused rows: as they stood, with the reason, so that it can be mended and fed back."""
+"""The file of rejected rows: as they were, with the reason, to be corrected and imported."""
 
 import csv
 import json
+import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 from producer.imports.columns import Row
-from producer.imports.files import REASON, Catalogue, Unreadable, rows
+from producer.imports.csv_records import Unreadable
+from producer.imports.files import REASON, Catalogue, rows
+from producer.imports.spool import Rejected
 
 
-def write_rejects(path: Path, catalogue: Catalogue, refused: Iterator[tuple[int, str]]) -> None:
-    """Read the catalogue once more and write its refused rows, in the same format and order.
+def open_rejects(path: Path) -> int:
+    """Open or create the file without changing its content; its descriptor. Raises OSError."""
+    return os.open(path, os.O_WRONLY | os.O_CREAT, 0o666)
 
-    A CSV file gets a column ``reason``, JSON lines a member of that name. Raises OSError and BadFile.
+
+def write_rejects(descriptor: int, catalogue: Catalogue, rejected: Iterator[Rejected]) -> None:
+    """Write the rejected rows in the catalogue's format and order, and close the file.
+
+    A CSV file gets a column ``reason``, JSON lines a member of that name. Reads the catalogue once more.
+    Raises OSError and BadFile.
     """
-    refused_rows = _refused(catalogue, refused)
-    with path.open("w", encoding="utf-8", newline="") as file:
+    # A pipe or a device can't be truncated
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.ftruncate(descriptor, 0)
+    with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+        _write(file, catalogue, rejected)
+
+
+def _write(file: TextIO, catalogue: Catalogue, rejected: Iterator[Rejected]) -> None:
+    width = len(catalogue.header)
+    writer = csv.writer(file, delimiter=catalogue.delimiter or ",", lineterminator="\n")
+    if catalogue.format == "csv":
+        writer.writerow([*catalogue.header, REASON])
+    for row, reason in _rejected_rows(catalogue, rejected):
+        content = row.found if isinstance(row, Unreadable) else row
         if catalogue.format == "jsonl":
-            for row, reason in refused_rows:
-                found = row if isinstance(row, dict) else {"line": _found(row)}
-                file.write(json.dumps({**found, REASON: reason}, ensure_ascii=False) + "\n")
-            return
-        columns = catalogue.header
-        writer = csv.writer(file, delimiter=catalogue.delimiter, lineterminator="\n")
-        writer.writerow([*columns, REASON])
-        for row, reason in refused_rows:
-            cells = list(_found(row))
-            cells += [""] * (len(columns) - len(cells))
-            # What is too much stays behind the reason, so that the reason stands in its column
-            writer.writerow([*cells[: len(columns)], reason, *cells[len(columns) :]])
+            members = content if isinstance(content, dict) else {"line": content}
+            file.write(json.dumps({**members, REASON: reason}, ensure_ascii=False) + "\n")
+        else:
+            cells = [*content, *[""] * (width - len(content))]
+            # Surplus cells go after the reason, which keeps it in its column
+            writer.writerow([*cells[:width], reason, *cells[width:]])
 
 
-def _refused(
-    catalogue: Catalogue, refused: Iterator[tuple[int, str]]
+def _rejected_rows(
+    catalogue: Catalogue, rejected: Iterator[Rejected]
 ) -> Iterator[tuple[Row | Unreadable, str]]:
-    wanted = next(refused, None)
-    for number, row in rows(catalogue):
+    wanted = next(rejected, None)
+    for line, row in rows(catalogue):
         if wanted is None:
             return
-        if number == wanted[0]:
+        if line == wanted[0] and row is not None:
             yield row, wanted[1]
-            wanted = next(refused, None)
-
-
-def _found(row: Row | Unreadable) -> Row | str:
-    return row.found if isinstance(row, Unreadable) else row
+            wanted = next(rejected, None)

@@ -2,69 +2,96 @@
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import cache
 
 from confluent_kafka import IsolationLevel, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
+from msgspec import Struct
 
 from eventstore.partitions import partition_of
 from eventstore.topics import events_topic
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from foundation.text import Malformed
-from producer.imports.appending import Counts, Share, Task, append_share
-from producer.imports.columns import Columns
-from producer.imports.files import Catalogue, Unreadable, rows
+from producer.imports.appending import Committed, Counts, Share, Task, append_share
+from producer.imports.csv_records import Unreadable
+from producer.imports.files import Catalogue, require_unchanged, rows
+from producer.imports.isbns import have_lost_zeros
 from producer.imports.spool import Spool
 from producer.imports.workers import Workers
 from schemas.topics import check_topics
 
-SMALL = 4_000_000
-"""Bytes of a file that is imported before further processes would have started."""
-MOST_PROCESSES = 4
-IN_MEMORY = 250_000
+MIN_PARALLEL_BYTES = 4_000_000
+"""A smaller file is imported before further processes would have started."""
+MAX_PROCESSES = 4
+MAX_EVENTS_IN_MEMORY = 250_000
 """Events of a partition whose titles and answers a writer holds in memory, about 1 kB each.
 
-Beyond that it keeps them in a snapshot, which is three times slower and takes no memory.
+With more it keeps them in a snapshot, which is three times slower and takes no memory.
 """
+KAFKA_TIMEOUT_S = 15.0
+
+
+class RowsRead(Struct):
+    """Rows of the file; ``blank`` ones have no content."""
+
+    all: int = 0
+    blank: int = 0
 
 
 def read_into(
-    spool: Spool, catalogue: Catalogue, columns: Columns, partitions: int, progress: Callable[[int], None]
-) -> None:
-    """Check every row and keep it for its partition, or why it is refused; ``progress`` is told bytes.
+    spool: Spool, catalogue: Catalogue, partitions: int, progress: Callable[[int], None]
+) -> RowsRead:
+    """Check every row, and spool it for its partition or with the reason why it is rejected.
 
-    Raises BadFile.
+    Calls ``progress`` with the number of bytes read. Raises BadFile.
     """
-    for number, row in rows(catalogue, progress):
-        if isinstance(row, Unreadable):
-            spool.refuse(number, row.why)
-            continue
-        try:
-            command = columns.command(row)
-        except Malformed as error:
-            spool.refuse(number, str(error))
+    read = RowsRead()
+    zeros_dropped = cache(lambda: have_lost_zeros(_isbns(catalogue)))
+    for line, row in rows(catalogue, progress):
+        read.all += 1
+        if row is None:
+            read.blank += 1
+        elif isinstance(row, Unreadable):
+            spool.reject(line, row.reason)
         else:
-            spool.put(partition_of(command.isbn, partitions), number, command)
+            try:
+                command = catalogue.columns.command(row, zeros_dropped)
+            except Malformed as error:
+                spool.reject(line, str(error))
+            else:
+                spool.put(partition_of(command.isbn, partitions), line, command)
     spool.finish()
+    require_unchanged(catalogue)
+    return read
+
+
+def _isbns(catalogue: Catalogue) -> Iterator[str]:
+    """The ISBN of each row as it is in the file."""
+    for _, row in rows(catalogue):
+        if row is not None and not isinstance(row, Unreadable):
+            with suppress(Malformed):
+                yield catalogue.columns.isbn(row)
 
 
 def log_ends(settings: Settings) -> list[int]:
-    """Where each partition of the event store ends. Raises KafkaException, and WrongTopic."""
+    """The end offset of each partition of the event store. Raises KafkaException, and WrongTopic."""
     admin, topic = AdminClient(client_config(settings)), events_topic(settings)
-    timeout = min(settings.deadline, 15.0)
-    check_topics(admin, settings, timeout)
-    asked = {TopicPartition(topic, p): OffsetSpec.latest() for p in range(settings.partitions)}  # type: ignore[no-untyped-call]
-    found = admin.list_offsets(
-        asked, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=timeout
+    timeout_s = min(settings.deadline, KAFKA_TIMEOUT_S)
+    check_topics(admin, settings, timeout_s)
+    latest = {TopicPartition(topic, p): OffsetSpec.latest() for p in range(settings.partitions)}  # type: ignore[no-untyped-call]
+    futures = admin.list_offsets(
+        latest, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=timeout_s
     )
-    ends = {place.partition: future.result().offset for place, future in found.items()}
+    ends = {end.partition: future.result().offset for end, future in futures.items()}
     return [ends[partition] for partition in range(settings.partitions)]
 
 
 def processes_for(catalogue: Catalogue) -> int:
-    """How many processes the file and the machine make worthwhile; 0: none but this one."""
-    # Each waits for Kafka half of its time
-    return 0 if catalogue.size < SMALL else min(2 * (os.cpu_count() or 1), MOST_PROCESSES)
+    """How many processes the file's size and the machine make worthwhile; 0: none but this one."""
+    # A process waits for Kafka half of its time
+    return 0 if catalogue.size_bytes < MIN_PARALLEL_BYTES else min(2 * (os.cpu_count() or 1), MAX_PROCESSES)
 
 
 def append(
@@ -74,21 +101,25 @@ def append(
     ends: list[int],
     workers: Workers,
     progress: Callable[[int], None],
-) -> Counts:
-    """Append what was read; ``progress`` is told rows. Raises Stopped."""
+) -> tuple[Counts, dict[int, int]]:
+    """Append the spooled rows; the counts, and by partition the offset of the last receipt.
+
+    Calls ``progress`` with the number of rows. Raises Stopped.
+    """
     shares = [
-        Share(partition, ends[partition] + count <= IN_MEMORY)
+        Share(partition, ends[partition] + count <= MAX_EVENTS_IN_MEMORY)
         for partition, count in enumerate(spool.counts)
         if count
     ]
     task = Task(settings, str(spool.folder), identity)
-    counts = Counts()
-    for batch in workers.append(task, shares) if workers.count else _append_here(task, shares):
-        counts.add(batch)
+    counts, offsets = Counts(), dict[int, int]()
+    for committed in workers.append(task, shares) if workers.count else _append_here(task, shares):
+        counts.add(committed.counts)
+        offsets[committed.partition] = max(offsets.get(committed.partition, -1), committed.offset)
         progress(counts.all)
-    return counts
+    return counts, offsets
 
 
-def _append_here(task: Task, shares: list[Share]) -> Iterator[Counts]:
+def _append_here(task: Task, shares: list[Share]) -> Iterator[Committed]:
     for share in shares:
         yield from append_share(task, share, lambda: False)

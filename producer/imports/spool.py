@@ -1,7 +1,8 @@
-"""A catalogue's rows on disk, sorted by partition, so that memory does not grow with the file."""
+"""A catalogue's rows on disk, sorted by partition: memory does not grow with the file."""
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
@@ -10,109 +11,135 @@ from msgspec import Struct
 
 from inventory.commands import AddBook
 
-AT_ONCE = 1_000
-"""Commands of a transaction: enough that its commit does not count, few enough for a quick retry."""
+BATCH_ROWS = 1_000
+"""Commands of one transaction: enough to make its commit cheap, few enough for a quick retry."""
 
-Row = TypeVar("Row")
-Refusal: TypeAlias = tuple[int, str]
-"""A row's number and why it is refused."""
+Item = TypeVar("Item")
+Rejected: TypeAlias = tuple[int, str]
+"""A row's line, and the reason why it is rejected."""
 
 
-class Spooled(Struct, frozen=True, array_like=True, gc=False):
-    """Row ``number`` of the file, checked."""
+class SpooledRow(Struct, frozen=True, array_like=True, gc=False):
+    """A checked row and its line. Its quantity includes the copies of the rows on the lines ``repeats``."""
 
-    number: int
+    line: int
     isbn: str
     title: str
     author: str
     quantity: int
+    repeats: tuple[int, ...] = ()
 
     @property
     def command(self) -> AddBook:
-        """What the row amounts to."""
+        """The command that adds the row's title."""
         return AddBook(self.isbn, self.title, self.author, self.quantity)
+
+    @property
+    def lines(self) -> tuple[int, ...]:
+        """The lines of all rows that the command stands for."""
+        return (self.line, *self.repeats)
 
 
 class Spool:
-    """Writes checked rows to a file for each partition, and refused ones to another, below ``folder``."""
+    """Files in ``folder``: one for the checked rows of each partition, and some for the rejected rows."""
 
     def __init__(self, folder: Path, partitions: int) -> None:
         self.folder = folder
-        self._waiting: list[list[Spooled]] = [[] for _ in range(partitions)]
-        self._refused: list[Refusal] = []
+        self._buffered: list[list[SpooledRow]] = [[] for _ in range(partitions)]
+        self._rejected: list[Rejected] = []
         self.counts = [0] * partitions
-        """Commands of each partition."""
-        self.refused = 0
-        """Rows refused while the file was read."""
+        """Rows to be appended, by partition."""
 
-    def put(self, partition: int, number: int, command: AddBook) -> None:
-        """Keep row ``number`` for the partition; numbers rise."""
-        waiting = self._waiting[partition]
-        waiting.append(Spooled(number, command.isbn, command.title, command.author, command.quantity))
+    def put(self, partition: int, line: int, command: AddBook) -> None:
+        """Keep a checked row. Lines must rise."""
+        buffered = self._buffered[partition]
+        buffered.append(SpooledRow(line, command.isbn, command.title, command.author, command.quantity))
         self.counts[partition] += 1
-        if len(waiting) >= AT_ONCE:
+        if len(buffered) >= BATCH_ROWS:
             self._flush(partition)
 
-    def refuse(self, number: int, reason: str) -> None:
-        """Keep why row ``number`` is refused; numbers rise."""
-        self._refused.append((number, reason))
-        self.refused += 1
-        if len(self._refused) >= AT_ONCE:
-            self._flush_refused()
+    def reject(self, line: int, reason: str) -> None:
+        """Keep the reason why a row is rejected. Lines must rise."""
+        self._rejected.append((line, reason))
+        if len(self._rejected) >= BATCH_ROWS:
+            self._flush_rejected()
 
     def finish(self) -> None:
-        """Write what is still in memory."""
-        for partition, waiting in enumerate(self._waiting):
-            if waiting:
+        """Write the rows that are still in memory."""
+        for partition, buffered in enumerate(self._buffered):
+            if buffered:
                 self._flush(partition)
-        self._flush_refused()
+        self._flush_rejected()
+
+    def replace(self, partition: int, rows: Iterable[SpooledRow]) -> None:
+        """Replace a partition's rows. ``rows`` may be read from the rows that are there."""
+        file, new = _rows_file(self.folder, partition), self.folder / "replacement"
+        count, batch = 0, list[SpooledRow]()
+        new.touch()
+        for row in rows:
+            batch.append(row)
+            count += len(row.lines)
+            if len(batch) == BATCH_ROWS:
+                _append(new, batch)
+                batch = []
+        if batch:
+            _append(new, batch)
+        new.replace(file)
+        self.counts[partition] = count
 
     def _flush(self, partition: int) -> None:
-        _append(_commands_file(self.folder, partition), self._waiting[partition])
-        self._waiting[partition] = []
+        _append(_rows_file(self.folder, partition), self._buffered[partition])
+        self._buffered[partition] = []
 
-    def _flush_refused(self) -> None:
-        _append(self.folder / "refused-0", self._refused)
-        self._refused = []
-
-
-def commands(folder: Path, partition: int) -> Iterator[list[Spooled]]:
-    """The partition's commands in the file's order, as many at a time as a transaction takes."""
-    yield from _frames(_commands_file(folder, partition), _COMMANDS)
+    def _flush_rejected(self) -> None:
+        if self._rejected:
+            _append(self.folder / "rejected-read", self._rejected)
+        self._rejected = []
 
 
-def refuse_later(folder: Path, partition: int, refused: list[Refusal]) -> None:
-    """Keep rows that were refused when they were to be appended; numbers rise within a partition."""
-    _append(folder / f"refused-{partition + 1}", refused)
+def spooled_batches(folder: Path, partition: int) -> Iterator[list[SpooledRow]]:
+    """The partition's rows in the file's order, in batches for one transaction."""
+    yield from _frames(_rows_file(folder, partition), _ROWS)
 
 
-def all_refused(folder: Path) -> Iterator[Refusal]:
-    """All refused rows in the file's order."""
-    return heapq.merge(*(_refusals(file) for file in folder.glob("refused-*")))
+def keep_rejected(folder: Path, name: str, rejected: Sequence[Rejected]) -> None:
+    """Keep rows that are rejected after the file is read. Within a ``name`` lines must rise."""
+    _append(folder / f"rejected-{name}", rejected)
 
 
-def _refusals(file: Path) -> Iterator[Refusal]:
-    for frame in _frames(file, _REFUSED):
+def keep_rejected_repeats(folder: Path, partition: int, rejected: Sequence[Rejected]) -> None:
+    """Keep rows that are rejected with the row whose copies they add to, in any order."""
+    _append(folder / f"repeats-{partition}", rejected)
+
+
+def all_rejected(folder: Path) -> Iterator[Rejected]:
+    """All rejected rows in the file's order."""
+    repeats = sorted(chain.from_iterable(map(_rejected_in, folder.glob("repeats-*"))))
+    return heapq.merge(repeats, *map(_rejected_in, folder.glob("rejected-*")))
+
+
+def _rejected_in(file: Path) -> Iterator[Rejected]:
+    for frame in _frames(file, _REJECTED):
         yield from frame
 
 
-def _commands_file(folder: Path, partition: int) -> Path:
-    return folder / f"commands-{partition}"
+def _rows_file(folder: Path, partition: int) -> Path:
+    return folder / f"rows-{partition}"
 
 
-_COMMANDS = msgspec.msgpack.Decoder(list[Spooled])
-_REFUSED = msgspec.msgpack.Decoder(list[Refusal])
-_ENCODE = msgspec.msgpack.Encoder().encode
+_ROWS = msgspec.msgpack.Decoder(list[SpooledRow])
+_REJECTED = msgspec.msgpack.Decoder(list[Rejected])
+_encode = msgspec.msgpack.Encoder().encode
 
 
-def _append(file: Path, rows: Sequence[object]) -> None:
-    frame = _ENCODE(rows)
+def _append(file: Path, items: Sequence[object]) -> None:
+    frame = _encode(items)
     with file.open("ab") as opened:
         opened.write(len(frame).to_bytes(4, "little"))
         opened.write(frame)
 
 
-def _frames(file: Path, decoder: msgspec.msgpack.Decoder[list[Row]]) -> Iterator[list[Row]]:
+def _frames(file: Path, decoder: msgspec.msgpack.Decoder[list[Item]]) -> Iterator[list[Item]]:
     if not file.exists():
         return
     with file.open("rb") as opened:

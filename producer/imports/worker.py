@@ -1,4 +1,4 @@
-"""``python -m producer.imports.worker``: one process of an import; its input says what to do."""
+"""``python -m producer.imports.worker``: one process of an import. Its standard input says what to append."""
 
 import gc
 import signal
@@ -7,15 +7,15 @@ import sys
 import msgspec
 
 from producer.imports.appending import Share, Stopped, Task, append_share
-from producer.imports.workers import Batch, Done, Halted, Said
+from producer.imports.workers import Done, Halted, Message
 
 
 def main() -> None:
-    """Append each share that is named, until the input ends or a signal asks to stop."""
-    stopping: list[int] = []
+    """Append each share in the input, until the input ends or a signal stops the process."""
+    signals: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda number, _: stopping.append(number))
-    # Nothing here is cyclic, and hundreds of thousands of rows would be looked at again and again
+        signal.signal(number, lambda number, _: signals.append(number))
+    # There are no cycles here, and a collection would visit hundreds of thousands of rows again and again
     gc.disable()
     lines = sys.stdin.buffer
     first = lines.readline()
@@ -25,16 +25,16 @@ def main() -> None:
     for line in lines:
         share = msgspec.json.decode(line, type=Share)
         try:
-            for counts in append_share(task, share, lambda: bool(stopping)):
-                _say(Batch(counts))
+            for committed in append_share(task, share, lambda: bool(signals)):
+                _send(committed)
         except Stopped as error:
-            _say(Halted(str(error), error.begun))
+            _send(Halted(str(error), error.begun))
             return
-        _say(Done())
+        _send(Done())
 
 
-def _say(said: Said) -> None:
-    sys.stdout.buffer.write(msgspec.json.encode(said) + b"\n")
+def _send(message: Message) -> None:
+    sys.stdout.buffer.write(msgspec.json.encode(message) + b"\n")
     sys.stdout.buffer.flush()
 
 

@@ -1,7 +1,7 @@
-"""Partitions of an import appended by several processes: one alone is slower than Kafka.
+"""Several processes that append the partitions of an import: a single one is slower than Kafka.
 
-A worker is ``python -m producer.imports.worker``. It is told what to do, and tells what it did, in lines of
-JSON on its standard streams; so it ends when its parent does.
+A worker is ``python -m producer.imports.worker``. It reads its work from standard input and writes its
+progress to standard output, both as lines of JSON: it ends when its parent does.
 """
 
 import subprocess
@@ -16,16 +16,10 @@ from typing import Self, TypeAlias, assert_never
 import msgspec
 from msgspec import Struct
 
-from producer.imports.appending import Counts, Share, Stopped, Task
+from producer.imports.appending import Committed, Share, Stopped, Task
 
-PATIENCE = 20.0
-"""Seconds that a worker gets to end a transaction when the import is stopped."""
-
-
-class Batch(Struct, frozen=True, tag=True):
-    """A transaction was committed."""
-
-    counts: Counts
+STOP_TIMEOUT_S = 20.0
+"""How long a worker may take to finish its transaction when the import stops."""
 
 
 class Done(Struct, frozen=True, tag=True):
@@ -33,22 +27,22 @@ class Done(Struct, frozen=True, tag=True):
 
 
 class Halted(Struct, frozen=True, tag=True):
-    """The worker has ended before its share did; see Stopped."""
+    """The worker stopped before its share was appended; see Stopped."""
 
     reason: str
     begun: bool
 
 
-Said: TypeAlias = Batch | Done | Halted
-_SAID: msgspec.json.Decoder[Said] = msgspec.json.Decoder(Said)
+Message: TypeAlias = Committed | Done | Halted
+_MESSAGE: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
 
 
 class Workers:
-    """``count`` processes that wait for work, and end with this object."""
+    """``count`` processes that wait for work. They end with this object."""
 
     def __init__(self, count: int) -> None:
         self.count = count
-        # -P: no module of the folder that the user happens to be in
+        # -P: import no module from the user's current folder
         command = [sys.executable, "-P", "-m", "producer.imports.worker"]
         self._processes = [
             subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(count)
@@ -65,64 +59,64 @@ class Workers:
         for process in self._processes:
             _wait(process)
 
-    def append(self, task: Task, shares: Sequence[Share]) -> Iterator[Counts]:
-        """Append ``shares``, each in one process; the counts of each transaction. Raises Stopped."""
-        todo, heard = SimpleQueue[Share](), SimpleQueue[Said]()
+    def append(self, task: Task, shares: Sequence[Share]) -> Iterator[Committed]:
+        """Append ``shares``, each in one process; yields each transaction. Raises Stopped."""
+        todo, messages = SimpleQueue[Share](), SimpleQueue[Message]()
         for share in shares:
             todo.put(share)
         for process in self._processes:
-            threading.Thread(target=_drive, args=(process, task, todo, heard), daemon=True).start()
-        left = len(shares)
-        while left:
-            said = heard.get()
-            match said:
-                case Batch(counts):
-                    yield counts
+            threading.Thread(target=_drive, args=(process, task, todo, messages), daemon=True).start()
+        remaining = len(shares)
+        while remaining:
+            message = messages.get()
+            match message:
+                case Committed():
+                    yield message
                 case Done():
-                    left -= 1
+                    remaining -= 1
                 case Halted(reason, begun):
                     raise Stopped(reason, begun)
                 case _:
-                    assert_never(said)
+                    assert_never(message)
 
 
 def _drive(
-    process: subprocess.Popen[bytes], task: Task, todo: SimpleQueue[Share], heard: SimpleQueue[Said]
+    process: subprocess.Popen[bytes], task: Task, todo: SimpleQueue[Share], messages: SimpleQueue[Message]
 ) -> None:
-    """Give the process one share after the other, and pass on what it says."""
+    """Give the process one share after the other, and pass its messages on."""
     try:
-        _tell(process, task)
+        _send(process, task)
         while True:
             try:
                 share = todo.get_nowait()
             except Empty:
                 return
-            _tell(process, share)
-            said: Said | None = None
-            while not isinstance(said, Done):
-                said = _hear(process)
-                heard.put(said)
-    # ValueError: what it said is no JSON, or its input was closed because the import is stopped
+            _send(process, share)
+            message: Message | None = None
+            while not isinstance(message, Done):
+                message = _receive(process)
+                messages.put(message)
+    # ValueError: the message is no JSON, or the input was closed because the import stops
     except (OSError, EOFError, ValueError) as error:
-        heard.put(Halted(f"a process of the import has ended: {error}", True))
+        messages.put(Halted(f"a process of the import has ended: {error}", True))
 
 
-def _tell(process: subprocess.Popen[bytes], what: Task | Share) -> None:
+def _send(process: subprocess.Popen[bytes], item: Task | Share) -> None:
     assert process.stdin is not None
-    process.stdin.write(msgspec.json.encode(what) + b"\n")
+    process.stdin.write(msgspec.json.encode(item) + b"\n")
     process.stdin.flush()
 
 
-def _hear(process: subprocess.Popen[bytes]) -> Said:
+def _receive(process: subprocess.Popen[bytes]) -> Message:
     assert process.stdout is not None
     line = process.stdout.readline()
     if not line:
-        raise EOFError("it says nothing any more")
-    return _SAID.decode(line)
+        raise EOFError("its output has ended")
+    return _MESSAGE.decode(line)
 
 
 def _stop(worker: subprocess.Popen[bytes]) -> None:
-    """Let it end: at once if it waits for a share, else after its transaction."""
+    """Ask the worker to end: at once if it waits for a share, else after its transaction."""
     assert worker.stdin is not None
     with suppress(BrokenPipeError):
         worker.stdin.close()
@@ -131,7 +125,7 @@ def _stop(worker: subprocess.Popen[bytes]) -> None:
 
 def _wait(worker: subprocess.Popen[bytes]) -> None:
     try:
-        worker.wait(PATIENCE)
+        worker.wait(STOP_TIMEOUT_S)
     except subprocess.TimeoutExpired:
         worker.kill()
         worker.wait()

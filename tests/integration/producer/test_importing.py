@@ -16,11 +16,11 @@ from foundation.cli import exits
 from foundation.settings import Settings
 from producer.imports import run as importing
 from producer.imports.appending import Counts, Stopped
-from producer.imports.columns import csv_columns
-from producer.imports.files import open_catalogue
+from producer.imports.files import Layout, open_catalogue
 from producer.imports.run import append, log_ends, read_into
-from producer.imports.spool import Spool, all_refused
+from producer.imports.spool import Spool, all_rejected
 from producer.imports.workers import Workers
+from schemas.events import BookAdded
 from schemas.reader import open_reader
 from tests.support.waiting import eventually
 
@@ -35,8 +35,7 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
         writer = csv.writer(opened)
         writer.writerow(["isbn", "title", "author", "quantity"])
         for number in range(ROWS):
-            digits = f"978{number:09d}"
-            isbn = digits + ean.calc_check_digit(digits)
+            isbn = isbn_of(number)
             writer.writerow([isbn, f"Title {number}", "A", 2])
         writer.writerow([isbn, f"Title {ROWS - 1}", "B", 2])
     return file
@@ -44,14 +43,25 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def spool(catalogue: Path, settings: Settings, tmp_path: Path) -> Spool:
-    opened = open_catalogue(catalogue, None, "utf-8", None)
     spool = Spool(tmp_path, settings.partitions)
-    read_into(spool, opened, csv_columns(opened.header, {}, {}), settings.partitions, lambda _: None)
+    read_into(spool, open_catalogue(catalogue, Layout()), settings.partitions, nothing)
     return spool
 
 
 def nothing(_: int) -> None:
     pass
+
+
+def isbn_of(number: int) -> str:
+    digits = f"978{number:09d}"
+    return digits + str(ean.calc_check_digit(digits))
+
+
+def quantities(settings: Settings) -> dict[str, int]:
+    """Copies of each title that was added."""
+    with open_reader(settings=settings) as reader:
+        added = [record.event for record in reader]
+    return {event.isbn: event.quantity for event in added if isinstance(event, BookAdded)}
 
 
 def versions(settings: Settings) -> list[int]:
@@ -63,21 +73,23 @@ def versions(settings: Settings) -> list[int]:
 def test_every_import_path_gives_the_same_result(
     workers: int, in_memory: int, spool: Spool, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(importing, "IN_MEMORY", in_memory)
+    monkeypatch.setattr(importing, "MAX_EVENTS_IN_MEMORY", in_memory)
     Path(settings.data_dir).mkdir(exist_ok=True)
     shown: list[int] = []
     with Workers(workers) as processes:
-        counts = append(spool, "id", settings, log_ends(settings), processes, shown.append)
-    assert counts == Counts(added=ROWS, known=0, refused=1)
+        counts, offsets = append(spool, "id", settings, log_ends(settings), processes, shown.append)
+    assert counts == Counts(added=ROWS, unchanged=0, rejected=1)
+    # The end is after the marker of the last transaction
+    assert {p: offset + 2 for p, offset in offsets.items()} == dict(enumerate(log_ends(settings)))
     assert shown == sorted(shown)
     assert shown[-1] == ROWS + 1
-    ((number, reason),) = all_refused(spool.folder)
-    assert number == ROWS + 1
+    ((number, reason),) = all_rejected(spool.folder)
+    assert number == ROWS + 2
     assert "by 'A'" in reason
     assert versions(settings) == [1] * ROWS
     with Workers(workers) as processes:
-        again = append(spool, "id", settings, log_ends(settings), processes, nothing)
-    assert again == Counts(added=0, known=ROWS, refused=1)
+        again, _ = append(spool, "id", settings, log_ends(settings), processes, nothing)
+    assert again == Counts(added=0, unchanged=ROWS, rejected=1)
 
 
 def test_a_killed_process_stops_the_import_and_the_next_completes_it(
@@ -96,9 +108,9 @@ def test_a_killed_process_stops_the_import_and_the_next_completes_it(
     with pytest.raises(Stopped, match="has ended"), Workers(2) as processes:
         append(spool, "id", settings, ends, processes, kill_one)
     with Workers(0) as here:
-        counts = append(spool, "id", settings, ends, here, nothing)
-    assert (counts.all, counts.refused) == (ROWS + 1, 1)
-    assert counts.known > 0
+        counts, _ = append(spool, "id", settings, ends, here, nothing)
+    assert (counts.all, counts.rejected) == (ROWS + 1, 1)
+    assert counts.unchanged > 0
     assert versions(settings) == [1] * ROWS
 
 
@@ -151,7 +163,9 @@ def test_an_import_checks_kafka_before_it_reads_the_file(settings: Settings, cat
         (["--map", "colour=x"], exits.MALFORMED, "isbn, title, author, quantity"),
         (["--set", "title=x"], exits.MALFORMED, "author, quantity"),
         (["--delimiter", "::"], exits.MALFORMED, "one character"),
-        (["--encoding", "klingon"], exits.BAD_DATA, "unknown"),
+        (["--delimiter", '"'], exits.MALFORMED, "one character"),
+        (["--encoding", "klingon"], exits.MALFORMED, "unknown"),
+        (["--encoding", "undefined"], exits.MALFORMED, "unknown"),
         (["--encoding", "utf-16"], exits.BAD_DATA, "not utf-16"),
         (["--rejects", "{file}"], exits.MALFORMED, "would overwrite"),
         (["--rejects", "/nowhere/at/all"], exits.FAILED, "/nowhere/at/all"),
@@ -174,5 +188,97 @@ def test_a_dry_run_needs_no_kafka_and_says_what_it_would_reject(tmp_path: Path) 
     assert done.returncode == exits.BAD_DATA
     result = json.loads(done.stdout)
     assert (result["checked"], result["rejected"]) == (1, 2)
-    assert "row 2: '9.78e12' is in scientific notation" in done.stderr
-    assert "row 3: the ISBN is empty" in done.stderr
+    assert "line 3: '9.78e12' is in scientific notation" in done.stderr
+    assert "line 4: the ISBN is empty" in done.stderr
+
+
+def piped(settings: Settings, shell: str) -> dict[str, int]:
+    """The counts of an import whose command line needs a shell; ``{import}`` is the command."""
+    program = f"{sys.executable} -m producer import --json"
+    environment = {
+        "LIBRARY_KAFKA": settings.kafka,
+        "LIBRARY_NAME": settings.name,
+        "LIBRARY_GATEWAY": "",
+    }
+    done = subprocess.run(
+        ["bash", "-c", shell.replace("{import}", program)],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
+    assert done.returncode in (exits.DONE, exits.BAD_DATA), done.stderr
+    counts: dict[str, int] = json.loads(done.stdout)
+    return {name: counts[name] for name in ("added", "unchanged", "rejected", "blank", "rows")}
+
+
+@pytest.mark.parametrize(
+    "shell",
+    [
+        "cat {file} | {import} -",
+        "{import} - < {file}",
+        "cat {file} | {import} /dev/stdin",
+        "{import} <(cat {file})",
+        "mkfifo {file}.fifo; cat {file} > {file}.fifo & {import} {file}.fifo",
+    ],
+)
+def test_a_stream_is_read_once_and_imported_whole(shell: str, settings: Settings, tmp_path: Path) -> None:
+    rows = [f"{isbn_of(number)},T{number}" for number in range(5)]
+    file, rejects = tmp_path / "books.csv", tmp_path / "rejects.csv"
+    file.write_text("\n".join(["isbn,title", *rows, "x,wrong", ",,", ""]), "utf-8")
+    command = shell.replace("{file}", str(file)) + f" --rejects {rejects}"
+    counts = piped(settings, command)
+    assert counts == {"added": 5, "unchanged": 0, "rejected": 1, "blank": 1, "rows": 7}
+    assert rejects.read_text("utf-8").splitlines()[1].startswith("x,wrong,")
+    # The same content from a file is the same import
+    again = piped(settings, f"{{import}} {file}")
+    assert (again["added"], again["unchanged"]) == (0, 5)
+
+
+def test_copies_of_repeated_rows_are_counted_where_it_is_wanted(settings: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "copies.csv"
+    isbn = isbn_of(1)
+    file.write_text(f"isbn,title,author\n{isbn},T,A\n{isbn},T,A\n{isbn_of(2)},U,A\n{isbn},T pbk,A\n", "utf-8")
+    counts = piped(settings, f"{{import}} {file} --repeated add")
+    assert counts == {"added": 4, "unchanged": 0, "rejected": 0, "blank": 0, "rows": 4}
+    assert quantities(settings) == {isbn: 3, isbn_of(2): 1}
+    again = piped(settings, f"{{import}} {file} --repeated add")
+    assert (again["added"], again["unchanged"]) == (0, 4)
+    # All rows of a title are rejected together
+    other = tmp_path / "other.csv"
+    other.write_text(f"isbn,title\n{isbn},T\n{isbn_of(3)},V\n{isbn},T\n", "utf-8")
+    counts = piped(settings, f"{{import}} {other} --repeated add --rejects {tmp_path}/rejects.csv")
+    assert (counts["added"], counts["rejected"]) == (1, 2)
+    written = (tmp_path / "rejects.csv").read_text("utf-8").splitlines()
+    assert [line.partition(",")[0] for line in written] == ["isbn", isbn, isbn]
+
+
+def test_no_event_is_written_if_the_rejects_file_cant_be(settings: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "books.csv"
+    file.write_text(f"isbn,title\n{isbn_of(1)},T\n", "utf-8")
+    done = command(settings, str(file), "--rejects", str(tmp_path / "missing" / "rejects.csv"))
+    assert (done.returncode, done.stdout) == (exits.FAILED, "")
+    assert quantities(settings) == {}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--rejects /dev/full", "the rejected rows can't be written (No space left on device)"),
+        (">/dev/full", "its result can't be printed (No space left on device); running it again"),
+        (">&-", "its result can't be printed (Bad file descriptor)"),
+    ],
+)
+def test_an_import_that_cant_report_says_that_it_is_done(
+    arguments: str, message: str, settings: Settings, tmp_path: Path
+) -> None:
+    file = tmp_path / "books.csv"
+    file.write_text(f"isbn,title\n{isbn_of(1)},T\nx,wrong\n", "utf-8")
+    program = f"{sys.executable} -m producer import {file} --kafka {settings.kafka} --name {settings.name}"
+    done = subprocess.run(
+        ["bash", "-c", f"{program} {arguments}"], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == exits.FAILED
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert quantities(settings) == {isbn_of(1): 1}

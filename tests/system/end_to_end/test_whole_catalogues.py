@@ -53,15 +53,26 @@ def test_an_import_rejects_titles_that_exist_with_other_details(
     rows = [{"isbn": fresh, "title": "T"}, {"isbn": known, "title": "other"}, {"isbn": fresh, "title": "T"}]
     file.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     dry = system.run("import", str(file), "--dry-run")
-    assert (dry.returncode, dry.stdout.startswith("3 rows can be imported")) == (exits.DONE, True)
+    assert (dry.returncode, dry.stdout.startswith("2 can be imported, 1 rejected")) == (exits.BAD_DATA, True)
     assert system.run("history", fresh).returncode == exits.NOT_FOUND
     done = system.run("import", str(file), "--rejects", str(rejects), "--json")
     assert done.returncode == exits.BAD_DATA
     counts = json.loads(done.stdout)
-    assert (counts["added"], counts["unchanged"], counts["rejected"]) == (1, 1, 1)
-    (rejected,) = (json.loads(line) for line in rejects.read_text("utf-8").splitlines())
-    assert rejected["isbn"] == known
-    assert "`correct` changes the details" in rejected["reason"]
+    assert (counts["added"], counts["unchanged"], counts["rejected"]) == (1, 0, 2)
+    other, repeated = (json.loads(line) for line in rejects.read_text("utf-8").splitlines())
+    assert other["isbn"] == known
+    assert "`correct` changes the details" in other["reason"]
+    assert "is on line 1 already" in repeated["reason"]
+
+
+def test_an_import_can_wait_until_its_titles_can_be_read(
+    system: System, new_isbn: Callable[[], str], tmp_path: Path
+) -> None:
+    isbns = [new_isbn() for _ in range(50)]
+    file = tmp_path / "books.csv"
+    file.write_text("isbn,title\n" + "".join(f"{isbn},T\n" for isbn in isbns), "utf-8")
+    system.done("import", str(file), "--wait")
+    assert all(system.get(f"/inventory/{isbn}").status == 200 for isbn in isbns)
 
 
 def test_an_interrupted_import_is_completed_by_the_next(
@@ -84,7 +95,7 @@ def test_an_interrupted_import_is_completed_by_the_next(
     importing.send_signal(signal.SIGINT)
     _, error = importing.communicate(timeout=60)
     assert importing.returncode == exits.INTERRUPTED, error
-    assert "does nothing twice" in error
+    assert "it continues, and repeats nothing" in error
     assert "Traceback" not in error
     result = json.loads(system.done("import", str(file), "--json"))
     assert result["added"] + result["unchanged"] == count

@@ -25,10 +25,47 @@ def test_every_spelling_becomes_an_ean_13(text: str, ean13: str):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "-", "97815932758", "978-1593275847", "0306406153", "978159327584X", "١٢٣٤٥٦٧٨٩٠"]
+    "text", ["", "-", "97815932758", "978-1593275847", "0306406153", "978159327584X", "١٢٣٤٥٦٧٨٩٠", "二三四"]
 )
 def test_an_invalid_isbn_is_refused_with_a_reason(text: str):
     with pytest.raises(Malformed, match=r"ISBN|check digit"):
+        parse(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "978\u20131\u201359327\u2013584\u20136",
+        "978\u20101\u201159327\u2212584\u20436",
+        "978\u00a01\u202f59327\u3000584\u20096",
+        "\ufeff978\u00ad1593275846\u200b",
+        "\u200e978\u20601593275846\u202c\u200f",
+        "９７８１５９３２７５８４６",
+        "٩٧٨-١٥٩٣٢٧٥٨٤٦",
+        "978\t1593275846\n",
+    ],
+)
+def test_dashes_spaces_invisible_marks_and_digits_of_any_script_are_understood(text: str):
+    assert parse(text) == "9781593275846"
+
+
+def test_a_full_width_x_is_a_check_digit():
+    assert parse("０８０４４２９５７Ｘ") == parse("080442957X")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("ISBN 978-1593275846", "'ISBN' is neither"),
+        ("978-1593275846 (pbk.)", r"'\(PBK.\)' is neither"),
+        ("978159327584O", "'O' is neither"),
+        ("9781593275846\x00", r"'\\x00' is neither"),
+        ("0317-8471", "8 digits, as an ISSN has"),
+        ("2049-3630", "8 digits, as an ISSN has"),
+    ],
+)
+def test_the_reason_shows_the_characters_that_are_left_over(text: str, message: str):
+    with pytest.raises(Malformed, match=message):
         parse(text)
 
 
