@@ -1,1 +1,1 @@
-"""An example of a view that is computed anew at every start: which titles are borrowed most."""
+"""Example: a view in memory, computed again at every start. It ranks titles by their loans."""

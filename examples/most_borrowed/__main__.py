@@ -1,4 +1,4 @@
-"""``python -m examples.most_borrowed``: the titles that are borrowed most, once or as it changes."""
+"""``python -m examples.most_borrowed`` prints the titles with the most loans, once or after each loan."""
 
 import click
 
@@ -12,11 +12,11 @@ from schemas.reader import open_reader
 
 
 @click.command()
-@click.option("--top", type=click.IntRange(min=1), default=10, show_default=True, help="So many titles.")
-@click.option("--follow", "-f", is_flag=True, help="Go on, and print the list again after each loan.")
+@click.option("--top", type=click.IntRange(min=1), default=10, show_default=True, help="Number of titles.")
+@click.option("--follow", "-f", is_flag=True, help="Keep running, and print the list after each loan.")
 @with_settings("kafka", "data_dir")
 def most_borrowed(settings: Settings, top: int, follow: bool) -> None:
-    """Print loans, ISBN and title of what is borrowed most."""
+    """Print the number of loans, ISBN and title of the most borrowed titles."""
     counts = Counts()
     try:
         # No group: the counts are in memory only, so every start reads from the first event

@@ -1,4 +1,4 @@
-"""How often each title was borrowed."""
+"""Counts the loans of each title."""
 
 from collections import Counter
 
@@ -7,14 +7,14 @@ from schemas.records import Recorded
 
 
 class Counts:
-    """Loans by title, since the first event."""
+    """Loans by title since the first event."""
 
     def __init__(self) -> None:
         self._loans: Counter[str] = Counter()
         self._titles: dict[str, str] = {}
 
     def apply(self, recorded: Recorded) -> None:
-        """Take the next event in."""
+        """Count the next event."""
         event = recorded.event
         match event:
             case BookAdded() | DetailsCorrected():
@@ -22,10 +22,10 @@ class Counts:
             case BookBorrowed():
                 self._loans[event.isbn] += 1
             case _:
-                # Other events, also ones that a later release brings, are no loans
+                # Other events, including those of later releases, are not loans
                 pass
 
     def top(self, count: int) -> list[tuple[int, str, str]]:
-        """Loans, ISBN and title of the ``count`` titles that were borrowed most; equal ones by ISBN."""
+        """Return loans, ISBN and title of the ``count`` most borrowed titles; ties are sorted by ISBN."""
         ranked = sorted(self._loans.items(), key=lambda item: (-item[1], item[0]))
         return [(loans, isbn, self._titles.get(isbn, "")) for isbn, loans in ranked[:count]]

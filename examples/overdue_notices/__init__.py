@@ -1,1 +1,1 @@
-"""An example of a consumer group that keeps a view of its own: who has to be reminded of a loan."""
+"""Example: a consumer group that keeps its own state. It finds borrowers of overdue loans."""

@@ -1,4 +1,4 @@
-"""``python -m examples.overdue_notices``: one line for each borrower to remind; run it every morning."""
+"""``python -m examples.overdue_notices`` prints a line for each borrower to remind. Run it every morning."""
 
 import json
 import time
@@ -21,7 +21,7 @@ from schemas.reader import open_reader
 )
 @with_settings("kafka", "data_dir")
 def overdue_notices(settings: Settings, state: Path) -> None:
-    """Print each loan that has become overdue since this was run last."""
+    """Print each loan that became overdue since the last run."""
     loans = Loans(state)
     try:
         with open_reader("overdue-notices", settings=settings) as reader:

@@ -1,4 +1,4 @@
-"""Open loans in a small database of this example's own, and which borrowers were reminded."""
+"""Open loans, and whether their borrowers were reminded, in an SQLite file."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ class Overdue(NamedTuple):
 
 
 class Loans:
-    """The view, kept in ``file``."""
+    """The view, stored in ``file``."""
 
     def __init__(self, file: Path) -> None:
         self._database = sqlite3.connect(file)
@@ -45,7 +45,7 @@ class Loans:
         self._database.close()
 
     def apply(self, recorded: Recorded) -> None:
-        """Take the event in, in one transaction; one that was taken in before changes nothing."""
+        """Apply an event in one transaction. A repeated event changes nothing."""
         event = recorded.event
         with self._database:
             known = self._database.execute(
@@ -72,13 +72,13 @@ class Loans:
                         "DELETE FROM loans WHERE isbn = ? AND user_id = ?", (event.isbn, event.user_id)
                     )
                 case _:
-                    # Other events, also ones that a later release brings, say nothing about loans
+                    # Other events, including those of later releases, do not change loans
                     pass
 
     def overdue(self, now: int) -> Iterator[Overdue]:
-        """Loans that are overdue at ``now`` (ms) and of which nobody was reminded, the longest first.
+        """Yield loans that are overdue at ``now`` (ms) and not yet reminded, the oldest first.
 
-        A loan counts as reminded when the next one is asked for.
+        A loan counts as reminded when the caller requests the next one.
         """
         found = self._database.execute(
             "SELECT isbn, title, user_id, due_at FROM loans JOIN titles USING (isbn) "
