@@ -1,7 +1,6 @@
 """Kafka that does not answer: the truth by the deadline, and all goes on when it is back."""
 
 import os
-import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from producer.writers import writer_of
 from schemas.topics import ensure_topics
 from tests.support.brokers import embedded_broker
 from tests.support.embedded_kafka import Kafka
+from tests.support.freezing import freeze, thaw
 from tests.support.producer.writer_calls import ADD, ISBN, accepted, command, event_types, refused, run
 
 
@@ -72,7 +72,7 @@ def test_a_kafka_that_freezes_at_any_step_makes_the_outcome_unknown_until_it_is_
 
     def reached(now: str) -> None:
         if now == step and next(once, False):
-            kafka.process.send_signal(signal.SIGSTOP)
+            freeze(kafka.process.pid)
 
     first = writer_of(settings, 0)
     run(first, ADD)
@@ -81,7 +81,7 @@ def test_a_kafka_that_freezes_at_any_step_makes_the_outcome_unknown_until_it_is_
     try:
         (outcome,) = writer.execute([borrow], 2.0)
     finally:
-        kafka.process.send_signal(signal.SIGCONT)
+        thaw(kafka.process.pid)
     assert isinstance(outcome, OutcomeUnknown)
     assert outcome.sent == (step == "delivered")
     accepted(writer.execute([borrow], 30)[0])

@@ -98,11 +98,11 @@ def test_caller_headers_reach_the_event_with_and_without_a_gateway(store: Settin
 def test_a_client_bypasses_a_stopped_or_frozen_gateway(store: Settings, gateway: GatewayProcess):
     settings = msgspec.structs.replace(gateway.settings, deadline=10)
     accepted(submit(settings, ADD))
-    gateway.send(signal.SIGSTOP)
+    gateway.freeze()
     try:
         accepted(submit(settings, AddCopies(ISBN, 1), "frozen"))
     finally:
-        gateway.send(signal.SIGCONT)
+        gateway.thaw()
     gateway.end(signal.SIGKILL)
     accepted(submit(settings, AddCopies(ISBN, 1), "killed"))
     assert [event.command_id for event in history(store)][1:] == ["frozen", "killed"]
@@ -150,11 +150,11 @@ def test_a_client_sends_nothing_if_neither_gateway_nor_kafka_answers():
 def test_a_frozen_gateway_without_kafka_makes_the_outcome_unknown(store: Settings, gateway: GatewayProcess):
     nowhere = f"127.0.0.1:{free_port()}"
     settings = msgspec.structs.replace(gateway.settings, deadline=2, kafka=nowhere)
-    gateway.send(signal.SIGSTOP)
+    gateway.freeze()
     try:
         outcome = submit(settings, ADD)
     finally:
-        gateway.send(signal.SIGCONT)
+        gateway.thaw()
     assert isinstance(outcome, OutcomeUnknown)
     assert outcome.sent
 

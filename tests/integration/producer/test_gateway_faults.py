@@ -14,6 +14,7 @@ from inventory.commands import AddBook, AddCopies
 from schemas.records import Recorded, recorded
 from schemas.topics import ensure_topics
 from tests.support.brokers import embedded_broker
+from tests.support.freezing import freeze, thaw
 from tests.support.producer.concurrent_callers import Callers
 from tests.support.producer.gateway_process import GatewayProcess, running_gateway
 from tests.support.producer.writer_calls import ISBN, OTHER, committed_records
@@ -114,7 +115,7 @@ def test_a_gateway_reports_missing_kafka_and_recovers(tmp_path: Path):
         ensure_topics(AdminClient(client_config(settings)), settings)
         with running_gateway(settings) as gateway:
             stock(gateway)
-            kafka.process.send_signal(signal.SIGSTOP)
+            freeze(kafka.process.pid)
             try:
                 first = gateway.post(AddCopies(ISBN, 1), "first")
                 assert first.status_code in (503, 504)
@@ -124,7 +125,7 @@ def test_a_gateway_reports_missing_kafka_and_recovers(tmp_path: Path):
                 assert gateway.client.get("/commands/first").status_code == 503
                 assert gateway.client.get("/healthz").status_code == 200
             finally:
-                kafka.process.send_signal(signal.SIGCONT)
+                thaw(kafka.process.pid)
             eventually(gateway.is_ready, limit=60)
             assert gateway.client.get("/commands/second").status_code == 404
             assert gateway.post(AddCopies(ISBN, 1), "first").status_code == 201

@@ -18,6 +18,7 @@ from foundation.settings import PREFIX, Settings
 from inventory.commands import Command
 from library.process.die_with_parent import dying_with_me
 from library.process.ports import free_port
+from tests.support.freezing import freeze, thaw
 from tests.support.waiting import eventually
 
 
@@ -67,15 +68,20 @@ class GatewayProcess:
         """Send a command, with a key of its own unless one is given."""
         return post(self.client, command, key, **headers)
 
-    def send(self, number: signal.Signals) -> None:
-        """Send it a signal."""
+    def freeze(self) -> None:
+        """Stop it in the middle of whatever it does."""
         assert self.process is not None
-        self.process.send_signal(number)
+        freeze(self.process.pid)
+
+    def thaw(self) -> None:
+        """Let it continue."""
+        assert self.process is not None
+        thaw(self.process.pid)
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
         """End it with a signal; its exit code."""
-        self.send(number)
         assert self.process is not None
+        self.process.send_signal(number)
         return self.process.wait(30)
 
 
