@@ -11,8 +11,13 @@ Headers = list[tuple[str, bytes]]
 
 COMMAND_ID = "command_id"
 DIGEST = "command_digest"
-CARRIED = ("traceparent", "causation_id", "correlation_id", "client_time")
-"""Headers that a caller may send with a command. Each of its events carries them."""
+CARRIED = {
+    "traceparent": "W3C Trace Context; one that can't be parsed is ignored.",
+    "causation_id": "What caused the command.",
+    "correlation_id": "What the command belongs to.",
+    "client_time": "The caller's clock, RFC 3339 with an offset.",
+}
+"""Headers that a caller may send with a command, with their meanings. Each of its events carries them."""
 
 
 def event_headers(

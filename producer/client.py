@@ -17,7 +17,7 @@ from eventstore.partitions import partition_of
 from eventstore.state.outcomes import Outcome, OutcomeUnknown, checked_envelope, submit
 from foundation.settings import Settings
 from inventory.commands import Command
-from producer.gateway.responses import outcome as parse_response
+from producer.gateway.responses import parse_response
 
 if TYPE_CHECKING:
     from eventstore.append.fence import Fence

@@ -1,1 +1,1 @@
-"""The furniture of HTTP: server, client, problem documents, callers that may ask."""
+"""HTTP for every service: server, client, application, OpenAPI document, problem documents."""

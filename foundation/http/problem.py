@@ -18,15 +18,15 @@ class ProblemDocument(Struct, frozen=True, kw_only=True):
     """The status in words."""
     status: int
     detail: str
-    """What was wrong with this request and what to do next, for people."""
+    """For people: what was wrong with this request, and what to do next."""
     code: str
-    """What was wrong, for programs: never changes, unlike ``detail``."""
+    """For programs: what was wrong. Never changes, unlike ``detail``."""
 
 
 class Problem(Exception):
-    """An answer other than the one that was asked for; raised anywhere below a route.
+    """An error response; any function below a route may raise it.
 
-    ``more`` are further members of the document; a value must be something that JSON can hold.
+    ``more`` are further members of the document: values that JSON can represent.
     """
 
     def __init__(

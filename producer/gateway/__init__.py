@@ -1,1 +1,1 @@
-"""Commands over HTTP: one lane for each partition."""
+"""The gateway: commands over HTTP, executed in batches by one lane for each partition."""

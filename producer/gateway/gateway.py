@@ -1,12 +1,13 @@
-"""The gateway: commands from many callers, carried out by one lane for each partition."""
+"""The gateway: commands from many callers, executed by one lane for each partition."""
 
 import asyncio
 import logging
 import threading
 from asyncio import Future
 from collections.abc import Callable
+from functools import partial
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
 from confluent_kafka import KafkaException
 
@@ -16,33 +17,36 @@ from eventstore.state.outcomes import Outcome, OutcomeUnknown, Receipt, Submitte
 from foundation.http.problem import Problem
 from foundation.kafka_clients import KafkaUnavailable, why
 from foundation.settings import Settings
-from producer.gateway.lanes import Full, Lane
-from producer.gateway.responses import FULL, RETRY, STOPPING
+from producer.gateway.lanes import Lane, QueueFull
+from producer.gateway.responses import FULL, RETRY_LATER, STOPPING
 from producer.writers import binding, snapshot_of, writer_of
 
 log = logging.getLogger(__name__)
 
-DRAINING = 12.0
-"""Seconds that a stop waits for what was accepted; after them its outcome is called unknown."""
-LEAVING = 3.0
-"""Seconds that a lane is given to hand its partition over."""
-AGAIN = 1.0
-"""Seconds before a Kafka that could not be used is asked again: all lanes begin with the same question."""
+DRAIN_TIMEOUT_S = 12.0
+"""That a stop waits for the outcomes of accepted commands; after it they are answered as unknown."""
+JOIN_TIMEOUT_S = 3.0
+"""That a lane has to give its partition up."""
+RETRY_INTERVAL_S = 1.0
+"""Between two questions to a Kafka that could not be used: all lanes begin with the same question."""
+
+T = TypeVar("T")
 
 
 class Gateway:
-    """Owns the partitions while it runs. For the event loop that runs ``start``, and no other thread."""
+    """Owns the partitions while it runs. All methods belong to the event loop that runs ``start``."""
 
     def __init__(self, settings: Settings, observe: Callable[[int, float], None]) -> None:
         self.settings, self._observe = settings, observe
         self.lanes: list[Lane] = []
         self.stopping = False
         self._pending: set[Future[Any]] = set()
-        self._bound_to, self._asking = "", threading.Lock()
-        self._away, self._ask_again = "", 0.0
+        self._binding_lock = threading.Lock()
+        self._binding = ""
+        self._kafka_trouble, self._retry_at = "", 0.0
 
     def start(self) -> None:
-        """Begin to read all partitions; commands are taken at once, and wait for that."""
+        """Begin to read all partitions. Commands are accepted at once, and wait for that."""
         loop = asyncio.get_running_loop()
         for partition in range(self.settings.partitions):
             self.lanes.append(Lane(self._writer_of(partition), self.settings.deadline, loop, self._observe))
@@ -50,42 +54,42 @@ class Gateway:
             lane.start()
 
     async def submit(self, submitted: Submitted) -> Outcome:
-        """Carry a command out. Raises Problem 503: nothing was done, there is too much to do already."""
+        """Execute a command. Raises Problem 503 where nothing was done: too much waits, or a stop began."""
         lane = self.lanes[partition_of(submitted.command.isbn, self.settings.partitions)]
-        outcome: Outcome = await self._answered(lane.submit, submitted)
-        return outcome
+        return await self._result(lambda: lane.submit(submitted))
 
     async def look_up(self, command_id: str, isbn: str | None) -> list[Receipt] | Unwritable | OutcomeUnknown:
         """Receipts of accepted commands with this id, of one title or of all. Raises as ``submit``.
 
-        None: no such command was accepted, and no attempt that was begun before can be any more.
+        An empty list: no such command was accepted, and no attempt that began before can be any more.
         """
         lanes = self.lanes if isbn is None else [self.lanes[partition_of(isbn, self.settings.partitions)]]
-        receipts = []
-        for found in await asyncio.gather(*(self._answered(lane.look_up, command_id) for lane in lanes)):
+        questions = (self._result(partial(lane.look_up, command_id)) for lane in lanes)
+        receipts: list[Receipt] = []
+        for found in await asyncio.gather(*questions):
             if not isinstance(found, list):
-                return found  # type: ignore[no-any-return]
-            receipts += [receipt for receipt in found if isbn in (None, receipt.isbn)]
+                return found
+            receipts += [receipt for receipt in found if isbn in (None, receipt.stream)]
         return receipts
 
     @property
     def open(self) -> int:
-        """How much was accepted and is not answered yet."""
+        """Requests that were accepted and not answered yet."""
         return len(self._pending)
 
     def troubles(self) -> dict[int, str]:
         """Partitions that can't be written at the moment, and why."""
-        found = {}
+        troubles = {}
         for partition, lane in enumerate(self.lanes):
             trouble = lane.trouble if lane.alive else "its thread has ended"
             if trouble is not None:
-                found[partition] = trouble
-        return found
+                troubles[partition] = trouble
+        return troubles
 
     async def drain(self) -> None:
-        """Take nothing more, and return when all that was accepted is answered."""
+        """Accept nothing more; return when everything accepted is answered."""
         self.stopping = True
-        end = asyncio.get_running_loop().time() + DRAINING
+        end = asyncio.get_running_loop().time() + DRAIN_TIMEOUT_S
         while self._pending and asyncio.get_running_loop().time() < end:
             await asyncio.sleep(0.01)
         if self._pending:
@@ -99,18 +103,17 @@ class Gateway:
         self.stopping = True
         for lane in self.lanes:
             lane.stop()
-        await asyncio.gather(*(asyncio.to_thread(lane.join, LEAVING) for lane in self.lanes))
+        await asyncio.gather(*(asyncio.to_thread(lane.join, JOIN_TIMEOUT_S) for lane in self.lanes))
 
-    async def _answered(self, put: Any, what: Submitted | str) -> Any:
+    async def _result(self, put: "Callable[[], Future[T]]") -> T:
         if self.stopping:
-            raise Problem(
-                503, STOPPING, "nothing was done, the gateway is stopping: try again", headers=RETRY
-            )
+            detail = "nothing was done, the gateway is stopping: try again"
+            raise Problem(503, STOPPING, detail, headers=RETRY_LATER)
         try:
-            future = put(what)
-        except Full as error:
+            future = put()
+        except QueueFull as error:
             detail = "nothing was done, too many commands are waiting: try again"
-            raise Problem(503, FULL, detail, headers=RETRY) from error
+            raise Problem(503, FULL, detail, headers=RETRY_LATER) from error
         self._pending.add(future)
         try:
             return await future
@@ -119,19 +122,21 @@ class Gateway:
 
     def _writer_of(self, partition: int) -> Callable[[], Writer]:
         def make() -> Writer:
-            return writer_of(self.settings, partition, snapshot_of(self.settings, partition, self._binding()))
+            snapshot = snapshot_of(self.settings, partition, self._store_binding())
+            return writer_of(self.settings, partition, snapshot)
 
         return make
 
-    def _binding(self) -> str:
-        """What snapshots are bound to. Raises KafkaUnavailable. In any lane's thread."""
-        with self._asking:
-            if not self._bound_to and monotonic() >= self._ask_again:
+    def _store_binding(self) -> str:
+        """The store that snapshots belong to. Called by all lanes' threads. Raises KafkaUnavailable."""
+        with self._binding_lock:
+            if not self._binding and monotonic() >= self._retry_at:
                 try:
-                    self._bound_to = binding(self.settings)
+                    self._binding = binding(self.settings)
                 except KafkaException as error:
-                    self._away = f"Kafka at {self.settings.kafka} can't be used: {why(self.settings, error)}"
-                    self._ask_again = monotonic() + AGAIN
-            if not self._bound_to:
-                raise KafkaUnavailable(self._away)
-            return self._bound_to
+                    trouble = why(self.settings, error)
+                    self._kafka_trouble = f"Kafka at {self.settings.kafka} can't be used: {trouble}"
+                    self._retry_at = monotonic() + RETRY_INTERVAL_S
+            if not self._binding:
+                raise KafkaUnavailable(self._kafka_trouble)
+            return self._binding

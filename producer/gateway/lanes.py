@@ -1,7 +1,7 @@
-"""The gateway's writers: one thread and one bounded queue for each partition.
+"""The gateway's lanes: one thread, one writer and one bounded queue for each partition.
 
-What arrives while a commit is in flight forms the next batch, so a batch grows with the load: one transaction
-costs about the same for one command as for a thousand.
+Commands that arrive during a commit form the next batch. A transaction costs about the same for one command
+as for a thousand, which is why batches may grow with the load.
 """
 
 import logging
@@ -18,55 +18,91 @@ from foundation.kafka_clients import KafkaUnavailable
 
 log = logging.getLogger(__name__)
 
-LARGEST_BATCH = 1000
+LARGEST_BATCH = 1_000
+"""Commands, and look-ups, that are taken from the queue together."""
 LONGEST_QUEUE = 10_000
-"""Commands that may wait for one partition: a second's work, or a few."""
+"""Commands that may wait for one partition: a few seconds' work."""
 MOST_LOOK_UPS = 16
-"""Each takes a moment of the partition's time, so they must not come before the commands."""
-AWAY = 2.0
-"""Seconds that a batch is given after one that did not reach Kafka: to wait longer helps nobody."""
-EACH, MOST = 0.001, 0.016
-"""Seconds for each further command of a batch, and in all, by which the next is put off; see ``_gather``."""
-REST, RETRY = 1.0, 0.5
-"""Seconds without a command after which a lane does what can wait, or looks whether Kafka is back."""
+"""That may wait for one partition: each takes time that its commands need."""
+UNREACHABLE_DEADLINE_S = 2.0
+"""Of a batch after one that did not reach Kafka: its callers should not wait for longer."""
+GATHER_PER_COMMAND_S = 0.001
+"""By which the next batch is delayed for each command but the first of the last one; see ``Lane._gather``."""
+LONGEST_GATHER_S = 0.016
+IDLE_INTERVAL_S = 1.0
+"""Without a command after which a lane does deferred work."""
+RETRY_INTERVAL_S = 0.5
+"""Without a command after which a lane checks whether Kafka can be reached again."""
 
-Found: TypeAlias = list[Receipt] | Unwritable | OutcomeUnknown
+Receipts: TypeAlias = list[Receipt] | Unwritable | OutcomeUnknown
 
 
-class Full(Exception):
-    """A partition has as much to do as may wait for it."""
+class QueueFull(Exception):
+    """As much waits for a partition as may."""
 
 
-class Waiting(NamedTuple):
-    """Something to do, and where its result is waited for; ``since`` is of the monotonic clock."""
+class Submission(NamedTuple):
+    """A command in the queue; ``since``: when it was put there, by the monotonic clock."""
 
-    what: Submitted | str
-    future: Future[Any]
+    submitted: Submitted
+    future: "Future[Outcome]"
     since: float
+
+
+class LookUp(NamedTuple):
+    """A question in the queue: which receipts has this command id?"""
+
+    command_id: str
+    future: "Future[Receipts]"
+
+
+class Batch:
+    """What is taken from the queue together."""
+
+    def __init__(self) -> None:
+        self.submissions: list[Submission] = []
+        self.look_ups: list[LookUp] = []
+
+    def __len__(self) -> int:
+        return len(self.submissions) + len(self.look_ups)
+
+    def add(self, entry: Submission | LookUp) -> None:
+        """Add an entry of the queue."""
+        if isinstance(entry, Submission):
+            self.submissions.append(entry)
+        else:
+            self.look_ups.append(entry)
+
+    def futures(self) -> "list[Future[Any]]":
+        """Of all entries."""
+        futures: list[Future[Any]] = [entry.future for entry in self.submissions]
+        futures += [entry.future for entry in self.look_ups]
+        return futures
 
 
 class Lane:
     """Feeds one partition's writer from a thread of its own.
 
-    ``make_writer`` is called in that thread and may raise KafkaUnavailable; ``observe`` is told the size and
-    the seconds of each batch. All methods belong to the thread that runs ``loop``.
+    ``make_writer`` is called in that thread and may raise KafkaUnavailable; ``observe`` gets the size of each
+    batch and its duration in seconds. All methods belong to the thread that runs ``loop``.
     """
 
     def __init__(
         self,
         make_writer: Callable[[], Writer],
-        deadline: float,
+        deadline_s: float,
         loop: AbstractEventLoop,
         observe: Callable[[int, float], None],
     ) -> None:
         self.trouble: str | None = "the event store was not read yet"
-        """Why commands can't be carried out at the moment; None: they can."""
-        self._make_writer, self._deadline, self._loop, self._observe = make_writer, deadline, loop, observe
-        self._queue: SimpleQueue[Waiting | None] = SimpleQueue()
+        """Why commands can't be carried out at the moment; None if they can."""
+        self._make_writer, self._observe = make_writer, observe
+        self._deadline_s, self._loop = deadline_s, loop
+        self._queue: SimpleQueue[Submission | LookUp | None] = SimpleQueue()
         self._look_ups = 0
-        # The partition is read at once, so that the first command need not wait for it
-        self._pause = 0.0
-        self._next = 0.0
+        # The partition is read at once: the first command need not wait for that
+        self._interval_s = 0.0
+        self._gather_until = 0.0
         self._thread = threading.Thread(target=self._run, name="lane", daemon=True)
 
     def start(self) -> None:
@@ -74,23 +110,26 @@ class Lane:
         self._thread.start()
 
     def submit(self, submitted: Submitted) -> "Future[Outcome]":
-        """The outcome, once it is certain. Raises Full."""
+        """The outcome, once it is certain. Raises QueueFull."""
         if self._queue.qsize() >= LONGEST_QUEUE:
-            raise Full
-        return self._put(submitted)
+            raise QueueFull
+        future: Future[Outcome] = self._loop.create_future()
+        self._queue.put(Submission(submitted, future, time.monotonic()))
+        return future
 
-    def look_up(self, command_id: str) -> "Future[Found]":
-        """What ``Writer.look_up`` says, after all that was submitted before. Raises Full."""
+    def look_up(self, command_id: str) -> "Future[Receipts]":
+        """The result of ``Writer.look_up`` after everything that was submitted before. Raises QueueFull."""
         if self._look_ups >= MOST_LOOK_UPS:
-            raise Full
-        future = self._put(command_id)
+            raise QueueFull
+        future: Future[Receipts] = self._loop.create_future()
+        self._queue.put(LookUp(command_id, future))
         self._look_ups += 1
-        future.add_done_callback(self._looked_up)
+        future.add_done_callback(self._end_look_up)
         return future
 
     @property
     def waiting(self) -> int:
-        """How much is in the queue, what is in flight left out."""
+        """Entries in the queue; those in flight are not counted."""
         return self._queue.qsize()
 
     @property
@@ -102,16 +141,11 @@ class Lane:
         """Finish what was submitted, give the partition up, end the thread; ``join`` waits for that."""
         self._queue.put(None)
 
-    def join(self, seconds: float) -> None:
-        """Wait for the thread's end, at most so long."""
-        self._thread.join(seconds)
+    def join(self, timeout_s: float) -> None:
+        """Wait for the thread's end, for ``timeout_s`` seconds at most."""
+        self._thread.join(timeout_s)
 
-    def _put(self, what: Submitted | str) -> "Future[Any]":
-        future: Future[Any] = self._loop.create_future()
-        self._queue.put(Waiting(what, future, time.monotonic()))
-        return future
-
-    def _looked_up(self, _: "Future[Any]") -> None:
+    def _end_look_up(self, _: "Future[Any]") -> None:
         self._look_ups -= 1
 
     def _run(self) -> None:
@@ -125,74 +159,78 @@ class Lane:
             try:
                 self._work(writer, batch)
             except Exception:
-                log.exception("the writer failed; another one takes its place")
-                self._give_up(batch, OutcomeUnknown("the gateway failed, its log says how"))
+                log.exception("the writer failed; another one replaces it")
+                self._give_up(batch, OutcomeUnknown("the gateway failed; its log says how"))
                 writer = None
         if writer is not None:
             writer.close()
 
-    def _next_batch(self, writer: Writer | None) -> list[Waiting] | None:
-        """All that waits; empty when nothing came for a while, None when the lane is to end."""
-        batch: list[Waiting] = []
+    def _next_batch(self, writer: Writer | None) -> Batch | None:
+        """All that waits: an empty batch after an interval without any, None when the lane must end."""
+        batch = Batch()
         try:
-            one = self._queue.get(timeout=self._pause)
+            entry = self._queue.get(timeout=self._interval_s)
             if writer is not None:
                 self._gather(writer)
-            while one is not None:
-                batch.append(one)
+            while entry is not None:
+                batch.add(entry)
                 if len(batch) == LARGEST_BATCH:
                     return batch
-                one = self._queue.get_nowait()
+                entry = self._queue.get_nowait()
         except Empty:
             return batch
         if not batch:
             return None
+        # The end comes after this batch
         self._queue.put(None)
         return batch
 
     def _gather(self, writer: Writer) -> None:
-        """Let others come after the first, when there were several in the batch before.
+        """Wait for more commands after the first, if the last batch had more than one.
 
-        A transaction costs the processors as much as a dozen commands. So where many callers keep them busy,
-        a batch that is a little later and larger makes all of them quicker.
+        A transaction costs as much processor time as a dozen commands. Where many callers keep the processors
+        busy, a batch that is a little later and larger makes all of them faster.
         """
-        if (left := self._next - time.monotonic()) > 0:
-            time.sleep(left)
+        if (left_s := self._gather_until - time.monotonic()) > 0:
+            time.sleep(left_s)
         writer.wait()
 
-    def _work(self, writer: Writer, batch: Sequence[Waiting]) -> None:
-        began = time.monotonic()
-        given = [one for one in batch if isinstance(one.what, Submitted)]
-        if given:
-            seconds = AWAY if self.trouble else max(AWAY, given[0].since + self._deadline - began)
-            outcomes = writer.execute([one.what for one in given], seconds)  # type: ignore[misc]
-            self._note(outcomes[0])
-            self._settle(given, outcomes)
-            ended = time.monotonic()
-            self._observe(len(given), ended - began)
-            self._next = ended + min(MOST, EACH * (len(given) - 1))
-        asked = [one for one in batch if isinstance(one.what, str)]
-        for one in asked:
-            self._settle([one], [writer.look_up(str(one.what), AWAY)])
+    def _work(self, writer: Writer, batch: Batch) -> None:
+        if batch.submissions:
+            self._execute(writer, batch.submissions)
+        for entry in batch.look_ups:
+            self._settle([entry.future], [writer.look_up(entry.command_id, UNREACHABLE_DEADLINE_S)])
         if not batch and self.trouble:
-            self._note(writer.look_up("", AWAY))
+            self._note(writer.check(UNREACHABLE_DEADLINE_S))
         writer.rest()
 
-    def _give_up(self, batch: Sequence[Waiting], outcome: OutcomeUnknown) -> None:
+    def _execute(self, writer: Writer, submissions: Sequence[Submission]) -> None:
+        start = time.monotonic()
+        left_s = 0.0 if self.trouble else submissions[0].since + self._deadline_s - start
+        outcomes = writer.execute(
+            [entry.submitted for entry in submissions], max(UNREACHABLE_DEADLINE_S, left_s)
+        )
+        self._note(outcomes[0])
+        self._settle([entry.future for entry in submissions], outcomes)
+        end = time.monotonic()
+        self._observe(len(submissions), end - start)
+        self._gather_until = end + min(LONGEST_GATHER_S, GATHER_PER_COMMAND_S * (len(submissions) - 1))
+
+    def _give_up(self, batch: Batch, outcome: OutcomeUnknown) -> None:
         self._note(outcome)
-        self._settle(batch, [outcome] * len(batch))
+        self._settle(batch.futures(), [outcome] * len(batch))
 
-    def _note(self, result: Outcome | Found) -> None:
-        self.trouble = result.reason if isinstance(result, OutcomeUnknown) else None
-        self._pause = RETRY if self.trouble else REST
+    def _note(self, outcome: Outcome | None) -> None:
+        self.trouble = outcome.reason if isinstance(outcome, OutcomeUnknown) else None
+        self._interval_s = RETRY_INTERVAL_S if self.trouble else IDLE_INTERVAL_S
 
-    def _settle(self, batch: Sequence[Waiting], results: Sequence[Outcome | Found]) -> None:
-        # A stop does not wait for a lane for ever; who waited has been told so
+    def _settle(self, futures: "Sequence[Future[Any]]", results: Sequence[Outcome | Receipts]) -> None:
+        # A gateway that stops does not wait for a lane for ever; the callers have their answer then
         if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(_set_results, batch, results)
+            self._loop.call_soon_threadsafe(_set_results, futures, results)
 
 
-def _set_results(batch: Sequence[Waiting], results: Sequence[Outcome | Found]) -> None:
-    for one, result in zip(batch, results, strict=True):
-        if not one.future.done():
-            one.future.set_result(result)
+def _set_results(futures: "Sequence[Future[Any]]", results: Sequence[Outcome | Receipts]) -> None:
+    for future, result in zip(futures, results, strict=True):
+        if not future.done():
+            future.set_result(result)

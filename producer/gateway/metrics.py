@@ -1,4 +1,4 @@
-"""What the gateway counts, in Prometheus' format."""
+"""The gateway's metrics, in Prometheus' format."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -11,27 +11,28 @@ from prometheus_client.registry import Collector
 if TYPE_CHECKING:
     from producer.gateway.gateway import Gateway
 
-SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
-SECONDS = (0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
+BATCH_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+"""Commands."""
+DURATION_BUCKETS_S = (0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 
 
 class Metrics(Collector):
-    """The metrics of one gateway. ``answers`` are plain numbers: they are counted for every request."""
+    """The metrics of one gateway. ``answers`` is a plain counter: cheap enough for every request."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.answers: Counter[int] = Counter()
         self.gateway: Gateway | None = None
-        self._sizes = Histogram(
+        self._batch_sizes = Histogram(
             "library_gateway_batch_commands",
             "Commands in one transaction.",
-            buckets=SIZES,
+            buckets=BATCH_BUCKETS,
             registry=self.registry,
         )
-        self._seconds = Histogram(
+        self._durations = Histogram(
             "library_gateway_batch_seconds",
             "From taking a batch to its commit.",
-            buckets=SECONDS,
+            buckets=DURATION_BUCKETS_S,
             registry=self.registry,
         )
         ProcessCollector(registry=self.registry)
@@ -39,11 +40,11 @@ class Metrics(Collector):
 
     def observe(self, commands: int, seconds: float) -> None:
         """Count a batch."""
-        self._sizes.observe(commands)
-        self._seconds.observe(seconds)
+        self._batch_sizes.observe(commands)
+        self._durations.observe(seconds)
 
     def collect(self) -> Iterator[Metric]:
-        """What is counted elsewhere, as it is now."""
+        """The current values of what is counted elsewhere."""
         answers = CounterMetricFamily(
             "library_gateway_answers", "HTTP answers to commands, by status.", labels=["status"]
         )

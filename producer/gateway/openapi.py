@@ -1,67 +1,79 @@
-"""What the gateway's OpenAPI document says that its routes' types don't say."""
+"""The gateway's OpenAPI document: what the types of its routes don't say."""
 
 from typing import Any, get_args
 
-from litestar import Litestar
-from litestar.enums import ParamType
-from litestar.openapi.spec import OpenAPIType, Parameter, Schema, SecurityScheme
+import msgspec
 
+from eventstore.headers import CARRIED
+from eventstore.state.outcomes import COMMAND_ID_MAX_CHARS
+from foundation.http.openapi import Json, describe_validators, operations, problem_object
 from inventory.commands import AUTHOR_LENGTH, MOST_COPIES, REASONS, TITLE_LENGTH, USER_LENGTH, Command
 from inventory.isbn import LONGEST
 
-CARRIED = {
-    "traceparent": "W3C Trace Context; what can't be parsed is ignored.",
-    "Causation-Id": "What caused the command.",
-    "Correlation-Id": "What the command belongs to.",
-    "Client-Time": "The caller's clock, RFC 3339 with an offset.",
-}
-"""Headers that are carried to the events of the command."""
-_LIMITS: dict[str, dict[str, Any]] = {
+_LIMITS: dict[str, Json] = {
     "isbn": {
         "description": "ISBN-10, ISBN-13 or another EAN-13, with or without hyphens.",
-        "max_length": LONGEST,
+        "maxLength": LONGEST,
     },
-    "title": {"min_length": 1, "max_length": TITLE_LENGTH},
-    "author": {"max_length": AUTHOR_LENGTH},
-    "user_id": {"min_length": 1, "max_length": USER_LENGTH},
+    "title": {"minLength": 1, "maxLength": TITLE_LENGTH},
+    "author": {"maxLength": AUTHOR_LENGTH},
+    "user_id": {"minLength": 1, "maxLength": USER_LENGTH},
     "quantity": {"minimum": 1, "maximum": MOST_COPIES},
     "reason": {"enum": list(REASONS)},
 }
+_KEY = (
+    "The command's id, chosen by its caller: a repeat has no second effect. Any text in UTF-8 without "
+    "control characters, taken literally."
+)
+_REFUSALS = {
+    "400": "Malformed: `detail` says what, `field` where.",
+    "403": "Pages of another origin may not use the gateway.",
+    "421": "The Host header does not name this service.",
+}
 
 
-def complete(app: Litestar, *, token: bool) -> None:
-    """Add to the document of ``app`` what is known here; call it before the document is asked for."""
-    document: Any = app.openapi_schema
-    schemas = document.components.schemas
-    for kind in get_args(Command):
-        schema = schemas[kind.__name__]
-        schema.description, schema.additional_properties = kind.__doc__, False
-        for name, limits in _LIMITS.items():
-            for limit, value in limits.items() if name in schema.properties else ():
-                setattr(schema.properties[name], limit, value)
-    submit, look_up = document.paths["/commands"].post, document.paths["/commands/{command_id}"].get
-    submit.parameters += [
-        Parameter(name, ParamType.HEADER, Schema(type=OpenAPIType.STRING), description)
-        for name, description in CARRIED.items()
+def complete(document: Json, *, token: bool) -> None:
+    """Add to the document; ``token``: the gateway requires one."""
+    submit = document["paths"]["/commands"]["post"]
+    look_up = document["paths"]["/commands/{command_id}"]["get"]
+    document["components"]["schemas"].update(_command_schemas())
+    submit["requestBody"] = {"required": True, "content": {"application/json": {"schema": _any_command()}}}
+    submit["parameters"] = [
+        _header("Idempotency-Key", _KEY, required=True, minLength=1, maxLength=COMMAND_ID_MAX_CHARS),
+        *(_header(name.replace("_", "-").title(), meaning) for name, meaning in CARRIED.items()),
     ]
-    for parameter in look_up.parameters:
-        if parameter.name == "command_id":
-            parameter.description = "The Idempotency-Key of the command, percent-encoded."
-            parameter.schema = Schema(type=OpenAPIType.STRING, min_length=1)
+    for parameter in look_up["parameters"]:
+        if parameter["name"] == "command_id":
+            parameter["description"] = "The Idempotency-Key of the command, percent-encoded."
+            parameter["schema"] = {"type": "string", "minLength": 1}
+    for _, _, operation in operations(document):
+        for status, meaning in _REFUSALS.items():
+            operation["responses"].setdefault(status, problem_object(meaning))
+    describe_validators(document["paths"]["/docs"]["get"])
     if token:
-        document.components.security_schemes = {"token": SecurityScheme(type="http", scheme="bearer")}
-        submit.security = look_up.security = [{"token": []}]
+        document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+        submit["security"] = look_up["security"] = [{"token": []}]
 
 
-def query_parameters(app: Litestar) -> dict[str, frozenset[str]]:
-    """The names that each path's document has."""
-    document: Any = app.openapi_schema
+def _header(name: str, description: str, *, required: bool = False, **limits: int) -> Json:
+    schema = {"type": "string", **limits}
+    return {"name": name, "in": "header", "required": required, "description": description, "schema": schema}
+
+
+def _command_schemas() -> dict[str, Json]:
+    _, schemas = msgspec.json.schema_components(get_args(Command), ref_template="#/components/schemas/{name}")
+    for schema in schemas.values():
+        for name, limits in _LIMITS.items():
+            if name in schema["properties"]:
+                schema["properties"][name].update(limits)
+    return schemas
+
+
+def _any_command() -> dict[str, Any]:
+    names = [kind.__name__ for kind in get_args(Command)]
+    references = {name: f"#/components/schemas/{name}" for name in names}
     return {
-        path: frozenset(
-            parameter.name
-            for operation in (item.get, item.post)
-            for parameter in (operation.parameters if operation and operation.parameters else ())
-            if parameter.param_in == "query"
-        )
-        for path, item in document.paths.items()
+        "description": "The command, to one title.",
+        "oneOf": [{"$ref": reference} for reference in references.values()],
+        "discriminator": {"propertyName": "type", "mapping": references},
     }

@@ -1,92 +1,83 @@
-"""Outcomes as HTTP answers, and back."""
+"""Outcomes as HTTP responses, and back."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, assert_never
+from typing import Any, assert_never
 from urllib.parse import quote
 
 import msgspec
 
 from eventstore.state.outcomes import Accepted, Outcome, OutcomeUnknown, Receipt, Refused, Reused, Unwritable
-from foundation.http.problem import PROBLEM_JSON, Problem
+from foundation.http.problem import Problem
+from foundation.http.responses import HttpResponse, render_problem
 from inventory.rules import Rejection
 from producer.receipt import ReceiptDocument
 
-Headers = list[tuple[bytes, bytes]]
-
 JSON = (b"content-type", b"application/json")
-REPLAYED = "idempotency-replayed"
-RETRY = {"Retry-After": "1"}
-REUSED, UNKNOWN, UNWRITABLE = "reused_id", "outcome_unknown", "unwritable"
-UNAVAILABLE, FULL, STOPPING = "unavailable", "full", "stopping"
-"""Codes of problems that no rule has; with the last three nothing was done, and may be a moment later."""
+REPLAYED_HEADER = "idempotency-replayed"
+RETRY_LATER = {"Retry-After": "1"}
 
-_encoded = msgspec.json.Encoder().encode
-_read_receipt = msgspec.json.Decoder(ReceiptDocument).decode
-_read_problem = msgspec.json.Decoder(dict[str, object]).decode
+# Codes of problems that no rule has
+REUSED_ID = "reused_id"
+OUTCOME_UNKNOWN = "outcome_unknown"
+UNWRITABLE = "unwritable"
+# With these nothing was done, and a repeat may be accepted a moment later
+UNAVAILABLE = "unavailable"
+FULL = "full"
+STOPPING = "stopping"
 
-
-class HttpResponse(NamedTuple):
-    """An HTTP answer."""
-
-    status: int
-    headers: Headers
-    body: bytes
+_encode = msgspec.json.Encoder().encode
+_decode_receipt = msgspec.json.Decoder(ReceiptDocument).decode
+_decode_problem = msgspec.json.Decoder(dict[str, object]).decode
 
 
-def answer(outcome: Outcome, command_id: str, isbn: str) -> HttpResponse:
-    """What a command's caller is told."""
+def render_response(outcome: Outcome, command_id: str, isbn: str) -> HttpResponse:
+    """The response to a command's caller."""
     match outcome:
         case Accepted(receipt, replayed):
-            return receipt_answer(receipt, replayed)
+            return render_receipt(receipt, replayed)
         case Refused(rejection):
             borrowers = rejection.borrowers if isinstance(rejection, Rejection) else ()
             more: dict[str, Any] = {"borrowers": list(borrowers)} if borrowers else {}
-            return problem_answer(Problem(409, rejection.code, rejection.message, **more))
+            return render_problem(Problem(409, rejection.code, rejection.message, **more))
         case Reused():
             detail = "this title has had a command with this Idempotency-Key and another body: use a new key"
-            return problem_answer(Problem(422, REUSED, detail))
+            return render_problem(Problem(422, REUSED_ID, detail))
         case Unwritable(reason):
-            return problem_answer(Problem(503, UNWRITABLE, reason))
+            return render_problem(Problem(503, UNWRITABLE, reason))
         case OutcomeUnknown(reason, True):
-            where = {"Location": location(command_id, isbn), **RETRY}
+            headers = {"Location": location(command_id, isbn), **RETRY_LATER}
             detail = f"it is not known yet whether this was done ({reason}): repeat it with the same key"
-            return problem_answer(Problem(504, UNKNOWN, detail, headers=where, reason=reason))
+            return render_problem(Problem(504, OUTCOME_UNKNOWN, detail, headers=headers, reason=reason))
         case OutcomeUnknown(reason):
             detail = f"nothing was done, Kafka can't be used at the moment ({reason}): try again"
-            return problem_answer(Problem(503, UNAVAILABLE, detail, headers=RETRY, reason=reason))
+            return render_problem(Problem(503, UNAVAILABLE, detail, headers=RETRY_LATER, reason=reason))
         case _:
             assert_never(outcome)
 
 
-def receipt_answer(receipt: Receipt, replayed: bool = False) -> HttpResponse:
-    """A receipt as it is sent: 201 for events, 200 where none was needed and nothing was created."""
+def render_receipt(receipt: Receipt, replayed: bool = False) -> HttpResponse:
+    """A receipt: 201 where it has events, 200 where none was needed and nothing was created."""
     headers = [JSON, (b"inventory-position", receipt.position.encode())]
     if replayed:
-        headers.append((REPLAYED.encode(), b"true"))
+        headers.append((REPLAYED_HEADER.encode(), b"true"))
     if receipt.events:
         headers.append((b"location", location(receipt.command_id, receipt.stream).encode()))
-    return HttpResponse(201 if receipt.events else 200, headers, _encoded(ReceiptDocument.of(receipt)))
-
-
-def problem_answer(problem: Problem) -> HttpResponse:
-    """A problem as it is sent."""
-    headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in problem.headers.items()]
-    return HttpResponse(problem.status, [(b"content-type", PROBLEM_JSON.encode()), *headers], problem.body())
+    return HttpResponse(201 if receipt.events else 200, headers, _encode(ReceiptDocument.of(receipt)))
 
 
 def location(command_id: str, isbn: str) -> str:
-    """Where a command's receipt can be read."""
+    """The path of a command's receipt."""
     return f"/commands/{quote(command_id, safe='')}?isbn={isbn}"
 
 
-def outcome(status: int, headers: Mapping[str, str], body: bytes, command_id: str) -> Outcome | None:
-    """What a gateway's answer to a command means; None: nothing that a gateway says of an outcome."""
+def parse_response(status: int, headers: Mapping[str, str], body: bytes, command_id: str) -> Outcome | None:
+    """The outcome in a gateway's response to a command; None if it is no response that a gateway gives."""
     try:
         if status in (200, 201):
-            # Names of headers have no case, and servers send them as they like
-            sent = {name.lower(): value for name, value in headers.items()}
-            return Accepted(_read_receipt(body).receipt(), sent.get(REPLAYED) == "true")
-        problem = _read_problem(body)
+            # Header names are case-insensitive, and servers differ
+            by_name = {name.lower(): value for name, value in headers.items()}
+            return Accepted(_decode_receipt(body).receipt(), by_name.get(REPLAYED_HEADER) == "true")
+        problem = _decode_problem(body)
         code, detail = str(problem["code"]), str(problem["detail"])
     except (msgspec.MsgspecError, LookupError):
         return None
@@ -94,15 +85,15 @@ def outcome(status: int, headers: Mapping[str, str], body: bytes, command_id: st
     match status, code:
         case 409, _:
             borrowers = problem.get("borrowers", [])
-            named = tuple(str(name) for name in borrowers) if isinstance(borrowers, list) else ()
-            return Refused(Rejection(code, detail, named))
-        case 422, _ if code == REUSED:
+            names = tuple(str(name) for name in borrowers) if isinstance(borrowers, list) else ()
+            return Refused(Rejection(code, detail, names))
+        case 422, _ if code == REUSED_ID:
             return Reused(command_id)
         case 503, _ if code == UNWRITABLE:
             return Unwritable(detail)
         case 503, _ if code in (UNAVAILABLE, FULL, STOPPING):
             return OutcomeUnknown(reason, sent=False)
-        case 504, _ if code == UNKNOWN:
+        case 504, _ if code == OUTCOME_UNKNOWN:
             return OutcomeUnknown(reason)
         case _:
             return None

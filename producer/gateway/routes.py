@@ -1,71 +1,50 @@
-"""The gateway's routes. What its OpenAPI document says besides is in ``gateway_document``."""
+"""The gateway's routes. ``openapi.py`` adds to their description what their types don't say."""
 
 from typing import Annotated, Any
 from urllib.parse import unquote
 
 from litestar import Request, Response, get, post
-from litestar.datastructures import ResponseHeader
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import Body, HeaderParameter, QueryParameter
+from litestar.params import QueryParameter
 from msgspec import Struct
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from eventstore.state.outcomes import COMMAND_ID_MAX_CHARS, Unwritable, submit
-from foundation.http.docs_page import POLICY, page
-from foundation.http.problem import PROBLEM_JSON, Problem, ProblemDocument
+from eventstore.state.outcomes import Unwritable
+from foundation.http.openapi import problem_specs, response_header
+from foundation.http.problem import Problem
+from foundation.http.responses import HttpResponse
 from foundation.text import Malformed
 from inventory import isbn as identifiers
-from inventory.commands import Command, checked
+from producer.gateway.endpoint import CommandEndpoint
 from producer.gateway.gateway import Gateway
 from producer.gateway.metrics import Metrics
-from producer.gateway.requests import Intake, carried, malformed, once
-from producer.gateway.responses import HttpResponse, answer, receipt_answer
+from producer.gateway.requests import RequestReader, malformed
+from producer.gateway.responses import UNAVAILABLE, UNWRITABLE, render_receipt
 from producer.receipt import ReceiptDocument
 
 AnyRequest = Request[Any, Any, Any]
 
-_MEANING = {
+_MEANINGS = {
     400: "Malformed: `detail` says what, `field` where.",
-    401: "The gateway asks for a token.",
-    403: "A page of another origin may not ask.",
+    401: "The gateway requires a token.",
     404: "No command with this id was accepted, and no attempt begun before can be any more.",
     408: "The body did not arrive in time.",
     409: "A rule refuses it, `code` says which; a repeat is decided afresh. Of a look-up: name the title.",
     413: "The body is too large.",
     415: "Not application/json.",
-    421: "The Host header does not name this service.",
     422: "The title has had another command with this Idempotency-Key.",
-    503: "Nothing was done: Kafka is away (`unavailable`), too much is waiting (`full`), the gateway stops "
-    "(`stopping`), or somebody has to act first (`unwritable`).",
-    504: "It is not known yet whether it was done: repeat it with the same key, or ask at Location.",
+    503: "Nothing was done: Kafka can't be reached (`unavailable`), too many commands wait (`full`), the "
+    "gateway stops (`stopping`), or somebody has to act first (`unwritable`).",
+    504: "It is not known yet whether it was done: repeat it with the same key, or look it up at Location.",
 }
 
 
-class Health(Struct, frozen=True):
-    """The process answers."""
-
-    status: str = "ok"
-
-
 class Readiness(Struct, frozen=True):
-    """Whether commands can be carried out, and for each partition where they can't, why."""
+    """Whether commands can be carried out, and the trouble of each partition where they can't."""
 
     ready: bool
     troubles: dict[str, str]
-
-
-def _problems(*statuses: int) -> dict[int, ResponseSpec]:
-    return {
-        status: ResponseSpec(
-            ProblemDocument, description=_MEANING[status], media_type=PROBLEM_JSON, generate_examples=False
-        )
-        for status in statuses
-    }
-
-
-def _header(name: str, description: str) -> ResponseHeader:
-    return ResponseHeader(name=name, description=description, documentation_only=True)
 
 
 @post(
@@ -73,53 +52,35 @@ def _header(name: str, description: str) -> ResponseHeader:
     operation_id="submit",
     response_description="Done, now or by an earlier request with the same key.",
     response_headers=[
-        _header("Location", "Where the receipt can be read again."),
-        _header("Inventory-Position", "The receipt's position, for `?after=` of a read."),
-        _header("Idempotency-Replayed", "`true`: it was done by an earlier request."),
+        response_header("Location", "Where the receipt can be read again."),
+        response_header("Inventory-Position", "The receipt's position, for `?after=` of a read."),
+        response_header("Idempotency-Replayed", "`true`: it was done by an earlier request."),
     ],
     responses={
         200: ResponseSpec(
-            ReceiptDocument, description="Nothing to do: it is as wanted.", generate_examples=False
+            ReceiptDocument,
+            description="Nothing to do: it is as wanted.",
+            generate_examples=False,
         ),
-        **_problems(400, 401, 403, 408, 409, 413, 415, 421, 422, 503, 504),
+        **problem_specs(_MEANINGS, 400, 401, 408, 409, 413, 415, 422, 503, 504),
     },
 )
 async def submit_command(
-    request: AnyRequest,
-    gateway: NamedDependency[Gateway],
-    intake: NamedDependency[Intake],
-    data: Annotated[Command, Body(description="What is to be done, to one title.")],
-    idempotency_key: Annotated[
-        str,
-        HeaderParameter(
-            name="Idempotency-Key",
-            description="The command's id, which its caller chooses: a repeat has no second effect. Any "
-            "text in UTF-8 without control characters, taken as it stands.",
-            min_length=1,
-            max_length=COMMAND_ID_MAX_CHARS,
-        ),
-    ],
+    request: AnyRequest, commands: NamedDependency[CommandEndpoint]
 ) -> Response[ReceiptDocument]:
-    """Carry out a command; the answer comes when its outcome is certain."""
-    headers = once(list(request.scope["headers"]))
-    intake.authorise(headers)
-    try:
-        submitted = submit(idempotency_key, checked(data), carried(headers))
-    except Malformed as error:
-        raise malformed(error) from error
-    outcome = await gateway.submit(submitted)
-    return _response(answer(outcome, submitted.command_id, submitted.command.isbn))
+    """Carry out a command; the response comes when its outcome is certain."""
+    return _response(await commands.answer(request.scope, request.receive))
 
 
 @get(
     "/commands/{command_id:path}",
     operation_id="look_up",
-    responses=_problems(400, 401, 403, 404, 409, 421, 503),
+    responses=problem_specs(_MEANINGS, 400, 401, 404, 409, 503),
 )
 async def look_up(
     request: AnyRequest,
     gateway: NamedDependency[Gateway],
-    intake: NamedDependency[Intake],
+    requests: NamedDependency[RequestReader],
     isbn: Annotated[
         str | None, QueryParameter(description="The command's title: each title has its own command ids.")
     ] = None,
@@ -128,31 +89,26 @@ async def look_up(
 
     This resolves an unknown outcome: with 404 nothing was done, and nothing will be unless it is sent again.
     """
-    intake.authorise(once(list(request.scope["headers"])))
+    requests.authorize(request.scope)
     try:
         title = None if isbn is None else identifiers.parse(isbn)
     except Malformed as error:
         raise malformed(error) from error
-    # As it was sent: to the router a slash more or less makes no difference
+    # As it was sent: the router ignores slashes at its ends
     command_id = unquote(request.scope["raw_path"].decode("latin-1").partition("/commands/")[2])
-    found = await gateway.look_up(command_id, title)
-    if not isinstance(found, list):
-        raise Problem(503, "unwritable" if isinstance(found, Unwritable) else "unavailable", found.reason)
-    if len(found) > 1:
-        titles = ", ".join(receipt.stream for receipt in found)
+    receipts = await gateway.look_up(command_id, title)
+    if not isinstance(receipts, list):
+        code = UNWRITABLE if isinstance(receipts, Unwritable) else UNAVAILABLE
+        raise Problem(503, code, receipts.reason)
+    if len(receipts) > 1:
+        titles = ", ".join(receipt.stream for receipt in receipts)
         raise Problem(409, "several_titles", f"{titles} each had a command with this id: add ?isbn=")
-    if not found:
+    if not receipts:
         detail = (
             "no command with this id was accepted, and no earlier attempt can be any more; it may be sent"
         )
         raise Problem(404, "no_such_command", detail)
-    return _response(receipt_answer(found[0])._replace(status=200))
-
-
-@get("/healthz", operation_id="health")
-async def health() -> Health:
-    """Liveness: the process answers."""
-    return Health()
+    return _response(render_receipt(receipts[0])._replace(status=200))
 
 
 @get(
@@ -173,18 +129,14 @@ async def metrics(counts: NamedDependency[Metrics]) -> Response[bytes]:
     return Response(generate_latest(counts.registry), media_type=CONTENT_TYPE_LATEST)
 
 
-@get("/docs", operation_id="docs", media_type="text/html")
-async def docs(request: AnyRequest) -> Response[str]:
-    """This description as a page; /openapi.json has it for programs."""
-    html = page(request.app.openapi_schema.to_schema())
-    return Response(html, media_type="text/html", headers={"Content-Security-Policy": POLICY})
+ROUTES: list[Any] = [submit_command, look_up, readiness, metrics]
 
 
-ROUTES: list[Any] = [submit_command, look_up, health, readiness, metrics, docs]
-
-
-def _response(told: HttpResponse) -> Response[Any]:
-    headers = {name.decode(): value.decode("latin-1") for name, value in told.headers}
+def _response(response: HttpResponse) -> Response[Any]:
+    headers = {name.decode(): value.decode("latin-1") for name, value in response.headers}
     return Response(
-        told.body, status_code=told.status, media_type=headers.pop("content-type"), headers=headers
+        response.body,
+        status_code=response.status,
+        media_type=headers.pop("content-type"),
+        headers=headers,
     )

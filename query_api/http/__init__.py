@@ -1,1 +1,1 @@
-"""The HTTP application."""
+"""The query API over HTTP."""

@@ -1,4 +1,4 @@
-"""What changed, in the order in which it became visible, from any position on."""
+"""The changes after a position, in the order in which they became visible."""
 
 import asyncio
 import operator
@@ -18,17 +18,17 @@ from query_api.replica.tables import SHIFT
 from schemas.times import rfc3339
 
 START = "start"
-"""The id of a stream that has come to nothing yet: before the first event."""
-HEARTBEAT = 15.0
-"""Seconds without a change after which a comment tells that the connection lives."""
-AT_ONCE = 500
+"""The id before the first event."""
+HEARTBEAT_INTERVAL_S = 15.0
+"""Without a change after which a comment shows that the connection lives."""
+READ_LIMIT = 500
 """Changes that are read from the replica together."""
-BUFFER = 1_000
-"""Changes that may come while a reader does not take what it was sent; then it is let go."""
+LARGEST_BACKLOG = 1_000
+"""Changes that may happen while a reader does not accept an event; after them it is disconnected."""
 
 
 class Change(Struct, frozen=True):
-    """An event that is visible by now. It names no patron: whoever may know asks the history."""
+    """A visible event, without the patron: the history names patrons."""
 
     isbn: str
     version: int
@@ -37,22 +37,24 @@ class Change(Struct, frozen=True):
     position: str
 
 
-class Placed(NamedTuple):
-    """A change with its place in the event store."""
+class StoredChange(NamedTuple):
+    """A change with its position in the event store."""
 
     partition: int
     offset: int
     change: Change
 
 
-def since(identifier: str) -> dict[int, int]:
-    """The offsets that an event's id stands for. Raises BadPosition."""
+def parse_id(identifier: str) -> dict[int, int]:
+    """The offsets in an event's id. Raises BadPosition."""
     return {} if identifier == START else parse_positions(identifier)
 
 
-def changes(db: sqlite3.Connection, after: dict[int, int], until: dict[int, int], limit: int) -> list[Placed]:
+def read_changes(
+    db: sqlite3.Connection, after: dict[int, int], until: dict[int, int], limit: int
+) -> list[StoredChange]:
     """At most ``limit`` changes after the offsets ``after``, up to ``until``."""
-    found: list[Placed] = []
+    found: list[StoredChange] = []
     for partition, last in until.items():
         first = partition * SHIFT + after.get(partition, -1) + 1
         rows = db.execute(
@@ -63,50 +65,52 @@ def changes(db: sqlite3.Connection, after: dict[int, int], until: dict[int, int]
         for place, isbn, version, kind, at in rows:
             offset = place % SHIFT
             change = Change(f"{isbn:013}", version, kind, rfc3339(at), f"{partition}:{offset}")
-            found.append(Placed(partition, offset, change))
+            found.append(StoredChange(partition, offset, change))
     return found
 
 
-async def told(reading: Reading, replica: Replica, after: dict[int, int] | None) -> AsyncIterator[bytes]:
+async def change_events(
+    reading: Reading, replica: Replica, after: dict[int, int] | None
+) -> AsyncIterator[bytes]:
     """Server-sent events after the offsets ``after`` (None: from now on), each once the row shows it.
 
-    An event's id is the whole position, so that a reader who comes back with it misses nothing and gets
-    nothing twice. The replica is the buffer: a slow reader holds nothing in memory. Ends when the replica is
-    made anew, and with the process; a reader who is too slow is let go by ``outrun``.
+    An event's id is the whole position: a reader that resumes with it misses nothing and gets nothing twice.
+    The replica is the buffer: a slow reader occupies no memory. The stream ends with the process, and when
+    the replica is replaced; ``backlog_exceeded`` ends it for a reader that is too slow.
     """
     at = (
         replica.progress.offsets()
         if after is None
         else {**dict.fromkeys(replica.progress.offsets(), -1), **after}
     )
-    # Before anything happened, so that a reader who is cut off now knows where to go on
+    # At once: a reader that is disconnected before the first change must know where to resume
     yield _event(at)
     while reading.answers_from(replica):
         visible = replica.progress.offsets()
-        found = await asyncio.to_thread(_changes, replica, at, visible)
+        found = await asyncio.to_thread(_read_changes, replica, at, visible)
         for partition, offset, change in found:
             at[partition] = offset
             yield b"event: change\ndata: " + msgspec.json.encode(change) + b"\n" + _event(at)
-        if len(found) < AT_ONCE:
-            # What is left up to there is markers and aborted events
+        if len(found) < READ_LIMIT:
+            # The rest up to there is transaction markers and aborted events
             at = {partition: max(offset, visible[partition]) for partition, offset in at.items()}
-            if not await reading.until(partial(_shows_more, at), HEARTBEAT):
+            if not await reading.until(partial(_shows_more, at), HEARTBEAT_INTERVAL_S):
                 yield b": nothing new\n" + _event(at)
 
 
-async def outrun(reading: Reading, replica: Replica) -> None:
-    """Ends when BUFFER changes have come since it began, or no more will."""
+async def backlog_exceeded(reading: Reading, replica: Replica) -> None:
+    """Return when LARGEST_BACKLOG changes have happened since the call, or no more will."""
     first = _count(replica)
-    while reading.answers_from(replica) and _count(replica) - first < BUFFER:
-        await reading.until(partial(operator.is_not, replica.progress), HEARTBEAT)
+    while reading.answers_from(replica) and _count(replica) - first < LARGEST_BACKLOG:
+        await reading.until(partial(operator.is_not, replica.progress), HEARTBEAT_INTERVAL_S)
 
 
 def _count(replica: Replica) -> int:
     return int(replica.reader().execute("SELECT events FROM totals").fetchone()[0])
 
 
-def _changes(replica: Replica, after: dict[int, int], until: dict[int, int]) -> list[Placed]:
-    return changes(replica.reader(), after, until, AT_ONCE)
+def _read_changes(replica: Replica, after: dict[int, int], until: dict[int, int]) -> list[StoredChange]:
+    return read_changes(replica.reader(), after, until, READ_LIMIT)
 
 
 def _shows_more(at: dict[int, int], progress: Progress) -> bool:

@@ -1,4 +1,4 @@
-"""A response that lasts: server-sent events as they come."""
+"""A response without an end: server-sent events as they happen."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -6,33 +6,32 @@ from typing import Any
 
 from litestar.types import Receive, Scope, Send
 
-STALLED = 60.0
-"""Seconds after which a reader who takes nothing is let go; it may come back with the last id it got."""
-_AT_ONCE = 0.1
-"""Seconds within which a reader mostly takes what it is sent."""
+STALL_TIMEOUT_S = 60.0
+"""After which a reader that accepts nothing is disconnected; it may resume with the last id it got."""
+_PROMPT_S = 0.1
+"""Within which a reader normally accepts an event."""
 _HEADERS = [
     (b"content-type", b"text/event-stream"),
     (b"cache-control", b"no-store"),
-    # Else a proxy may collect what should be seen at once
+    # Otherwise a proxy may collect events instead of passing them on
     (b"x-accel-buffering", b"no"),
 ]
 
 
 class EventStream:
-    """ASGI: sends ``events`` until they end, the reader leaves, or takes nothing for too long.
+    """ASGI: sends ``events`` until they end, or the reader leaves, or accepts nothing for STALL_TIMEOUT_S.
 
-    Too long is also when ``outrun``, called when the reader has not taken what it was sent, comes to its end
-    before that is taken.
+    A slow reader is also disconnected if ``backlog_exceeded()`` returns before it accepts the pending event.
     """
 
-    def __init__(self, events: AsyncIterator[bytes], outrun: Callable[[], Awaitable[None]]) -> None:
-        self._events, self._outrun = events, outrun
+    def __init__(self, events: AsyncIterator[bytes], backlog_exceeded: Callable[[], Awaitable[None]]) -> None:
+        self._events, self._backlog_exceeded = events, backlog_exceeded
 
     async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
         """Answer."""
         await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
         sending = asyncio.ensure_future(self._send(send))
-        leaving = asyncio.ensure_future(_gone(receive))
+        leaving = asyncio.ensure_future(_disconnected(receive))
         try:
             await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
             if sending.done():
@@ -43,30 +42,32 @@ class EventStream:
 
     async def _send(self, send: Send) -> None:
         async for event in self._events:
-            taking = asyncio.ensure_future(_sent(send, event, more=True))
+            accepting = asyncio.ensure_future(_send_body(send, event, more=True))
             try:
-                await asyncio.wait({taking}, timeout=_AT_ONCE)
-                if not taking.done() and not await self._taken(taking):
+                await asyncio.wait({accepting}, timeout=_PROMPT_S)
+                if not accepting.done() and not await self._accepted(accepting):
                     return
-                taking.result()
+                accepting.result()
             finally:
-                taking.cancel()
-        await _sent(send, b"", more=False)
+                accepting.cancel()
+        await _send_body(send, b"", more=False)
 
-    async def _taken(self, taking: asyncio.Future[None]) -> bool:
-        left_behind = asyncio.ensure_future(self._outrun())
+    async def _accepted(self, accepting: asyncio.Future[None]) -> bool:
+        exceeded = asyncio.ensure_future(self._backlog_exceeded())
         try:
-            await asyncio.wait({taking, left_behind}, timeout=STALLED, return_when=asyncio.FIRST_COMPLETED)
-            return taking.done()
+            await asyncio.wait(
+                {accepting, exceeded}, timeout=STALL_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED
+            )
+            return accepting.done()
         finally:
-            left_behind.cancel()
+            exceeded.cancel()
 
 
-async def _sent(send: Send, body: bytes, more: bool) -> None:
+async def _send_body(send: Send, body: bytes, more: bool) -> None:
     await send({"type": "http.response.body", "body": body, "more_body": more})
 
 
-async def _gone(receive: Receive) -> None:
+async def _disconnected(receive: Receive) -> None:
     message: Any = await receive()
     while message["type"] != "http.disconnect":
         message = await receive()

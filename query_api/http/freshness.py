@@ -1,4 +1,4 @@
-"""What every read begins with: a replica that may answer, as new as the caller asked for."""
+"""How fresh a read is: the replica it is answered from, as new as its caller requires."""
 
 import asyncio
 import logging
@@ -15,14 +15,14 @@ from query_api.replica.replica import Replica
 
 log = logging.getLogger(__name__)
 
-MOST_TIMEOUT = 30.0
-"""Seconds that a request may wait at most."""
-_LOOK_AFTER = 0.25
-"""Seconds of waiting before Kafka is asked whether the position exists at all."""
+LONGEST_TIMEOUT_S = 30.0
+"""That a request may wait for a position."""
+_CHECK_AFTER_S = 0.25
+"""Of waiting after which Kafka is asked whether the position exists at all."""
 
 
 class Reading:
-    """The replica as the routes see it."""
+    """The replica as the routes use it."""
 
     def __init__(self, source: Source, follower: Follower, waiters: Waiters) -> None:
         self._source, self.follower, self._waiters = source, follower, waiters
@@ -30,45 +30,45 @@ class Reading:
         """Streams of changes that are open."""
 
     def progress(self) -> Progress | None:
-        """How far the replica has come; None while there is none."""
+        """The replica's progress; None while there is no replica."""
         replica = self.follower.replica
         return None if replica is None else replica.progress
 
     def position(self) -> str:
-        """The position for headers; take it before reading, so that it never promises too much."""
+        """The position for headers. Get it before reading: it must not promise more than the answer has."""
         progress = self.progress()
         return "" if progress is None else str(progress)
 
     def replica(self) -> Replica:
-        """The replica, once it had everything. Raises Problem 503."""
+        """The replica. Raises Problem 503 as long as it never had everything."""
         replica = self.follower.replica
         if replica is None or not replica.progress.complete:
-            raise _not_ready("the replica is still being read; /readyz says how far it is, try again")
+            raise _not_ready("the replica is still being made; /readyz shows its progress, try again")
         return replica
 
     def unreadable(self, error: sqlite3.DatabaseError) -> Problem:
-        """What to answer when reading the replica failed; a damaged one is made anew."""
+        """The answer when the replica can't be read; a damaged one is made again."""
         if not isinstance(error, sqlite3.OperationalError):
             self.follower.rebuild(f"it is damaged: {error}")
         log.error("the replica can't be read: %s", error)
-        return _not_ready("the replica can't be read; it is made anew where it is damaged, try again")
+        return _not_ready("the replica can't be read; if it is damaged it is made again, try again")
 
     async def after(self, text: str, timeout: float) -> Replica:
         """The replica, once rows and history include the position in ``text``; waits ``timeout`` seconds.
 
-        Raises Problem: 400 for what is no position of this store, 503 when it did not get there.
+        Raises Problem: 400 for a position that this store does not have, 503 after the time-out.
         """
         try:
             needs = parse_positions(text)
         except BadPosition as error:
             raise Problem(400, "bad_position", str(error)) from error
         self.check_partitions(needs)
-        if not await self._until(needs, min(timeout, _LOOK_AFTER)):
+        if not await self._until(needs, min(timeout, _CHECK_AFTER_S)):
             await asyncio.to_thread(self._check_exists, needs)
-            if not await self._until(needs, max(0.0, timeout - _LOOK_AFTER)):
+            if not await self._until(needs, max(0.0, timeout - _CHECK_AFTER_S)):
                 raise Problem(
                     503, "not_there_yet",
-                    f"the table has not come to {text[:200]} within {timeout:g} s; it is at "
+                    f"the table has not reached {text[:200]} within {timeout:g} s; it is at "
                     f"{self.position() or 'the beginning'}: try again",
                     headers={"Retry-After": "1"},
                 )  # fmt: skip
@@ -83,7 +83,7 @@ class Reading:
             )  # fmt: skip
 
     async def counted(self, events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """The same, counted in ``readers`` as long as it lasts."""
+        """``events``, counted in ``readers`` until they end."""
         self.readers += 1
         try:
             async for event in events:
@@ -92,11 +92,11 @@ class Reading:
             self.readers -= 1
 
     async def until(self, condition: Callable[[Progress], bool], timeout: float) -> bool:
-        """Whether ``condition`` holds of the progress within ``timeout`` seconds."""
+        """Whether ``condition`` becomes true of the progress within ``timeout`` seconds."""
         return await self._waiters.until(condition, self.progress, timeout)
 
     def answers_from(self, replica: Replica) -> bool:
-        """Whether ``replica`` is still the one to answer from, and the process goes on."""
+        """Whether ``replica`` is still the one to answer from, and the process is not stopping."""
         return self.follower.replica is replica and not self._waiters.ended
 
     async def _until(self, needs: dict[int, int], timeout: float) -> bool:
@@ -106,7 +106,7 @@ class Reading:
         ends = self.follower.ends
         for partition, offset in needs.items():
             if self.follower.trouble is not None or (ends is not None and offset < ends.events[partition]):
-                # Known to be there, or not to be told now: the wait will show
+                # It exists, or Kafka can't be asked now: waiting decides
                 continue
             try:
                 end = self._source.high_watermark(partition, timeout=2.0)

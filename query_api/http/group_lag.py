@@ -1,4 +1,4 @@
-"""How far each consumer group of the event store is behind."""
+"""The lag of each consumer group of the event store."""
 
 import threading
 import time
@@ -8,43 +8,43 @@ from confluent_kafka import KafkaException
 from eventstore.groups import committed_offsets_by_group, lag
 from query_api.following.source import Source
 
-KEPT = 5.0
-"""Seconds for which an answer of Kafka's is used again."""
+REFRESH_INTERVAL_S = 5.0
+"""For which an answer of Kafka is used again."""
 MOST_GROUPS = 200
-_TIMEOUT = 2.0
+_TIMEOUT_S = 2.0
 
 Lags = dict[str, dict[int, int]]
 
 
 class GroupLags:
-    """Asks Kafka, not more often than every KEPT seconds."""
+    """Asks Kafka, once in REFRESH_INTERVAL_S seconds at most."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
         self._lock = threading.Lock()
-        self._asked_at = float("-inf")
+        self._refreshed_at = float("-inf")
         self._lags: Lags = {}
 
     def lags(self) -> Lags:
-        """Offsets of the event store after each group's place in it, by group and partition.
+        """Offsets between each group's and the event store's end, by group and partition.
 
-        Groups that have no place in it, or can't be asked for it, are left out; all of them while Kafka does
-        not answer.
+        Groups without offsets there are left out, and those that can't be asked; all while Kafka can't be
+        reached.
         """
         with self._lock:
-            if time.monotonic() - self._asked_at > KEPT:
+            if time.monotonic() - self._refreshed_at > REFRESH_INTERVAL_S:
                 try:
                     self._lags = self._ask()
                 except KafkaException:
                     self._lags = {}
-                self._asked_at = time.monotonic()
+                self._refreshed_at = time.monotonic()
             return self._lags
 
     def _ask(self) -> Lags:
         admin = self._source.admin
-        ends = dict(enumerate(self._source.ends(_TIMEOUT).events))
-        listed = admin.list_consumer_groups(request_timeout=_TIMEOUT).result().valid
+        ends = dict(enumerate(self._source.ends(_TIMEOUT_S).events))
+        listed = admin.list_consumer_groups(request_timeout=_TIMEOUT_S).result().valid
         names = sorted(group.group_id for group in listed)[:MOST_GROUPS]
-        committed = committed_offsets_by_group(admin, self._source.events, names, _TIMEOUT)
-        beginnings = self._source.beginnings(_TIMEOUT)
+        committed = committed_offsets_by_group(admin, self._source.events, names, _TIMEOUT_S)
+        beginnings = self._source.beginnings(_TIMEOUT_S)
         return {name: lag(offsets, beginnings, ends) for name, offsets in committed.items() if offsets}

@@ -1,4 +1,4 @@
-"""What the query API counts, in Prometheus' format."""
+"""The query API's metrics, in Prometheus' format."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -9,11 +9,11 @@ from prometheus_client.registry import Collector
 
 from query_api.http.freshness import Reading
 from query_api.http.group_lag import GroupLags
-from query_api.http.totals import lags, numbers
+from query_api.http.totals import lags, read_totals
 
 
 class Metrics(Collector):
-    """The metrics of one query API. ``answers`` are plain numbers: they are counted for every request."""
+    """The metrics of one query API. ``answers`` is a plain counter: cheap enough for every request."""
 
     def __init__(self, reading: Reading, groups: GroupLags) -> None:
         self._registry = CollectorRegistry()
@@ -23,15 +23,15 @@ class Metrics(Collector):
         self._registry.register(self)
 
     def text(self) -> bytes:
-        """All of them, as they are now; asks Kafka how far its consumer groups are."""
+        """The current metrics. Asks Kafka for the lag of its consumer groups, which may take seconds."""
         return generate_latest(self._registry)
 
     def describe(self) -> Iterator[Metric]:
-        """Nothing: registering must not ask Kafka."""
+        """No metrics: registering must not ask Kafka."""
         return iter(())
 
     def collect(self) -> Iterator[Metric]:
-        """What is counted elsewhere, as it is now."""
+        """The current values of what is counted elsewhere."""
         answers = CounterMetricFamily("library_api_answers", "HTTP answers, by status.", labels=["status"])
         for status, count in sorted(self.answers.items()):
             answers.add_metric([str(status)], count)
@@ -50,21 +50,21 @@ class Metrics(Collector):
         replica = follower.replica
         if replica is None:
             return
-        found = numbers(replica.reader())
+        totals = read_totals(replica.reader())
         for name, text, value in (
-            ("library_titles", "Titles in the inventory.", found.titles),
-            ("library_copies", "Copies owned.", found.copies),
-            ("library_copies_available", "Copies on the shelf.", found.available),
-            ("library_held_titles", "Titles with an event that can't be applied.", found.held),
-            ("library_events", "Events read.", found.events),
+            ("library_titles", "Titles in the inventory.", totals.titles),
+            ("library_copies", "Copies owned.", totals.copies),
+            ("library_copies_available", "Copies on the shelf.", totals.available),
+            ("library_held_titles", "Titles with an event that can't be applied.", totals.held),
+            ("library_events", "Events read.", totals.events),
         ):
             yield GaugeMetricFamily(name, text, value=value)
         unreadable = GaugeMetricFamily(
             "library_unreadable_records",
-            "Records passed over: they name no title.",
+            "Records that name no title, ignored.",
             labels=["stream"],
         )
-        for stream, count in found.unreadable.items():
+        for stream, count in totals.unreadable.items():
             unreadable.add_metric([stream], count)
         yield unreadable
 
@@ -83,7 +83,7 @@ class Metrics(Collector):
         yield position
         yield lag
         groups = GaugeMetricFamily(
-            "library_group_lag", "Offsets of the event store after a consumer group's place in it.",
+            "library_group_lag", "Offsets between a consumer group's and the event store's end.",
             labels=["group", "partition"],
         )  # fmt: skip
         for group, behind_by in self._groups.lags().items():

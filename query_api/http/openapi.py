@@ -1,42 +1,28 @@
-"""What the OpenAPI document says of every route: headers of all answers, and who is turned away."""
+"""The query API's OpenAPI document: what its routes share."""
 
-from litestar.openapi.spec import OpenAPI, OpenAPIHeader, OpenAPIMediaType, OpenAPIResponse, Reference, Schema
-from litestar.openapi.spec.enums import OpenAPIType
+from foundation.http.openapi import Json, describe_validators, header_object, operations, problem_object
 
-from foundation.http.problem import PROBLEM_JSON
-
-_PROBLEM = {PROBLEM_JSON: OpenAPIMediaType(schema=Reference(ref="#/components/schemas/ProblemDocument"))}
-_TURNED_AWAY = {
+_REFUSALS = {
     "400": "The request is malformed: the detail says what.",
-    "403": "A page of another origin asks.",
-    "421": "The request is for another host.",
+    "403": "Pages of another origin may not use the service.",
+    "421": "The Host header does not name this service.",
 }
+NOT_STORED = {"follow_changes", "get_history", "list_loans", "metrics", "readiness"}
+"""Operations whose responses are `no-store`."""
 
 
-def complete(document: OpenAPI) -> None:
-    """Add to each route what it shares with the others."""
-    for item in (document.paths or {}).values():
-        operation = item.get
-        responses = operation.responses if operation is not None else None
-        if responses is None:
-            continue
-        for status, meaning in _TURNED_AWAY.items():
-            responses.setdefault(status, OpenAPIResponse(meaning, content=dict(_PROBLEM)))
+def complete(document: Json) -> None:
+    """Add to each route what all have."""
+    for _, _, operation in operations(document):
+        responses = operation["responses"]
+        if operation["operationId"] not in NOT_STORED:
+            describe_validators(operation)
+        for status, meaning in _REFUSALS.items():
+            responses.setdefault(status, problem_object(meaning))
         for status, response in responses.items():
-            if isinstance(response, OpenAPIResponse):
-                response.headers = {**(response.headers or {}), **_headers(status)}
-
-
-def _headers(status: str) -> dict[str, OpenAPIHeader | Reference]:
-    found: dict[str, OpenAPIHeader | Reference] = {
-        "Inventory-Position": _header("What the answer includes, `partition:offset` each; empty: nothing.")
-    }
-    if status == "304":
-        found["ETag"] = _header("The same as was sent.")
-    if status == "503":
-        found["Retry-After"] = _header("Seconds after which to try again.", required=False)
-    return found
-
-
-def _header(meaning: str, required: bool = True) -> OpenAPIHeader:
-    return OpenAPIHeader(Schema(type=OpenAPIType.STRING), description=meaning, required=required)
+            headers = response.setdefault("headers", {})
+            headers["Inventory-Position"] = header_object(
+                "What the answer includes, `partition:offset` each; empty: nothing.", required=True
+            )
+            if status == "503":
+                headers["Retry-After"] = header_object("Seconds after which to try again.", kind="integer")

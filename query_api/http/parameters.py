@@ -1,4 +1,4 @@
-"""Query parameters that several routes share, and how what is asked for is checked."""
+"""Parameters that several routes share, and their checks."""
 
 from typing import Annotated, Any
 
@@ -9,7 +9,7 @@ from litestar.params import PathParameter, QueryParameter
 from foundation.http.problem import Problem
 from foundation.text import Malformed
 from inventory import isbn as identifiers
-from query_api.http.freshness import MOST_TIMEOUT, Reading
+from query_api.http.freshness import LONGEST_TIMEOUT_S, Reading
 from query_api.queries.cursors import BadCursor, parse_cursor
 from query_api.replica.replica import Replica
 from schemas.times import BadTime, parse_time
@@ -29,7 +29,7 @@ After = Annotated[
     ),
 ]  # fmt: skip
 Timeout = Annotated[
-    float, QueryParameter(ge=0, le=MOST_TIMEOUT, description="Seconds to wait for `after`, at most.")
+    float, QueryParameter(ge=0, le=LONGEST_TIMEOUT_S, description="Seconds to wait for `after`, at most.")
 ]
 IsbnPath = Annotated[
     str,
@@ -40,13 +40,13 @@ IsbnPath = Annotated[
 async def provide_replica(
     request: AnyRequest, reading: NamedDependency[Reading], after: After = None, timeout: Timeout = 5.0
 ) -> Replica:
-    """The replica to answer from, as new as ``after`` asks. Raises Problem."""
+    """The replica to answer from, as new as ``after`` requires. Raises Problem 400 or 503."""
     replica = reading.replica() if after is None else await reading.after(after, timeout)
     request.scope["state"]["position"] = str(replica.progress)
     return replica
 
 
-def parsed_isbn(text: str) -> int:
+def parse_isbn_parameter(text: str) -> int:
     """The title's number. Raises Problem 400."""
     try:
         return int(identifiers.parse(text))
@@ -54,19 +54,19 @@ def parsed_isbn(text: str) -> int:
         raise Problem(400, "bad_isbn", str(error)) from error
 
 
-def parsed_time(text: str, now: int) -> int:
-    """A time of the past in ms. Raises Problem 400."""
+def parse_time_parameter(text: str, now: int) -> int:
+    """A time in the past, in ms since 1970. Raises Problem 400."""
     try:
         at = parse_time(text)
     except BadTime as error:
         raise Problem(400, "bad_time", str(error)) from error
     if at > now:
-        raise Problem(400, "in_the_future", f"{text} has not come yet: nobody knows what will be then")
+        raise Problem(400, "in_the_future", f"{text} is in the future")
     return at
 
 
-def parsed_cursor(cursor: str | None, question: object, kind: Any) -> Any:
-    """The key in a cursor, None where there is none. Raises Problem 400."""
+def parse_cursor_parameter(cursor: str | None, question: object, kind: Any) -> Any:
+    """The key in a cursor; None without a cursor. Raises Problem 400."""
     try:
         return None if cursor is None else parse_cursor(cursor, question, kind)
     except BadCursor as error:

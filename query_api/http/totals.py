@@ -1,4 +1,4 @@
-"""The inventory in numbers."""
+"""Totals of the inventory, and the replica's lag."""
 
 import sqlite3
 
@@ -7,8 +7,8 @@ from msgspec import Struct
 from query_api.http.freshness import Reading
 
 
-class Numbers(Struct, frozen=True):
-    """What a replica holds. ``unreadable`` counts records that name no title, by stream."""
+class Totals(Struct, frozen=True):
+    """``unreadable`` counts records that name no title, by stream."""
 
     titles: int
     removed: int
@@ -19,19 +19,19 @@ class Numbers(Struct, frozen=True):
     unreadable: dict[str, int]
 
 
-def numbers(db: sqlite3.Connection) -> Numbers:
-    """Kept with every change, so that asking costs the same whatever their size."""
+def read_totals(db: sqlite3.Connection) -> Totals:
+    """The totals of the replica ``db``. They are kept up to date with every change, not counted here."""
     titles, removed, copies, available, events = db.execute(
         "SELECT titles, removed, copies, available, events FROM totals"
     ).fetchone()
     held = db.execute("SELECT count(*) FROM titles WHERE held = 1").fetchone()[0]
     unreadable = {"changelog": 0, "events": 0}
     unreadable.update(db.execute("SELECT stream, count(*) FROM unreadable GROUP BY stream").fetchall())
-    return Numbers(titles, removed, held, copies, available, events, unreadable)
+    return Totals(titles, removed, held, copies, available, events, unreadable)
 
 
 def lags(reading: Reading) -> dict[int, int]:
-    """Offsets of the event store, by partition, that answers do not include yet, as of Kafka's last word."""
+    """Offsets of the event store, by partition, that answers do not include yet, by Kafka's last answer."""
     progress, ends = reading.progress(), reading.follower.ends
     if progress is None or ends is None:
         return {}

@@ -32,7 +32,7 @@ from inventory.commands import (
     WithdrawCopies,
     from_json,
 )
-from producer.gateway.responses import outcome as read_outcome
+from producer.gateway.responses import parse_response
 from producer.writers import decider_of, snapshot_of
 from tests.chaos.history import Recorder, read
 from tests.chaos.mutants import MUTANTS
@@ -150,7 +150,7 @@ class Actor:
         try:
             connection.request("POST", "/commands", msgspec.json.encode(one.command), headers)
             answer = connection.getresponse()
-            outcome = read_outcome(answer.status, dict(answer.headers), answer.read(), one.command_id)
+            outcome = parse_response(answer.status, dict(answer.headers), answer.read(), one.command_id)
             return outcome or OutcomeUnknown(f"status {answer.status}")
         except (OSError, http.client.HTTPException) as error:
             time.sleep(0.05)

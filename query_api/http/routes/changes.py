@@ -1,4 +1,4 @@
-"""What changes, as it becomes visible."""
+"""The feed of changes."""
 
 from collections.abc import AsyncIterator
 from functools import partial
@@ -26,7 +26,7 @@ Since = Annotated[
     QueryParameter(
         min_length=1, max_length=4000,
         description="Begin after this position, for example an answer's `Inventory-Position`; `start`: "
-        "with the first event. The header `Last-Event-ID` goes before it. Neither: from now on.",
+        "with the first event. The header `Last-Event-ID` takes precedence. Neither: from now on.",
     ),
 ]  # fmt: skip
 LastEventId = Annotated[
@@ -57,14 +57,14 @@ async def follow_changes(
         raise Problem(
             503, "too_many_readers", f"{MOST_READERS} readers follow already", headers={"Retry-After": "10"}
         )
+    events = change_feed.change_events(reading, replica, after)
     if request.scope["state"]["head"]:
-        # The answer to GET never ends
-        return EventStream(_nothing(), partial(change_feed.outrun, reading, replica))
-    told = reading.counted(change_feed.told(reading, replica, after))
-    return EventStream(told, partial(change_feed.outrun, reading, replica))
+        # The response to GET never ends
+        events = _no_events()
+    return EventStream(reading.counted(events), partial(change_feed.backlog_exceeded, reading, replica))
 
 
-async def _nothing() -> AsyncIterator[bytes]:
+async def _no_events() -> AsyncIterator[bytes]:
     return
     yield
 
@@ -73,7 +73,7 @@ def _offsets(identifier: str | None, reading: Reading) -> dict[int, int] | None:
     if not identifier:
         return None
     try:
-        found = change_feed.since(identifier)
+        found = change_feed.parse_id(identifier)
     except BadPosition as error:
         raise Problem(400, "bad_position", str(error)) from error
     reading.check_partitions(found)

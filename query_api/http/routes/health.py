@@ -1,4 +1,4 @@
-"""Whether the process lives, and whether it may be asked."""
+"""Whether the replica can answer."""
 
 from typing import Any
 
@@ -9,31 +9,19 @@ from msgspec import Struct
 
 from query_api.documents import json_of
 from query_api.http.freshness import Reading
-from query_api.http.responses import json_response
-
-
-class Health(Struct, frozen=True):
-    """The process answers."""
-
-    status: str = "ok"
+from query_api.http.responses import NOT_STORED, json_response
 
 
 class Readiness(Struct, frozen=True):
-    """How far the replica is: ``ready`` once it caught up with the store's end at the process's start."""
+    """The replica's progress. ``ready``: it has reached the store's end as it was at the process's start."""
 
     ready: bool
     position: str
-    """What answers include, as ``partition:offset`` each."""
+    """What answers include: ``partition:offset`` of each partition."""
     behind: str
-    """What is there and not included yet, as far as Kafka has told; empty: nothing."""
+    """What the store has and answers don't include yet, by Kafka's last answer; empty: nothing."""
     trouble: str | None
     """Why nothing new can be read at the moment; null: it can."""
-
-
-@get("/healthz", operation_id="health")
-async def health() -> Health:
-    """Liveness: the process answers."""
-    return Health()
 
 
 @get(
@@ -49,9 +37,9 @@ async def readiness(reading: NamedDependency[Reading]) -> Response[Readiness]:
         behind = ",".join(f"{p}:{end - 1}" for p, end in enumerate(ends.events) if end - 1 > at[p])
     ready = progress is not None and progress.ready
     answer = Readiness(ready, reading.position(), behind, reading.follower.trouble)
-    response = json_response(json_of(answer), "no-store")
+    response = json_response(json_of(answer), NOT_STORED)
     response.status_code = 200 if ready else 503
     return response
 
 
-routes: list[Any] = [health, readiness]
+routes: list[Any] = [readiness]

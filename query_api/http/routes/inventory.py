@@ -6,32 +6,21 @@ from typing import Annotated, Any, Literal
 
 from litestar import Response, Router, get
 from litestar.di import NamedDependency
-from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import HeaderParameter, QueryParameter
+from litestar.params import QueryParameter
 
 from foundation.http.problem import Problem
 from query_api.documents import History, TitleDocument, Titles, json_of, page_of, title_document
+from query_api.http.current_titles import CurrentTitles
 from query_api.http.parameters import (
     AnyRequest,
     Cursor,
     IsbnPath,
     Limit,
-    parsed_cursor,
-    parsed_isbn,
-    parsed_time,
+    parse_cursor_parameter,
+    parse_isbn_parameter,
+    parse_time_parameter,
 )
-from query_api.http.responses import (
-    LINKED,
-    PRIVATE,
-    SHARED,
-    TAGGED,
-    etag_of,
-    json_response,
-    matches,
-    not_modified,
-    page_response,
-    problems,
-)
+from query_api.http.responses import CACHED, LINKED, NOT_STORED, json_response, page_response, problems
 from query_api.queries.cursors import Number, make_cursor
 from query_api.queries.history import events_of
 from query_api.queries.page import TitleFilters, TitleKey, TitlePage
@@ -51,9 +40,6 @@ At = Annotated[
 Version = Annotated[
     int | None,
     QueryParameter(ge=1, le=2**63 - 1, description="As it was after this many events of the title."),
-]
-IfNoneMatch = Annotated[
-    str | None, HeaderParameter(name="If-None-Match", description="The `ETag` that the caller has.")
 ]
 Query = Annotated[
     str | None,
@@ -79,9 +65,9 @@ async def list_inventory(
     at: At = None,
 ) -> Response[Titles]:
     """Titles of the inventory, page by page."""
-    filters = TitleFilters(q, available, sort, None if at is None else parsed_time(at, _now()))
+    filters = TitleFilters(q, available, sort, None if at is None else parse_time_parameter(at, _now()))
     question = ["inventory", filters]
-    start = parsed_cursor(cursor, question, TitleKey)
+    start = parse_cursor_parameter(cursor, question, TitleKey)
     if filters.at is not None:
         if filters.column != "isbn":
             raise Problem(400, "bad_sort", "the inventory of the past is sorted by isbn only")
@@ -90,37 +76,29 @@ async def list_inventory(
         found = find_titles(replica.reader(), filters, limit, start)
     else:
         found = await asyncio.to_thread(_page, replica, filters, limit, start)
-    following = None if found.following is None else make_cursor(question, found.following)
-    return page_response(request, page_of(found.bodies, following), following, SHARED)
+    next_cursor = None if found.following is None else make_cursor(question, found.following)
+    return page_response(request, page_of(found.bodies, next_cursor), next_cursor, CACHED)
 
 
-@get(
-    "/{isbn:str}", operation_id="get_title", response_headers=[TAGGED],
-    responses={
-        304: ResponseSpec(None, description="The caller has this state already."),
-        **problems(400, 404, 410, 503),
-    },
-)  # fmt: skip
+@get("/{isbn:str}", operation_id="get_title", responses=problems(400, 404, 410, 503))
 async def get_title(
     replica: NamedDependency[Replica],
+    titles: NamedDependency[CurrentTitles],
     isbn: IsbnPath,
     at: At = None,
     version: Version = None,
-    if_none_match: IfNoneMatch = None,
 ) -> Response[TitleDocument]:
     """One title."""
-    number = parsed_isbn(isbn)
-    if at is None and version is None:
-        body = _now_of(replica, number)
-    elif at is not None and version is not None:
+    number = parse_isbn_parameter(isbn)
+    if at is not None and version is not None:
         raise Problem(400, "at_and_version", "give a time or a version, not both")
-    else:
-        moment = None if at is None else parsed_time(at, _now())
-        body = _past_of(replica, number, version, moment)
-    etag = etag_of(body)
-    if if_none_match is not None and matches(if_none_match, etag):
-        return not_modified(etag)
-    return json_response(body, SHARED, ETag=etag)
+    if at is not None or version is not None:
+        moment = None if at is None else parse_time_parameter(at, _now())
+        return json_response(_past_of(replica, number, version, moment), CACHED)
+    title = titles.get(f"{number:013}")
+    if title is None:
+        raise _absent(replica, number)
+    return json_response(title.body, CACHED, ETag=title.etag)
 
 
 @get(
@@ -135,15 +113,15 @@ async def get_history(
     cursor: Cursor = None,
 ) -> Response[History]:
     """The events of a title, first to last."""
-    number = parsed_isbn(isbn)
+    number = parse_isbn_parameter(isbn)
     question = ["history", number]
-    start = parsed_cursor(cursor, question, Number) or 0
+    start = parse_cursor_parameter(cursor, question, Number) or 0
     found, following = events_of(replica.reader(), number, limit, start)
     if not found and not start:
         raise _unknown(number)
     next_cursor = None if following is None else make_cursor(question, following)
     body = json_of(History(f"{number:013}", found, next_cursor))
-    return page_response(request, body, next_cursor, PRIVATE)
+    return page_response(request, body, next_cursor, NOT_STORED)
 
 
 def removed(isbn: int, at: int, version: int) -> Problem:
@@ -157,14 +135,13 @@ def _unknown(isbn: int) -> Problem:
     return Problem(404, "unknown_title", f"{isbn:013} is not in the inventory and never was")
 
 
-def _now_of(replica: Replica, isbn: int) -> bytes:
+def _absent(replica: Replica, isbn: int) -> Problem:
+    """Why there is no such title now."""
     found = title_json(replica.reader(), isbn)
     if found is None:
-        raise _unknown(isbn)
-    body, gone, version, updated_at = found
-    if gone:
-        raise removed(isbn, updated_at, version)
-    return body
+        return _unknown(isbn)
+    _, _, version, updated_at = found
+    return removed(isbn, updated_at, version)
 
 
 def _past_of(replica: Replica, isbn: int, version: int | None, at: int | None) -> bytes:

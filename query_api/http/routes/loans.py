@@ -8,8 +8,8 @@ from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
 from query_api.documents import Loans, json_of
-from query_api.http.parameters import AnyRequest, Cursor, Limit, parsed_cursor, parsed_isbn
-from query_api.http.responses import LINKED, PRIVATE, page_response, problems
+from query_api.http.parameters import AnyRequest, Cursor, Limit, parse_cursor_parameter, parse_isbn_parameter
+from query_api.http.responses import LINKED, NOT_STORED, page_response, problems
 from query_api.queries.cursors import make_cursor
 from query_api.queries.loans import LoanFilters, LoanKey, find_loans
 from query_api.replica.replica import Replica
@@ -30,12 +30,12 @@ async def list_loans(
     overdue: Overdue = None,
 ) -> Response[Loans]:
     """Open loans, the first due first."""
-    filters = LoanFilters(user_id, None if isbn is None else parsed_isbn(isbn), overdue)
+    filters = LoanFilters(user_id, None if isbn is None else parse_isbn_parameter(isbn), overdue)
     question = ["loans", filters]
-    start = parsed_cursor(cursor, question, LoanKey)
+    start = parse_cursor_parameter(cursor, question, LoanKey)
     found, following = find_loans(replica.reader(), filters, limit, start, int(time.time() * 1000))
     next_cursor = None if following is None else make_cursor(question, following)
-    return page_response(request, json_of(Loans(found, next_cursor)), next_cursor, PRIVATE)
+    return page_response(request, json_of(Loans(found, next_cursor)), next_cursor, NOT_STORED)
 
 
 routes: list[Any] = [list_loans]

@@ -11,14 +11,13 @@ from litestar import Response, get
 from litestar.params import PathParameter
 from msgspec import Struct
 
+from foundation.http.openapi import ANY_PARAMETER
 from foundation.http.problem import Problem
-from query_api.http.responses import SHARED, problems
+from query_api.http.responses import CACHED, problems
 from schemas.codec import CODEC, Schema
 
 MEDIA_TYPE = "application/vnd.schemaregistry.v1+json"
 NAMESPACE = "library.inventory"
-ANY_PARAMETER = {"any_parameter": True}
-"""Clients send parameters about deleted schemas and formats; here nothing is deleted, all is Avro."""
 
 SchemaId = Annotated[int, PathParameter(ge=0, le=2**31 - 1, description="The id that values carry.")]
 Subject = Annotated[str, PathParameter(min_length=1, max_length=200, description="A record's full name.")]
@@ -49,6 +48,7 @@ class SubjectVersion(Struct, frozen=True):
     version: int
 
 
+# Clients send parameters about deleted schemas and formats: here nothing is deleted, and everything is Avro
 _get = partial(get, media_type=MEDIA_TYPE, sync_to_thread=False, opt=ANY_PARAMETER)
 
 
@@ -116,7 +116,7 @@ def registry_mode() -> Response[dict[str, str]]:
 
 
 def _answer(value: object) -> Response[Any]:
-    return Response(msgspec.json.encode(value), media_type=MEDIA_TYPE, headers={"Cache-Control": SHARED})
+    return Response(msgspec.json.encode(value), media_type=MEDIA_TYPE, headers={"Cache-Control": CACHED})
 
 
 def _name(schema: Schema) -> str:

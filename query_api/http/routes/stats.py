@@ -1,4 +1,4 @@
-"""The inventory in numbers, for people and for Prometheus."""
+"""Totals of the inventory, for people and for Prometheus."""
 
 import asyncio
 from typing import Any
@@ -12,13 +12,13 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from query_api.documents import Count, json_of
 from query_api.http.freshness import Reading
 from query_api.http.metrics import Metrics
-from query_api.http.responses import SHARED, json_response, problems
-from query_api.http.totals import lags, numbers
+from query_api.http.responses import CACHED, NOT_STORED, json_response, problems
+from query_api.http.totals import lags, read_totals
 from query_api.replica.replica import Replica
 
 
 class Stats(Struct, frozen=True):
-    """The inventory in numbers, as far as this replica has read."""
+    """Totals of the inventory, as far as this replica has read."""
 
     titles: Count
     removed: Count
@@ -30,19 +30,19 @@ class Stats(Struct, frozen=True):
     on_loan: Count
     events: Count
     lag: dict[str, Count]
-    """Offsets of the store, by partition, that answers do not include yet, as of Kafka's last word."""
+    """Offsets of the store, by partition, that answers do not include yet, by Kafka's last answer."""
 
 
 @get("/stats", responses=problems(400, 503), operation_id="stats")
 async def stats(replica: NamedDependency[Replica], reading: NamedDependency[Reading]) -> Response[Stats]:
-    """Titles, copies, loans, events, and how far behind this replica is."""
+    """Titles, copies, loans, events, and this replica's lag."""
     behind = lags(reading)
-    found = numbers(replica.reader())
+    totals = read_totals(replica.reader())
     answer = Stats(
-        found.titles, found.removed, found.held, found.copies, found.available,
-        found.copies - found.available, found.events, {str(p): lag for p, lag in behind.items()},
+        totals.titles, totals.removed, totals.held, totals.copies, totals.available,
+        totals.copies - totals.available, totals.events, {str(p): lag for p, lag in behind.items()},
     )  # fmt: skip
-    return json_response(json_of(answer), SHARED)
+    return json_response(json_of(answer), CACHED)
 
 
 @get(
@@ -50,9 +50,9 @@ async def stats(replica: NamedDependency[Replica], reading: NamedDependency[Read
     responses={200: ResponseSpec(str, description="Prometheus' text format.", media_type="text/plain")},
 )  # fmt: skip
 async def metrics(metrics: NamedDependency[Metrics]) -> Response[bytes]:
-    """Everything that is counted, in Prometheus' text format."""
+    """Metrics in Prometheus' text format."""
     text = await asyncio.to_thread(metrics.text)
-    return Response(text, media_type=CONTENT_TYPE_LATEST, headers={"Cache-Control": "no-store"})
+    return Response(text, media_type=CONTENT_TYPE_LATEST, headers={"Cache-Control": NOT_STORED})
 
 
 routes: list[Any] = [stats, metrics]

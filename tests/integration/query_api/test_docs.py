@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import AdminClient
 
+from foundation.http.openapi import DOCUMENT_PATH
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
-from query_api.http import app
 from schemas.events import BookAdded, BookBorrowed, BookRemoved
 from schemas.topics import ensure_topics
 from tests.support.query_api.api_process import ApiProcess
@@ -29,7 +29,7 @@ EXAMPLES = [match.groupdict() for match in EXAMPLE.finditer(PAGE)]
 def test_the_page_lists_exactly_the_routes_and_parameters_there_are(tmp_path: Path):
     document = ApiWithoutKafka(tmp_path).ask("/openapi.json").json()
     table = PAGE.partition("## Routes")[2].partition("\n\n-")[0]
-    assert set(re.findall(r"`GET (/[^`]*)`", table)) == {*document["paths"], app.DOCUMENT}
+    assert set(re.findall(r"`GET (/[^`]*)`", table)) == {*document["paths"], DOCUMENT_PATH}
     parameters = {
         parameter["name"]
         for item in document["paths"].values()

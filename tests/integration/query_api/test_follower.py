@@ -25,7 +25,7 @@ from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from query_api.following.follower import Follower
 from query_api.following.source import Source
-from query_api.http.totals import numbers
+from query_api.http.totals import read_totals
 from query_api.replica.progress import Progress
 from query_api.replica.replica import FILE
 from query_api.replica.tables import LARGEST_INTEGER
@@ -202,7 +202,7 @@ def test_an_unreadable_event_does_not_stop_a_follower(one: Settings, caplog: pyt
             (last.offset, 3, "BookBorrowed", 1),
         ]
         assert follower.replica is not None
-        counted = numbers(follower.replica.reader())
+        counted = read_totals(follower.replica.reader())
         assert counted.unreadable == {"events": len(keys), "changelog": 2}
     assert "can't be decoded" in caplog.text
 

@@ -20,7 +20,7 @@ from query_api.http.app import create_app
 from query_api.http.freshness import Reading
 from query_api.http.group_lag import GroupLags
 from query_api.http.metrics import Metrics
-from query_api.http.middleware import Middleware
+from query_api.http.title_fast_path import TitleFastPath
 from query_api.replica.events import StoredEvent, put_events
 from query_api.replica.progress import Progress
 from query_api.replica.replica import Replica, create_replica
@@ -82,7 +82,7 @@ class ApiWithoutKafka:
         self.put(*events)
 
     @cached_property
-    def app(self) -> Middleware:
+    def app(self) -> TitleFastPath:
         """The application."""
         return create_app(
             self.reading, self.waiters, self._metrics, AllowedHosts(Settings(api="http://testserver"))

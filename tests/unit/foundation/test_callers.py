@@ -5,7 +5,8 @@ from litestar import Litestar, get
 from litestar.params import FromQuery
 from litestar.testing import TestClient
 
-from foundation.http.callers import AllowedHosts, problem_response
+from foundation.http.callers import AllowedHosts
+from foundation.http.errors import problem_response
 from foundation.http.problem import PROBLEM_JSON, Problem
 from foundation.settings import Settings
 

@@ -1,7 +1,6 @@
-"""What can't be brought about with a gateway in earnest: tokens, outcomes of trouble, slow and full ones."""
+"""The gateway's application with lanes that fail, are slow or full, which is hard to arrange with Kafka."""
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -17,19 +16,20 @@ from eventstore.state.outcomes import (
     Submitted,
     Unwritable,
 )
+from foundation.http.app import LARGEST_BODY_BYTES
 from foundation.settings import Settings
 from inventory.commands import BorrowBook
 from producer.gateway import gateway as gateways
-from producer.gateway import requests
 from producer.gateway.app import create_app
 from producer.gateway.fast_path import CommandFastPath
 from producer.gateway.gateway import Gateway
-from producer.gateway.lanes import Full
+from producer.gateway.lanes import QueueFull
 from producer.gateway.metrics import Metrics
 from tests.support.producer.writer_calls import ISBN
 
 BODY = msgspec.json.encode(BorrowBook(ISBN, "ann"))
 HEADERS = {"content-type": "application/json", "idempotency-key": "key 1"}
+TIME = "2026-03-01T12:00:00Z"
 RECEIPT = Receipt("key 1", ISBN, (Appended("BookBorrowed", 2),), "0:7")
 
 
@@ -55,7 +55,7 @@ class Lane:
         return future
 
 
-def made(lane: Lane, **settings: Any) -> tuple[Gateway, CommandFastPath]:
+def application(lane: Lane, **settings: Any) -> tuple[Gateway, CommandFastPath]:
     """A gateway with one lane, and its application."""
     metrics = Metrics()
     gateway = Gateway(Settings(partitions=1, **settings), metrics.observe)
@@ -64,7 +64,7 @@ def made(lane: Lane, **settings: Any) -> tuple[Gateway, CommandFastPath]:
     return gateway, create_app(gateway, metrics)
 
 
-async def asked(app: Any, method: str = "POST", path: str = "/commands", **more: Any) -> httpx.Response:
+async def request(app: Any, method: str = "POST", path: str = "/commands", **more: Any) -> httpx.Response:
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         if method == "POST":
@@ -72,9 +72,9 @@ async def asked(app: Any, method: str = "POST", path: str = "/commands", **more:
         return await client.request(method, path, **more)
 
 
-def answer(lane: Lane, **more: Any) -> httpx.Response:
-    """What a command is answered when the lane does as it does."""
-    return asyncio.run(asked(made(lane)[1], **more))
+def respond(lane: Lane, **more: Any) -> httpx.Response:
+    """The response to a request, with this lane."""
+    return asyncio.run(request(application(lane)[1], **more))
 
 
 @pytest.mark.parametrize(
@@ -83,81 +83,65 @@ def answer(lane: Lane, **more: Any) -> httpx.Response:
         (OutcomeUnknown("Kafka is slow"), 504, "outcome_unknown"),
         (OutcomeUnknown("Kafka is away", sent=False), 503, "unavailable"),
         (Unwritable("upgrade"), 503, "unwritable"),
-        (Full(), 503, "full"),
+        (QueueFull(), 503, "full"),
         (ZeroDivisionError("swordfish"), 500, "internal"),
     ],
 )
 def test_each_failure_is_a_problem_with_advice(result: Any, status: int, code: str):
-    told = answer(Lane(result))
-    assert (told.status_code, told.json()["code"]) == (status, code)
-    assert "swordfish" not in told.text
-    assert ("retry-after" in told.headers) == (code in ("outcome_unknown", "unavailable", "full"))
-    assert (told.headers.get("location") == f"/commands/key%201?isbn={ISBN}") == (status == 504)
+    response = respond(Lane(result))
+    assert (response.status_code, response.json()["code"]) == (status, code)
+    assert "swordfish" not in response.text
+    assert ("retry-after" in response.headers) == (code in ("outcome_unknown", "unavailable", "full"))
+    assert (response.headers.get("location") == f"/commands/key%201?isbn={ISBN}") == (status == 504)
 
 
-@pytest.mark.parametrize("result", [OutcomeUnknown("Kafka is away"), Unwritable("upgrade"), Full()])
+@pytest.mark.parametrize("result", [OutcomeUnknown("Kafka is away"), Unwritable("upgrade"), QueueFull()])
 def test_a_lookup_without_an_answer_is_a_problem(result: Any):
-    told = answer(Lane(result), method="GET", path="/commands/key%201")
-    assert told.status_code == 503
+    response = respond(Lane(result), method="GET", path="/commands/key%201")
+    assert response.status_code == 503
 
 
 def test_a_configured_token_is_required():
-    app = made(Lane(Accepted(RECEIPT)), token="sesame")[1]
+    app = application(Lane(Accepted(RECEIPT)), token="sesame")[1]
 
     def status(authorization: str | None, **more: Any) -> httpx.Response:
         given = {} if authorization is None else {"authorization": authorization}
-        return asyncio.run(asked(app, **({"headers": HEADERS | given} | more)))
+        return asyncio.run(request(app, **({"headers": HEADERS | given} | more)))
 
     for wrong in (None, "Bearer", "Bearer sesam", "Bearer sesame2", "sesame", "Basic sesame"):
-        told = status(wrong)
-        assert (told.status_code, told.json()["code"]) == (401, "no_token")
-        assert told.headers["www-authenticate"] == "Bearer"
+        response = status(wrong)
+        assert (response.status_code, response.json()["code"]) == (401, "no_token")
+        assert response.headers["www-authenticate"] == "Bearer"
     assert status("Bearer sesame").status_code == 201
     assert status(None, method="GET", path="/commands/x").status_code == 401
     assert status(None, method="GET", path="/readyz").status_code == 200
-    document = asyncio.run(asked(app, "GET", "/openapi.json")).json()
+    document = asyncio.run(request(app, "GET", "/openapi.json")).json()
     assert document["paths"]["/commands"]["post"]["security"] == [{"token": []}]
 
 
 def test_readiness_names_what_is_wrong():
     lane = Lane()
     lane.trouble = "Kafka is away"  # type: ignore[assignment]
-    told = answer(lane, method="GET", path="/readyz")
-    assert (told.status_code, told.json()) == (503, {"ready": False, "troubles": {"0": "Kafka is away"}})
-
-
-def test_a_request_body_that_does_not_arrive_times_out(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(requests, "SLOWEST", 0.01)
-    sent: list[dict[str, Any]] = []
-
-    async def run() -> None:
-        async def never() -> Any:
-            await asyncio.Event().wait()
-
-        async def send(message: Any) -> None:
-            sent.append(message)
-
-        headers = [(b"host", b"localhost"), *((k.encode(), v.encode()) for k, v in HEADERS.items())]
-        scope: Any = {"type": "http", "method": "POST", "path": "/commands", "headers": headers}
-        await made(Lane())[1](scope, never, send)
-
-    asyncio.run(run())
-    assert sent[0]["status"] == 408
+    response = respond(lane, method="GET", path="/readyz")
+    assert (response.status_code, response.json()) == (
+        503,
+        {"ready": False, "troubles": {"0": "Kafka is away"}},
+    )
 
 
 def test_a_stopping_gateway_takes_no_command_and_answers_those_it_took(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(gateways, "DRAINING", 0.05)
+    monkeypatch.setattr(gateways, "DRAIN_TIMEOUT_S", 0.05)
 
     async def run() -> list[httpx.Response]:
-        gateway, app = made(Lane())
-        taken = asyncio.create_task(asked(app))
+        gateway, app = application(Lane())
+        taken = asyncio.create_task(request(app))
         while not gateway.open:
             await asyncio.sleep(0)
         stopping = asyncio.create_task(gateway.drain())
         await asyncio.sleep(0)
-        refused = await asked(app)
+        refused = await request(app)
         await stopping
-        return [await taken, refused, await asked(app, "GET", "/readyz")]
+        return [await taken, refused, await request(app, "GET", "/readyz")]
 
     taken, refused, ready = asyncio.run(run())
     assert (taken.status_code, taken.json()["code"]) == (504, "outcome_unknown")
@@ -165,16 +149,40 @@ def test_a_stopping_gateway_takes_no_command_and_answers_those_it_took(monkeypat
     assert ready.status_code == 503
 
 
-def test_the_documented_route_behaves_as_the_fast_path():
-    """The front answers commands itself; the framework's route must not do anything else."""
+def by_framework(app: CommandFastPath) -> Any:
+    """The application without its fast path."""
+    return app._app
+
+
+SENT: dict[str, dict[str, Any]] = {
+    "a command": {},
+    "carried headers": {
+        "headers": HEADERS | {"correlation-id": "desk", "client-time": "2026-03-01T12:00:00Z"}
+    },
+    "no key": {"headers": {"content-type": "application/json"}},
+    "no JSON": {"headers": HEADERS | {"content-type": "text/plain"}},
+    "a malformed body": {"content": b"{"},
+    "an unknown type": {"content": b'{"type": "BurnBook"}'},
+    "a body that is too large": {"content": b" " * (LARGEST_BODY_BYTES + 1)},
+    "a parameter": {"path": "/commands?colour=red"},
+    "another host": {"headers": HEADERS | {"host": "evil.example"}},
+}
+
+
+@pytest.mark.parametrize("more", SENT.values(), ids=SENT)
+def test_both_routes_of_a_command_do_the_same(more: dict[str, Any]):
     for result in (Accepted(RECEIPT), Accepted(RECEIPT, replayed=True), OutcomeUnknown("slow")):
-        front_lane, route_lane = Lane(result), Lane(result)
-        front = made(front_lane)[1]
-        headers = HEADERS | {"correlation-id": "desk", "client-time": "2026-03-01T12:00:00Z"}
-        by_front = asyncio.run(asked(front, headers=headers))
-        route: Callable[..., Any] = made(route_lane)[1]._app
-        by_route = asyncio.run(asked(route, headers=headers))
-        assert (by_front.status_code, by_front.content) == (by_route.status_code, by_route.content)
-        assert front_lane.submitted == route_lane.submitted
-        for name in ("location", "inventory-position", "idempotency-replayed", "content-type"):
-            assert by_front.headers.get(name) == by_route.headers.get(name)
+        fast_lane, slow_lane = Lane(result), Lane(result)
+        fast = asyncio.run(request(application(fast_lane)[1], **more))
+        slow = asyncio.run(request(by_framework(application(slow_lane)[1]), **more))
+        assert (fast.status_code, fast.content) == (slow.status_code, slow.content)
+        assert sorted(fast.headers.items()) == sorted(slow.headers.items())
+        assert fast_lane.submitted == slow_lane.submitted
+
+
+def test_another_spelling_of_the_path_is_counted_and_answered_alike():
+    app = application(Lane(Accepted(RECEIPT)))[1]
+    responses = [asyncio.run(request(app, path=path)) for path in ("/commands", "/commands/")]
+    assert {response.status_code for response in responses} == {201}
+    counted = asyncio.run(request(app, "GET", "/metrics")).text
+    assert 'library_gateway_answers_total{status="201"} 2.0' in counted

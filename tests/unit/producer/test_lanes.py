@@ -13,21 +13,23 @@ from eventstore.state.outcomes import Accepted, Outcome, OutcomeUnknown, Receipt
 from foundation.kafka_clients import KafkaUnavailable
 from inventory.commands import BorrowBook
 from producer.gateway import lanes
-from producer.gateway.lanes import Full, Lane
+from producer.gateway.lanes import Lane, QueueFull
 from tests.support.producer.writer_calls import ISBN, command
+from tests.support.waiting import until
 
 Task = Callable[[Lane], Any]
 
 
 class Scripted(Writer):
-    """Accepts everything once ``gate`` is open, and notes what it was given."""
+    """Accepts everything once ``gate`` is open, and records its calls."""
 
     def __init__(self) -> None:
         self.gate = threading.Event()
         self.gate.set()
         self.batches: list[list[str]] = []
-        self.patience: list[float] = []
-        self.asked: list[str] = []
+        self.deadlines: list[float] = []
+        self.looked_up: list[str] = []
+        self.checks = 0
         self.error: Exception | None = None
         self.away = False
         self.closed = False
@@ -35,7 +37,7 @@ class Scripted(Writer):
     def execute(self, submitted: Sequence[Submitted], deadline_s: float) -> list[Outcome]:
         self.gate.wait(20)
         self.batches.append([one.command_id for one in submitted])
-        self.patience.append(deadline_s)
+        self.deadlines.append(deadline_s)
         if self.error is not None:
             raise self.error
         if self.away:
@@ -43,8 +45,12 @@ class Scripted(Writer):
         return [Accepted(Receipt(one.command_id, ISBN, (), "0:0")) for one in submitted]
 
     def look_up(self, command_id: str, deadline_s: float) -> list[Receipt] | OutcomeUnknown:
-        self.asked.append(command_id)
+        self.looked_up.append(command_id)
         return OutcomeUnknown("Kafka is away") if self.away else []
+
+    def check(self, deadline_s: float) -> OutcomeUnknown | None:
+        self.checks += 1
+        return OutcomeUnknown("Kafka is away") if self.away else None
 
     def wait(self) -> None:
         pass
@@ -56,14 +62,14 @@ class Scripted(Writer):
         self.closed = True
 
 
-def in_lane(work: Callable[[Lane], Any], *writers: Scripted, deadline: float = 30.0) -> list[int]:
-    """Run ``work`` with a lane that has these writers, one after the other; the sizes of its batches."""
+def run_with_lane(work: Callable[[Lane], Any], *writers: Scripted, deadline_s: float = 30.0) -> list[int]:
+    """Run ``work`` with a lane that gets these writers, in this order. Returns its batches' sizes."""
     sizes: list[int] = []
     left = iter(writers)
 
     async def run() -> None:
         loop = asyncio.get_running_loop()
-        lane = Lane(lambda: next(left), deadline, loop, lambda size, _: sizes.append(size))
+        lane = Lane(lambda: next(left), deadline_s, loop, lambda size, _: sizes.append(size))
         lane.start()
         try:
             await asyncio.wait_for(work(lane), 20)
@@ -76,7 +82,7 @@ def in_lane(work: Callable[[Lane], Any], *writers: Scripted, deadline: float = 3
     return sizes
 
 
-def ids(count: int, first: int = 0) -> list[Submitted]:
+def commands(count: int, first: int = 0) -> list[Submitted]:
     return [command(BorrowBook(ISBN, "ann"), f"id{number}") for number in range(first, first + count)]
 
 
@@ -84,41 +90,41 @@ def test_commands_that_arrive_during_a_commit_form_the_next_batch():
     writer = Scripted()
 
     async def work(lane: Lane) -> None:
-        await lane.submit(ids(1)[0])
+        await lane.submit(commands(1)[0])
         writer.gate.clear()
-        first = lane.submit(ids(1, 1)[0])
+        first = lane.submit(commands(1, 1)[0])
         while lane.waiting:
             await asyncio.sleep(0)
-        rest = [lane.submit(one) for one in ids(5, 2)]
+        rest = [lane.submit(one) for one in commands(5, 2)]
         writer.gate.set()
         await asyncio.gather(first, *rest)
 
-    assert in_lane(work, writer) == [1, 1, 5]
+    assert run_with_lane(work, writer) == [1, 1, 5]
     assert writer.batches == [["id0"], ["id1"], [f"id{number}" for number in range(2, 7)]]
     assert writer.closed
 
 
 def test_a_lane_gathers_commands_after_a_batch_of_several(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(lanes, "EACH", 0.5)
-    monkeypatch.setattr(lanes, "MOST", 0.5)
+    monkeypatch.setattr(lanes, "GATHER_PER_COMMAND_S", 0.5)
+    monkeypatch.setattr(lanes, "LONGEST_GATHER_S", 0.5)
     writer = Scripted()
 
     async def work(lane: Lane) -> None:
-        await lane.submit(ids(1)[0])
-        await lane.submit(ids(1, 1)[0])
+        await lane.submit(commands(1)[0])
+        await lane.submit(commands(1, 1)[0])
         writer.gate.clear()
-        waiting = [lane.submit(one) for one in ids(1, 2)]
+        waiting = [lane.submit(one) for one in commands(1, 2)]
         while lane.waiting:
             await asyncio.sleep(0)
-        waiting += [lane.submit(one) for one in ids(2, 3)]
+        waiting += [lane.submit(one) for one in commands(2, 3)]
         writer.gate.set()
         await asyncio.gather(*waiting)
-        early = lane.submit(ids(1, 5)[0])
+        early = lane.submit(commands(1, 5)[0])
         while lane.waiting:
             await asyncio.sleep(0)
-        await asyncio.gather(early, lane.submit(ids(1, 6)[0]))
+        await asyncio.gather(early, lane.submit(commands(1, 6)[0]))
 
-    assert in_lane(work, writer) == [1, 1, 1, 2, 2]
+    assert run_with_lane(work, writer) == [1, 1, 1, 2, 2]
 
 
 def test_a_batch_has_a_largest_size(monkeypatch: pytest.MonkeyPatch):
@@ -127,11 +133,11 @@ def test_a_batch_has_a_largest_size(monkeypatch: pytest.MonkeyPatch):
     writer.gate.clear()
 
     async def work(lane: Lane) -> None:
-        waiting = [lane.submit(one) for one in ids(8)]
+        waiting = [lane.submit(one) for one in commands(8)]
         writer.gate.set()
         await asyncio.gather(*waiting)
 
-    assert max(in_lane(work, writer)) == 3
+    assert max(run_with_lane(work, writer)) == 3
 
 
 def test_a_full_queue_refuses_commands_and_keeps_those_it_took(monkeypatch: pytest.MonkeyPatch):
@@ -140,16 +146,16 @@ def test_a_full_queue_refuses_commands_and_keeps_those_it_took(monkeypatch: pyte
     writer.gate.clear()
 
     async def work(lane: Lane) -> None:
-        first = lane.submit(ids(1)[0])
+        first = lane.submit(commands(1)[0])
         while lane.waiting:
             await asyncio.sleep(0)
-        rest = [lane.submit(one) for one in ids(4, 1)]
-        with pytest.raises(Full):
-            lane.submit(ids(1, 5)[0])
+        rest = [lane.submit(one) for one in commands(4, 1)]
+        with pytest.raises(QueueFull):
+            lane.submit(commands(1, 5)[0])
         writer.gate.set()
         await asyncio.gather(first, *rest)
 
-    in_lane(work, writer)
+    run_with_lane(work, writer)
     assert list(chain(*writer.batches)) == [f"id{number}" for number in range(5)]
 
 
@@ -159,16 +165,16 @@ def test_lookups_follow_earlier_commands_and_are_limited(monkeypatch: pytest.Mon
     writer.gate.clear()
 
     async def work(lane: Lane) -> None:
-        waiting = [lane.submit(ids(1)[0]), lane.look_up("a"), lane.look_up("b")]
-        with pytest.raises(Full):
+        waiting = [lane.submit(commands(1)[0]), lane.look_up("a"), lane.look_up("b")]
+        with pytest.raises(QueueFull):
             lane.look_up("c")
-        assert writer.asked.count("a") == 0
+        assert writer.looked_up == []
         writer.gate.set()
         await asyncio.gather(*waiting)
         assert await lane.look_up("d") == []
 
-    in_lane(work, writer)
-    assert [asked for asked in writer.asked if asked] == ["a", "b", "d"]
+    run_with_lane(work, writer)
+    assert writer.looked_up == ["a", "b", "d"]
 
 
 def test_a_failed_writer_is_replaced():
@@ -176,14 +182,14 @@ def test_a_failed_writer_is_replaced():
     broken.error = ZeroDivisionError("a bug")
 
     async def work(lane: Lane) -> None:
-        outcome = await lane.submit(ids(1)[0])
+        outcome = await lane.submit(commands(1)[0])
         assert isinstance(outcome, OutcomeUnknown)
         assert outcome.sent
         assert lane.trouble
-        assert isinstance(await lane.submit(ids(1)[0]), Accepted)
+        assert isinstance(await lane.submit(commands(1)[0]), Accepted)
         assert lane.trouble is None
 
-    in_lane(work, broken, sound)
+    run_with_lane(work, broken, sound)
     assert sound.closed
 
 
@@ -198,13 +204,13 @@ def test_a_lane_retries_while_kafka_is_unavailable():
 
     async def run() -> None:
         lane = Lane(make, 30, asyncio.get_running_loop(), lambda *_: None)
-        first = lane.submit(ids(1)[0])
+        first = lane.submit(commands(1)[0])
         lane.start()
         outcome = await asyncio.wait_for(first, 20)
         assert isinstance(outcome, OutcomeUnknown)
         assert not outcome.sent
         assert outcome.reason == "Kafka can't be used: it turns us down"
-        assert isinstance(await asyncio.wait_for(lane.submit(ids(1)[0]), 20), Accepted)
+        assert isinstance(await asyncio.wait_for(lane.submit(commands(1)[0]), 20), Accepted)
         lane.stop()
         await asyncio.to_thread(lane.join, 20)
 
@@ -215,17 +221,34 @@ def test_commands_are_refused_quickly_while_kafka_is_unavailable():
     writer = Scripted()
 
     async def work(lane: Lane) -> None:
-        await lane.submit(ids(1)[0])
+        await lane.submit(commands(1)[0])
         writer.away = True
-        await lane.submit(ids(1)[0])
-        await lane.submit(ids(1)[0])
+        await lane.submit(commands(1)[0])
+        await lane.submit(commands(1)[0])
         writer.away = False
-        await lane.submit(ids(1)[0])
-        await lane.submit(ids(1)[0])
+        await lane.submit(commands(1)[0])
+        await lane.submit(commands(1)[0])
 
-    in_lane(work, writer, deadline=30)
-    patient = [seconds > lanes.AWAY for seconds in writer.patience]
-    assert patient[1:] == [True, False, False, True]
+    run_with_lane(work, writer, deadline_s=30)
+    long = [seconds > lanes.UNREACHABLE_DEADLINE_S for seconds in writer.deadlines]
+    assert long[1:] == [True, False, False, True]
+
+
+def test_a_lane_in_trouble_checks_by_itself_whether_kafka_is_reachable_again(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(lanes, "RETRY_INTERVAL_S", 0.01)
+    writer = Scripted()
+    writer.away = True
+
+    async def work(lane: Lane) -> None:
+        await lane.submit(commands(1)[0])
+        assert lane.trouble == "Kafka is away"
+        await until(lambda: writer.checks)
+        assert lane.trouble == "Kafka is away"
+        writer.away = False
+        await until(lambda: lane.trouble is None)
+
+    run_with_lane(work, writer)
+    assert writer.looked_up == []
 
 
 def test_a_stopping_lane_finishes_its_commands():
@@ -234,10 +257,10 @@ def test_a_stopping_lane_finishes_its_commands():
     taken: list[asyncio.Future[Outcome]] = []
 
     async def work(lane: Lane) -> None:
-        taken.extend(lane.submit(one) for one in ids(3))
+        taken.extend(lane.submit(one) for one in commands(3))
         lane.stop()
         writer.gate.set()
         assert all(isinstance(outcome, Accepted) for outcome in await asyncio.gather(*taken))
 
-    in_lane(work, writer)
+    run_with_lane(work, writer)
     assert writer.closed

@@ -15,8 +15,9 @@ from eventstore.state.outcomes import (
     Unwritable,
 )
 from foundation.http.problem import Problem
+from foundation.http.responses import render_problem
 from inventory.rules import Rejection
-from producer.gateway.responses import FULL, RETRY, STOPPING, answer, location, outcome, problem_answer
+from producer.gateway.responses import FULL, RETRY_LATER, STOPPING, location, parse_response, render_response
 
 ISBN = "9781593275846"
 IDS = st.text(min_size=1).filter(str.isprintable)
@@ -33,16 +34,16 @@ OUTCOMES = st.one_of(
 
 
 @given(OUTCOMES)
-def test_an_outcome_survives_rendering_and_parsing(first: Outcome):
-    told = answer(first, "an id", ISBN)
-    headers = {name.decode().title(): value.decode("latin-1") for name, value in told.headers}
-    assert outcome(told.status, headers, told.body, "an id") == first
+def test_a_rendered_outcome_is_parsed_as_the_same_outcome(first: Outcome):
+    response = render_response(first, "an id", ISBN)
+    headers = {name.decode().title(): value.decode("latin-1") for name, value in response.headers}
+    assert parse_response(response.status, headers, response.body, "an id") == first
 
 
 @pytest.mark.parametrize("code", [FULL, STOPPING])
-def test_a_busy_or_stopping_gateway_has_done_nothing(code: str):
-    told = problem_answer(Problem(503, code, "later", headers=RETRY))
-    assert outcome(told.status, {}, told.body, "an id") == OutcomeUnknown("later", sent=False)
+def test_a_gateway_that_accepts_nothing_has_done_nothing(code: str):
+    response = render_problem(Problem(503, code, "later", headers=RETRY_LATER))
+    assert parse_response(response.status, {}, response.body, "an id") == OutcomeUnknown("later", sent=False)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +59,7 @@ def test_a_busy_or_stopping_gateway_has_done_nothing(code: str):
     ],
 )
 def test_a_response_without_an_outcome_is_not_taken_for_one(status: int, body: bytes):
-    assert outcome(status, {}, body, "an id") is None
+    assert parse_response(status, {}, body, "an id") is None
 
 
 @given(IDS)

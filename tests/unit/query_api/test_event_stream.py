@@ -85,7 +85,7 @@ def stock(tmp_path: Path) -> ApiWithoutKafka:
 
 
 def test_an_idle_stream_sends_comments(stock: ApiWithoutKafka, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("query_api.http.change_feed.HEARTBEAT", 0.01)
+    monkeypatch.setattr("query_api.http.change_feed.HEARTBEAT_INTERVAL_S", 0.01)
 
     async def listen() -> Listener:
         listener = Listener(stock, since="start")
@@ -107,7 +107,7 @@ def test_an_idle_stream_sends_comments(stock: ApiWithoutKafka, monkeypatch: pyte
 
 
 def test_a_reader_that_takes_nothing_is_disconnected(stock: ApiWithoutKafka, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("query_api.http.event_stream.STALLED", 0.01)
+    monkeypatch.setattr("query_api.http.event_stream.STALL_TIMEOUT_S", 0.01)
 
     async def listen() -> None:
         async with stock.waiters.running():
@@ -120,7 +120,7 @@ def test_a_reader_that_takes_nothing_is_disconnected(stock: ApiWithoutKafka, mon
 def test_a_reader_that_falls_a_buffer_behind_is_disconnected_and_can_resume(
     stock: ApiWithoutKafka, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("query_api.http.change_feed.BUFFER", 20)
+    monkeypatch.setattr("query_api.http.change_feed.LARGEST_BACKLOG", 20)
 
     async def listen() -> tuple[Listener, Listener]:
         async with stock.waiters.running():
@@ -147,7 +147,7 @@ def test_a_reader_that_falls_a_buffer_behind_is_disconnected_and_can_resume(
 
 def test_a_slow_but_steady_reader_stays_connected(stock: ApiWithoutKafka, monkeypatch: pytest.MonkeyPatch):
     """However far behind: nothing is held for it in memory."""
-    monkeypatch.setattr("query_api.http.change_feed.BUFFER", 3)
+    monkeypatch.setattr("query_api.http.change_feed.LARGEST_BACKLOG", 3)
     stock.put(*to_and_fro(100))
 
     async def listen() -> Listener:

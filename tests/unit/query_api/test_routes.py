@@ -57,16 +57,13 @@ def test_every_spelling_of_an_isbn_finds_its_title(stock: ApiWithoutKafka, spell
     assert stock.ask(f"/inventory/{spelling}").json() == stock.ask(f"/inventory/{A}").json()
 
 
-def test_the_fast_path_answers_as_the_documented_route(stock: ApiWithoutKafka):
+def test_both_routes_of_a_title_answer_the_same(stock: ApiWithoutKafka):
     for headers in ({}, {"If-None-Match": '"x"'}, {"If-None-Match": "*"}):
         plain = stock.ask(f"/inventory/{A}", headers=headers)
         other = stock.ask("/inventory/978-1593275846", headers=headers)
         assert plain.status_code == other.status_code
         assert plain.content == other.content
-        drop = {"content-length"} if plain.status_code == 304 else set()
-        assert {k: v for k, v in plain.headers.items() if k not in drop} == {
-            k: v for k, v in other.headers.items() if k not in drop
-        }
+        assert sorted(plain.headers.items()) == sorted(other.headers.items())
 
 
 def test_an_etag_changes_only_with_the_content(stock: ApiWithoutKafka):
@@ -92,7 +89,7 @@ def test_unknown_and_removed_titles_are_distinguished(stock: ApiWithoutKafka):
 
 def test_a_history_is_returned_in_pages(stock: ApiWithoutKafka):
     answer = stock.ask(f"/inventory/{B}/history")
-    assert answer.headers["cache-control"] == "private, no-store"
+    assert answer.headers["cache-control"] == "no-store"
     told = answer.json()
     assert told["isbn"] == B
     assert [item["type"] for item in told["items"]] == ["BookAdded", "BookRemoved"]
@@ -195,7 +192,7 @@ def test_every_response_has_the_security_headers(stock: ApiWithoutKafka, path: s
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert "default-src 'none'" in answer.headers["content-security-policy"]
     assert answer.headers["referrer-policy"] == "no-referrer"
-    assert answer.headers["cache-control"] in ("no-cache", "no-store", "private, no-store")
+    assert answer.headers["cache-control"] in ("no-cache", "no-store")
     assert answer.headers["inventory-position"] == stock.reading.position()
 
 

@@ -31,7 +31,7 @@ def test_a_cached_response_equals_a_fresh_one(
 ):
     monkeypatch.setattr("query_api.replica.replica._MAX_REMEMBERED_TITLES", few)
     monkeypatch.setattr("query_api.replica.replica._REMEMBERED_BATCHES", batches)
-    monkeypatch.setattr("query_api.http.title_fast_path.MOST_KEPT", kept)
+    monkeypatch.setattr("query_api.http.current_titles.MOST_KEPT", kept)
     chance = random.Random(few * batches * kept)
     stock = ApiWithoutKafka(tmp_path)
     for _ in range(60):

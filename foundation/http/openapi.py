@@ -1,0 +1,139 @@
+"""OpenAPI documents: made from the routes, completed, and enforced for query parameters."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any, TypeAlias
+from urllib.parse import parse_qsl
+
+import msgspec
+from litestar import Litestar, MediaType, Request
+from litestar.datastructures import ResponseHeader
+from litestar.exceptions import NotFoundException
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.plugins import OpenAPIRenderPlugin
+
+from foundation.http.problem import PROBLEM_JSON, Problem, ProblemDocument
+
+DOCUMENT_PATH = "/openapi.json"
+ANY_PARAMETER = {"any_parameter": True}
+"""A route's ``opt``: query parameters that its document does not have are accepted and ignored."""
+
+Json: TypeAlias = dict[str, Any]
+
+
+def problem_specs(meanings: Mapping[int, str], *statuses: int) -> dict[int, ResponseSpec]:
+    """A route's ``responses`` for the problems that it answers with, described by ``meanings``."""
+    return {
+        status: ResponseSpec(
+            ProblemDocument, description=meanings[status], media_type=PROBLEM_JSON, generate_examples=False
+        )
+        for status in statuses
+    }
+
+
+def response_header(name: str, description: str, *, required: bool = False) -> ResponseHeader:
+    """A header in a route's ``response_headers``, for the document alone."""
+    return ResponseHeader(name=name, description=description, required=required, documentation_only=True)
+
+
+def header_object(description: str, *, required: bool = False, kind: str = "string") -> Json:
+    """A response header in a document."""
+    return {"description": description, "required": required, "schema": {"type": kind}}
+
+
+def problem_object(description: str) -> Json:
+    """A problem response in a document."""
+    schema = {"$ref": "#/components/schemas/ProblemDocument"}
+    return {"description": description, "content": {PROBLEM_JSON: {"schema": schema}}}
+
+
+def describe_validators(operation: Json) -> None:
+    """Add to a route whose responses may be stored: they have an entity tag, and may be "not modified"."""
+    etag = header_object("Made from the content: every process gives the same.", required=True)
+    operation["responses"]["200"].setdefault("headers", {})["ETag"] = etag
+    operation["responses"]["304"] = {
+        "description": "The caller has the current representation.",
+        "headers": {"ETag": etag},
+    }
+    operation.setdefault("parameters", []).append(
+        {
+            "name": "If-None-Match",
+            "in": "header",
+            "required": False,
+            "description": "The `ETag` that the caller has.",
+            "schema": {"type": "string"},
+        }
+    )
+
+
+def operations(document: Json) -> Iterator[tuple[str, str, Json]]:
+    """Path, method and operation object of everything that the document describes."""
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            yield path, method, operation
+
+
+class ApiDocument(OpenAPIRenderPlugin):
+    """The document of one application, made once: the framework's, completed by ``complete``."""
+
+    def __init__(self, complete: Callable[[Json], None]) -> None:
+        super().__init__(path="/", media_type=MediaType.JSON)
+        self._complete = complete
+        self.value: Json = {}
+        self._body = b""
+        self._parameters: dict[str, frozenset[str]] = {}
+
+    def config(self, title: str, version: str, description: str) -> OpenAPIConfig:
+        """The framework's configuration that serves this document."""
+        return OpenAPIConfig(
+            title=title,
+            version=version,
+            description=description,
+            path=DOCUMENT_PATH,
+            render_plugins=[self],
+            use_handler_docstrings=True,
+        )
+
+    def make(self, app: Litestar) -> None:
+        """Take the routes of ``app``; to be called once they are all registered."""
+        self.value = app.openapi_schema.to_schema()
+        for _, _, operation in operations(self.value):
+            for response in operation["responses"].values():
+                for header in response.get("headers", {}).values():
+                    header.setdefault("schema", {"type": "string"})
+        self._complete(self.value)
+        self._body = msgspec.json.encode(self.value)
+        self._parameters = {DOCUMENT_PATH: frozenset()}
+        for path, _, operation in operations(self.value):
+            names = {p["name"] for p in operation.get("parameters", ()) if p["in"] == "query"}
+            self._parameters[path] = self._parameters.get(path, frozenset()) | names
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: Json) -> bytes:  # noqa: ARG002
+        """The document as JSON, in place of the framework's."""
+        return self._body
+
+    async def refuse_undocumented(self, request: Request[Any, Any, Any]) -> None:
+        """For each request: refuse routes and query parameters that the document does not have.
+
+        Raises Problem 400, and NotFoundException for routes that the framework adds: it serves copies of the
+        document, and pages of its own.
+        """
+        parameters = self._parameters.get(str(request.scope.get("path_template")))
+        if parameters is None:
+            raise NotFoundException
+        if not request.route_handler.opt.get("any_parameter"):
+            check_query(request.scope["query_string"], parameters)
+
+
+def check_query(query: bytes, parameters: Collection[str]) -> None:
+    """Accept each of ``parameters`` once in a query string, and no other. Raises Problem 400."""
+    if not query:
+        return
+    seen = set()
+    for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
+        if name not in parameters:
+            has = f"it has {', '.join(sorted(parameters))}" if parameters else "it has none"
+            raise Problem(400, "unknown_parameter", f"{name[:40]!r} is no parameter of this route: {has}")
+        if name in seen:
+            raise Problem(400, "repeated_parameter", f"{name!r} is given twice")
+        seen.add(name)

@@ -1,0 +1,34 @@
+"""``POST /commands``: the work behind the fast path and the documented route, which are one function."""
+
+import logging
+from collections import Counter
+from typing import Any
+
+from foundation.http.errors import as_problem
+from foundation.http.responses import HttpResponse, render_problem
+from producer.gateway.gateway import Gateway
+from producer.gateway.requests import RequestReader
+from producer.gateway.responses import render_response
+
+log = logging.getLogger(__name__)
+
+
+class CommandEndpoint:
+    """Answers requests for commands. ``responses`` counts the answers by status."""
+
+    def __init__(self, gateway: Gateway, requests: RequestReader, responses: Counter[int]) -> None:
+        self._gateway, self._requests, self._responses = gateway, requests, responses
+
+    async def answer(self, scope: Any, receive: Any) -> HttpResponse:
+        """Carry out the command in a request; every error is a response, too."""
+        try:
+            submitted = await self._requests.read(scope, receive)
+            outcome = await self._gateway.submit(submitted)
+            response = render_response(outcome, submitted.command_id, submitted.command.isbn)
+        except Exception as error:
+            problem = as_problem(error)
+            if problem.status == 500:
+                log.exception("%s %s failed", scope["method"], scope["path"])
+            response = render_problem(problem)
+        self._responses[response.status] += 1
+        return response
