@@ -20,7 +20,7 @@ from benchmarks.waiting import until
 from foundation.settings import Settings
 from inventory.commands import AddBook, BorrowBook, Command, ReturnBook
 from library.process.ports import HOST, free_port
-from library.system.readiness import is_ready
+from library.system.readiness import GATEWAY, is_ready
 from tests.support.workload import workload
 
 RATE = 50
@@ -51,7 +51,7 @@ def gateway(settings: Settings, folder: Path) -> Iterator[Server]:
     command = python("producer", "gateway", *options, "--gateway-port", str(port))
     with Processes([command], {}, folder / "output") as processes:
         url = f"http://{HOST}:{port}"
-        until(lambda: is_ready(url), 120, "the gateway to be ready", meanwhile=processes.check)
+        until(lambda: is_ready(url, GATEWAY), 120, "the gateway to be ready", meanwhile=processes.check)
         yield Server(url, processes)
 
 

@@ -19,7 +19,7 @@ from eventstore.topics import events_topic
 from foundation.settings import Settings
 from library.broker.java import find_java
 from library.process.ports import HOST, free_port
-from library.system.readiness import is_ready
+from library.system.readiness import API, is_ready
 
 
 class Server:
@@ -59,7 +59,7 @@ def query_api(settings: Settings, folder: Path) -> Iterator[Server]:
     command = python("query_api", *options, "--port", str(port))
     with _serving([command], port, folder) as server:
         url = server.url
-        until(lambda: is_ready(url), 600, "the query API to be ready", meanwhile=server.processes.check)
+        until(lambda: is_ready(url, API), 600, "the query API to be ready", meanwhile=server.processes.check)
         yield server
 
 

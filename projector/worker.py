@@ -1,6 +1,7 @@
 """The worker's life: started, ready, ended by a signal or a crash, and then really gone."""
 
 import asyncio
+import contextlib
 import gc
 import logging
 import os
@@ -17,6 +18,9 @@ from projector.app import App, end_within
 
 log = logging.getLogger(__name__)
 
+HEARTBEAT_S = 5.0
+"""Between two touches of the ready file."""
+
 
 class Worker(faust.Worker):
     """Faust's worker without its terminal: logging and signals are this program's own."""
@@ -32,7 +36,7 @@ class Worker(faust.Worker):
 def run(app: App, ready_file: Path | None) -> int:
     """Run until SIGTERM, SIGINT or a crash, and give the exit code.
 
-    Writes ``ready_file`` once the table is recovered and follows the events.
+    Writes ``ready_file`` once the table is recovered and follows the events; then touches it regularly.
     """
     # What was imported stays: collecting garbage need not look through it again and again
     gc.freeze()
@@ -79,9 +83,15 @@ async def _live(app: App, ready_file: Path | None) -> None:
 def _saying_ready(ready_file: Path | None) -> Callable[[], Awaitable[None]]:
     async def say_ready() -> None:
         log.info("ready")
-        if ready_file is not None:
-            aside = ready_file.with_name(ready_file.name + ".new")
-            aside.write_text(f"{os.getpid()}\n", "utf-8")
-            aside.replace(ready_file)
+        if ready_file is None:
+            return
+        aside = ready_file.with_name(ready_file.name + ".new")
+        aside.write_text(f"{os.getpid()}\n", "utf-8")
+        aside.replace(ready_file)
+        # The supervisor restarts a worker whose event loop does not get here for a long time
+        while ready_file.exists():
+            await asyncio.sleep(HEARTBEAT_S)
+            with contextlib.suppress(FileNotFoundError):
+                os.utime(ready_file)
 
     return say_ready

@@ -20,7 +20,7 @@ from library.process import ports
 from library.store.groups import members
 from library.store.offsets import committed, group_lag
 from library.system.control import NotRunning, connected
-from library.system.readiness import held_count, trouble_of
+from library.system.readiness import API, GATEWAY, held_count, trouble_of
 from library.system.run_file import read_run
 from schemas.topics import check_topics, projector_group
 
@@ -54,8 +54,8 @@ def examine(settings: "Settings", patience_s: float = PATIENCE_S) -> Iterator[Fi
                 yield projection(admin, settings, patience_s)
             except (KafkaException, KafkaUnavailable) as error:
                 yield Finding("broker", Grade.BROKEN, why(settings, error), "library logs kafka")
-    yield server("query API", settings.api, "api")
-    yield server("gateway", settings.gateway, "gateway")
+    yield server("query API", settings.api, API)
+    yield server("gateway", settings.gateway, GATEWAY)
     yield from held(settings)
 
 
@@ -111,9 +111,9 @@ def system(settings: "Settings") -> Iterator[Finding]:
         return
     for process in processes:
         name, state = process["name"], process["state"]
-        if state == "failed":
-            text = f"given up: {process['last_error']}"
-            yield Finding(name, Grade.BROKEN, text, f"library logs {name}, then library down, library up")
+        if state in ("failed", "failing"):
+            text = f"{state}: {process['last_error']}"
+            yield Finding(name, Grade.BROKEN, text, f"library logs {name}, then library restart {name}")
         elif process["restarts"]:
             text = f"{state}; restarts: {process['restarts']}, the last because: {process['last_error']}"
             yield Finding(name, Grade.WARNING, text, f"library logs {name}")
@@ -124,24 +124,24 @@ def system(settings: "Settings") -> Iterator[Finding]:
 def free_ports(settings: "Settings") -> Iterator[Finding]:
     """Whether the ports of the settings are free, or used by a system in containers."""
     wanted = [
-        ("Kafka", settings.kafka_port, "--kafka-port", settings.kafka),
-        ("the query API", settings.port, "--port", settings.api),
-        ("the gateway", settings.effective_gateway_port, "--gateway-port", settings.gateway),
+        ("Kafka", settings.kafka_port, "--kafka-port", settings.kafka, ""),
+        ("the query API", settings.port, "--port", settings.api, API),
+        ("the gateway", settings.effective_gateway_port, "--gateway-port", settings.gateway, GATEWAY),
     ]
-    for name, port, flag, address in wanted:
+    for name, port, flag, address, service in wanted:
         if ports.is_free(port):
             yield Finding("ports", Grade.FINE, f"{port} is free for {name}")
-        elif address.endswith(f":{port}") and _answers(settings, address):
+        elif address.endswith(f":{port}") and _answers(settings, address, service):
             yield Finding("ports", Grade.FINE, f"{port} is used by {name}, which answers there")
         else:
             text = f"{port}, for {name}, is in use by {ports.holder(port)}"
             yield Finding("ports", Grade.WARNING, text, f"library up {flag} {ports.free_port()}")
 
 
-def _answers(settings: "Settings", address: str) -> bool:
+def _answers(settings: "Settings", address: str, service: str) -> bool:
     if address == settings.kafka:
         return broker(AdminClient(client_config(settings)), settings).grade is Grade.FINE
-    return not trouble_of(address)
+    return not trouble_of(address, service)
 
 
 def broker(admin: AdminClient, settings: "Settings") -> Finding:
@@ -186,11 +186,11 @@ def projection(admin: AdminClient, settings: "Settings", patience_s: float) -> F
     return Finding("table", Grade.FINE, f"{len(workers)} running, {lag:,} records behind")
 
 
-def server(name: str, url: str, log: str) -> Finding:
+def server(name: str, url: str, service: str) -> Finding:
     """Whether a server is ready and reports no trouble."""
-    if not (trouble := trouble_of(url)):
+    if not (trouble := trouble_of(url, service)):
         return Finding(name, Grade.FINE, f"ready at {url}")
-    mend = f"library up; if it is running, library logs {log}"
+    mend = f"library up; if it is running, library logs {service}"
     return Finding(name, Grade.WARNING, f"not ready at {url}: {trouble}", mend)
 
 

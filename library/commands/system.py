@@ -99,7 +99,8 @@ def status(settings: "Settings", as_json: bool) -> int:
     """Show the processes of the system and the table's lag.
 
     Lag is the number of records that the table is behind the event store. Held titles have an event that
-    can't be applied. Ends with 1 if a process has failed, with 69 if no system runs.
+    can't be applied. Ends with 1 if a process has failed or is
+    failing, with 69 if no system runs.
     """
     from foundation.cli.tables import print_rows
     from library.store.offsets import table_lag
@@ -118,7 +119,7 @@ def status(settings: "Settings", as_json: bool) -> int:
     else:
         print_rows(["name", "state", "pid", "restarts", "last_error"], reply["processes"])
         click.echo(f"lag {_number(lag)}, held titles {_number(held)}", err=True)
-    failed = any(process["state"] == "failed" for process in reply["processes"])
+    failed = any(process["state"] in ("failed", "failing") for process in reply["processes"])
     return exits.FAILED if failed else exits.DONE
 
 

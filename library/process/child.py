@@ -1,11 +1,11 @@
-"""One supervised process: started, watched until it is ready, restarted with back-off, or given up."""
+"""One supervised process: start, readiness, liveness, restarts with back-off."""
 
 import asyncio
+import contextlib
 import logging
 import signal
 import time
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
-from collections import deque
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -19,26 +19,38 @@ from library.process.log_file import LineLog
 
 log = logging.getLogger(__name__)
 
-CRASHES, WITHIN = 5, 60.0
-"""So many crashes in so many seconds, and a child is given up."""
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
-"""Seconds before a restart; doubled with each crash."""
-PROBE_EVERY = 0.05
-"""Seconds between two looks whether a child is ready."""
+START_ATTEMPTS = 5
+"""A program that has never been ready is given up after this many crashes."""
+FAILING_CRASHES = 5
+"""Consecutive crashes from which a program counts as failing."""
+STABLE_S = 60.0
+"""After running this long the count of consecutive crashes starts again."""
+FIRST_PAUSE_S = 0.1
+"""Before the first restart; doubled with each further crash."""
+MAX_PAUSE_S = 60.0
+READY_INTERVAL_S = 0.05
+"""Between two readiness checks of a starting program."""
+LIVENESS_INTERVAL_S = 5.0
+"""Between two liveness checks of a running program."""
+UNANSWERED_LIMIT_S = 30.0
+"""A program that fails all liveness checks for this long is restarted."""
+UNANSWERED_STOP_S = 5.0
+"""Time that such a program gets for a clean stop."""
 
 
 class State(StrEnum):
-    """Where a child is in its life."""
+    """The phase of a child; ``failing``: it crashes again and again, or does not answer, and is restarted."""
 
     STARTING = "starting"
     RUNNING = "running"
     RESTARTING = "restarting"
+    FAILING = "failing"
     STOPPED = "stopped"
     FAILED = "failed"
 
 
 class CannotStart(Exception):
-    """What is needed for a start is not there; the message says what and what to do."""
+    """A requirement of a start is missing; the message names it and the next step."""
 
     def __init__(self, message: str, code: int = exits.FAILED) -> None:
         super().__init__(message)
@@ -46,9 +58,9 @@ class CannotStart(Exception):
 
 
 class Program(Struct, frozen=True):
-    """What to run, and how to tell that it is ready.
+    """A command, and how to check the process.
 
-    ``command`` and ``ready`` may block and run in a thread; ``command`` may raise CannotStart.
+    ``command``, ``ready`` and ``answers`` may block: they run in a thread. ``command`` may raise CannotStart.
     """
 
     name: str
@@ -56,17 +68,21 @@ class Program(Struct, frozen=True):
     ready: Callable[[], bool]
     environment: Mapping[str, str]
     log: Path
-    patience: float = 20.0
-    """Seconds that a clean stop may take before the process is killed."""
+    stop_timeout_s: float = 20.0
+    """Time for a clean stop before the process is killed."""
     forget: Callable[[], None] = lambda: None
-    """Removes what it leaves for as long as it runs."""
+    """Removes files that are only valid while the process runs."""
+    answers: Callable[[], bool] = lambda: True
+    """Liveness check of a process that has been ready."""
 
 
 class Child:
-    """A program that is kept running.
+    """Keeps a program running.
 
-    ``changed`` is called whenever its state or process id is another. While what it ``needs`` does not run,
-    a crash does not count, and it is not started again.
+    It restarts the program after a crash and when it does not answer, for ever: only exit code 65 means that
+    a restart is useless. A program that has never been ready is given up after START_ATTEMPTS. ``changed`` is
+    called after each change of state or process id. While the child that it ``needs`` does not run, a crash
+    does not count, and there is no restart.
     """
 
     def __init__(self, program: Program, changed: Callable[[], None], needs: "Child | None" = None) -> None:
@@ -78,28 +94,36 @@ class Child:
         self.restarts = 0
         self.last_error = ""
         self._changed = changed
-        self._crashes: deque[float] = deque(maxlen=CRASHES)
+        self._crashes = 0
         self._life: asyncio.Task[None] | None = None
         self._process: Process | None = None
         self._was_ready = False
+        self._unanswered = ""
+        """Why the process was stopped for not answering; empty: it was not."""
         self._settled = asyncio.Event()
+        self._attempted = asyncio.Event()
         self._stopping = asyncio.Event()
 
     def start(self) -> None:
-        """Start it, unless it lives; after it was given up this is a new try."""
+        """Start the program unless it is alive; a child that had failed gets a new series of attempts."""
         if self._life is None or self._life.done():
-            self._crashes.clear()
+            self._crashes = 0
             self._stopping.clear()
+            self._attempted.clear()
             self._enter(State.STARTING)
-            self._stop_asked = asyncio.create_task(self._stopping.wait())
+            self._stop_requested = asyncio.create_task(self._stopping.wait())
             self._life = asyncio.create_task(self._live(), name=self.program.name)
 
     async def settled(self) -> None:
-        """Wait until it runs and is ready, or was given up or stopped."""
+        """Wait until the program is ready, has failed, or was stopped."""
         await self._settled.wait()
 
+    async def attempted(self) -> None:
+        """Wait until the program is ready, or its first attempt since ``start`` has ended."""
+        await self._attempted.wait()
+
     async def stop(self) -> None:
-        """End it cleanly, by force when its patience is over."""
+        """Stop the program; kill it after its ``stop_timeout_s``."""
         self._stopping.set()
         if self._life is not None and not self._life.done():
             await self._life
@@ -107,50 +131,54 @@ class Child:
         self._enter(State.STOPPED)
 
     def kill(self) -> None:
-        """End it by force, now."""
+        """Kill the process now."""
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
 
     async def _live(self) -> None:
         while not self._stopping.is_set():
-            self._enter(State.STARTING)
-            started = time.monotonic()
-            why, hopeless = await self._run_once()
+            self._enter(State.FAILING if self._crashes >= FAILING_CRASHES else State.STARTING)
+            started_at = time.monotonic()
+            reason, useless = await self._run_once()
             if self._stopping.is_set():
                 return
-            self.last_error = why
+            self.last_error = reason
+            self._attempted.set()
             if self._needs and not self._needs.running.is_set():
-                log.warning("%s ended and waits for %s: %s", self.program.name, self._needs.program.name, why)
+                log.warning(
+                    "%s ended and waits for %s: %s", self.program.name, self._needs.program.name, reason
+                )
                 self._enter(State.RESTARTING)
                 needed = asyncio.create_task(self._needs.running.wait())
                 await self._until(needed)
                 needed.cancel()
                 self.restarts += 1
                 continue
-            self._crashes.append(time.monotonic())
-            crashes = sum(1 for at in self._crashes if at > time.monotonic() - WITHIN)
-            if hopeless or crashes >= CRASHES:
+            lifetime = time.monotonic() - started_at
+            self._crashes = 1 if lifetime > STABLE_S else self._crashes + 1
+            if useless or (not self._was_ready and self._crashes >= START_ATTEMPTS):
                 if self._was_ready:
-                    log.error("%s is given up: %s", self.program.name, why)
+                    log.error("%s has failed and is not restarted: %s", self.program.name, reason)
                 self._enter(State.FAILED)
                 return
-            pause = min(FIRST_PAUSE * 2 ** (crashes - 1), LONGEST_PAUSE)
-            lived = time.monotonic() - started
-            log.warning("%s ended after %.1f s, again in %.1f s: %s", self.program.name, lived, pause, why)
-            self._enter(State.RESTARTING)
-            await asyncio.wait([self._stop_asked], timeout=pause)
+            pause = min(FIRST_PAUSE_S * 2.0 ** min(self._crashes - 1, 20), MAX_PAUSE_S)
+            log.warning(
+                "%s ended after %.1f s, restart in %.1f s: %s", self.program.name, lifetime, pause, reason
+            )
+            self._enter(State.FAILING if self._crashes >= FAILING_CRASHES else State.RESTARTING)
+            await asyncio.wait([self._stop_requested], timeout=pause)
             self.restarts += 1
 
     async def _run_once(self) -> tuple[str, bool]:
-        """Run until it ends: why it did, and whether a restart is hopeless."""
+        """Run until the process ends: the reason, and whether a restart is useless."""
         preparing = asyncio.create_task(asyncio.to_thread(self.program.command))
         await self._until(preparing)
         if self._stopping.is_set():
             return "stopped", False
         try:
             command = preparing.result()
-            lines = LineLog(self.program.log)
-            # Here, on the main thread: see dying_with_me
+            lines = LineLog(self.program.log, self._report_error)
+            # On the main thread: see dying_with_me
             process = await asyncio.create_subprocess_exec(
                 *dying_with_me(command),
                 stdin=DEVNULL,
@@ -160,45 +188,87 @@ class Child:
                 start_new_session=True,
             )
         except CannotStart as error:
-            # Once it ran, so what is in its way may go again
+            # It has run before: the obstacle may go away
             return str(error), not self._was_ready
         except OSError as error:
             return f"it can't be started: {error}", False
-        self._process, self.pid = process, process.pid
+        except Exception as error:
+            log.exception("the command of %s can't be made", self.program.name)
+            return f"it can't be started: {type(error).__name__}: {error}", not self._was_ready
+        self._process, self.pid, self._unanswered = process, process.pid, ""
         self._changed()
         pump = asyncio.create_task(_pump(process, lines))
-        probe = asyncio.create_task(self._probe())
+        watch = asyncio.create_task(self._watch(process))
         ended = asyncio.create_task(process.wait())
         await self._until(ended)
-        probe.cancel()
+        watch.cancel()
         if not ended.done():
-            await self._end(process)
+            await self._end(process, self.program.stop_timeout_s)
         code = await ended
         # A grandchild may hold the pipe open
         await asyncio.wait([pump], timeout=1)
         pump.cancel()
         lines.close()
         self._process, self.pid = None, None
-        return _reason(code, lines.last_error), code == exits.BAD_DATA
+        return self._unanswered or _reason(code, lines.last_error), code == exits.BAD_DATA
 
     async def _until(self, task: asyncio.Task[Any]) -> None:
-        """Wait for ``task``, or until a stop is asked for."""
-        await asyncio.wait([task, self._stop_asked], return_when=asyncio.FIRST_COMPLETED)
+        """Wait for ``task``, or until a stop is requested."""
+        await asyncio.wait([task, self._stop_requested], return_when=asyncio.FIRST_COMPLETED)
 
-    async def _probe(self) -> None:
-        while not await asyncio.to_thread(self.program.ready):
-            await asyncio.sleep(PROBE_EVERY)
+    async def _watch(self, process: Process) -> None:
+        """Wait until the program is ready, then check that it answers, and stop it when it does not."""
+        while not await self._check(self.program.ready):
+            await asyncio.sleep(READY_INTERVAL_S)
         self._was_ready = True
         self._enter(State.RUNNING)
         log.info("%s is ready", self.program.name)
+        answered_at, silent = time.monotonic(), False
+        while True:
+            await asyncio.sleep(LIVENESS_INTERVAL_S)
+            if await self._check(self.program.answers):
+                answered_at = time.monotonic()
+                if silent:
+                    silent = False
+                    log.info("%s answers again", self.program.name)
+                    self._enter(State.RUNNING)
+                continue
+            silence = time.monotonic() - answered_at
+            if silence > UNANSWERED_LIMIT_S:
+                self._unanswered = f"it did not answer for {silence:.0f} s"
+                await self._end(process, UNANSWERED_STOP_S)
+                return
+            if not silent and silence > 2 * LIVENESS_INTERVAL_S:
+                silent, self.last_error = True, f"it does not answer, for {silence:.0f} s now"
+                log.warning("%s does not answer", self.program.name)
+                self._enter(State.FAILING)
 
-    async def _end(self, process: Process) -> None:
-        process.terminate()
+    async def _check(self, check: Callable[[], bool]) -> bool:
+        """The result of a check of the program; one that raises has failed."""
         try:
-            await asyncio.wait_for(process.wait(), self.program.patience)
+            return await asyncio.to_thread(check)
+        except Exception as error:
+            reason = f"a check of it failed: {type(error).__name__}: {error}"
+            if reason != self.last_error:
+                log.error("%s: %s", self.program.name, reason, exc_info=True)
+            self.last_error = reason
+            return False
+
+    def _report_error(self, message: str) -> None:
+        """Show an error that the program logs before it is ready."""
+        if not self.running.is_set() and not self._was_ready:
+            self.last_error = message
+            log.warning("%s: %s", self.program.name, message)
+
+    async def _end(self, process: Process, timeout_s: float) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), timeout_s)
         except TimeoutError:
-            log.warning("%s did not stop in %.0f s and is killed", self.program.name, self.program.patience)
-            process.kill()
+            log.warning("%s did not stop within %.0f s and is killed", self.program.name, timeout_s)
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
             await process.wait()
 
     def _enter(self, state: State) -> None:
@@ -207,10 +277,11 @@ class Child:
             self.running.set()
         else:
             self.running.clear()
-        if state in (State.STARTING, State.RESTARTING):
-            self._settled.clear()
-        else:
+        if state in (State.RUNNING, State.STOPPED, State.FAILED):
             self._settled.set()
+            self._attempted.set()
+        else:
+            self._settled.clear()
         self._changed()
 
 
@@ -222,7 +293,7 @@ async def _pump(process: Process, lines: LineLog) -> None:
 
 def _reason(code: int, last_error: str) -> str:
     if code == -signal.SIGKILL:
-        # It had no time to say anything
+        # It had no time to log a reason
         return "killed from outside"
     how = f"signal {-code}" if code < 0 else f"exit code {code}"
     return f"{how}: {last_error}" if last_error else how

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Callable
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
@@ -17,12 +18,14 @@ _ERROR_LEVELS = {"ERROR", "CRITICAL", "FATAL"}
 class LineLog:
     """Writes the output of a process, received in chunks of any size, line by line."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, report: Callable[[str], None] = lambda _: None) -> None:
+        """``report`` gets the message of each JSON line that reports an error."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = RotatingFileHandler(
             path, maxBytes=MAX_LOG_BYTES, backupCount=ROTATED_FILES, encoding="utf-8", delay=True
         )
         self._partial = b""
+        self._report = report
         self.last_error = ""
         """The last line that reports an error; a line that is not JSON counts as one."""
 
@@ -48,6 +51,8 @@ class LineLog:
             return
         if error := _error(text):
             self.last_error = error[:1000]
+            if parse_line(text) is not None:
+                self._report(self.last_error)
         self._file.emit(logging.LogRecord("", logging.INFO, "", 0, text, None, None))
 
 

@@ -27,7 +27,8 @@ class Session:
         self.at_end: list[Callable[[], None]] = []
 
 
-Handler = Callable[[str, Session], Awaitable[Reply]]
+Handler = Callable[[str, str, Session], Awaitable[Reply]]
+"""Gets an action, the name of a process or "", and the session."""
 
 
 @contextlib.asynccontextmanager
@@ -60,9 +61,12 @@ async def serving(data_dir: Path, handler: Handler) -> AsyncIterator[None]:
 
 async def _answer(line: bytes, handler: Handler, session: Session) -> Reply:
     try:
-        return await handler(str(json.loads(line)["do"]), session)
-    except (ValueError, KeyError, TypeError) as error:
+        request = json.loads(line)
+        action, name = str(request["do"]), str(request.get("name", ""))
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         return {"error": f"malformed request: {error}"}
+    try:
+        return await handler(action, name, session)
     except RequestRefused as error:
         return {"error": str(error)}
 
@@ -81,10 +85,10 @@ class Control:
             raise NotRunning(f"no system runs in {data_dir}") from error
         self._lines = self._socket.makefile("rb")
 
-    def request(self, action: str) -> Reply:
+    def request(self, action: str, name: str = "") -> Reply:
         """Send a request, return the reply. Raises RequestRefused, NotRunning if the supervisor is gone."""
         try:
-            self._socket.sendall(json.dumps({"do": action}).encode() + b"\n")
+            self._socket.sendall(json.dumps({"do": action, "name": name}).encode() + b"\n")
             line = self._lines.readline()
         except OSError as error:
             raise NotRunning(f"the supervisor does not answer: {error}") from error

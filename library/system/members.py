@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -15,7 +16,12 @@ from library.broker.java import NoJava
 from library.broker.kafka import KafkaFailed, Node, answers, prepare
 from library.process.child import CannotStart, Program
 from library.process.ports import HOST, PortInUse
-from library.system.readiness import is_ready
+from library.system.readiness import API, GATEWAY, is_alive, is_ready
+
+PROBE_TIMEOUT_S = 2.0
+"""Of one liveness check; a longer one would delay `library down`."""
+HEARTBEAT_LIMIT_S = 12.0
+"""The projector touches its ready file every 5 s."""
 
 
 def resolved(settings: Settings, folder: Path, embedded: bool) -> Settings:
@@ -69,8 +75,8 @@ def parts_of(settings: Settings, embedded: bool) -> Parts:
         topics=lambda: _topics(settings),
         projectors=[_projector(settings, index) for index in range(settings.workers)],
         servers=[
-            _server(settings, "api", settings.api, "query_api"),
-            _server(settings, "gateway", settings.gateway, "producer", "gateway"),
+            _server(settings, API, settings.api, "query_api"),
+            _server(settings, GATEWAY, settings.gateway, "producer", "gateway"),
         ],
     )
 
@@ -84,7 +90,14 @@ def _kafka(settings: Settings) -> Program:
         except (NoJars, NoJava, PortInUse, KafkaFailed, OSError) as error:
             raise CannotStart(str(error)) from error
 
-    return Program("kafka", command, lambda: answers(node), os.environ, _log(settings, "kafka"))
+    return Program(
+        "kafka",
+        command,
+        ready=lambda: answers(node),
+        environment=os.environ,
+        log=_log(settings, "kafka"),
+        answers=lambda: answers(node, PROBE_TIMEOUT_S),
+    )
 
 
 def _topics(settings: Settings) -> None:
@@ -120,12 +133,50 @@ def _projector(settings: Settings, index: int) -> Program:
 
     own = settings.metrics_port and settings.metrics_port + index
     environment = environment_of(msgspec.structs.replace(settings, metrics_port=own), os.environ)
-    return Program(name, command, ready.exists, environment, _log(settings, name), forget=forget)
+    return Program(
+        name,
+        command,
+        ready=ready.exists,
+        environment=environment,
+        log=_log(settings, name),
+        forget=forget,
+        answers=Heartbeat(ready).beats,
+    )
+
+
+class Heartbeat:
+    """Watches a file that a process touches at regular intervals.
+
+    The file's time is only compared with itself: the clock of the machine may be set.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._modified_ns = 0
+        self._changed_at = 0.0
+
+    def beats(self) -> bool:
+        """Whether the file was touched within HEARTBEAT_LIMIT_S before this call, or since the last call."""
+        try:
+            modified_ns = self._file.stat().st_mtime_ns
+        except FileNotFoundError:
+            return False
+        now = time.monotonic()
+        if modified_ns != self._modified_ns:
+            self._modified_ns, self._changed_at = modified_ns, now
+        return now - self._changed_at < HEARTBEAT_LIMIT_S
 
 
 def _server(settings: Settings, name: str, url: str, *module: str) -> Program:
     environment = environment_of(settings, os.environ)
-    return Program(name, lambda: _python(*module), lambda: is_ready(url), environment, _log(settings, name))
+    return Program(
+        name,
+        command=lambda: _python(*module),
+        ready=lambda: is_ready(url, name),
+        environment=environment,
+        log=_log(settings, name),
+        answers=lambda: is_alive(url, name, PROBE_TIMEOUT_S),
+    )
 
 
 def _python(*module: str) -> list[str]:

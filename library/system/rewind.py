@@ -64,9 +64,9 @@ def _follow(admin: "AdminClient", settings: "Settings", control: Control) -> Non
     with Progress("replaying", total, "records") as progress:
         while rest := left():
             for process in control.request("status")["processes"]:
-                if process["name"].startswith("projector") and process["state"] == "failed":
+                if process["name"].startswith("projector") and process["state"] in ("failed", "failing"):
                     why = f"{process['last_error']} (its log: {process['log']})"
-                    raise CommandError(exits.FAILED, f"{process['name']} was given up: {why}")
+                    raise CommandError(exits.FAILED, f"{process['name']} does not run: {why}")
             progress.show(max(0, total - rest))
             time.sleep(POLL_INTERVAL_S)
     seconds = time.monotonic() - started_at

@@ -31,7 +31,7 @@ class Supervisor:
         self.projectors = [self._child(program, self.kafka) for program in parts.projectors]
         self.servers = [self._child(program, self.kafka) for program in parts.servers]
         self._ready = False
-        self._asked = asyncio.Event()
+        self._stop_requested = asyncio.Event()
         self._paused_by: Session | None = None
 
     @property
@@ -40,30 +40,30 @@ class Supervisor:
         return [*([self.kafka] if self.kafka else []), *self.projectors, *self.servers]
 
     async def run(self, on_ready: Callable[[], None]) -> None:
-        """Start all, call ``on_ready``, and go on until ``ask_to_stop``; then stop all.
+        """Start all members, call ``on_ready``, run until ``ask_to_stop``, then stop all members.
 
-        Raises CannotStart when a part could not be started, or the end was asked for before all were ready.
+        Raises CannotStart if a member can't be started, or if the stop is requested before all are ready.
         """
         async with serving(self.data_dir, self._handle):
             starting = asyncio.create_task(self._start())
-            asked = asyncio.create_task(self._asked.wait())
+            stop_requested = asyncio.create_task(self._stop_requested.wait())
             try:
-                await asyncio.wait([starting, asked], return_when=FIRST_COMPLETED)
+                await asyncio.wait([starting, stop_requested], return_when=FIRST_COMPLETED)
                 if not starting.done():
                     raise CannotStart("interrupted before everything was ready", exits.INTERRUPTED)
                 starting.result()
                 on_ready()
-                await asked
+                await stop_requested
             finally:
                 starting.cancel()
                 await self._stop()
 
     def ask_to_stop(self) -> None:
-        """Begin the end; asked again while it goes on, end everything by force."""
-        if self._asked.is_set():
+        """Request the stop; requested again during the stop, kill all members."""
+        if self._stop_requested.is_set():
             for child in self.children:
                 child.kill()
-        self._asked.set()
+        self._stop_requested.set()
 
     async def _start(self) -> None:
         if self.kafka:
@@ -78,7 +78,7 @@ class Supervisor:
         self._record()
 
     async def _await(self, awaited: list[Child]) -> None:
-        """Return when all run; raises CannotStart as soon as one was given up."""
+        """Return when all run; raises CannotStart as soon as one has failed."""
         waiting = {asyncio.create_task(child.settled(), name=child.program.name) for child in awaited}
         while waiting:
             done, waiting = await asyncio.wait(
@@ -89,12 +89,13 @@ class Supervisor:
                 where = f" (its log: {program.log})" if program.log.exists() else ""
                 raise CannotStart(f"{program.name} could not be started: {failed[0].last_error}{where}")
             if not done:
-                log.info("still waiting for %s", ", ".join(sorted(task.get_name() for task in waiting)))
+                pending = [child for child in awaited if child.state is not State.RUNNING]
+                log.info("still waiting for %s", ", ".join(map(_progress, pending)))
 
     async def _stop(self) -> None:
         self._ready = False
         remove_run(self.data_dir)
-        # The gateway first: what it has accepted it answers while Kafka is there
+        # The gateway first: while Kafka runs, it can answer the commands that it has accepted
         await asyncio.gather(*(child.stop() for child in [*self.servers, *self.projectors]))
         if self.kafka:
             await self.kafka.stop()
@@ -109,7 +110,7 @@ class Supervisor:
             return
         supervisor = process_record("supervisor", os.getpid())
         assert supervisor is not None
-        known = [(child.program.name, child.pid) for child in self.children if child.pid]
+        running = [(child.program.name, child.pid) for child in self.children if child.pid]
         settings = self.settings
         run = Run(
             kafka=settings.kafka,
@@ -119,34 +120,54 @@ class Supervisor:
             name=settings.name,
             partitions=settings.partitions,
             supervisor=supervisor,
-            processes=[found for name, pid in known if (found := process_record(name, pid))],
+            processes=[record for name, pid in running if (record := process_record(name, pid))],
         )
         try:
             write_run(run)
         except OSError as error:
-            # A full disk must not keep a dead part from being restarted
+            # A full disk must not prevent the restart of a dead member
             log.error("run.json can't be written: %s", error)
 
-    async def _handle(self, what: str, session: Session) -> Reply:
-        match what:
+    async def _handle(self, action: str, name: str, session: Session) -> Reply:
+        match action:
             case "status":
                 return {"ready": self._ready, "processes": [_status(child) for child in self.children]}
-            case "stop":
-                self._asked.set()
+            case "stop" if not name:
+                self._stop_requested.set()
                 return {"pid": os.getpid()}
+            case "stop" | "start" | "restart":
+                return await self._control(action, self._named(name))
             case "pause":
                 return await self._pause(session)
             case "resume":
                 self._resume(session)
                 return {}
             case _:
-                raise RequestRefused(f"a supervisor has no action {what!r}")
+                raise RequestRefused(f"a supervisor has no action {action!r}")
+
+    def _named(self, name: str) -> Child:
+        for child in self.children:
+            if child.program.name == name:
+                return child
+        names = ", ".join(child.program.name for child in self.children)
+        raise RequestRefused(f"no process is called {name!r}; the processes are {names}")
+
+    async def _control(self, action: str, child: Child) -> Reply:
+        """Stop, start or restart one member, and return its status."""
+        self._require_ready()
+        if child in self.projectors and self._paused_by is not None:
+            raise RequestRefused("the projector is paused by a `library replay`, which starts it again")
+        if action != "start":
+            await child.stop()
+        if action != "stop" and not self._stop_requested.is_set():
+            child.start()
+            await child.attempted()
+        return _status(child)
 
     async def _pause(self, session: Session) -> Reply:
         if self._paused_by not in (None, session):
             raise RequestRefused("the projector is already paused, by another `library replay`")
-        if not self._ready:
-            raise RequestRefused("the system is still starting, or stopping")
+        self._require_ready()
         self._paused_by = session
         session.at_end.append(lambda: self._resume(session))
         await asyncio.gather(*(child.stop() for child in self.projectors))
@@ -155,9 +176,17 @@ class Supervisor:
     def _resume(self, session: Session) -> None:
         if self._paused_by is session:
             self._paused_by = None
-            if not self._asked.is_set():
+            if not self._stop_requested.is_set():
                 for child in self.projectors:
                     child.start()
+
+    def _require_ready(self) -> None:
+        if not self._ready:
+            raise RequestRefused("the system is still starting, or stopping")
+
+
+def _progress(child: Child) -> str:
+    return f"{child.program.name} ({child.last_error})" if child.last_error else child.program.name
 
 
 def _status(child: Child) -> Reply:

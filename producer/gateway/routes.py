@@ -45,6 +45,8 @@ class Readiness(Struct, frozen=True):
 
     ready: bool
     troubles: dict[str, str]
+    service: str = "gateway"
+    """Which service answers."""
 
 
 @post(

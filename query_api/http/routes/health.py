@@ -22,6 +22,8 @@ class Readiness(Struct, frozen=True):
     """What the store has and answers don't include yet, by Kafka's last answer; empty: nothing."""
     trouble: str | None
     """Why nothing new can be read at the moment; null: it can."""
+    service: str = "api"
+    """Which service answers."""
 
 
 @get(

@@ -85,7 +85,7 @@ def test_a_child_that_exits_with_bad_data_is_not_restarted(tmp_path):
 
 
 def test_a_child_that_ignores_sigterm_is_killed(tmp_path):
-    child = make(fake_program(tmp_path, "gateway", STUBBORN, patience=0.2))
+    child = make(fake_program(tmp_path, "gateway", STUBBORN, stop_timeout_s=0.2))
 
     async def scenario():
         await asyncio.wait_for(child.settled(), 10)

@@ -21,7 +21,7 @@ from library.system.run_file import (
     read_run,
     write_run,
 )
-from tests.support.library.fake_members import CRASHES, LIVES, fake_system
+from tests.support.library.fake_members import CRASHES, LIVES, fake_program, fake_system
 from tests.support.waiting import eventually, until
 
 NAMES = ["kafka", "projector", "api", "gateway"]
@@ -189,3 +189,48 @@ def test_leftovers_of_a_killed_supervisor_are_ended_unless_their_pid_was_reused(
         for process in (left, foreign):
             process.kill()
             process.wait()
+
+
+def test_one_process_is_restarted_stopped_and_started_by_its_name(tmp_path):
+    supervisor = fake_system(tmp_path)
+    api = supervisor.servers[0]
+
+    def request(action, name):
+        with connected(tmp_path, 20) as control:
+            return control.request(action, name)
+
+    async def scenario():
+        first = api.pid
+        status = await asyncio.to_thread(request, "restart", "api")
+        assert (status["state"], status["pid"] != first) == ("running", True)
+        status = await asyncio.to_thread(request, "stop", "api")
+        assert (status["state"], status["pid"]) == ("stopped", None)
+        assert all(child.state == "running" for child in supervisor.children if child is not api)
+        status = await asyncio.to_thread(request, "start", "api")
+        assert status["state"] == "running"
+        with pytest.raises(RequestRefused, match="'apy'; the processes are kafka, projector, api, gateway"):
+            await asyncio.to_thread(request, "restart", "apy")
+        with connected(tmp_path, 10) as control:
+            await asyncio.to_thread(control.request, "pause")
+            with pytest.raises(RequestRefused, match="library replay"):
+                await asyncio.to_thread(request, "start", "projector")
+
+    supervised(supervisor, scenario)
+
+
+def test_a_start_that_fails_answers_after_the_first_attempt(tmp_path, monkeypatch):
+    supervisor = fake_system(tmp_path)
+    api = supervisor.servers[0]
+
+    def request():
+        with connected(tmp_path, 20) as control:
+            return control.request("restart", "api")
+
+    async def scenario():
+        api.program = fake_program(tmp_path, "api", CRASHES)
+        status = await asyncio.to_thread(request)
+        assert status["state"] != "running"
+        assert "the shelf is empty" in status["last_error"]
+        await until(lambda: api.state == "failing", 20)
+
+    supervised(supervisor, scenario)

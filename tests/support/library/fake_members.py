@@ -16,7 +16,7 @@ BAD_DATA = 'import sys; print(\'{"level": "ERROR", "message": "version 3 is miss
 STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {LIVES}"
 
 
-def fake_program(folder: Path, name: str, source: str = LIVES, patience: float = 20.0) -> Program:
+def fake_program(folder: Path, name: str, source: str = LIVES, stop_timeout_s: float = 20.0) -> Program:
     """A Python program that counts as ready once it has said that it is here."""
     log = folder / "logs" / f"{name}.log"
 
@@ -24,7 +24,7 @@ def fake_program(folder: Path, name: str, source: str = LIVES, patience: float =
         log.unlink(missing_ok=True)
         return [sys.executable, "-ISc", source]
 
-    return Program(name, command, lambda: log.exists() and "here" in log.read_text(), {}, log, patience)
+    return Program(name, command, lambda: log.exists() and "here" in log.read_text(), {}, log, stop_timeout_s)
 
 
 def fake_system(data_dir: Path, **sources: str) -> Supervisor:
