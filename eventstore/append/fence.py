@@ -1,7 +1,8 @@
 """The fence of one partition: a transactional id with which only its last claimant can commit."""
 
+import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaError, Producer
@@ -16,8 +17,25 @@ from foundation.settings import Settings
 
 TRANSACTION_TIMEOUT_S = 10.0
 """After this time Kafka aborts a transaction whose owner has vanished."""
+REQUEST_TIMEOUT_S = 3.0
+"""After this time librdkafka repeats a request on another connection. The first one can still arrive."""
 FIRST_CLAIM_TIMEOUT_S = 0.03
 """See ``Fence.claim``."""
+_INFO = 6
+"""A level of librdkafka, in the scale of syslog."""
+
+_log = logging.getLogger(__name__)
+
+
+class _LineCollector:
+    """A logger for librdkafka that appends each line to a list."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self._lines = lines
+
+    def log(self, _: int, message: str, *arguments: object) -> None:
+        """Called with the level first, while the client is polled."""
+        self._lines.append(message % arguments)
 
 
 class Record(NamedTuple):
@@ -38,6 +56,7 @@ class Fence:
     def __init__(self, settings: Settings, partition: int) -> None:
         self._topic, self._partition = events_topic(settings), partition
         self._partitions = settings.partitions
+        self._reports = reports = list[str]()
         self._config: dict[str, Any] = client_config(settings) | {
             "transactional.id": fence_id(settings, partition),
             "transaction.timeout.ms": int(TRANSACTION_TIMEOUT_S * 1000),
@@ -47,9 +66,13 @@ class Fence:
             "linger.ms": 20,
             "retry.backoff.ms": 10,
             "retry.backoff.max.ms": 200,
-            "socket.timeout.ms": 3000,
+            "socket.timeout.ms": int(REQUEST_TIMEOUT_S * 1000),
             "socket.connection.setup.timeout.ms": 2000,
             "metadata.max.age.ms": 5000,
+            # Only the log, at this level, reports a broken connection to the coordinator; error_cb does not
+            "log_level": _INFO,
+            "logger": _LineCollector(reports),
+            "error_cb": lambda error: reports.append(str(error)),
         }
         self._spare: Producer | None = None
         self._owner: Producer | None = None
@@ -144,17 +167,35 @@ class Fence:
     def commit(self, deadline: Deadline) -> None:
         """Commit the transaction. Success proves that nobody has claimed the partition since ``claim``.
 
-        Raises ClaimLost: the transaction is then committed or not, and only the log can show which.
+        Raises ClaimLost: the transaction is then committed or not, and only the log can show which. If
+        librdkafka may have repeated the request, the commit is certain, but the claim ends.
         """
-        with lost_on_error("committing"):
-            self._required().commit_transaction(deadline.left())
-        self._pacing.ended(time.monotonic())
+        self._end("committing", lambda producer: producer.commit_transaction(deadline.left()))
 
     def abort(self, deadline: Deadline) -> None:
-        """Abort a transaction that is still ours. Raises ClaimLost."""
-        with lost_on_error("aborting a probe"):
-            self._required().abort_transaction(deadline.left())
-        self._pacing.ended(time.monotonic())
+        """Abort a transaction that is still ours. Raises ClaimLost. The claim may end, as in ``commit``."""
+        self._end("aborting a probe", lambda producer: producer.abort_transaction(deadline.left()))
+
+    def _end(self, doing: str, request: Callable[[Producer], None]) -> None:
+        """End the transaction, and the claim too if the request may reach Kafka a second time.
+
+        All transactions of a claim have one epoch: librdkafka speaks version 1 of the protocol. Kafka takes a
+        late request for the end of the next transaction. A new claim has a new epoch, which rules that out.
+        docs/decisions/0009 has the whole argument.
+        """
+        producer = self._required()
+        self._reports.clear()
+        begun = time.monotonic()
+        with lost_on_error(doing):
+            request(producer)
+        ended = time.monotonic()
+        # librdkafka delivers its reports only when it is polled
+        producer.poll(0)
+        self._pacing.ended(ended)
+        if ended - begun >= REQUEST_TIMEOUT_S or self._reports:
+            took_s = ended - begun
+            _log.info("claiming again after a transaction that ended in %.1f s: %s", took_s, self._reports)
+            self.lose()
 
     def lose(self) -> None:
         """Drop the producer as it is. The next claim, ours or another's, aborts its open transaction."""

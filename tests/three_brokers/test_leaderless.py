@@ -13,10 +13,11 @@ from confluent_kafka.admin import NewTopic
 
 from eventstore.append.deadline import Deadline
 from eventstore.append.fence import Fence, Record
-from eventstore.topics import ensure_topics, events_topic, fence_id, topic_configs
+from eventstore.topics import events_topic, fence_id
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from library.store.offsets import end, high_watermarks
+from schemas.topics import ensure_topics, topic_configs
 from tests.support.producer.writer_calls import committed_records
 from tests.support.waiting import eventually
 from tests.three_brokers.cluster import Cluster

@@ -15,6 +15,7 @@ from eventstore.errors import ClaimLost
 from eventstore.state.outcomes import Accepted, Outcome, Refused
 from foundation.settings import Settings
 from inventory.commands import BorrowBook, ReturnBook
+from producer.writers import decider_of
 from tests.three_brokers.cluster import Cluster
 from tests.three_brokers.thawed_leader import ISBN, NewWriter, StaleLeader, told
 
@@ -54,15 +55,17 @@ def appended(cluster: Cluster, writer: type[Writer]) -> tuple[Outcome, list[int]
 
     def thawing(settings: Settings, partition: int) -> Writer:
         return writer(
-            settings, partition, reached=lambda step: step == "claimed" and scene and scene[0].thaw()
+            settings,
+            partition,
+            decider_of(settings),
+            reached=lambda step: step == "claimed" and scene and scene[0].thaw(),
         )
 
     with yesterday(cluster, thawing) as now:
         now.stale.fence.lose()
         now.stale.fence.prepare(Deadline(10))
-        now.stale.fence._patience = (
-            2.0  # the first claim, so that the read follows while the broker is frozen
-        )
+        # The first claim succeeds, and the read follows while the broker is frozen
+        now.stale.fence._claim_timeout_s = 2.0
         scene.append(now)
         outcome = told(now.stale, ReturnBook(ISBN, "ann"))
         return outcome, [event.version for event in now.events()]
@@ -70,7 +73,7 @@ def appended(cluster: Cluster, writer: type[Writer]) -> tuple[Outcome, list[int]
 
 def refused(cluster: Cluster, writer: type[Writer]) -> Outcome:
     """What becomes of a loan that only the state of yesterday forbids."""
-    with yesterday(cluster, writer) as now:
+    with yesterday(cluster, lambda settings, p: writer(settings, p, decider_of(settings))) as now:
         now.thaw()
         return told(now.stale, BorrowBook(ISBN, "dee"))
 

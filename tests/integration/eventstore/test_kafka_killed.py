@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from eventstore.append.writer import Writer
 from eventstore.headers import COMMAND_ID
-from eventstore.reader import Reader
 from eventstore.state.outcomes import Accepted
-from eventstore.topics import ensure_topics
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from inventory.commands import AddCopies
+from producer.writers import writer_of
+from schemas.reader import open_reader
+from schemas.topics import ensure_topics
 from tests.support.brokers import embedded_broker
 from tests.support.embedded_kafka import Kafka
 from tests.support.producer.writer_calls import ADD, ISBN, accepted, command, run
@@ -41,7 +41,7 @@ class KilledAtAcknowledgement:
         kafka.process.wait(10)
 
     def _write(self, partition: int) -> None:
-        writer = Writer(self._settings, partition, reached=self._reached)
+        writer = writer_of(self._settings, partition, reached=self._reached)
         while self._left > 0:
             one = command(AddCopies(ISBN, 1))
             (outcome,) = writer.execute([one], DEADLINE_S)
@@ -64,14 +64,14 @@ def test_acknowledged_events_survive_a_kill_of_kafka_right_after_the_acknowledge
         ensure_topics(AdminClient(client_config(settings)), settings)
         for partition in range(PARTITIONS):
             # The same title in each partition: to its writer there is no other
-            accepted(run(Writer(settings, partition), ADD)[0])
+            accepted(run(writer_of(settings, partition), ADD)[0])
         acknowledged = set[str]()
         for _ in range(2):
             acknowledged |= KilledAtAcknowledgement(kafka, settings).acknowledged
             kafka.process = Kafka(kafka.node, os.environ).process
             for partition in range(PARTITIONS):
-                writer = Writer(settings, partition)
+                writer = writer_of(settings, partition)
                 accepted(run(writer, AddCopies(ISBN, 1))[0])
                 writer.close()
-        with Reader(settings) as reader:
-            assert acknowledged <= {event.headers[COMMAND_ID] for event in reader.events()}
+        with open_reader(settings=settings) as reader:
+            assert acknowledged <= {event.headers[COMMAND_ID] for event in reader}
