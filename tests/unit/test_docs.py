@@ -1,4 +1,4 @@
-"""The documentation has one index, and its links lead somewhere."""
+"""The documentation has one index, its links lead somewhere, and the changelog has its form."""
 
 import re
 from pathlib import Path
@@ -40,3 +40,10 @@ def test_the_index_lists_every_page_and_the_readme_links_to_it():
     listed = {(index.parent / link.partition("#")[0]).resolve() for link in links(index)}
     assert {page for page in (ROOT / "docs").glob("*.md") if page != index} <= listed
     assert "docs/README.md" in links(ROOT / "README.md")
+
+
+def test_each_section_of_the_changelog_has_each_heading_once():
+    text = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    for section in text.split("\n## ")[1:]:
+        headings = re.findall(r"^### (\w+)$", section, re.MULTILINE)
+        assert headings == [name for name in ("Added", "Changed", "Removed", "Fixed") if name in headings]
