@@ -12,6 +12,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from eventstore.topics import Identity, WrongTopic
 from query_api.following.intake import RecordBatch
 from query_api.following.source import Source
+from query_api.replica.damage import is_damage
 from query_api.replica.events import put_events, put_unreadable
 from query_api.replica.progress import Ends, Progress
 from query_api.replica.replica import Replica, Unusable, create_replica, delete_replica, open_replica
@@ -48,18 +49,28 @@ class Follower:
         self._following = False
         self._logged_trouble: str | None = None
         self._rebuild_reason: str | None = None
+        self._unchecked: Replica | None = None
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=self._run, name="follower", daemon=True),
             threading.Thread(target=self._watch, name="watcher", daemon=True),
         ]
 
+    @property
+    def ready(self) -> bool:
+        """Whether the replica has caught up and is known to be sound."""
+        replica = self.replica
+        return replica is not None and replica.progress.ready and replica is not self._unchecked
+
     def start(self) -> None:
         """Open the replica, if there is one, and start both threads."""
         try:
-            self.replica = open_replica(self._folder)
+            self._open()
         except Unusable as error:
             self._discard(str(error))
+        except sqlite3.Error as error:
+            # For example locked by another program: the follower tries again
+            self._report_trouble(f"the replica can't be opened: {error}")
         for thread in self._threads:
             thread.start()
 
@@ -83,14 +94,15 @@ class Follower:
             except (KafkaException, WrongTopic) as error:
                 self._report_trouble(self._source.why(error))
                 self._stop.wait(_RETRY_INTERVAL_S)
-            except RebuildNeeded as error:
+            except (RebuildNeeded, Unusable) as error:
                 self._discard(str(error))
-            except sqlite3.OperationalError as error:
-                # For example a full disk: the stored state is sound
-                self._report_trouble(f"the replica can't be written: {error}")
+            except sqlite3.Error as error:
+                if is_damage(error):
+                    self._discard(f"it is damaged: {error}")
+                else:
+                    # For example a full disk: the stored state is sound
+                    self._report_trouble(f"the replica can't be written: {error}")
                 self._stop.wait(_WRITE_RETRY_INTERVAL_S)
-            except sqlite3.DatabaseError as error:
-                self._discard(f"the replica is damaged: {error}")
             except Exception:
                 # The thread must not end: all answers would become stale
                 log.exception("following failed, retrying")
@@ -98,10 +110,12 @@ class Follower:
                 self._stop.wait(_WRITE_RETRY_INTERVAL_S)
 
     def _follow(self) -> None:
-        """Read until stopped. Raises RebuildNeeded, KafkaException, WrongTopic, sqlite3.Error."""
-        self._rebuild_reason = None
-        identity = self._source.identify(KAFKA_TIMEOUT_S)
-        self.ends = self._source.ends(KAFKA_TIMEOUT_S)
+        """Read until stopped.
+
+        Raises RebuildNeeded, Unusable, KafkaException, WrongTopic, sqlite3.Error.
+        """
+        self._require_sound()
+        identity = self._identify()
         self._ends_at_start = self._ends_at_start or self.ends
         replica = self._replica_of(identity)
         self._following, self.trouble = True, None
@@ -109,14 +123,46 @@ class Follower:
         try:
             self._store(replica, consumer, [], identity)
             while not self._stop.is_set():
-                if self._rebuild_reason is not None:
-                    raise RebuildNeeded(self._rebuild_reason)
+                self._require_sound()
                 self._store(replica, consumer, _poll_batch(consumer), identity)
         finally:
             self._following = False
             consumer.close()
 
+    def _require_sound(self) -> None:
+        if self._rebuild_reason is not None:
+            raise RebuildNeeded(self._rebuild_reason)
+
+    def _identify(self) -> Identity:
+        """The system as it is now; also notes the topics' ends. Raises KafkaException, WrongTopic."""
+        identity = self._source.identify(KAFKA_TIMEOUT_S)
+        self.ends = self._source.ends(KAFKA_TIMEOUT_S)
+        return identity
+
+    def _open(self) -> None:
+        """Open the replica, if there is one, and begin to check it. Raises Unusable, sqlite3.Error."""
+        replica = open_replica(self._folder)
+        if replica is not None:
+            self._unchecked = self.replica = replica
+            threading.Thread(target=self._check, args=(replica,), name="checker", daemon=True).start()
+
+    def _check(self, replica: Replica) -> None:
+        try:
+            damage = replica.find_damage(self._stop.is_set)
+        except sqlite3.Error as error:
+            damage = str(error) if is_damage(error) else None
+            if damage is None and not self._stop.is_set():
+                log.warning("the replica can't be checked: %s", error)
+        if self.replica is not replica:
+            return
+        if damage is not None:
+            self.rebuild(f"it is damaged: {damage}")
+        else:
+            self._unchecked = None
+
     def _replica_of(self, identity: Identity) -> Replica:
+        if self.replica is None:
+            self._open()
         replica = self.replica
         if replica is not None and replica.identity != identity:
             raise RebuildNeeded(f"it was read from {replica.identity}, Kafka has {identity}")
@@ -177,8 +223,7 @@ class Follower:
         """Check regularly that Kafka answers and that the topics are still the same."""
         while not self._stop.wait(CHECK_INTERVAL_S):
             try:
-                identity = self._source.identify(KAFKA_TIMEOUT_S)
-                self.ends = self._source.ends(KAFKA_TIMEOUT_S)
+                identity = self._identify()
             except (KafkaException, WrongTopic) as error:
                 self._report_trouble(self._source.why(error))
                 continue
@@ -201,11 +246,12 @@ class Follower:
     def _checkpoint(self, replica: Replica) -> None:
         try:
             replica.checkpoint()
-        except sqlite3.OperationalError as error:
-            # The file was just deleted, or the disk is full: the writer meets that, too
-            log.warning("the replica's write-ahead log can't be copied into its file: %s", error)
-        except sqlite3.DatabaseError as error:
-            self.rebuild(f"it is damaged: {error}")
+        except sqlite3.Error as error:
+            if is_damage(error):
+                self.rebuild(f"it is damaged: {error}")
+            else:
+                # The file was just deleted, or the disk is full: the writer meets that, too
+                log.warning("the replica's write-ahead log can't be copied into its file: %s", error)
 
     def _report_trouble(self, trouble: str) -> None:
         self.trouble = trouble
@@ -216,7 +262,7 @@ class Follower:
     def _discard(self, reason: str) -> None:
         log.warning("the replica is rebuilt: %s", reason)
         old, self.replica = self.replica, None
-        self._ends_at_start = None
+        self._ends_at_start = self._rebuild_reason = None
         if old is not None:
             old.close()
         delete_replica(self._folder)

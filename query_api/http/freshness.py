@@ -10,6 +10,7 @@ from foundation.http.problem import Problem
 from query_api.following.follower import Follower
 from query_api.following.source import KafkaException, Source
 from query_api.following.waiters import Waiters
+from query_api.replica.damage import is_damage
 from query_api.replica.progress import Progress
 from query_api.replica.replica import Replica
 
@@ -48,9 +49,10 @@ class Reading:
 
     def unreadable(self, error: sqlite3.DatabaseError) -> Problem:
         """The answer when the replica can't be read; a damaged one is made again."""
-        if not isinstance(error, sqlite3.OperationalError):
+        if is_damage(error):
             self.follower.rebuild(f"it is damaged: {error}")
-        log.error("the replica can't be read: %s", error)
+        else:
+            log.error("the replica can't be read: %s", error)
         return _not_ready("the replica can't be read; if it is damaged it is made again, try again")
 
     async def after(self, text: str, timeout: float) -> Replica:

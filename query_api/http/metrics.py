@@ -41,9 +41,8 @@ class Metrics(Collector):
         yield from self._lags()
 
     def _replica(self) -> Iterator[Metric]:
-        follower, progress = self._reading.follower, self._reading.progress()
-        ready = progress is not None and progress.ready
-        yield GaugeMetricFamily("library_api_ready", "1 once caught up.", value=ready)
+        follower = self._reading.follower
+        yield GaugeMetricFamily("library_api_ready", "1 once caught up.", value=follower.ready)
         yield GaugeMetricFamily(
             "library_api_reading", "1 while both topics can be read.", value=follower.trouble is None
         )

@@ -3,11 +3,11 @@
 import sqlite3
 from typing import NamedTuple
 
-import msgspec
 from msgspec import Struct
 
-from query_api.documents import LoanDocument, TitleDocument
+from query_api.documents import LoanDocument
 from query_api.queries.cursors import Number
+from query_api.replica.damage import decode_title, fetch_all
 from schemas.times import rfc3339
 
 
@@ -25,9 +25,6 @@ class LoanKey(NamedTuple):
     due_at: Number
     isbn: Number
     user_id: str
-
-
-_title_decoder = msgspec.json.Decoder(TitleDocument)
 
 
 def find_loans(
@@ -50,16 +47,16 @@ def find_loans(
     if after is not None:
         where.append("(l.due_at, l.isbn, l.user_id) > (?, ?, ?)")
         values += after
-    rows = db.execute(
+    rows = fetch_all(
+        db,
+        tuple[int, str, int, int, bytes],
         "SELECT l.isbn, l.user_id, l.borrowed_at, l.due_at, t.body "
         "FROM loans l JOIN titles t ON t.isbn = l.isbn "
         f"WHERE {' AND '.join(where)} ORDER BY l.due_at, l.isbn, l.user_id LIMIT ?",
         (*values, limit + 1),
-    ).fetchall()
+    )
     loans = [
-        LoanDocument(
-            f"{isbn:013}", _title_decoder.decode(body).title, user, rfc3339(since), rfc3339(due), due < now
-        )
+        LoanDocument(f"{isbn:013}", decode_title(body).title, user, rfc3339(since), rfc3339(due), due < now)
         for isbn, user, since, due, body in rows[:limit]
     ]
     if len(rows) <= limit:

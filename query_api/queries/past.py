@@ -4,6 +4,7 @@ import sqlite3
 
 from query_api.documents import json_of, title_document
 from query_api.queries.page import TitleFilters, TitleKey, TitlePage
+from query_api.replica.damage import fetch_all
 from query_api.replica.past import row_at
 from query_api.replica.search_text import has_words
 from query_api.replica.tables import LARGEST_INTEGER
@@ -23,8 +24,10 @@ def titles_at(db: sqlite3.Connection, filters: TitleFilters, limit: int, after: 
     sign, direction = ("<", "DESC") if filters.descending else (">", "ASC")
     start = after.isbn if after is not None else LARGEST_INTEGER if filters.descending else -1
     numbers = [
-        row[0]
-        for row in db.execute(
+        number
+        for (number,) in fetch_all(
+            db,
+            tuple[int],
             f"SELECT isbn FROM known WHERE isbn {sign} ? AND first_at <= ? ORDER BY isbn {direction} LIMIT ?",
             (start, filters.at, MAX_SCANNED_TITLES + 1),
         )

@@ -1,22 +1,30 @@
 """The inventory now: one title, and pages of titles."""
 
 import sqlite3
+from typing import Any
 
 from query_api.queries.page import TitleFilters, TitleKey, TitlePage
+from query_api.replica.damage import fetch_all, fetch_one
 from query_api.replica.search_text import phrases
 
 _KEYS = {
     "isbn": "t.isbn", "title": "substr(t.title_key, 1, 80)", "author": "substr(t.author_key, 1, 80)",
     "updated_at": "t.updated_at",
 }  # fmt: skip
+_TEXT: Any = tuple[int, str, bytes]
+_NUMBER: Any = tuple[int, int, bytes]
+"""ISBN, sort key and document of a title."""
 
 
 def title_json(db: sqlite3.Connection, isbn: int) -> tuple[bytes, bool, int, int] | None:
     """A title's JSON, whether it was removed, its version, and the time of its last change (ms)."""
-    title: tuple[bytes, bool, int, int] | None = db.execute(
-        "SELECT body, removed, version, updated_at FROM titles WHERE isbn = ?", (isbn,)
-    ).fetchone()
-    return title
+    title = fetch_one(
+        db,
+        tuple[bytes, int, int, int],
+        "SELECT body, removed, version, updated_at FROM titles WHERE isbn = ?",
+        (isbn,),
+    )
+    return None if title is None else (title[0], title[1] != 0, title[2], title[3])
 
 
 def find_titles(
@@ -54,10 +62,12 @@ def find_titles(
         else:
             where.append(f"({key}, t.isbn) {sign} (?, ?)")
             parameters += [after.value, after.isbn]
-    titles = db.execute(
+    titles: list[tuple[int, str | int, bytes]] = fetch_all(
+        db,
+        _TEXT if filters.column in ("title", "author") else _NUMBER,
         f"SELECT t.isbn, {key}, t.body FROM {source} WHERE {' AND '.join(where)} ORDER BY {order} LIMIT ?",
         (*parameters, limit + 1),
-    ).fetchall()
+    )
     more = len(titles) > limit
     del titles[limit:]
     return TitlePage([body for *_, body in titles], TitleKey(titles[-1][1], titles[-1][0]) if more else None)

@@ -1,13 +1,18 @@
 """The replica: one SQLite file with the table and the history, bound to the topics it was read from."""
 
+import shutil
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Annotated, Literal, NamedTuple
+
+from msgspec import Meta
 
 from eventstore.topics import Identity
+from query_api.replica.damage import Damaged, fetch_all, find_damage, is_damage, require_layout
 from query_api.replica.progress import Progress
 from query_api.replica.tables import FORMAT, INDEXES, TABLES
 
@@ -18,6 +23,17 @@ _REMEMBERED_BATCHES = 64
 """Batches whose changed titles are kept in memory."""
 _MAX_REMEMBERED_TITLES = 64
 """A batch that changed more titles counts as changing all."""
+
+
+_Offset = Annotated[int, Meta(ge=0)]
+
+
+class _StoredProgress(NamedTuple):
+    partition: int
+    rows: _Offset
+    history: _Offset
+    table: _Offset
+    settled: Literal[0, 1]
 
 
 class Unusable(Exception):
@@ -91,6 +107,13 @@ class Replica:
         with closing(sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=rw", uri=True)) as db:
             db.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
+    def find_damage(self, stopped: Callable[[], bool]) -> str | None:
+        """What is damaged in the file; None: nothing, or ``stopped``. Takes seconds for a gigabyte.
+
+        Raises sqlite3.Error.
+        """
+        return find_damage(f"{self._path.absolute().as_uri()}?mode=rw", stopped)
+
     def exists(self) -> bool:
         """Whether the file still exists: SQLite does not notice that it was deleted."""
         return self._path.exists()
@@ -101,27 +124,33 @@ class Replica:
 
 
 def open_replica(folder: Path) -> Replica | None:
-    """The replica in ``folder``, or None where there is none. Raises Unusable."""
+    """The replica in ``folder``, or None if there is none.
+
+    Checks what is quick to check; ``Replica.find_damage`` checks the rest. Raises Unusable, and sqlite3.Error
+    for a cause outside the file.
+    """
     path = folder / FILE
     if not path.exists():
         return None
+    if path.is_dir():
+        raise Unusable("it is damaged: a folder has its name")
     writer = None
     try:
         writer = _connect(path)
         if (found := writer.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
-            raise Unusable(f"the replica is damaged: {found}")
-        meta = dict(writer.execute("SELECT name, value FROM meta").fetchall())
+            raise Damaged(str(found))
+        meta = dict(fetch_all(writer, tuple[str, str], "SELECT name, value FROM meta"))
         if meta.get("format") != FORMAT:
-            raise Unusable(f"the replica is of another release ({meta.get('format')}, not {FORMAT})")
+            raise Unusable(f"it is of another release ({meta.get('format')}, not {FORMAT})")
+        progress = _load(writer)
+        require_layout(writer, progress.complete)
         identity = Identity(meta["cluster"], meta["events"], meta["changelog"])
-        return Replica(path, writer, identity, _load(writer))
-    except (sqlite3.Error, KeyError, UnicodeDecodeError) as error:
+        return Replica(path, writer, identity, progress)
+    except BaseException as error:
         if writer is not None:
             writer.close()
-        raise Unusable(f"the replica is damaged: {error}") from error
-    except Unusable:
-        if writer is not None:
-            writer.close()
+        if isinstance(error, KeyError) or (isinstance(error, sqlite3.Error) and is_damage(error)):
+            raise Unusable(f"it is damaged: {error}") from error
         raise
 
 
@@ -146,7 +175,11 @@ def create_replica(folder: Path, identity: Identity, partitions: int) -> Replica
 def delete_replica(folder: Path) -> None:
     """Remove the replica's files; open connections still read them."""
     for ending in ("", "-wal", "-shm"):
-        (folder / f"{FILE}{ending}").unlink(missing_ok=True)
+        path = folder / f"{FILE}{ending}"
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -161,13 +194,19 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _load(db: sqlite3.Connection) -> Progress:
-    found = db.execute(
-        'SELECT partition, rows, history, "table", settled FROM progress ORDER BY 1'
-    ).fetchall()
-    partitions, rows, history, table, settled = zip(*found, strict=True) if found else ((),) * 5
-    if partitions != tuple(range(len(partitions))) or not partitions:
-        raise Unusable(f"the replica is damaged: it knows the partitions {partitions}")
-    return Progress(rows, history, table, tuple(bool(s) for s in settled))
+    stored = fetch_all(
+        db,
+        _StoredProgress,
+        'SELECT partition, rows, history, "table", settled FROM progress ORDER BY 1',
+    )
+    if not stored or [part.partition for part in stored] != list(range(len(stored))):
+        raise Damaged(f"it has the partitions {[part.partition for part in stored]}")
+    return Progress(
+        tuple(part.rows for part in stored),
+        tuple(part.history for part in stored),
+        tuple(part.table for part in stored),
+        tuple(part.settled == 1 for part in stored),
+    )
 
 
 def _store(db: sqlite3.Connection, before: Progress, after: Progress) -> None:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from query_api.documents import json_of, title_document
+from query_api.replica.damage import fetch_all
 from query_api.replica.search_text import search_key
 from schemas.row import InventoryRow
 
@@ -15,8 +16,9 @@ from schemas.row import InventoryRow
 class StoredTitle(NamedTuple):
     """The stored columns of a title that a newer row may change."""
 
+    isbn: int
     version: int
-    removed: bool
+    removed: int
     quantity: int
     available: int
     title: str
@@ -67,12 +69,14 @@ def _may_change_loans(change: RowChange) -> bool:
 
 
 def _stored_titles(db: sqlite3.Connection, isbns: list[int]) -> dict[int, StoredTitle]:
-    titles = db.execute(
+    titles = fetch_all(
+        db,
+        StoredTitle,
         "SELECT isbn, version, removed, quantity, available, title_key, author_key FROM titles "
         "WHERE isbn IN (SELECT value FROM json_each(?))",
         (_numbers(isbns),),
     )
-    return {isbn: StoredTitle(*columns) for isbn, *columns in titles}
+    return {title.isbn: title for title in titles}
 
 
 def _change(isbn: int, row: InventoryRow, before: StoredTitle | None) -> RowChange:
@@ -125,11 +129,13 @@ def _put_words(db: sqlite3.Connection, changes: Collection[RowChange]) -> None:
 
 def _put_loans(db: sqlite3.Connection, changes: Collection[RowChange]) -> None:
     stored: defaultdict[int, set[tuple[str, int, int]]] = defaultdict(set)
-    for isbn, *loan in db.execute(
+    for isbn, user, borrowed_at, due_at in fetch_all(
+        db,
+        tuple[int, str, int, int],
         "SELECT isbn, user_id, borrowed_at, due_at FROM loans WHERE isbn IN (SELECT value FROM json_each(?))",
         (_numbers([change.isbn for change in changes]),),
     ):
-        stored[isbn].add(tuple(loan))
+        stored[isbn].add((user, borrowed_at, due_at))
     ended, opened = list[tuple[int, str]](), list[tuple[int, str, int, int]]()
     for change in changes:
         loans = {(loan.user_id, loan.borrowed_at, loan.due_at) for loan in change.row.loans}

@@ -37,7 +37,7 @@ async def readiness(reading: NamedDependency[Reading]) -> Response[Readiness]:
     if progress is not None and ends is not None:
         at = progress.offsets()
         behind = ",".join(f"{p}:{end - 1}" for p, end in enumerate(ends.events) if end - 1 > at[p])
-    ready = progress is not None and progress.ready
+    ready = reading.follower.ready
     answer = Readiness(ready, reading.position(), behind, reading.follower.trouble)
     response = json_response(json_of(answer), NOT_STORED)
     response.status_code = 200 if ready else 503

@@ -2,8 +2,7 @@
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,6 @@ from eventstore.partitions import partition_of
 from eventstore.topics import events_topic
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
-from query_api.following.follower import Follower
 from query_api.following.source import Source
 from query_api.http.totals import read_totals
 from query_api.replica.progress import Progress
@@ -32,6 +30,7 @@ from query_api.replica.tables import LARGEST_INTEGER
 from schemas.codec import decode
 from schemas.events import BookAdded, BookBorrowed, BookRemoved
 from schemas.topics import changelog_topic, ensure_topics, identify
+from tests.support.query_api.running_follower import following, progress, query, ready
 from tests.support.query_api.store_writer import StoreWriter
 from tests.support.waiting import eventually
 
@@ -46,33 +45,6 @@ def one(new_settings: Callable[..., Settings]) -> Settings:
 
 def store_writer(settings: Settings) -> StoreWriter:
     return StoreWriter(settings, identify(AdminClient(client_config(settings)), settings))
-
-
-@contextmanager
-def following(settings: Settings, notify: Callable[[Progress], None] = lambda _: None) -> Iterator[Follower]:
-    folder = Path(settings.data_dir) / "api"
-    folder.mkdir(parents=True, exist_ok=True)
-    follower = Follower(Source(settings), folder, notify)
-    follower.start()
-    try:
-        yield follower
-    finally:
-        follower.stop()
-
-
-def progress(follower: Follower) -> Progress:
-    replica = follower.replica
-    assert replica is not None
-    return replica.progress
-
-
-def ready(follower: Follower) -> bool:
-    return follower.replica is not None and follower.replica.progress.ready
-
-
-def query(follower: Follower, sql: str) -> list[Any]:
-    assert follower.replica is not None
-    return follower.replica.reader().execute(sql).fetchall()
 
 
 TITLES = "SELECT isbn, version, available FROM titles ORDER BY isbn"
