@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -11,9 +11,6 @@ from msgspec.structs import astuple
 from foundation.text import Malformed, line
 from inventory import isbn as identifiers
 
-TITLE_LENGTH = 1_000
-AUTHOR_LENGTH = 1_000
-USER_LENGTH = 200
 MOST_COPIES = 1_000_000
 REASONS = ("lost", "damaged", "sold", "miscount")
 
@@ -127,16 +124,41 @@ def _reason(value: str) -> str:
     return value
 
 
+class Field(NamedTuple):
+    """What the field of that name accepts, in every command."""
+
+    check: Callable[[Any], Any]
+    """Returns the value as it is recorded. Raises Malformed."""
+    limits: dict[str, Any]
+    """The same in JSON Schema, for the gateway's OpenAPI document."""
+
+
+def _text(name: str, longest: int, *, empty: bool = False) -> Field:
+    """A line of at most ``longest`` characters."""
+
+    def check(text: str) -> str:
+        return line(name, text, longest, empty=empty)
+
+    return Field(check, {"maxLength": longest} | ({} if empty else {"minLength": 1}))
+
+
+FIELDS: dict[str, Field] = {
+    "isbn": Field(
+        identifiers.parse,
+        {
+            "description": "ISBN-10, ISBN-13 or another EAN-13, with or without hyphens.",
+            "maxLength": identifiers.LONGEST,
+        },
+    ),
+    "title": _text("title", 1_000),
+    "author": _text("author", 1_000, empty=True),
+    "user_id": _text("user_id", 200),
+    "quantity": Field(_quantity, {"minimum": 1, "maximum": MOST_COPIES}),
+    "reason": Field(_reason, {"enum": list(REASONS)}),
+}
+"""The fields of the commands, by name."""
+
+
 @cache
 def _checks(kind: type[Command]) -> tuple[Callable[[Any], Any], ...]:
-    return tuple(_FIELDS[name] for name in kind.__struct_fields__)
-
-
-_FIELDS: dict[str, Any] = {
-    "isbn": identifiers.parse,
-    "title": lambda text: line("title", text, TITLE_LENGTH),
-    "author": lambda text: line("author", text, AUTHOR_LENGTH, empty=True),
-    "user_id": lambda text: line("user_id", text, USER_LENGTH),
-    "quantity": _quantity,
-    "reason": _reason,
-}
+    return tuple(FIELDS[name].check for name in kind.__struct_fields__)

@@ -7,20 +7,8 @@ import msgspec
 from eventstore.headers import CARRIED
 from eventstore.state.outcomes import COMMAND_ID_MAX_CHARS
 from foundation.http.openapi import Json, describe_validators, operations, problem_object
-from inventory.commands import AUTHOR_LENGTH, MOST_COPIES, REASONS, TITLE_LENGTH, USER_LENGTH, Command
-from inventory.isbn import LONGEST
+from inventory.commands import FIELDS, Command
 
-_LIMITS: dict[str, Json] = {
-    "isbn": {
-        "description": "ISBN-10, ISBN-13 or another EAN-13, with or without hyphens.",
-        "maxLength": LONGEST,
-    },
-    "title": {"minLength": 1, "maxLength": TITLE_LENGTH},
-    "author": {"maxLength": AUTHOR_LENGTH},
-    "user_id": {"minLength": 1, "maxLength": USER_LENGTH},
-    "quantity": {"minimum": 1, "maximum": MOST_COPIES},
-    "reason": {"enum": list(REASONS)},
-}
 _KEY = (
     "The command's id, chosen by its caller: a repeat has no second effect. Any text in UTF-8 without "
     "control characters, taken literally."
@@ -62,10 +50,9 @@ def _header(name: str, description: str, *, required: bool = False, **limits: in
 
 def _command_schemas() -> dict[str, Json]:
     _, schemas = msgspec.json.schema_components(get_args(Command), ref_template="#/components/schemas/{name}")
-    for schema in schemas.values():
-        for name, limits in _LIMITS.items():
-            if name in schema["properties"]:
-                schema["properties"][name].update(limits)
+    for kind in get_args(Command):
+        for name in kind.__struct_fields__:
+            schemas[kind.__name__]["properties"][name].update(FIELDS[name].limits)
     return schemas
 
 
