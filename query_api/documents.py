@@ -52,6 +52,12 @@ class TitleDocument(Struct, frozen=True):
     held: HeldDocument | UnsetType = UNSET
 
 
+TITLE_COLUMNS = tuple(
+    name for name in TitleDocument.__struct_fields__ if name not in ("version", "updated_at", "held")
+)
+"""The fields that describe a title: the columns of its tables. Scripts rely on their order."""
+
+
 class Titles(Struct, frozen=True):
     """A page of the inventory; ``next_cursor`` is null on the last."""
 
@@ -106,9 +112,16 @@ def title_document(row: InventoryRow) -> TitleDocument:
     """The document that shows ``row``."""
     held = UNSET if row.held is None else HeldDocument(row.held.version, row.held.offset, row.held.reason)
     return TitleDocument(
-        row.isbn, row.title, row.author, row.quantity, row.available, row.quantity - row.available,
-        row.version, rfc3339(row.updated_at), held,
-    )  # fmt: skip
+        isbn=row.isbn,
+        title=row.title,
+        author=row.author,
+        quantity=row.quantity,
+        available=row.available,
+        on_loan=row.quantity - row.available,
+        version=row.version,
+        updated_at=rfc3339(row.updated_at),
+        held=held,
+    )
 
 
 def json_of(document: Struct) -> bytes:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 Parameters = Mapping[str, str | None]
 PAGE_SIZE = "500"
-TITLE_COLUMNS = ("isbn", "title", "author", "quantity", "available", "on_loan")
 
 json_lines = click.option("--json", "as_json", is_flag=True, help="JSON lines.")
 
@@ -27,6 +26,8 @@ json_lines = click.option("--json", "as_json", is_flag=True, help="JSON lines.")
 @with_settings("api", "data_dir", "deadline")
 def inventory(settings: "Settings", isbn: str | None, at: str | None, as_json: bool) -> None:
     """Show all titles, or the title ISBN."""
+    from query_api.documents import TITLE_COLUMNS
+
     if isbn is None:
         _show(settings, TITLE_COLUMNS, ("inventory",), {"at": at}, as_json)
     else:
@@ -39,6 +40,8 @@ def inventory(settings: "Settings", isbn: str | None, at: str | None, as_json: b
 @with_settings("api", "data_dir", "deadline")
 def search(settings: "Settings", text: str, as_json: bool) -> None:
     """Show titles whose title or author contains the words of TEXT."""
+    from query_api.documents import TITLE_COLUMNS
+
     _show(settings, TITLE_COLUMNS, ("inventory",), {"q": text}, as_json)
 
 
