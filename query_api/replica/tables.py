@@ -1,10 +1,26 @@
 """The replica's tables (SQLite)."""
 
+from hashlib import sha256
 from importlib.metadata import version
 
+from inventory.domain import GOLDEN
+from inventory.row_fold import fold
+from query_api.documents import json_of, title_document
+
 RELEASE = version("library-inventory")
-FORMAT = f"2/{RELEASE}"
-"""A replica of another release is read again: its tables or its fold may differ."""
+
+
+def documents_fingerprint() -> str:
+    """Changes with the titles' documents and with the rows that the golden events fold to."""
+    digest, row = sha256(), None
+    for number, event in enumerate(GOLDEN, 1):
+        row = fold(row, number, event)
+        digest.update(json_of(row) + json_of(title_document(row)))
+    return digest.hexdigest()[:16]
+
+
+FORMAT = f"2/{RELEASE}/{documents_fingerprint()}"
+"""A replica with another format is read again: its tables, its documents or its fold may differ."""
 
 SHIFT = 1 << 40
 """An event's rowid is its place in the event store: ``partition * SHIFT + offset``."""
