@@ -2,41 +2,20 @@
 
 from hypothesis import strategies as st
 
-from inventory.commands import (
-    AddBook,
-    AddCopies,
-    BorrowBook,
-    Command,
-    CorrectDetails,
-    RemoveBook,
-    RenewLoan,
-    ReturnBook,
-    WithdrawCopies,
-)
 from inventory.rules import UNKNOWN, Rejection, decide, evolve
 from schemas.events import Event
+from tests.support.command_strategies import commands_for
 
 ISBNS = ["9781593275846", "9781680502992", "9780262033848", "9772049363002", "0012345678905"]
 START = 1_700_000_000_000
 
 isbns = st.sampled_from(ISBNS)
 users = st.sampled_from(["ann", "bob", "eve"])
-few = st.integers(1, 3)
 names = st.sampled_from(
     ["Elixir in Action", "–", "Saša Jurić", "Die Füße", "日本語の本", "war and peace", ""]
 )
 titles = names.filter(bool)
-commands: st.SearchStrategy[Command] = st.one_of(
-    st.builds(AddBook, isbns, titles, names, few),
-    st.builds(BorrowBook, isbns, users),
-    st.builds(BorrowBook, isbns, users),
-    st.builds(ReturnBook, isbns, st.none() | users),
-    st.builds(RemoveBook, isbns),
-    st.builds(AddCopies, isbns, few),
-    st.builds(WithdrawCopies, isbns, st.just(1), st.just("lost"), users),
-    st.builds(RenewLoan, isbns, users),
-    st.builds(CorrectDetails, isbns, titles, names),
-)
+commands = commands_for(isbns, titles, names, users)
 
 
 @st.composite
