@@ -2,11 +2,13 @@
 
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
 import pytest
 from confluent_kafka.admin import AdminClient
+from msgspec.structs import asdict
 
 from eventstore.append.writer import Writer
 from eventstore.state import snapshot_layout as layout
@@ -16,7 +18,9 @@ from eventstore.topics import events_topic
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from inventory.commands import AddBook, BorrowBook, ReturnBook
+from inventory.rules import Title
 from producer.writers import binding, decider_of, snapshot_of, writer_of
+from schemas.events import Event
 from schemas.topics import ensure_topics
 from tests.support.producer.writer_calls import (
     ADD,
@@ -163,6 +167,51 @@ def test_a_snapshot_of_another_system_is_ignored_and_replaced(saved: Settings, w
     writer.close()
     assert loaded(saved, " ".join(parts)) == 4
     all_is_right(saved)
+
+
+class ShelvedTitle(Title, frozen=True, array_like=True, kw_only=True):
+    """The state of a later release: it has one more field, which no saved state has."""
+
+    shelf: str
+
+
+def install_release_with_shelves(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+    decider = decider_of(settings)
+
+    def evolve(title: ShelvedTitle, event: Event) -> ShelvedTitle:
+        return ShelvedTitle(**(asdict(decider.evolve(title, event)) | {"shelf": title.shelf}))
+
+    later = replace(decider, initial=ShelvedTitle(shelf=""), evolve=evolve)
+    monkeypatch.setattr("producer.writers.decider_of", lambda settings: later)
+
+
+def test_a_snapshot_of_a_release_without_a_field_of_the_state_is_ignored_and_replaced(
+    saved: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    before = binding(saved)
+    install_release_with_shelves(monkeypatch, saved)
+    with caplog.at_level("INFO", "eventstore.state.snapshot"):
+        writer = start(saved)
+        assert refused(run(writer, BORROW)[0]) == "already_borrowed"
+        writer.close()
+    (message,) = caplog.messages
+    assert f"is not used: it belongs to {before} 0" in message
+    assert loaded(saved) == 4
+    all_is_right(saved)
+
+
+def test_a_saved_state_that_cannot_be_read_counts_as_damage(
+    saved: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    """The fingerprint noticed nothing."""
+    bound = binding(saved)
+    install_release_with_shelves(monkeypatch, saved)
+    writer = start(saved, bound)
+    assert refused(run(writer, BORROW)[0]) == "already_borrowed"
+    writer.close()
+    (message,) = caplog.messages
+    assert "can't be read; the log is read instead" in message
+    assert loaded(saved, bound) == 4
 
 
 def test_a_snapshot_notices_a_restored_log_with_the_same_ids(saved: Settings):
