@@ -71,8 +71,10 @@ class CorrectDetails(_Command, frozen=True, tag=True):
 
 
 Command: TypeAlias = (
-    AddBook | BorrowBook | ReturnBook | RemoveBook | AddCopies | WithdrawCopies | RenewLoan | CorrectDetails
-)
+    AddBook | RemoveBook | CorrectDetails
+    | AddCopies | WithdrawCopies
+    | BorrowBook | ReturnBook | RenewLoan
+)  # fmt: skip
 
 _JSON = msgspec.json.Decoder(Command)
 
