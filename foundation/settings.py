@@ -76,12 +76,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """File with the certificates of the authorities that sign the brokers'; empty: the system's."""
 
     def __post_init__(self) -> None:
-        for name in ("port", "kafka_port"):
-            if not 1 <= getattr(self, name) <= 65535:
-                raise ValueError(f"{name} is 1 to 65535, not {getattr(self, name)}")
-        for name in ("gateway_port", "metrics_port"):
-            if not 0 <= getattr(self, name) <= 65535:
-                raise ValueError(f"{name} is 0 to 65535, not {getattr(self, name)}")
+        for name, lowest in _LOWEST_PORTS.items():
+            if not lowest <= getattr(self, name) <= 65535:
+                raise ValueError(f"{name} is {lowest} to 65535, not {getattr(self, name)}")
+        if self.effective_gateway_port > 65535:
+            raise ValueError(f"port {self.port} leaves no room for the gateway after it: set gateway_port")
         for name in ("partitions", "replication", "loan_days", "workers"):
             if not 1 <= getattr(self, name) <= 10_000:
                 raise ValueError(f"{name} is 1 to 10000, not {getattr(self, name)}")
@@ -107,6 +106,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return self.gateway_port or self.port + 1
 
 
+_LOWEST_PORTS = {"port": 1, "kafka_port": 1, "gateway_port": 0, "metrics_port": 0}
 _CHOICES = {
     "durability": ("disk", "os"),
     "log_level": ("DEBUG", "INFO", "WARNING", "ERROR"),

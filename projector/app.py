@@ -77,7 +77,8 @@ def build(settings: Settings, index: int, identify: Callable[[], Identity]) -> A
         broker=[f"kafka+batch://{server}" for server in settings.kafka.split(",")],
         broker_credentials=broker_credentials(settings),
         store="rocksdb+batch://",
-        datadir=Path(settings.data_dir) / f"projector-{index}",
+        # Faust expands format fields in it
+        datadir=str(Path(settings.data_dir) / f"projector-{index}").replace("{", "{{").replace("}", "}}"),
         Table=Table,
         TableManager=Tables,
         topic_partitions=settings.partitions,

@@ -6,6 +6,8 @@ import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from foundation.http.addresses import UnknownHost, family, resolve
+
 CONNECTIONS = 4096
 """Open at a time; granian leaves further ones in the kernel's queue."""
 _BACKLOG = 1024
@@ -35,11 +37,14 @@ def claim(host: str, port: int) -> None:
 
     Raises PortTaken.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
+    try:
+        address = resolve(host)
+    except UnknownHost as error:
+        raise PortTaken(str(error)) from error
+    with socket.socket(family(address), socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((host, port))
+            probe.bind((address, port))
         except OSError as error:
             raise PortTaken(
                 f"can't listen on {host}:{port} ({error.strerror}): stop what listens there, or choose "
@@ -53,7 +58,7 @@ async def _serve(app: Any, host: str, port: int, drain: Callable[[], Awaitable[N
 
     server = Server(
         app,
-        address=host,
+        address=resolve(host),
         port=port,
         interface=Interfaces.ASGI,
         http=HTTPModes.http1,

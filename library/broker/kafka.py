@@ -13,7 +13,7 @@ from msgspec import Struct
 from library.broker import jars
 from library.broker.class_archive import keep_classes, with_classes
 from library.broker.java import find_java
-from library.broker.properties import JVM, as_text, one_node
+from library.broker.properties import JVM, as_text, java_environment, one_node
 from library.process.ports import HOST, free_port, is_free, require_free
 
 
@@ -28,6 +28,8 @@ class Node(Struct, frozen=True, kw_only=True):
     port: int
     durability: str = "disk"
     java: str = ""
+    reserved_ports: frozenset[int] = frozenset()
+    """Ports that the controller must not take."""
 
     @property
     def bootstrap(self) -> str:
@@ -115,9 +117,12 @@ def _version(text: str) -> tuple[int, ...]:
 def _controller_port(node: Node) -> int:
     """The controller's last port if it is free, else any free one: port + 1 is often taken."""
     file = node.home / "controller.port"
-    if file.exists() and (last := file.read_text("utf-8").strip()).isdigit() and is_free(int(last)):
-        return int(last)
-    port = free_port()
+    if file.exists() and (text := file.read_text("utf-8").strip()).isdigit():
+        last = int(text)
+        if last not in node.reserved_ports and is_free(last):
+            return last
+    while (port := free_port()) in node.reserved_ports:
+        pass
     file.write_text(f"{port}\n", "utf-8")
     return port
 
@@ -126,7 +131,8 @@ def _format(node: Node, base: list[str], config: Path) -> None:
     (node.home / "format.json").write_text(json.dumps({"kafka": jars.kafka_version()}) + "\n", "utf-8")
     command = [*base, "kafka.tools.StorageTool", "format", "--standalone"]
     command += ["--cluster-id", _new_cluster_id(), "--config", str(config)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    environment = java_environment(os.environ)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=environment)
     if done.returncode:
         raise KafkaFailed(
             f"Kafka could not format {node.data}: {' '.join((done.stderr or done.stdout).split())[-500:]}"

@@ -59,5 +59,20 @@ def one_node(data: Path, port: int, controller: int, durability: str) -> dict[st
 
 
 def as_text(settings: Mapping[str, object]) -> str:
-    """The text of ``server.properties``."""
-    return "".join(f"{name}={value}\n" for name, value in settings.items())
+    """The text of ``server.properties``, in Java's syntax: ASCII, with escapes."""
+    return "".join(f"{name}={_escaped(str(value))}\n" for name, value in settings.items())
+
+
+def java_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a Java that uses file names in UTF-8, whatever the user's locale is."""
+    return {**environment, "LC_ALL": "C.UTF-8"}
+
+
+def _escaped(value: str) -> str:
+    # Java reads UTF-16 units, and would skip leading blanks
+    units = value.encode("utf-16-be")
+    characters = (int.from_bytes(units[at : at + 2], "big") for at in range(0, len(units), 2))
+    return "".join(
+        chr(character) if 0x20 < character < 0x7F and character != 0x5C else f"\\u{character:04x}"
+        for character in characters
+    )

@@ -41,12 +41,15 @@ def up(detach: bool, report_to: int | None, **flags: Any) -> int:
     later start in the same directory continues with it. With --kafka it uses a Kafka that runs elsewhere.
     """
     from library.system.members import resolved
+    from library.system.requirements import check_data_dir, check_ports
     from library.system.startup import StartReport, run_in_foreground, start_in_background
     from library.system.welcome import welcome
 
     started_at = time.monotonic()
     loading = loaded(flags, running=False)
     embedded = "kafka" not in loading.sources
+    check_data_dir(loading.settings.data_dir, Path.cwd(), embedded)
+    check_ports(loading.settings, embedded)
     settings = resolved(loading.settings, Path.cwd(), embedded)
     if settings.durability == "os" and embedded and not report_to:
         _print("With --durability os a power cut can lose the last changes, although they were acknowledged.")

@@ -10,13 +10,16 @@ import msgspec
 from msgspec import Struct
 
 from foundation.cli import exits
+from foundation.http.addresses import WILDCARDS
 from foundation.settings import PREFIX, Settings
 from library.broker.jars import NoJars
 from library.broker.java import NoJava
 from library.broker.kafka import KafkaFailed, Node, answers, prepare
+from library.broker.properties import java_environment
 from library.process.child import CannotStart, Program
 from library.process.ports import HOST, PortInUse
 from library.system.readiness import API, GATEWAY, is_alive, is_ready
+from library.system.requirements import wanted_ports
 
 PROBE_TIMEOUT_S = 2.0
 """Of one liveness check; a longer one would delay `library down`."""
@@ -26,7 +29,8 @@ HEARTBEAT_LIMIT_S = 12.0
 
 def resolved(settings: Settings, folder: Path, embedded: bool) -> Settings:
     """The settings that every member gets: the addresses of all members, and absolute paths."""
-    host = HOST if settings.host in ("0.0.0.0", "::", "") else settings.host
+    host = settings.host.strip("[]")
+    host = HOST if host in {"", *WILDCARDS} else host
     if ":" in host:
         host = f"[{host}]"
     return msgspec.structs.replace(
@@ -54,6 +58,7 @@ def node_of(settings: Settings) -> Node:
         port=settings.kafka_port,
         durability=settings.durability,
         java=settings.java,
+        reserved_ports=frozenset(port for port, _, _ in wanted_ports(settings, embedded=True)),
     )
 
 
@@ -94,7 +99,7 @@ def _kafka(settings: Settings) -> Program:
         "kafka",
         command,
         ready=lambda: answers(node),
-        environment=os.environ,
+        environment=java_environment(os.environ),
         log=_log(settings, "kafka"),
         answers=lambda: answers(node, PROBE_TIMEOUT_S),
     )

@@ -18,8 +18,9 @@ from foundation.logs import JsonLines
 from foundation.settings import PREFIX, Settings
 from library.process.child import CannotStart
 from library.process.log_file import MAX_LOG_BYTES, ROTATED_FILES
-from library.process.ports import PortInUse, require_free
+from library.process.ports import PortInUse
 from library.system.members import parts_of
+from library.system.requirements import require_ports
 from library.system.run_file import AlreadyRunning, clean_up, owned
 from library.system.supervisor import Supervisor
 
@@ -40,7 +41,7 @@ def run_in_foreground(
             _log_to(data_dir / "logs" / "supervisor.log", settings.log_level, print_line)
             for left in clean_up(data_dir):
                 log.warning("ended %s (process %d), left by a killed supervisor", left.name, left.pid)
-            _require_ports(settings, embedded)
+            require_ports(settings, embedded)
             asyncio.run(_supervise(Supervisor(settings, parts_of(settings, embedded)), on_ready))
     except CannotStart as error:
         log.error("the start failed: %s", error, extra={_REPORTED: True})
@@ -64,21 +65,20 @@ async def _supervise(supervisor: Supervisor, on_ready: Callable[[], None]) -> No
     await supervisor.run(on_ready)
 
 
-def _require_ports(settings: Settings, embedded: bool) -> None:
-    if embedded:
-        require_free(settings.kafka_port, "Kafka", "--kafka-port")
-    require_free(settings.port, "the query API", "--port", settings.host)
-    require_free(settings.gateway_port, "the gateway", "--gateway-port", settings.host)
-
-
 class _Printing(logging.Handler):
     def __init__(self, print_line: Print) -> None:
         super().__init__(logging.INFO)
         self._print_line = print_line
 
     def emit(self, record: logging.LogRecord) -> None:
-        if not hasattr(record, _REPORTED):
+        if hasattr(record, _REPORTED):
+            return
+        try:
             self._print_line(record.getMessage())
+        except OSError as error:
+            # The terminal or pipe is gone; the file still gets all messages
+            log.removeHandler(self)
+            log.warning("messages are only in this file from here on: %s", error)
 
 
 def _log_to(path: Path, level: str, print_line: Print) -> None:
@@ -140,10 +140,13 @@ def _wait_until_ready(lines: IO[str], print_line: Print) -> bool:
 
 
 class StartReport:
-    """The background process's end of the pipe: its messages until it is ready."""
+    """The background process's end of the pipe: its messages until it is ready.
+
+    If the waiting process is gone, killed for example, the start continues without it.
+    """
 
     def __init__(self, pipe: int) -> None:
-        self._pipe: IO[str] | None = os.fdopen(pipe, "w", encoding="utf-8")
+        self._pipe: int | None = pipe
 
     def print_line(self, text: str) -> None:
         """Send a line for the waiting process to print."""
@@ -159,14 +162,15 @@ class StartReport:
         self._send(error=error.message, code=error.exit_code)
 
     def _send(self, **message: object) -> None:
-        if self._pipe:
-            try:
-                print(json.dumps(message), file=self._pipe, flush=True)
-            except BrokenPipeError:
-                # The waiting process is gone; the system keeps starting
-                self._close()
+        if self._pipe is None:
+            return
+        try:
+            # Shorter than PIPE_BUF or not, nothing else writes here; unbuffered, closing can't fail later
+            os.write(self._pipe, json.dumps(message).encode() + b"\n")
+        except BrokenPipeError:
+            self._close()
 
     def _close(self) -> None:
-        if self._pipe:
-            self._pipe.close()
+        if self._pipe is not None:
+            os.close(self._pipe)
             self._pipe = None

@@ -1,0 +1,79 @@
+"""Settings that can't work on this machine, refused before anything starts."""
+
+from pathlib import Path
+
+from foundation.cli import exits
+from foundation.cli.app import CommandError
+from foundation.http.addresses import UnknownHost, resolve
+from foundation.settings import Settings
+from library.process.ports import HOST, require_free
+
+MAX_PORT = 65535
+
+
+def check_data_dir(data_dir: str, folder: Path, embedded: bool) -> None:
+    """Raises CommandError for a data directory whose path a member of the system can't use.
+
+    Every other character works; tests/system/test_data_dirs.py shows it.
+    """
+    if not data_dir:
+        raise _refused(data_dir, "it is empty")
+    if data_dir.startswith("~"):
+        raise _refused(data_dir, "only a shell expands ~; a folder of this name is ./~")
+    path = str((folder / data_dir).absolute())
+    if "\0" in path:
+        raise _refused(path, "it contains a null character")
+    try:
+        path.encode()
+    except UnicodeEncodeError as error:
+        raise _refused(path, "it is not valid UTF-8") from error
+    if embedded and "," in path:
+        raise _refused(path, "it contains a comma, which separates directories in Kafka's configuration")
+
+
+def check_ports(settings: Settings, embedded: bool) -> None:
+    """Raises CommandError if two members want the same port, or a port does not exist."""
+    taken: dict[int, str] = {}
+    for port, member, flag in wanted_ports(settings, embedded):
+        if port > MAX_PORT:
+            raise CommandError(exits.MALFORMED, f"there is no port {port}, for {member}: lower {flag}")
+        if port in taken:
+            raise CommandError(
+                exits.MALFORMED, f"port {port} is wanted twice, for {taken[port]} and for {member} ({flag})"
+            )
+        taken[port] = f"{member} ({flag})"
+
+
+def require_ports(settings: Settings, embedded: bool) -> None:
+    """Raises PortInUse for a port that another program holds, CommandError for a host that is unknown."""
+    try:
+        address = resolve(settings.host)
+    except UnknownHost as error:
+        raise CommandError(exits.MALFORMED, f"{error}; choose another with --host ADDRESS") from error
+    for port, member, flag in wanted_ports(settings, embedded):
+        require_free(port, member, flag, HOST if member == KAFKA else address)
+
+
+KAFKA = "Kafka"
+
+
+def wanted_ports(settings: Settings, embedded: bool) -> list[tuple[int, str, str]]:
+    """Each port of the system, with its member and the flag or setting that chooses it."""
+    wanted = [(settings.kafka_port, KAFKA, "--kafka-port")] if embedded else []
+    wanted += [
+        (settings.port, "the query API", "--port"),
+        (settings.effective_gateway_port, "the gateway", "--gateway-port"),
+    ]
+    if settings.metrics_port:
+        wanted += [
+            (settings.metrics_port + index, f"the metrics of projector {index}", "LIBRARY_METRICS_PORT")
+            for index in range(settings.workers)
+        ]
+    return wanted
+
+
+def _refused(path: str, reason: str) -> CommandError:
+    return CommandError(
+        exits.MALFORMED,
+        f"data directory {path!r} can't be used: {reason}; choose another with --data-dir DIR",
+    )
