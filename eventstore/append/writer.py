@@ -75,6 +75,7 @@ class Writer:
         self.catch_up = CatchUp(settings, partition)
         self.state: WriteState | None = None
         self._in_doubt = False
+        self._was_claimed = False
 
     def execute(self, submitted: Sequence[Submitted], deadline_s: float) -> list[Outcome]:
         """Decide the commands in order and append all their events in one transaction, or none of them.
@@ -155,6 +156,7 @@ class Writer:
             # Read most of the log before the claim: the claim is then held only for the rest
             self.catch_up.advance(self.state, deadline, self._save_if_large)
         self.fence.claim(deadline)
+        self._was_claimed = True
         self._reached("claimed")
         self._read(self.state, deadline)
         self._in_doubt = False
@@ -206,7 +208,9 @@ class Writer:
         state.next += 2
 
     def _start_over(self, lost: ClaimLost) -> None:
-        _log.info("partition %d: %s", self.partition, lost)
+        # The first claims fail until the broker's transaction coordinator has loaded: that is normal
+        level = logging.INFO if self._was_claimed else logging.DEBUG
+        _log.log(level, "partition %d: %s", self.partition, lost)
         self.fence.lose()
         if not lost.taken_over:
             self.catch_up.disconnect()
