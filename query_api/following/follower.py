@@ -9,7 +9,7 @@ from pathlib import Path
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from eventstore.topics import Identity, WrongTopic
+from eventstore.topics import Identity, MissingTopic, WrongTopic
 from query_api.following.intake import RecordBatch
 from query_api.following.source import Source
 from query_api.replica.damage import is_damage
@@ -45,6 +45,8 @@ class Follower:
         """The topics' ends at the last check."""
         self.trouble: str | None = "Kafka has not answered yet"
         """The reason why nothing new can be read; None while it can."""
+        self.mismatch: str | None = None
+        """How the topics contradict the settings; None if they agree. Nothing is read meanwhile."""
         self._ends_at_start: Ends | None = None
         self._following = False
         self._logged_trouble: str | None = None
@@ -58,9 +60,14 @@ class Follower:
 
     @property
     def ready(self) -> bool:
-        """Whether the replica has caught up and is known to be sound."""
+        """Whether the replica has caught up, is known to be sound, and can be continued."""
         replica = self.replica
-        return replica is not None and replica.progress.ready and replica is not self._unchecked
+        return (
+            replica is not None
+            and replica.progress.ready
+            and replica is not self._unchecked
+            and self.mismatch is None
+        )
 
     def start(self) -> None:
         """Open the replica, if there is one, and start both threads."""
@@ -110,7 +117,7 @@ class Follower:
                 self._stop.wait(_WRITE_RETRY_INTERVAL_S)
 
     def _follow(self) -> None:
-        """Read until stopped.
+        """Read until stopped, or until the topics contradict the settings.
 
         Raises RebuildNeeded, Unusable, KafkaException, WrongTopic, sqlite3.Error.
         """
@@ -122,7 +129,7 @@ class Follower:
         consumer = self._source.consumer(replica.progress)
         try:
             self._store(replica, consumer, [], identity)
-            while not self._stop.is_set():
+            while not self._stop.is_set() and self.mismatch is None:
                 self._require_sound()
                 self._store(replica, consumer, _poll_batch(consumer), identity)
         finally:
@@ -135,8 +142,14 @@ class Follower:
 
     def _identify(self) -> Identity:
         """The system as it is now; also notes the topics' ends. Raises KafkaException, WrongTopic."""
-        identity = self._source.identify(KAFKA_TIMEOUT_S)
+        try:
+            identity = self._source.identify(KAFKA_TIMEOUT_S)
+        except WrongTopic as error:
+            # A missing topic may come back; another number of partitions would give a title two streams
+            self.mismatch = None if isinstance(error, MissingTopic) else str(error)
+            raise
         self.ends = self._source.ends(KAFKA_TIMEOUT_S)
+        self.mismatch = None
         return identity
 
     def _open(self) -> None:
@@ -166,6 +179,10 @@ class Follower:
         replica = self.replica
         if replica is not None and replica.identity != identity:
             raise RebuildNeeded(f"it was read from {replica.identity}, Kafka has {identity}")
+        if replica is not None and len(replica.progress.rows) != self._source.partitions:
+            raise RebuildNeeded(
+                f"it has {len(replica.progress.rows)} partitions, the topics have {self._source.partitions}"
+            )
         if replica is None:
             replica = create_replica(self._folder, identity, self._source.partitions)
             log.info("building a new replica in %s", self._folder)

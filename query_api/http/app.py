@@ -71,7 +71,7 @@ def create_app(reading: Reading, waiters: Waiters, metrics: Metrics, hosts: Allo
         app,
         hosts,
         cache_control=CACHED,
-        more_headers=lambda state: [(b"inventory-position", state["position"].encode())],
+        more_headers=lambda state: reading.headers(state["position"].encode()),
         counts=metrics.answers,
     )
     return TitleFastPath(inner, titles, reading, hosts, metrics.answers)

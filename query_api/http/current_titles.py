@@ -37,8 +37,8 @@ class CurrentTitles:
         self._replica: Replica | None = None
         self._db: sqlite3.Connection | None = None
         self._progress: Progress | None = None
-        self.position = (b"inventory-position", b"")
-        """The header for what ``get`` returned last."""
+        self.position = b""
+        """The position of what ``get`` returned last."""
 
     def get(self, isbn: str) -> KeptTitle | None:
         """The title with the 13 digits ``isbn``; None if it is not there now, or the replica can't answer."""
@@ -65,7 +65,7 @@ class CurrentTitles:
         else:
             for isbn in changed:
                 self._kept.pop(isbn, None)
-        self._progress, self.position = progress, (b"inventory-position", str(progress).encode())
+        self._progress, self.position = progress, str(progress).encode()
         return True
 
     def _read(self, isbn: str) -> KeptTitle | None:

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable
 
 from eventstore.positions import BadPosition, parse_positions
+from foundation.http.headers import Headers
 from foundation.http.problem import Problem
 from query_api.following.follower import Follower
 from query_api.following.source import KafkaException, Source
@@ -15,6 +16,9 @@ from query_api.replica.progress import Progress
 from query_api.replica.replica import Replica
 
 log = logging.getLogger(__name__)
+
+MAX_REASON_BYTES = 1_000
+"""Of the header Inventory-Stale."""
 
 LONGEST_TIMEOUT_S = 30.0
 """That a request may wait for a position."""
@@ -39,6 +43,14 @@ class Reading:
         """The position for headers. Get it before reading: it must not promise more than the answer has."""
         progress = self.progress()
         return "" if progress is None else str(progress)
+
+    def headers(self, position: bytes) -> Headers:
+        """Headers of an answer: what it includes, and why it may be old."""
+        headers = [(b"inventory-position", position)]
+        if (trouble := self.follower.trouble) is not None:
+            reason = " ".join(trouble.split()).encode("ascii", "replace")
+            headers.append((b"inventory-stale", reason[:MAX_REASON_BYTES]))
+        return headers
 
     def replica(self) -> Replica:
         """The replica. Raises Problem 503 as long as it never had everything."""

@@ -24,5 +24,8 @@ def complete(document: Json) -> None:
             headers["Inventory-Position"] = header_object(
                 "What the answer includes, `partition:offset` each; empty: nothing.", required=True
             )
+            headers["Inventory-Stale"] = header_object(
+                "Present while nothing new can be read: the reason. The answer may be old."
+            )
             if status == "503":
                 headers["Retry-After"] = header_object("Seconds after which to try again.", kind="integer")

@@ -65,10 +65,11 @@ class TitleFastPath:
             return False
         if if_none_match is not None and etag_matches(if_none_match.decode("latin-1"), title.etag):
             status, body = 304, b""
-            headers = [(b"etag", title.etag.encode()), *_NOT_MODIFIED, self._titles.position]
+            headers = [(b"etag", title.etag.encode()), *_NOT_MODIFIED]
         else:
             status, body = 200, title.body
-            headers = [*title.headers, *SAFETY, self._titles.position]
+            headers = [*title.headers, *SAFETY]
+        headers += self._reading.headers(self._titles.position)
         self._counts[status] += 1
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})

@@ -1,6 +1,7 @@
 """Every kind of damage to a replica's file is noticed: on opening it, on checking it, or on reading it."""
 
 import os
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -25,17 +26,25 @@ from tests.support.query_api.event_strategies import ISBNS, START
 A, B = ISBNS[:2]
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A closed replica: titles, a loan, a title with a checkpoint."""
+    folder = tmp_path_factory.mktemp("sound")
     events: list[Event] = [BookAdded(isbn, f"Title {isbn}", "An Author", 3, START) for isbn in ISBNS]
     for n in range(60):
         events += [BookBorrowed(A, "ann", START + n, START + n), BookReturned(A, "ann", START + n)]
     events.append(BookBorrowed(B, "bob", START, START + 9))
-    stock = ApiWithoutKafka(tmp_path, events)
+    stock = ApiWithoutKafka(folder, events)
     stock.replica.checkpoint()
     stock.replica.reader().close()
     stock.replica.close()
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path, sound: Path) -> Path:
+    """A copy of it."""
+    shutil.copy(sound / FILE, tmp_path / FILE)
     return tmp_path
 
 
