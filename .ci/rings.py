@@ -54,9 +54,9 @@ def read_report(file: Path) -> Report:
     """Parse a JUnit report. A missing or truncated file has no tests."""
     passed, failed = set(), set()
     try:
-        cases = ElementTree.parse(file).iter("testcase")
+        cases = list(ElementTree.parse(file).iter("testcase"))
     except (OSError, ElementTree.ParseError):
-        cases = iter(())
+        cases = []
     for case in cases:
         name = f"{case.get('classname', '').replace('.', '/')}.py::{case.get('name')}"
         outcomes = {child.tag for child in case}

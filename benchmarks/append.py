@@ -62,7 +62,9 @@ def peers(durability: str, folder: Path, seconds: float) -> Iterator[Commands]:
     for clients in PEER_CLIENTS:
         yield sqlite(folder / f"sqlite-{clients}", durability, clients, seconds)
     with postgresql_server(durability) as port:
-        for clients in PEER_CLIENTS if port is not None else ():
+        for clients in PEER_CLIENTS:
+            if port is None:
+                break
             yield postgresql(port, durability, clients, seconds)
 
 

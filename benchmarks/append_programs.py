@@ -15,6 +15,7 @@ from msgspec import Struct
 from benchmarks.processes import python
 from foundation.settings import Settings
 from inventory.isbn import in_house
+from schemas.events import BookAdded
 from tests.support.workload import workload
 
 ONE_SHOTS = 20
@@ -44,7 +45,7 @@ class OneShots(Struct, frozen=True):
 def catalogue(file: Path, titles: int) -> Path:
     """A CSV file with so many titles, as long as real ones."""
     events = (one.event for one in workload(titles, 3))
-    names = [(e.title, e.author) for e in islice(events, 5_000) if type(e).__name__ == "BookAdded"]
+    names = [(e.title, e.author) for e in islice(events, 5_000) if isinstance(e, BookAdded)]
     with file.open("w", encoding="utf-8", newline="") as opened:
         rows = csv.writer(opened)
         rows.writerow(["isbn", "title", "author", "quantity"])

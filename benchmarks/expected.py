@@ -26,7 +26,7 @@ def independent_fold(settings: Settings) -> Rows:
     rows: Rows = {}
     for message in committed_records(settings, events_topic(settings)):
         isbn, version = parse_title_key(message.key())
-        rows[isbn] = fold(rows.get(isbn), version, decode(message.value()))  # type: ignore[arg-type]
+        rows[isbn] = fold(rows.get(isbn), version, decode(message.value()))
     return rows
 
 

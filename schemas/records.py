@@ -3,7 +3,8 @@
 from eventstore import recorded as engine
 from eventstore.decider import Events
 from eventstore.keys import BadKey, parse_event_key
-from eventstore.recorded import Message, Recorded
+from eventstore.recorded import Message
+from eventstore.recorded import Recorded as Recorded
 from schemas.codec import Undecodable, decode, encode
 from schemas.events import TYPES, Event
 

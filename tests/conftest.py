@@ -1,7 +1,8 @@
 """Fixtures for all rooms: a real broker for the session, and a system of its own for each test."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -37,9 +38,10 @@ def new_settings(broker: str, tmp_path: Path) -> Callable[..., Settings]:
     It has a name and a data directory of its own, and its topics.
     """
 
-    def make(**changes: object) -> Settings:
+    def make(**changes: Any) -> Settings:
         name = f"test-{uuid4().hex[:12]}"
-        settings = Settings(**{"kafka": broker, "name": name, "data_dir": str(tmp_path / name)} | changes)
+        values: dict[str, Any] = {"kafka": broker, "name": name, "data_dir": str(tmp_path / name)}
+        settings = Settings(**values | changes)
         ensure_topics(AdminClient(client_config(settings)), settings)
         return settings
 
@@ -53,7 +55,9 @@ def settings(new_settings: Callable[..., Settings]) -> Settings:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show what the broker said when a test that uses it fails."""
     report = yield
     if report.failed and _running and "broker" in getattr(item, "fixturenames", ()):

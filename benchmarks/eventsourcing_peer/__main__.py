@@ -9,11 +9,15 @@ import os
 import sqlite3
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
-from uuid import uuid4
+from typing import TypeVar
+from uuid import UUID, uuid4
 
 from eventsourcing.application import Application
 from eventsourcing.domain import Aggregate, event
+
+T = TypeVar("T")
 
 
 class Title(Aggregate):
@@ -43,7 +47,7 @@ class Title(Aggregate):
         del self.loans[user_id]
 
 
-class Inventory(Application):
+class Inventory(Application[UUID]):
     """One save a command, as a caller who wants an answer needs it."""
 
     def add(self, isbn: str) -> Title:
@@ -77,7 +81,7 @@ def main(begin_at: float, seconds: float) -> None:
     took: list[float] = []
     end = time.perf_counter() + seconds
 
-    def timed(command: partial[Title | None]) -> Title | None:
+    def timed(command: Callable[[], T]) -> T:
         begun = time.perf_counter()
         result = command()
         took.append(time.perf_counter() - begun)
@@ -85,7 +89,6 @@ def main(begin_at: float, seconds: float) -> None:
 
     while time.perf_counter() < end:
         title = timed(partial(inventory.add, uuid4().hex))
-        assert title is not None
         timed(partial(inventory.borrow, title))
         timed(partial(inventory.give_back, title))
     print(json.dumps(took))

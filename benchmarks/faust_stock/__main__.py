@@ -61,7 +61,7 @@ async def project(stream: faust.StreamT[bytes]) -> None:
         row = decode(stored) if stored else None
         assert row is None or isinstance(row, InventoryRow)
         if version == 1 or row is None or version > row.version:
-            table[isbn.encode()] = encode(fold(row, version, decode(event.value)))  # type: ignore[arg-type]
+            table[isbn.encode()] = encode(fold(row, version, decode(event.value)))
 
 
 if __name__ == "__main__":

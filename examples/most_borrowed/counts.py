@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from schemas.events import BookAdded, BookBorrowed, DetailsCorrected
+from schemas.events import BookAdded, BookBorrowed, DetailsCorrected, Event
 from schemas.records import Recorded
 
 
@@ -13,7 +13,7 @@ class Counts:
         self._loans: Counter[str] = Counter()
         self._titles: dict[str, str] = {}
 
-    def apply(self, recorded: Recorded) -> None:
+    def apply(self, recorded: Recorded[Event]) -> None:
         """Count the next event."""
         event = recorded.event
         match event:

@@ -11,6 +11,7 @@ from schemas.events import (
     BookReturned,
     CopiesWithdrawn,
     DetailsCorrected,
+    Event,
     LoanRenewed,
 )
 from schemas.records import Recorded
@@ -44,7 +45,7 @@ class Loans:
         """Close the file."""
         self._database.close()
 
-    def apply(self, recorded: Recorded) -> None:
+    def apply(self, recorded: Recorded[Event]) -> None:
         """Apply an event in one transaction. A repeated event changes nothing."""
         event = recorded.event
         with self._database:

@@ -40,7 +40,7 @@ class Logged(Struct, frozen=True):
 def logged(message: Message) -> Logged:
     """Take a record apart."""
     event = decode(message.value())
-    headers = dict(message.headers())
+    headers: dict[str, Any] = dict(message.headers())
     command_id = headers["command_id"].decode()
     fields = asdict(event)
     return Logged(

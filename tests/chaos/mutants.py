@@ -43,7 +43,7 @@ class _Plain(Fence):
                 self._partition,
                 on_delivery=lambda _, message: offsets.append(message.offset()),
                 timestamp=record.timestamp,
-                headers=record.headers,
+                headers=list(record.headers),
             )
         if self._owner.flush(deadline.left()) or not offsets:
             raise ClaimLost("not delivered")

@@ -69,7 +69,8 @@ class Run:
         self.revive(start)
         self.write()
         if not self._deck:
-            self._deck = 10 * [self.kill, self.die_in_the_window] + 2 * [self.freeze, self.stop]
+            self._deck += 10 * [self.kill, self.die_in_the_window]
+            self._deck += 2 * [self.freeze, self.stop]
             self._deck += [self.restart_kafka, self.lose]
             self.random.shuffle(self._deck)
         self._deck.pop()(start)

@@ -12,9 +12,16 @@ from producer.cli import program
 
 def shorten_timeouts(seconds: float) -> None:
     """Let transactions time out after so many seconds, and save snapshots whatever they are worth."""
-    catch_up.TRANSACTION_TIMEOUT_S = fence.TRANSACTION_TIMEOUT_S = seconds
-    writer.CLOSING = 1
-    writer.RESTING = 100
+    changed = {
+        (catch_up, "TRANSACTION_TIMEOUT_S"): seconds,
+        (fence, "TRANSACTION_TIMEOUT_S"): seconds,
+        (writer, "SAVE_CLOSING_ENTRIES"): 1,
+        (writer, "SAVE_IDLE_ENTRIES"): 100,
+    }
+    for (module, name), value in changed.items():
+        # A constant that was renamed would stay as it is
+        assert hasattr(module, name), name
+        setattr(module, name, value)
 
 
 if __name__ == "__main__":

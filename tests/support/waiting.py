@@ -1,17 +1,19 @@
-"""Waiting in tests: for a condition, never for a time."""
+"""Tests wait for a condition, never for a time."""
 
 import asyncio
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 T = TypeVar("T")
 
 
-def eventually(condition: Callable[[], T], limit: float = 20.0, pause: float = 0.02) -> T:
-    """The first true value of ``condition``; fails after ``limit`` seconds with the last value or error.
+def eventually(
+    condition: Callable[..., T | Literal[False] | None], limit: float = 20.0, pause: float = 0.02
+) -> T:
+    """Return the first true value of ``condition``; fails after ``limit`` seconds with the last value.
 
-    An AssertionError of the condition means "not yet", so it may be written with asserts.
+    An AssertionError in the condition counts as false, which allows conditions with several asserts.
     """
     end = time.monotonic() + limit
     while True:
@@ -26,8 +28,10 @@ def eventually(condition: Callable[[], T], limit: float = 20.0, pause: float = 0
         time.sleep(pause)
 
 
-async def until(condition: Callable[[], T], limit: float = 20.0, pause: float = 0.02) -> T:
-    """``eventually`` for a condition that an event loop brings about."""
+async def until(
+    condition: Callable[..., T | Literal[False] | None], limit: float = 20.0, pause: float = 0.02
+) -> T:
+    """``eventually`` for conditions that change in this event loop."""
     end = time.monotonic() + limit
     while not (value := condition()):
         assert time.monotonic() < end, f"not within {limit} s"

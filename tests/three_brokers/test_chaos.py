@@ -54,7 +54,9 @@ def settings(cluster: Cluster, tmp_path: Path) -> Settings:
 @contextmanager
 def running(settings: Settings) -> Iterator[dict[str, RestartedProgram]]:
     """Two workers of the projector, the query API, and a consumer group that prints events."""
-    programs = {f"projector-{n}": ("projector", "--index", str(n)) for n in range(WORKERS)}
+    programs: dict[str, tuple[str, ...]] = {
+        f"projector-{n}": ("projector", "--index", str(n)) for n in range(WORKERS)
+    }
     programs |= {
         "api": ("query_api",),
         "reader": ("library", "events", "--group", f"{settings.name}-reader", "--follow"),

@@ -36,7 +36,7 @@ class Asking(Writer):
     """Proves a refusal by asking for the log's end, as is right with one broker."""
 
     def _prove(self, deadline: Deadline) -> None:
-        if not self.catch_up.unchanged(self._known(), deadline):
+        if not self.catch_up.unchanged(self._current_state(), deadline):
             raise ClaimLost("something was written since the log was read")
 
 
@@ -53,12 +53,16 @@ def appended(cluster: Cluster, writer: type[Writer]) -> tuple[Outcome, list[int]
     """What becomes of a return that only the state of yesterday allows, and the versions in the log then."""
     scene: list[StaleLeader] = []
 
+    def reached(step: str) -> None:
+        if step == "claimed" and scene:
+            scene[0].thaw()
+
     def thawing(settings: Settings, partition: int) -> Writer:
         return writer(
             settings,
             partition,
             decider_of(settings),
-            reached=lambda step: step == "claimed" and scene and scene[0].thaw(),
+            reached=reached,
         )
 
     with yesterday(cluster, thawing) as now:

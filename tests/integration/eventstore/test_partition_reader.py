@@ -1,6 +1,7 @@
 """Committed records of one partition, read without a consumer group."""
 
 from itertools import islice
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -41,7 +42,7 @@ def test_records_hidden_by_an_open_transaction_are_waited_for_until_the_deadline
 
 
 def test_a_follower_is_told_of_the_end_each_time_and_given_later_records(one):
-    following = follow_partition(one, events_topic(one), 0)
+    following: Any = follow_partition(one, events_topic(one), 0)
     assert next(following) is None
     assert next(following) is None
     write_events(one, added_and_removed(1))

@@ -8,13 +8,13 @@ from confluent_kafka import Producer
 
 from eventstore.keys import event_key
 from eventstore.partitions import partition_of
-from eventstore.reader import Start
+from eventstore.reader import Start, Unreadable
 from eventstore.topics import events_topic
 from foundation.kafka_clients import KafkaUnavailable, client_config
 from foundation.settings import Settings
 from schemas.codec import encode
 from schemas.events import BookAdded, BookRemoved, Event
-from schemas.reader import Unreadable, open_reader
+from schemas.reader import open_reader
 
 A, B, C = "9781593275846", "9781680502992", "9780439023481"
 

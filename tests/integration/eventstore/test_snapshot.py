@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 from confluent_kafka.admin import AdminClient
@@ -97,9 +98,8 @@ def test_a_start_reads_only_events_after_the_snapshot(saved: Settings):
 
 
 def commands(settings: Settings) -> list[dict[str, str]]:
-    return [
-        {name: value.decode() for name, value in message.headers()} for message in committed_records(settings)
-    ]
+    headers: list[Any] = [message.headers() for message in committed_records(settings)]
+    return [{name: value.decode() for name, value in pairs} for pairs in headers]
 
 
 def test_saving_a_snapshot_releases_memory(store: Settings, monkeypatch: pytest.MonkeyPatch):
@@ -176,7 +176,7 @@ class ShelvedTitle(Title, frozen=True, array_like=True, kw_only=True):
 
 
 def install_release_with_shelves(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
-    decider = decider_of(settings)
+    decider: Any = decider_of(settings)
 
     def evolve(title: ShelvedTitle, event: Event) -> ShelvedTitle:
         return ShelvedTitle(**(asdict(decider.evolve(title, event)) | {"shelf": title.shelf}))

@@ -72,16 +72,15 @@ def test_a_repeated_event_does_not_change_an_example(loans: Loans) -> None:
 
 def test_most_borrowed_sorts_by_loans_and_shows_the_current_title() -> None:
     counts = Counts()
-    for version, event in enumerate(
-        [
-            BookAdded(A, "Elixr", "", 2, 0),
-            BookAdded(B, "Programming", "", 2, 0),
-            DetailsCorrected(A, "Elixir", "", 1),
-            BookBorrowed(A, "ann", 0, DAY),
-            BookBorrowed(B, "ann", 0, DAY),
-            BookBorrowed(A, "bob", 0, DAY),
-        ]
-    ):
+    events: list[Event] = [
+        BookAdded(A, "Elixr", "", 2, 0),
+        BookAdded(B, "Programming", "", 2, 0),
+        DetailsCorrected(A, "Elixir", "", 1),
+        BookBorrowed(A, "ann", 0, DAY),
+        BookBorrowed(B, "ann", 0, DAY),
+        BookBorrowed(A, "bob", 0, DAY),
+    ]
+    for version, event in enumerate(events):
         counts.apply(recorded(version, event))
     assert counts.top(5) == [(2, A, "Elixir"), (1, B, "Programming")]
     assert counts.top(1) == [(2, A, "Elixir")]
@@ -128,7 +127,7 @@ def test_the_program_in_the_consumer_groups_page_runs(settings: Settings, tmp_pa
     write_events(settings, [(1, BookAdded(A, "Elixir", "", 2, 0)), (2, BookBorrowed(A, "ann", 0, DAY))])
 
     def lines_until(wanted: str) -> list[str]:
-        lines = []
+        lines: list[str] = []
         with subprocess.Popen(
             [sys.executable, program], cwd=tmp_path, env=told(settings), stdout=subprocess.PIPE, text=True
         ) as running:

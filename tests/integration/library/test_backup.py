@@ -40,7 +40,7 @@ def everything(settings):
 def test_a_backup_restores_into_a_store_with_another_partition_count(full, new_settings, tmp_path):
     file = tmp_path / "store.backup"
     done = run_command(backup, full, str(file), "--json")
-    assert done.exit_code == 0, done.output
+    assert done.exit_code == 0, done.stderr
     said = json.loads(done.stdout)
     assert said["events"] == 400
     assert not list(tmp_path.glob("*.part"))
@@ -51,7 +51,7 @@ def test_a_backup_restores_into_a_store_with_another_partition_count(full, new_s
     for partitions in (1, 5):
         target = new_settings(partitions=partitions)
         done = run_command(restore, target, str(file))
-        assert done.exit_code == 0, done.output
+        assert done.exit_code == 0, done.stderr
         assert said["digest"] in done.stderr
         after = everything(target)
         assert [(r.key, r.value, r.timestamp, r.headers) for r in after] == [
@@ -179,5 +179,7 @@ def test_a_restored_event_equals_the_original(full, new_settings, tmp_path):
     with open_reader(settings=target) as reader:
         found = {(e.event.isbn, e.version): e for e in reader}
     assert len(found) == 400
-    assert found[numbered_isbn(7), 1].event.title == "Book 7"
+    event = found[numbered_isbn(7), 1].event
+    assert isinstance(event, BookAdded)
+    assert event.title == "Book 7"
     assert found[numbered_isbn(7), 1].command_id == f"id-{numbered_isbn(7)}"

@@ -14,6 +14,7 @@ import pytest
 from eventstore.state.outcomes import Outcome, OutcomeUnknown, Refused, Reused
 from foundation.settings import Settings
 from inventory.commands import AddBook, AddCopies, BorrowBook, Command, ReturnBook, checked
+from inventory.rules import Rejection
 from library.process.ports import free_port
 from producer.client import execute
 from tests.support.producer.concurrent_callers import Callers
@@ -78,6 +79,7 @@ def test_a_client_uses_a_gateway_if_there_is_one(gateway: GatewayProcess):
         accepted(submit(settings, BorrowBook(ISBN, user)))
     outcome = submit(settings, ReturnBook(ISBN))
     assert isinstance(outcome, Refused)
+    assert isinstance(outcome.rejection, Rejection)
     assert outcome.rejection.borrowers == ("ann", "bob")
     assert answered(gateway) == 7
 

@@ -1,5 +1,6 @@
 """Commands over HTTP, to a gateway as it runs in earnest."""
 
+from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -123,7 +124,7 @@ def test_a_repeated_idempotency_key_header_is_refused(gateway: GatewayProcess, t
 
 
 def test_an_idempotency_key_that_is_not_text_is_refused(gateway: GatewayProcess, title: str):
-    headers = {"content-type": "application/json", "idempotency-key": b"\xff\xfe"}
+    headers: Any = {"content-type": "application/json", "idempotency-key": b"\xff\xfe"}
     body = b'{"type": "AddCopies", "isbn": "%s", "quantity": 1}' % title.encode()
     problem(gateway.client.post("/commands", content=body, headers=headers), 400, "malformed")
 

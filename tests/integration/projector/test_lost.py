@@ -89,6 +89,7 @@ def test_a_store_ahead_of_its_changelog_or_of_another_table_is_discarded(setting
     for path in Path(settings.data_dir).glob("projector-0/v*/tables/*.db"):
         db = Rdict(str(path), Options(raw_mode=True))
         for isbn in list(db.keys()):
+            assert isinstance(isbn, bytes)
             if isbn.isdigit():
                 db[isbn] = b"a row that the changelog does not have"
         db[key] = value

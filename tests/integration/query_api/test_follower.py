@@ -280,7 +280,7 @@ def test_a_follower_recovers_from_a_full_disk(one: Settings, monkeypatch: pytest
 
     from query_api.following import follower as module
 
-    real = module.put_rows
+    real: Callable[..., None] = vars(module)["put_rows"]
     monkeypatch.setattr(module, "put_rows", put_rows)
     with following(one) as follower:
         eventually(lambda: ready(follower))

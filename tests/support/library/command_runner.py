@@ -17,8 +17,8 @@ class CommandResult(Struct):
 
 def run_command(program: click.Command, settings: Settings, *arguments: str) -> CommandResult:
     """Run a command against the system of ``settings``, as ``foundation.cli.app.run`` does."""
-    names = ("kafka", "name", "partitions", "data_dir", "deadline", "api", "gateway")
-    names += ("port", "kafka_port", "gateway_port")
+    names = ["kafka", "name", "partitions", "data_dir", "deadline", "api", "gateway"]
+    names += ["port", "kafka_port", "gateway_port"]
     environment = {f"LIBRARY_{name.upper()}": str(getattr(settings, name)) for name in names}
     result = CliRunner().invoke(program, arguments, env=environment, standalone_mode=False)
     match result.exception:

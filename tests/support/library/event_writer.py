@@ -45,14 +45,16 @@ def write_events(
             event_key(event.isbn, version),
             partition_of(event.isbn, settings.partitions),
             timestamp=event.timestamp,
-            headers=event_headers(
-                "library.inventory",
-                f"id-{event.isbn}",
-                "digest",
-                0,
-                type(event).__name__,
-                event.timestamp,
-                {},
+            headers=list(
+                event_headers(
+                    "library.inventory",
+                    f"id-{event.isbn}",
+                    "digest",
+                    0,
+                    type(event).__name__,
+                    event.timestamp,
+                    {},
+                )
             ),
         )
     producer.flush(20)

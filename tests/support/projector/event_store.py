@@ -87,7 +87,7 @@ class EventStore:
             event_key(event.isbn, version),
             partition_of(event.isbn, self.settings.partitions),
             timestamp=event.timestamp,
-            headers=headers,
+            headers=list(headers),
         )
 
     def _new(self) -> Producer:

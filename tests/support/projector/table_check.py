@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -89,7 +90,7 @@ def rocksdb_rows(settings: Settings) -> Rows:
     best: dict[str, tuple[int, Rows]] = {}
     for path in Path(settings.data_dir).glob("projector-*/v*/tables/*.db"):
         db = Rdict(str(path), Options(raw_mode=True), access_type=AccessType.read_only())
-        items = dict(db.items())
+        items: dict[Any, Any] = dict(db.items())
         db.close()
         offset = int(items.pop(Store.offset_key, b"-1"))
         items.pop(POSITION_KEY, None)

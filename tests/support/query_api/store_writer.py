@@ -1,6 +1,7 @@
 """Stands in for producer and projector: writes events and rows as they would, one transaction each."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from confluent_kafka import Producer
 
@@ -48,9 +49,9 @@ class StoreWriter:
             self.versions[isbn] = version = self.versions.get(isbn, 0) + 1
             self._commands += 1
 
-            def delivered(error: object, message: object, isbn=isbn, version=version, value=value) -> None:  # type: ignore[no-untyped-def]
+            def delivered(error: object, message: Any, isbn=isbn, version=version, value=value) -> None:
                 assert error is None, error
-                position = Position(message.partition(), message.offset())  # type: ignore[attr-defined]
+                position = Position(message.partition(), message.offset())
                 written.append((isbn, version, value, position))
 
             self._producer.produce(
@@ -59,8 +60,8 @@ class StoreWriter:
                 value=value,
                 partition=partition_of(isbn, self.settings.partitions),
                 timestamp=at,
-                headers=event_headers(
-                    "library.inventory", f"command-{self._commands}", "digest", 0, kind, at, {}
+                headers=list(
+                    event_headers("library.inventory", f"command-{self._commands}", "digest", 0, kind, at, {})
                 ),
                 on_delivery=delivered,
             )

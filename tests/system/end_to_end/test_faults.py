@@ -36,7 +36,7 @@ def wait_until_shown(system: System, receipts: list[Receipt]) -> None:
     def ready() -> bool:
         try:
             return all(
-                system.get(f"/inventory/{receipt.isbn}", after=receipt.position).status == 200
+                system.get(f"/inventory/{receipt.stream}", after=receipt.position).status == 200
                 for receipt in receipts
             )
         except NoAnswer:

@@ -36,7 +36,8 @@ def test_every_command_on_the_operations_page_exists_with_its_options():
     named = re.findall(r"^    (library .*)$|`(library [a-z][^`]*)`", page(), re.MULTILINE)
     assert len(named) > 15
     for line in (block or inline for block, inline in named):
-        command, words = library, shlex.split(line, comments=True)[1:]
+        command: click.Command = library
+        words = shlex.split(line, comments=True)[1:]
         while isinstance(command, click.Group):
             found = command.get_command(click.Context(command), words.pop(0))
             assert found is not None, line

@@ -1,7 +1,7 @@
 """Work that rests, waits for its turn, and hurries when somebody waits for it."""
 
 import threading
-from collections.abc import Iterator
+import time
 
 import pytest
 
@@ -10,11 +10,11 @@ from eventstore.state.background import REST_FACTOR, SPELL_S, BackgroundThrottle
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """What the thread has worked, in its first place; then each rest that it took."""
     times = [0.0]
-    monkeypatch.setattr(background.time, "thread_time", lambda: times[0])
-    monkeypatch.setattr(background.time, "sleep", times.append)
+    monkeypatch.setattr(time, "thread_time", lambda: times[0])
+    monkeypatch.setattr(time, "sleep", times.append)
     return times
 
 

@@ -19,7 +19,7 @@ from library.checks.api_listing import Listing
 )
 def test_a_listed_title_must_match_a_state_since_the_position(listed, differences):
     items = {} if listed is None else {"key": {"is": listed}}
-    listing = Listing(items, 5, lambda state: {"is": state})
+    listing: Listing[str, str | None] = Listing(items, 5, lambda state: {"is": state})
     for offset, state in ((1, "a"), (3, "b"), (7, "c")):
         listing.change("key", offset, state)
     assert list(listing.differences()) == differences
@@ -44,7 +44,7 @@ def test_a_listed_title_must_match_a_state_since_the_position(listed, difference
 )
 def test_a_title_added_or_removed_since_the_position_may_be_absent(states, listed, differences):
     items = {} if listed is None else {"key": {"is": listed}}
-    listing = Listing(items, 5, lambda state: {"is": state})
+    listing: Listing[str, str | None] = Listing(items, 5, lambda state: {"is": state})
     for offset, state in states:
         listing.change("key", offset, state)
     assert list(listing.differences()) == differences

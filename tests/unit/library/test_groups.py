@@ -2,6 +2,7 @@
 
 from concurrent.futures import Future
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
@@ -17,7 +18,8 @@ class Admin:
         self.answers = list(answers)
 
     def describe_consumer_groups(self, names, request_timeout):
-        answer, future = self.answers.pop(0), Future()
+        answer = self.answers.pop(0)
+        future: Future[SimpleNamespace] = Future()
         if isinstance(answer, int):
             future.set_exception(KafkaException(KafkaError(answer)))
         else:
@@ -25,21 +27,25 @@ class Admin:
         return {names[0]: future}
 
 
+def asked(admin: Any) -> list[str]:
+    return members(admin, "g")
+
+
 MEMBER = SimpleNamespace(group_instance_id=None, client_id="the-report", host="/127.0.0.1")
 
 
 def test_a_new_brokers_coordinator_is_waited_for():
     admin = Admin(KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_LOAD_IN_PROGRESS, [MEMBER])
-    assert members(admin, "g") == ["the-report at 127.0.0.1"]
+    assert asked(admin) == ["the-report at 127.0.0.1"]
 
 
 def test_an_unknown_group_has_no_members():
-    assert members(Admin(KafkaError.GROUP_ID_NOT_FOUND), "g") == []
+    assert asked(Admin(KafkaError.GROUP_ID_NOT_FOUND)) == []
 
 
 @pytest.mark.parametrize("code", [KafkaError.GROUP_AUTHORIZATION_FAILED, KafkaError.NOT_COORDINATOR])
 def test_another_error_and_a_coordinator_that_stays_away_are_raised(code, monkeypatch):
     monkeypatch.setattr(groups, "TIMEOUT_S", -1)
     with pytest.raises(KafkaException) as raised:
-        members(Admin(code), "g")
+        asked(Admin(code))
     assert raised.value.args[0].code() == code

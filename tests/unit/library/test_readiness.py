@@ -3,6 +3,7 @@
 import json
 import os
 import threading
+import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -63,7 +64,7 @@ def test_another_program_on_the_port_is_neither_ready_nor_alive(body):
 
 def test_a_heartbeat_stops_when_the_file_is_not_touched_any_more(tmp_path, monkeypatch):
     clock = [1000.0]
-    monkeypatch.setattr(members.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     file = tmp_path / "projector-0.ready"
     heartbeat = Heartbeat(file)
     assert not heartbeat.beats(), "there is no file"

@@ -113,7 +113,7 @@ def test_a_lane_gathers_commands_after_a_batch_of_several(monkeypatch: pytest.Mo
         await lane.submit(commands(1)[0])
         await lane.submit(commands(1, 1)[0])
         writer.gate.clear()
-        waiting = [lane.submit(one) for one in commands(1, 2)]
+        waiting: list[Any] = [lane.submit(one) for one in commands(1, 2)]
         while lane.waiting:
             await asyncio.sleep(0)
         waiting += [lane.submit(one) for one in commands(2, 3)]
@@ -133,7 +133,7 @@ def test_a_batch_has_a_largest_size(monkeypatch: pytest.MonkeyPatch):
     writer.gate.clear()
 
     async def work(lane: Lane) -> None:
-        waiting = [lane.submit(one) for one in commands(8)]
+        waiting: list[Any] = [lane.submit(one) for one in commands(8)]
         writer.gate.set()
         await asyncio.gather(*waiting)
 
@@ -165,7 +165,7 @@ def test_lookups_follow_earlier_commands_and_are_limited(monkeypatch: pytest.Mon
     writer.gate.clear()
 
     async def work(lane: Lane) -> None:
-        waiting = [lane.submit(commands(1)[0]), lane.look_up("a"), lane.look_up("b")]
+        waiting: list[Any] = [lane.submit(commands(1)[0]), lane.look_up("a"), lane.look_up("b")]
         with pytest.raises(QueueFull):
             lane.look_up("c")
         assert writer.looked_up == []
@@ -194,7 +194,7 @@ def test_a_failed_writer_is_replaced():
 
 
 def test_a_lane_retries_while_kafka_is_unavailable():
-    answers = iter([KafkaUnavailable("Kafka can't be used: it turns us down"), Scripted()])
+    answers: Any = iter([KafkaUnavailable("Kafka can't be used: it turns us down"), Scripted()])
 
     def make() -> Writer:
         answer = next(answers)

@@ -1,6 +1,7 @@
 """Every client of the projector connects as the settings say."""
 
 import ssl
+from typing import Any
 
 import certifi
 import pytest
@@ -44,6 +45,7 @@ def _told(**given):
     """What Faust makes the consumer, and each producer, with."""
     app = build(Settings(data_dir="unused", **given), 0, lambda: pytest.fail("asked Kafka"))
     servers = {"bootstrap_servers": server_list(app.transport.url, 9092)}
-    producer = app.producer._settings_default() | app.producer._settings_auth()
+    faust: Any = app.producer
+    producer = faust._settings_default() | faust._settings_auth()
     consumer = credentials_to_aiokafka_auth(app.conf.broker_credentials, app.conf.ssl_context)
     return [producer, {**consumer, **servers}]

@@ -23,7 +23,7 @@ class Listener:
         self.stock, self.takes = stock, takes
         self.heard: list[str] = []
         self.status = 0
-        self._scope = {
+        self._scope: Any = {
             "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET",
             "scheme": "http", "path": "/changes", "raw_path": b"/changes", "root_path": "",
             "query_string": b"", "headers": [(b"host", b"localhost"), (b"last-event-id", since.encode())],

@@ -51,9 +51,12 @@ def test_reads_do_not_query_kafka_while_it_is_unavailable(
 ):
     """Each question would hold a thread, which searches need, until it times out."""
     asked: list[int] = []
-    monkeypatch.setattr(
-        stock.source, "high_watermark", lambda partition, timeout: asked.append(partition) or 0
-    )
+
+    def high_watermark(partition: int, timeout: float) -> int:
+        asked.append(partition)
+        return 0
+
+    monkeypatch.setattr(stock.source, "high_watermark", high_watermark)
     partition = stock.stored[0].partition
     missing = f"/stats?after={partition}:{stock.next[partition]}&timeout=0.01"
     assert stock.ask(missing).status_code == 400

@@ -5,6 +5,7 @@ from contextlib import suppress
 from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import fastavro
 import pytest
@@ -62,7 +63,7 @@ def _committed(released: Path) -> Path:
 
 
 def test_each_version_of_a_schema_reads_the_one_before_and_is_read_by_it():
-    by_subject: dict[str, list[dict[str, object]]] = {}
+    by_subject: dict[str, list[dict[str, Any]]] = {}
     for schema in sorted(CODEC.schemas.values(), key=lambda s: s.version):
         by_subject.setdefault(schema.subject, []).append(json.loads(schema.text))
     for versions in by_subject.values():
@@ -71,7 +72,7 @@ def test_each_version_of_a_schema_reads_the_one_before_and_is_read_by_it():
             assert compatible(newer, older)
 
 
-def compatible(written: dict[str, object], read: dict[str, object]) -> bool:
+def compatible(written: dict[str, Any], read: dict[str, Any]) -> bool:
     """Whether ``read`` resolves what ``written`` writes: same names, and defaults for what is new."""
     fields = {field["name"]: field for field in written["fields"]}
     return all(
@@ -92,7 +93,7 @@ def test_anybody_with_the_schema_file_can_read_a_value():
     data = encode(EVENT)
     assert data[:5] == b"\0\0\0\0\x01"
     schema = fastavro.parse_schema(json.loads((AVSC / "BookAdded.1.avsc").read_text()))
-    read = fastavro.schemaless_reader(BytesIO(data[5:]), schema, None)
+    read: Any = fastavro.schemaless_reader(BytesIO(data[5:]), schema, None)
     assert (read["isbn"], read["quantity"]) == ("9781593275846", 10)
     assert read["timestamp"].isoformat() == "2023-11-14T22:13:20+00:00"
 
