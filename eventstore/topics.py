@@ -5,7 +5,15 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec, ResourceType
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    OffsetSpec,
+    ResourceType,
+)
 from msgspec import Struct
 
 from foundation.settings import Settings
@@ -21,8 +29,12 @@ LEADER_MOVING = frozenset(
 )
 """Codes that mean: ask again, the partition's leader is being elected."""
 
-WEEK_MS = 7 * 24 * 3600 * 1000
+COMPACTION_LAG_MS = 100 * 365 * 24 * 3600 * 1000
+"""No event is compacted for 100 years. Compaction keeps the newest record of a key: a program that writes the
+key of an event again would delete the event. The policy is still ``compact``: it rules out DeleteRecords.
+"""
 RETRY_INTERVAL_S = 0.02
+COMPACTION_LAG = "min.compaction.lag.ms"
 
 
 class Table(NamedTuple):
@@ -55,7 +67,7 @@ def topic_configs(settings: Settings, tables: Sequence[Table]) -> dict[str, dict
     # A changelog can be rebuilt from the events, so it need not be flushed record by record
     changelog = {"cleanup.policy": "compact", "flush.messages": str(2**63 - 1)}
     return {
-        events_topic(settings): {"cleanup.policy": "compact", "min.compaction.lag.ms": str(WEEK_MS)},
+        events_topic(settings): {"cleanup.policy": "compact", COMPACTION_LAG: str(COMPACTION_LAG_MS)},
         **{table.changelog(settings): changelog for table in tables},
     }
 
@@ -70,6 +82,10 @@ class WrongTopic(Exception):
 
 class MissingTopic(WrongTopic):
     """A topic does not exist."""
+
+
+class Unprotected(WrongTopic):
+    """Compaction can delete events of the event store."""
 
 
 class Identity(Struct, frozen=True):
@@ -153,16 +169,57 @@ def check_topics(
                 f"export LIBRARY_PARTITIONS={found}",
                 "; to change the number, `library backup` and `library restore` into a new store",
             )
-    store = events_topic(settings)
-    resource = ConfigResource(ResourceType.TOPIC, store)
-    entries: Any = admin.describe_configs([resource], request_timeout=timeout)[resource].result()
-    policy = entries["cleanup.policy"].value
+    store, policy = events_topic(settings), _config(admin, settings, "cleanup.policy", timeout)
     if policy != "compact":
         raise WrongTopic(
             f"topic {store} has cleanup.policy={policy}, which loses events",
             f"kafka-configs.sh --bootstrap-server {settings.kafka} --alter --entity-type topics "
             f"--entity-name {store} --add-config cleanup.policy=compact",
         )
+
+
+def check_protection(admin: AdminClient, settings: Settings, timeout: float = 15.0) -> None:
+    """Raises Unprotected if compaction can delete an event within 100 years, and KafkaException."""
+    lag_ms = int(_config(admin, settings, COMPACTION_LAG, timeout))
+    if lag_ms < COMPACTION_LAG_MS:
+        raise Unprotected(
+            f"topic {events_topic(settings)} has {COMPACTION_LAG}={lag_ms}: a program that writes the key of "
+            "an older event again deletes that event",
+            "library topics create",
+        )
+
+
+def protect_events(admin: AdminClient, settings: Settings, timeout: float = 15.0) -> str:
+    """Raise the event store's compaction lag to 100 years. Returns what was changed, or "".
+
+    Raises Unprotected if this user may not alter the topic, and KafkaException.
+    """
+    try:
+        check_protection(admin, settings, timeout)
+    except Unprotected as unprotected:
+        store, value = events_topic(settings), str(COMPACTION_LAG_MS)
+        entry = ConfigEntry(COMPACTION_LAG, value, incremental_operation=AlterConfigOpType.SET)
+        resource = ConfigResource(ResourceType.TOPIC, store, incremental_configs=[entry])
+        try:
+            admin.incremental_alter_configs([resource], request_timeout=timeout)[resource].result()
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_AUTHORIZATION_FAILED:
+                raise
+            raise Unprotected(
+                unprotected.found,
+                f"kafka-configs.sh --bootstrap-server {settings.kafka} --alter --entity-type topics "
+                f"--entity-name {store} --add-config {COMPACTION_LAG}={value}",
+                ", by a user that may alter the topic",
+            ) from error
+        return f"{unprotected.found}. It is {value} (100 years) now"
+    return ""
+
+
+def _config(admin: AdminClient, settings: Settings, name: str, timeout: float) -> str:
+    """A value of the event store's configuration. Raises KafkaException."""
+    resource = ConfigResource(ResourceType.TOPIC, events_topic(settings))
+    entries: Any = admin.describe_configs([resource], request_timeout=timeout)[resource].result()
+    return str(entries[name].value)
 
 
 def identify(admin: AdminClient, settings: Settings, table: Table, timeout: float = 15.0) -> Identity:

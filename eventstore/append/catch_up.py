@@ -14,6 +14,10 @@ from eventstore.errors import ClaimLost, OtherLog
 from eventstore.state.write_state import WriteState, last_event
 from foundation.settings import Settings
 
+PATIENCE_S = TRANSACTION_TIMEOUT_S + 12.0
+"""Kafka looks every 10 s for transactions that have reached their time-out: the transaction of a dead writer
+stays open for up to 20 s (18 s were measured). Only one that stays open for longer is a foreign one.
+"""
 MARKER_DELAY_S = 1.0
 """The marker of an acknowledged transaction may take this long to reach the log."""
 
@@ -40,7 +44,7 @@ class CatchUp:
     def __init__(self, settings: Settings, partition: int) -> None:
         self.log = Log(settings, partition)
         self._partition = partition
-        self._patience_s = TRANSACTION_TIMEOUT_S
+        self._patience_s = PATIENCE_S
         self._doubted: tuple[str, int] = ("", 0)
         self._since = 0.0
 

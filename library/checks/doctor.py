@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from eventstore.topics import WrongTopic, events_topic
+from eventstore.append.catch_up import PATIENCE_S
+from eventstore.topics import WrongTopic, check_protection, events_topic
 from foundation.kafka_clients import KafkaUnavailable, client_config, why
 from library.broker import jars
 from library.broker.java import NoJava, find_java, java_version
@@ -31,12 +32,15 @@ LOW_DISK_BYTES = 2_000_000_000
 """Free space below which the disk is a warning."""
 FULL_DISK_BYTES = 200_000_000
 """Free space below which the disk is broken."""
-PATIENCE_S = 12.0
-"""Within this time a transaction of ours reaches its time-out, and a working projector makes progress."""
+PROGRESS_S = 12.0
+"""A working projector makes progress within this time."""
 
 
-def examine(settings: "Settings", patience_s: float = PATIENCE_S) -> Iterator[Finding]:
-    """Run all checks, ordered so that the first broken one explains later ones."""
+def examine(settings: "Settings", patience_s: float | None = None) -> Iterator[Finding]:
+    """Run all checks, ordered so that the first broken one explains later ones.
+
+    ``patience_s`` replaces the time that a check waits before it calls a transaction or a lag broken.
+    """
     yield java(settings)
     yield kafka_jars()
     yield disk(settings)
@@ -49,9 +53,9 @@ def examine(settings: "Settings", patience_s: float = PATIENCE_S) -> Iterator[Fi
         yield topology
         if topology.grade is not Grade.BROKEN:
             try:
-                yield from transactions(admin, settings, patience_s)
+                yield from transactions(admin, settings, PATIENCE_S if patience_s is None else patience_s)
                 yield from event_keys(admin, settings)
-                yield projection(admin, settings, patience_s)
+                yield projection(admin, settings, PROGRESS_S if patience_s is None else patience_s)
             except (KafkaException, KafkaUnavailable) as error:
                 yield Finding("broker", Grade.BROKEN, why(settings, error), "library logs kafka")
     yield server("query API", settings.api, API)
@@ -162,6 +166,7 @@ def topics(admin: AdminClient, settings: "Settings") -> Finding:
     """Whether both topics match the settings."""
     try:
         check_topics(admin, settings)
+        check_protection(admin, settings)
     except WrongTopic as error:
         return Finding("topics", Grade.BROKEN, error.found, error.mend)
     except KafkaException as error:

@@ -1,5 +1,6 @@
 """Checks the keys of the event store: each names a title and a version, once, without a gap."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 CHECK = "event keys"
 MAX_FINDINGS = 20
 """For each partition; a last finding counts the others."""
+_ISBN = re.compile("[0-9]{13}")
 KEEP_OUT = "library topics acl: only the writer's user may write the event store"
 
 
@@ -53,6 +55,8 @@ class Keys:
         try:
             stream, version = parse_event_key(key)
         except BadKey:
+            stream = ""
+        if not _ISBN.fullmatch(stream):
             self._unknown.append((offset, key))
             return
         last = self._versions.get(stream, 0)

@@ -22,16 +22,22 @@ def topics() -> None:
 @topics.command()
 @with_settings("kafka", "name", "partitions", "replication", "data_dir")
 def create(settings: "Settings") -> None:
-    """Create missing topics, and compare existing ones with the settings."""
+    """Create missing topics, and compare existing ones with the settings.
+
+    An event store that compaction can delete events from, as releases up to 0.1.0 made it, is altered.
+    """
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 
-    from eventstore.topics import WrongTopic
+    from eventstore.topics import WrongTopic, protect_events
     from foundation.kafka_clients import client_config
     from schemas.topics import ensure_topics, topic_configs
 
+    admin = AdminClient(client_config(settings))
     try:
-        ensure_topics(AdminClient(client_config(settings)), settings)
+        ensure_topics(admin, settings)
+        if changed := protect_events(admin, settings):
+            click.echo(changed, err=True)
     except WrongTopic as error:
         raise CommandError(exits.FAILED, str(error)) from error
     except KafkaException as error:

@@ -1,5 +1,6 @@
 """The members of a system on this machine: their commands, and the checks that they are ready."""
 
+import logging
 import os
 import sys
 import time
@@ -25,6 +26,8 @@ PROBE_TIMEOUT_S = 2.0
 """Of one liveness check; a longer one would delay `library down`."""
 HEARTBEAT_LIMIT_S = 12.0
 """The projector touches its ready file every 5 s."""
+
+_logger = logging.getLogger("library")
 
 
 def resolved(settings: Settings, folder: Path, embedded: bool) -> Settings:
@@ -109,12 +112,18 @@ def _topics(settings: Settings) -> None:
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 
-    from eventstore.topics import WrongTopic
+    from eventstore.topics import Unprotected, WrongTopic, protect_events
     from foundation.kafka_clients import client_config, why
     from schemas.topics import ensure_topics
 
+    admin, timeout_s = AdminClient(client_config(settings)), min(15.0, settings.deadline)
     try:
-        ensure_topics(AdminClient(client_config(settings)), settings, min(15.0, settings.deadline))
+        ensure_topics(admin, settings, timeout_s)
+        if changed := protect_events(admin, settings, timeout_s):
+            _logger.warning("%s", changed)
+    except Unprotected as error:
+        # The Kafka belongs to somebody else. The system works, as `library doctor` reports
+        _logger.warning("%s", error)
     except WrongTopic as error:
         raise CannotStart(str(error)) from error
     except KafkaException as error:

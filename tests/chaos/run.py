@@ -31,6 +31,7 @@ from schemas.topics import ensure_topics
 from tests.chaos.actor import Role
 from tests.chaos.checker import Checker, logged
 from tests.chaos.history import read
+from tests.chaos.short_timeouts import patience
 from tests.support.embedded_kafka import Kafka
 from tests.support.producer.writer_calls import committed_records, foreign_producer
 
@@ -238,7 +239,7 @@ class Run:
 
     def _intruded(self) -> None:
         """Note from when to when a foreign transaction kept writers waiting for longer than they wait."""
-        since = self.intruding_since + int(self.plan.transaction_timeout * 1e9)
+        since = self.intruding_since + int(patience(self.plan.transaction_timeout) * 1e9)
         if since < (until := time.monotonic_ns()):
             self.done_to["of them long ones"] += 1
             self.intruded.append((since, until))

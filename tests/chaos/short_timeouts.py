@@ -10,10 +10,15 @@ from foundation.cli.app import run
 from producer.cli import program
 
 
+def patience(seconds: float) -> float:
+    """Seconds that writers with this transaction time-out wait for a foreign transaction."""
+    return seconds + catch_up.PATIENCE_S - fence.TRANSACTION_TIMEOUT_S
+
+
 def shorten_timeouts(seconds: float) -> None:
     """Let transactions time out after so many seconds, and save snapshots whatever they are worth."""
     changed = {
-        (catch_up, "TRANSACTION_TIMEOUT_S"): seconds,
+        (catch_up, "PATIENCE_S"): patience(seconds),
         (fence, "TRANSACTION_TIMEOUT_S"): seconds,
         (writer, "SAVE_CLOSING_ENTRIES"): 1,
         (writer, "SAVE_IDLE_ENTRIES"): 100,

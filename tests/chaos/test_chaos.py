@@ -16,7 +16,7 @@ from tests.support.brokers import embedded_broker
 @pytest.fixture
 def store(new_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch) -> Settings:
     """A system with one partition, where a doubt about the log's end does not last long."""
-    monkeypatch.setattr("eventstore.append.catch_up.TRANSACTION_TIMEOUT_S", 2.0)
+    monkeypatch.setattr("eventstore.append.catch_up.PATIENCE_S", 2.0)
     return new_settings(partitions=1)
 
 

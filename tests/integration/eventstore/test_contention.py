@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 import pytest
 
-from eventstore.append import catch_up
+from eventstore.append import catch_up, fence
 from eventstore.append.writer import Writer
 from eventstore.state.outcomes import OutcomeUnknown, Unwritable
 from eventstore.topics import events_topic
@@ -116,7 +116,7 @@ def test_a_short_foreign_transaction_only_delays_a_writer(store: Settings, write
 def test_a_lasting_foreign_transaction_is_refused_with_advice(
     store: Settings, writer: Writer, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(catch_up, "TRANSACTION_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(catch_up, "PATIENCE_S", 0.5)
     run(writer, ADD)
     intruder = foreign_producer(store, "intruder")
     intruder.begin_transaction()
@@ -136,6 +136,18 @@ def test_a_lasting_foreign_transaction_is_refused_with_advice(
     accepted(run(late, BorrowBook(ISBN, "ann"))[0])
     late.close()
     assert event_types(store) == ["BookAdded", "BookBorrowed"]
+
+
+def test_the_transaction_of_a_dead_program_is_waited_for_until_kafka_ends_it(store: Settings, writer: Writer):
+    """Kafka ends it after its time-out and up to 10 s more, and nobody is told of a foreign transaction."""
+    run(writer, ADD)
+    dead = foreign_producer(store, "dead", timeout_s=fence.TRANSACTION_TIMEOUT_S)
+    dead.begin_transaction()
+    dead.produce(events_topic(store), b"x", b"x", 0)
+    dead.flush()
+    del dead
+    (outcome,) = writer_of(store, 0).execute([command(BorrowBook(ISBN, "ann"))], 40)
+    accepted(outcome)
 
 
 def test_a_writer_without_the_fence_is_noticed_by_its_offsets(store: Settings, writer: Writer):

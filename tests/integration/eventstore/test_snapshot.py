@@ -235,7 +235,7 @@ def test_a_snapshot_notices_a_restored_log_with_the_same_ids(saved: Settings):
 def test_a_snapshot_beyond_the_end_of_the_log_is_ignored_if_it_persists(
     saved: Settings, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("eventstore.append.catch_up.TRANSACTION_TIMEOUT_S", 0.3)
+    monkeypatch.setattr("eventstore.append.catch_up.PATIENCE_S", 0.3)
     admin = AdminClient(client_config(saved))
     topic = events_topic(saved)
     bound = binding(saved)

@@ -24,11 +24,12 @@ TITLE = numbered_isbn(1)
 
 @pytest.fixture
 def store(new_settings) -> Settings:
-    """One partition with a title that was added and removed: offsets 0 and 1."""
+    """One partition: two versions of a title at offsets 0 and 1, the end of their transaction at 2."""
     settings = new_settings(partitions=1)
     write_events(
         settings, [(1, BookAdded(TITLE, "Title", "", 1, BEGAN)), (2, BookAdded(TITLE, "T", "", 1, BEGAN))]
     )
+    settled_end(AdminClient(client_config(settings)), events_topic(settings), 20)
     return settings
 
 
@@ -60,7 +61,7 @@ def test_of_a_key_that_occurs_twice_the_first_is_named_as_the_event(store):
     assert fault.mend.startswith("library topics acl")
 
 
-@pytest.mark.parametrize("key", [f"{TITLE}/007", "!probe", f"{TITLE}/0"])
+@pytest.mark.parametrize("key", [f"{TITLE}/007", "!probe", f"{TITLE}/0", "978/1"])
 def test_a_key_that_names_no_version_is_shown_with_its_offset(store, key):
     put(store, key)
     [fault] = found(store)

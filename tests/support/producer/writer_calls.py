@@ -62,12 +62,16 @@ def event_types(settings: Settings, isbn: str = ISBN) -> list[str]:
     return [event.type for event in events]
 
 
-def foreign_producer(settings: Settings, transactional_id: str | None = None) -> Producer:
+def foreign_producer(
+    settings: Settings, transactional_id: str | None = None, timeout_s: float = 60.0
+) -> Producer:
     """A producer that knows nothing of the fence."""
     config = client_config(settings)
     if transactional_id is None:
         return Producer(config)
-    producer = Producer(config | {"transactional.id": transactional_id, "transaction.timeout.ms": 60_000})
+    producer = Producer(
+        config | {"transactional.id": transactional_id, "transaction.timeout.ms": int(timeout_s * 1000)}
+    )
     producer.init_transactions(SECONDS)
     return producer
 
