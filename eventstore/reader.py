@@ -77,7 +77,8 @@ class Reader(Generic[E]):
     Without one, everything is read and no offset is committed. ``report`` receives unreadable records; by
     default they are logged as warnings.
 
-    Entering raises KafkaUnavailable, and KafkaException for what Kafka refuses.
+    Raises ValueError for a group without a name. Entering raises KafkaUnavailable, and KafkaException for
+    what Kafka refuses.
     """
 
     def __init__(
@@ -88,6 +89,9 @@ class Reader(Generic[E]):
         start: Start = "earliest",
         report: Callable[[Unreadable], None] | None = None,
     ) -> None:
+        if group is not None and not group.strip():
+            # librdkafka would abort the process
+            raise ValueError("a consumer group needs a name")
         self._settings, self._events = settings, events
         self._topic = events_topic(settings)
         self._group = group

@@ -172,6 +172,9 @@ def load(
 _IDENTITY = ("kafka", "name")
 """The settings that identify a system."""
 
+_RUN_SETTINGS = ("kafka", "api", "gateway", "data_dir", "name", "partitions", "loan_days", "timezone")
+"""The settings that a run file has: addresses, and those that all writers of a system share."""
+
 MACHINE_VARIABLES = {"LIBRARY_JARS", "LIBRARY_MAVEN_REPOSITORY"}
 """Variables of the machine, not of a system: the jar cache, and the repository that jars come from.
 
@@ -201,16 +204,12 @@ def _running(folder: Path, data_dir: str | None) -> Path | None:
 
 
 def _system(run: Path) -> dict[str, Any]:
-    """The settings in a system's run file: its addresses, and the folder of its data."""
+    """The settings in a system's run file."""
     try:
         content = json.loads(run.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise BadSettings(f"{run} can't be read ({error}); `library down`, then `library up`") from error
-    return {
-        name: content[name]
-        for name in ("kafka", "api", "gateway", "data_dir", "name", "partitions")
-        if name in content
-    }
+    return {name: content[name] for name in _RUN_SETTINGS if name in content}
 
 
 def _toml(file: Path) -> dict[str, Any]:

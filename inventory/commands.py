@@ -135,11 +135,11 @@ class Field(NamedTuple):
     """The same in JSON Schema, for the gateway's OpenAPI document."""
 
 
-def _text(name: str, longest: int, *, empty: bool = False) -> Field:
+def _text(name: str, longest: int, *, empty: bool = False, visible: bool = False) -> Field:
     """A line of at most ``longest`` characters."""
 
     def check(text: str) -> str:
-        return line(name, text, longest, empty=empty)
+        return line(name, text, longest, empty=empty, visible=visible)
 
     return Field(check, {"maxLength": longest} | ({} if empty else {"minLength": 1}))
 
@@ -154,7 +154,7 @@ FIELDS: dict[str, Field] = {
     ),
     "title": _text("title", 1_000),
     "author": _text("author", 1_000, empty=True),
-    "user_id": _text("user_id", 200),
+    "user_id": _text("user_id", 200, visible=True),
     "quantity": Field(_quantity, {"minimum": 1, "maximum": MOST_COPIES}),
     "reason": Field(_reason, {"enum": list(REASONS)}),
 }

@@ -19,6 +19,7 @@ COMMANDS = {
     "loans": "library.commands.queries:loans",
     "events": "library.commands.events:events",
     "logs": "library.commands.logs:logs",
+    "groups": "library.commands.groups:groups",
     "replay": "library.commands.replay:replay",
     "verify": "library.commands.verify:verify",
     "held": "library.commands.held:held",

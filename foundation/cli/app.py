@@ -147,6 +147,8 @@ def run(program: click.Command, name: str) -> NoReturn:
     ends with 1 and prints nothing.
     """
     prepare_streams()
+    # Subcommands inherit it
+    program.context_settings.setdefault("help_option_names", ["-h", "--help"])
     code = _exit_code(program, name)
     discard_output()
     sys.exit(code)

@@ -1,8 +1,10 @@
 """``library config``: the settings and their sources."""
 
+from typing import Any
+
 import click
 
-from foundation.cli.app import loaded, setting_flags
+from foundation.cli.app import FLAGS, loaded, setting_flags
 
 
 @click.group()
@@ -11,10 +13,10 @@ def config() -> None:
 
 
 @config.command()
-@setting_flags("data_dir")
+@setting_flags(*FLAGS)
 @click.option("--json", "as_json", is_flag=True, help="JSON lines.")
-def show(data_dir: str | None, as_json: bool) -> None:
-    """List every setting with its value and source; secrets are masked.
+def show(as_json: bool, **flags: Any) -> None:
+    """List the settings that a command with the same flags would use; secrets are masked.
 
     The first source that has the setting wins: flag, LIBRARY_<NAME> in the environment, library.toml, the
     system that runs nearby, the default.
@@ -22,7 +24,7 @@ def show(data_dir: str | None, as_json: bool) -> None:
     from foundation.cli.tables import print_rows
     from foundation.settings import SECRETS
 
-    loading = loaded({"data_dir": data_dir})
+    loading = loaded(flags)
     rows = []
     for name in loading.settings.__struct_fields__:
         value = getattr(loading.settings, name)

@@ -1,6 +1,7 @@
 """``library doctor``: problems of this system, and the commands that fix them."""
 
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
@@ -38,14 +39,20 @@ def doctor(settings: "Settings", as_json: bool, end_transaction: str | None) -> 
     from library.checks.finding import Grade
 
     broken = False
-    for finding in examine(settings):
-        broken = broken or finding.grade is Grade.BROKEN
-        if sys.stdout.isatty() and not as_json:
-            _show(finding)
-        else:
-            columns = ["check", "grade", "found", "mend"]
-            print_rows(columns, [msgspec.to_builtins(finding)], as_json)
+
+    def findings() -> "Iterator[Finding]":
+        nonlocal broken
+        for finding in examine(settings):
+            broken = broken or finding.grade is Grade.BROKEN
+            yield finding
+            # The next check may take seconds
             sys.stdout.flush()
+
+    if sys.stdout.isatty() and not as_json:
+        for finding in findings():
+            _show(finding)
+    else:
+        print_rows(["check", "grade", "found", "mend"], map(msgspec.to_builtins, findings()), as_json)
     return exits.FAILED if broken else exits.DONE
 
 

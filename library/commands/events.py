@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     "--from",
     "start",
     default="earliest",
-    metavar="earliest|latest|TIME",
+    metavar="earliest|latest|TIME|DAY",
     help="Where to start if the group has no offset yet; by default earliest.",
 )
 @click.option("--json", "as_json", is_flag=True, help="JSON lines, even on a terminal.")
@@ -44,12 +44,15 @@ def events(settings: "Settings", group: str | None, follow: bool, start: str, as
 
     from foundation.cli.unreachable import unreachable
     from foundation.kafka_clients import KafkaUnavailable
+    from library.commands.groups import checked_group
     from schemas.reader import open_reader
 
+    if group is not None:
+        group = checked_group(settings, group)
     _end_with_the_reader()
     line = _json_line if as_json or not sys.stdout.isatty() else _text_line
     try:
-        with open_reader(group, settings=settings, start=_start(start), report=_report) as reader:
+        with open_reader(group, settings=settings, start=_start(settings, start), report=_report) as reader:
             for event in reader.follow() if follow else reader:
                 sys.stdout.write(line(event) + "\n")
                 sys.stdout.flush()
@@ -57,15 +60,16 @@ def events(settings: "Settings", group: str | None, follow: bool, start: str, as
         raise unreachable(settings, error) from error
 
 
-def _start(text: str) -> "Start":
-    from schemas.times import BadTime, parse_time
+def _start(settings: "Settings", text: str) -> "Start":
+    from library.commands.moments import parse_moment
+    from schemas.times import BadTime
 
     match text:
         case "earliest" | "latest":
             return text
         case _:
             try:
-                return parse_time(text)
+                return parse_moment(text, settings.timezone).begin_ms
             except BadTime as error:
                 raise CommandError(
                     exits.MALFORMED, f"--from is earliest, latest or a time: {error}"

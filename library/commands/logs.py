@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 POLL_INTERVAL_S = 0.2
 """Between two looks for new lines."""
 
+MAX_LINES = 1_000_000
+
 
 @click.command()
 @click.argument("name", required=False)
 @with_settings("data_dir")
 @click.option("--follow", "-f", is_flag=True, help="Keep printing new lines.")
-@click.option("--lines", "-n", type=click.IntRange(min=0), default=50, help="Number of lines to show.")
+@click.option("--lines", "-n", type=click.IntRange(0, MAX_LINES), default=50, help="Number of lines to show.")
 def logs(settings: "Settings", name: str | None, follow: bool, lines: int) -> None:
     """Show the last log lines of all processes, or of NAME.
 

@@ -1,89 +1,206 @@
 """``library inventory``, ``search``, ``history`` and ``loans``: requests to the query API."""
 
+import functools
 import sys
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
 from foundation.cli import exits
 from foundation.cli.app import CommandError, with_settings
+from foundation.cli.tables import Column, Fit
 
 if TYPE_CHECKING:
-    from foundation.http.client import Service
+    from foundation.http.client import Response, Service
     from foundation.settings import Settings
 
+Function = TypeVar("Function", bound=Callable[..., Any])
 Parameters = Mapping[str, str | None]
-PAGE_SIZE = "500"
+Form = Literal["table", "json", "csv"]
+PAGE_SIZE = 500
+SORTS = ("isbn", "-isbn", "title", "-title", "author", "-author", "updated_at", "-updated_at")
 
-json_lines = click.option("--json", "as_json", is_flag=True, help="JSON lines.")
+
+def _without_hyphens(isbn: str) -> str:
+    return isbn.replace("-", "")
+
+
+ISBN = Column("isbn", compact=_without_hyphens)
+_TITLE_COLUMNS = (
+    ISBN,
+    Column("title", Fit.TEXT),
+    Column("author", Fit.TEXT, drop=2),
+    Column("quantity", drop=3),
+    Column("available"),
+    Column("on_loan", drop=4),
+)
+HISTORY_COLUMNS = (
+    Column("version"),
+    Column("time"),
+    Column("type"),
+    Column("data", Fit.WRAPPED),
+    Column("command_id", drop=1),
+    Column("position", drop=2),
+)
+LOAN_COLUMNS = (
+    ISBN,
+    Column("title", Fit.TEXT, drop=1),
+    Column("user_id"),
+    Column("borrowed_at", drop=3),
+    Column("due_at"),
+    Column("overdue", drop=2),
+)
+
+
+def title_columns() -> tuple[Column, ...]:
+    """The columns of a title. A field that has no column here is the first to be left out."""
+    from query_api.documents import TITLE_COLUMNS
+
+    columns = {column.name: column for column in _TITLE_COLUMNS}
+    return tuple(columns.get(name, Column(name, Fit.TEXT, drop=5)) for name in TITLE_COLUMNS)
+
+
+def _printing(command: Function) -> Function:
+    """Give a query its settings, and the options that choose its ``form``."""
+
+    @functools.wraps(command)
+    def in_form(*args: Any, as_json: bool, as_csv: bool, **more: Any) -> Any:
+        if as_json and as_csv:
+            raise CommandError(exits.MALFORMED, "give --json or --csv, not both")
+        form: Form = "json" if as_json else "csv" if as_csv else "table"
+        return command(*args, form=form, **more)
+
+    decorated: Any = with_settings("api", "data_dir", "deadline")(in_form)
+    decorated = click.option("--csv", "as_csv", is_flag=True, help="CSV with a header.")(decorated)
+    result: Function = click.option("--json", "as_json", is_flag=True, help="JSON lines.")(decorated)
+    return result
+
+
+def _listing(command: Function) -> Function:
+    """Give a query the options that select and sort titles."""
+    decorated: Any = command
+    for option in reversed(
+        (
+            click.option(
+                "--available/--unavailable", default=None, help="With, or without, a copy on the shelf."
+            ),
+            click.option("--sort", type=click.Choice(SORTS), help="Order; - before it: descending."),
+            click.option("--limit", type=click.IntRange(1, 10**9), metavar="N", help="The first N titles."),
+        )
+    ):
+        decorated = option(decorated)
+    result: Function = decorated
+    return result
 
 
 @click.command()
 @click.argument("isbn", required=False)
-@click.option("--at", metavar="TIME", help="State at this time, for example 2026-01-31T12:00:00Z.")
-@json_lines
-@with_settings("api", "data_dir", "deadline")
-def inventory(settings: "Settings", isbn: str | None, at: str | None, as_json: bool) -> None:
-    """Show all titles, or the title ISBN."""
-    from query_api.documents import TITLE_COLUMNS
-
+@click.option("--at", metavar="TIME", help="State at this time, or at the end of this day: 2026-01-31.")
+@_listing
+@_printing
+def inventory(
+    settings: "Settings",
+    isbn: str | None,
+    at: str | None,
+    available: bool | None,
+    sort: str | None,
+    limit: int | None,
+    form: Form,
+) -> None:
+    """Show all titles, or the title ISBN. --csv prints what `import` reads."""
+    moment = None if at is None else _end_of(settings, at)
     if isbn is None:
-        _show(settings, TITLE_COLUMNS, ("inventory",), {"at": at}, as_json)
+        parameters = {"at": moment, **_selection(available, sort)}
+        _show(settings, title_columns(), ("inventory",), parameters, form, limit, "no titles")
+    elif (available, sort, limit) != (None, None, None):
+        raise CommandError(
+            exits.MALFORMED, "--available, --sort and --limit are for all titles: leave ISBN out"
+        )
     else:
-        _show(settings, TITLE_COLUMNS, ("inventory", isbn), {"at": at}, as_json, one=True)
+        _show(settings, title_columns(), ("inventory", isbn), {"at": moment}, form, one=True)
 
 
 @click.command()
 @click.argument("text")
-@json_lines
-@with_settings("api", "data_dir", "deadline")
-def search(settings: "Settings", text: str, as_json: bool) -> None:
+@_listing
+@_printing
+def search(
+    settings: "Settings",
+    text: str,
+    available: bool | None,
+    sort: str | None,
+    limit: int | None,
+    form: Form,
+) -> None:
     """Show titles whose title or author contains the words of TEXT."""
-    from query_api.documents import TITLE_COLUMNS
-
-    _show(settings, TITLE_COLUMNS, ("inventory",), {"q": text}, as_json)
+    parameters = {"q": text, **_selection(available, sort)}
+    nothing = f"no titles with {text!r}"
+    _show(settings, title_columns(), ("inventory",), parameters, form, limit, nothing)
 
 
 @click.command()
 @click.argument("isbn")
-@json_lines
-@with_settings("api", "data_dir", "deadline")
-def history(settings: "Settings", isbn: str, as_json: bool) -> None:
+@_printing
+def history(settings: "Settings", isbn: str, form: Form) -> None:
     """Show all events of a title."""
-    columns = ("version", "time", "type", "data", "command_id", "position")
-    _show(settings, columns, ("inventory", isbn, "history"), {}, as_json)
+    _show(settings, HISTORY_COLUMNS, ("inventory", isbn, "history"), {}, form)
 
 
 @click.command()
 @click.option("--user", metavar="USER", help="Only the loans of USER.")
 @click.option("--isbn", metavar="ISBN", help="Only copies of this title.")
 @click.option("--overdue", is_flag=True, help="Only overdue loans.")
-@json_lines
-@with_settings("api", "data_dir", "deadline")
-def loans(settings: "Settings", user: str | None, isbn: str | None, overdue: bool, as_json: bool) -> None:
+@_printing
+def loans(settings: "Settings", user: str | None, isbn: str | None, overdue: bool, form: Form) -> None:
     """Show the open loans, earliest due date first."""
-    columns = ("isbn", "title", "user_id", "borrowed_at", "due_at", "overdue")
     parameters = {"user_id": user, "isbn": isbn, "overdue": "true" if overdue else None}
-    _show(settings, columns, ("loans",), parameters, as_json)
+    _show(settings, LOAN_COLUMNS, ("loans",), parameters, form, nothing="no open loans")
+
+
+def _selection(available: bool | None, sort: str | None) -> dict[str, str | None]:
+    return {"available": None if available is None else str(available).lower(), "sort": sort}
+
+
+def _end_of(settings: "Settings", text: str) -> str:
+    """The time in ``text``; for a day its end, or now if it has not ended. Raises CommandError."""
+    import time
+
+    from library.commands.moments import parse_moment
+    from schemas.times import BadTime, rfc3339
+
+    try:
+        moment = parse_moment(text, settings.timezone)
+    except BadTime as error:
+        raise CommandError(exits.MALFORMED, str(error)) from error
+    now_ms = int(time.time() * 1000)
+    # A time in the future is left to the query API, which refuses it
+    return rfc3339(min(moment.end_ms, now_ms) if moment.begin_ms <= now_ms else moment.end_ms)
 
 
 def _show(
     settings: "Settings",
-    columns: tuple[str, ...],
+    columns: tuple[Column, ...],
     path: tuple[str, ...],
     parameters: Parameters,
-    as_json: bool,
+    form: Form,
+    limit: int | None = None,
+    nothing: str = "",
     one: bool = False,
 ) -> None:
-    """Print the items of all pages of the path, or its ``one`` row."""
+    """Print the first ``limit`` items of the path's pages, or its ``one`` row."""
+    from zoneinfo import ZoneInfo
+
     from foundation.cli.tables import print_rows
     from foundation.http.client import NoAnswer, Service
 
     try:
         with Service(settings.api, settings.deadline) as service:
-            rows = iter([_get(service, path, parameters)]) if one else _all(service, path, parameters)
-            print_rows(columns, rows if as_json else map(_shown, rows), as_json)
+            found = iter([_get(service, path, parameters)]) if one else _all(service, path, parameters, limit)
+            rows = found if form == "json" else map(_shown, found)
+            zone = ZoneInfo(settings.timezone)
+            print_rows(columns, rows, form == "json", as_csv=form == "csv", zone=zone, nothing=nothing)
     except NoAnswer as error:
         raise CommandError(
             exits.UNAVAILABLE,
@@ -91,11 +208,18 @@ def _show(
         ) from error
 
 
-def _all(service: "Service", path: tuple[str, ...], parameters: Parameters) -> Iterator[dict[str, Any]]:
-    """The items of all pages."""
+def _all(
+    service: "Service", path: tuple[str, ...], parameters: Parameters, limit: int | None
+) -> Iterator[dict[str, Any]]:
+    """The first ``limit`` items of all pages; None: all items."""
+    size = str(PAGE_SIZE if limit is None else min(limit, PAGE_SIZE))
+    return islice(_pages(service, path, {**parameters, "limit": size}), limit)
+
+
+def _pages(service: "Service", path: tuple[str, ...], parameters: Parameters) -> Iterator[dict[str, Any]]:
     cursor: str | None = None
     while True:
-        page = _get(service, path, {**parameters, "limit": PAGE_SIZE, "cursor": cursor})
+        page = _get(service, path, {**parameters, "cursor": cursor})
         yield from page["items"]
         cursor = page["next_cursor"]
         if cursor is None:
@@ -104,11 +228,19 @@ def _all(service: "Service", path: tuple[str, ...], parameters: Parameters) -> I
 
 def _get(service: "Service", path: tuple[str, ...], parameters: Parameters) -> dict[str, Any]:
     """The response's JSON. Raises NoAnswer, and CommandError for a problem document."""
-    answer = service.get(path, parameters)
-    if answer.status != 200:
-        raise CommandError(_EXITS.get(answer.status, exits.FAILED), answer.detail)
-    value: dict[str, Any] = answer.value
+    response = service.get(path, parameters)
+    if response.status != 200:
+        raise CommandError(_EXITS.get(response.status, exits.FAILED), response.detail, _code(response))
+    value: dict[str, Any] = response.value
     return value
+
+
+def _code(response: "Response") -> str:
+    """The code of a problem document, or an empty text."""
+    try:
+        return str(response.value["code"])
+    except (ValueError, LookupError, TypeError):
+        return ""
 
 
 _EXITS = {400: exits.MALFORMED, 404: exits.NOT_FOUND, 410: exits.NOT_FOUND, 503: exits.UNAVAILABLE}

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.option(
     "--to-time",
     metavar="TIME",
-    help="From the first event at or after TIME, for example 2026-01-31T12:00:00Z.",
+    help="From the first event at or after TIME, for example 2026-01-31T12:00:00Z, or a day: 2026-01-31.",
 )
 @click.option("--to-offset", metavar="P:N", help="From offset N of partition P; several: 0:12,3:40.")
 def replay(
@@ -41,6 +41,7 @@ def replay(
 
     from foundation.cli.unreachable import unreachable
     from foundation.kafka_clients import client_config
+    from library.commands.groups import checked_group
     from library.store.groups import GroupActive
     from schemas.topics import projector_group
 
@@ -55,7 +56,7 @@ def replay(
                 )
             _replay_projector(admin, settings)
         else:
-            _reset(admin, settings, str(group), to_beginning, to_time, to_offset)
+            _reset(admin, settings, checked_group(settings, str(group)), to_beginning, to_time, to_offset)
     except GroupActive as error:
         raise CommandError(exits.FAILED, str(error)) from error
     except KafkaException as error:
@@ -81,9 +82,11 @@ def _reset(
 ) -> None:
     from eventstore.positions import BadPosition, format_positions, parse_positions
     from eventstore.topics import events_topic
+    from library.commands.groups import require_group
+    from library.commands.moments import parse_moment
     from library.store.groups import reset_offsets, wait_until_empty
     from library.store.offsets import at_time, beginning, end
-    from schemas.times import BadTime, parse_time
+    from schemas.times import BadTime
 
     topic = events_topic(settings)
     try:
@@ -91,7 +94,7 @@ def _reset(
             case (True, None, None):
                 to = beginning(admin, topic)
             case (False, str(), None):
-                to = at_time(admin, topic, parse_time(to_time))
+                to = at_time(admin, topic, parse_moment(to_time, settings.timezone).begin_ms)
             case (False, None, str()):
                 to = parse_positions(to_offset)
                 _require_within(to, beginning(admin, topic), end(admin, topic))
@@ -101,6 +104,7 @@ def _reset(
                 )
     except (BadTime, BadPosition) as error:
         raise CommandError(exits.MALFORMED, str(error)) from error
+    require_group(admin, settings, group)
     wait_until_empty(admin, group, 0)
     reset_offsets(admin, topic, group, to)
     click.echo(f"group {group} continues at {format_positions(to)}", err=True)

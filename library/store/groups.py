@@ -1,11 +1,13 @@
-"""Consumer groups of the event store: their members, and resetting their offsets."""
+"""Consumer groups of the event store: their members, offsets and lag, and resetting their offsets."""
 
 import time
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, ConsumerGroupDescription
+from msgspec import Struct
 
-from library.store.offsets import TIMEOUT_S, Offsets
+from eventstore.groups import committed_offsets_by_group, lag
+from library.store.offsets import TIMEOUT_S, Offsets, beginning, end
 
 POLL_INTERVAL_S = 0.1
 COORDINATOR_MOVING = frozenset(
@@ -31,16 +33,58 @@ def members(admin: AdminClient, group: str) -> list[str]:
     while True:
         try:
             group_info = admin.describe_consumer_groups([group], request_timeout=TIMEOUT_S)[group].result()
-            return [
-                f"{member.group_instance_id or member.client_id} at {member.host.lstrip('/')}"
-                for member in group_info.members
-            ]
+            return _names(group_info)
         except KafkaException as error:
             if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
                 return []
             if error.args[0].code() not in COORDINATOR_MOVING or time.monotonic() > give_up_at:
                 raise
         time.sleep(POLL_INTERVAL_S)
+
+
+class Group(Struct, frozen=True):
+    """A consumer group of a topic. Its offsets and lag are those of the topic, by partition."""
+
+    name: str
+    state: str
+    members: list[str]
+    offsets: Offsets
+    lag: dict[int, int]
+
+
+def group_names(admin: AdminClient) -> list[str]:
+    """The names of all groups on this Kafka that we may see. Raises KafkaException."""
+    listed = admin.list_consumer_groups(request_timeout=TIMEOUT_S).result().valid
+    return sorted(group.group_id for group in listed)
+
+
+def groups_of(admin: AdminClient, topic: str) -> list[Group]:
+    """The groups that have committed offsets of the topic, or have it assigned. Raises KafkaException."""
+    names = group_names(admin)
+    if not names:
+        return []
+    offsets = committed_offsets_by_group(admin, topic, names, TIMEOUT_S)
+    descriptions = admin.describe_consumer_groups(names, request_timeout=TIMEOUT_S)
+    first, last = beginning(admin, topic), end(admin, topic)
+    groups = []
+    for name in names:
+        description: ConsumerGroupDescription = descriptions[name].result()
+        if offsets.get(name) or _reads(description, topic):
+            here = offsets.get(name, {})
+            state = description.state.name.lower().replace("_", " ")
+            groups.append(Group(name, state, _names(description), here, lag(here, first, last)))
+    return groups
+
+
+def _reads(group: ConsumerGroupDescription, topic: str) -> bool:
+    return any(part.topic == topic for member in group.members for part in member.assignment.topic_partitions)
+
+
+def _names(group: ConsumerGroupDescription) -> list[str]:
+    return [
+        f"{member.group_instance_id or member.client_id} at {member.host.lstrip('/')}"
+        for member in group.members
+    ]
 
 
 def wait_until_empty(admin: AdminClient, group: str, limit_s: float) -> None:

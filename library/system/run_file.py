@@ -28,7 +28,7 @@ class ProcessRecord(Struct, frozen=True):
 
 
 class Run(Struct, frozen=True, kw_only=True):
-    """A running system: its addresses and its processes."""
+    """A running system: its addresses, the settings that all its writers share, and its processes."""
 
     kafka: str
     api: str
@@ -36,6 +36,8 @@ class Run(Struct, frozen=True, kw_only=True):
     data_dir: str
     name: str
     partitions: int
+    loan_days: int = 21
+    timezone: str = "UTC"
     supervisor: ProcessRecord
     processes: list[ProcessRecord] = []
 

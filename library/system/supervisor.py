@@ -119,6 +119,8 @@ class Supervisor:
             data_dir=settings.data_dir,
             name=settings.name,
             partitions=settings.partitions,
+            loan_days=settings.loan_days,
+            timezone=settings.timezone,
             supervisor=supervisor,
             processes=[record for name, pid in running if (record := process_record(name, pid))],
         )

@@ -9,6 +9,7 @@ from litestar.params import PathParameter, QueryParameter
 from foundation.http.problem import Problem
 from foundation.text import Malformed
 from inventory import isbn as identifiers
+from inventory.commands import FIELDS
 from query_api.http.freshness import LONGEST_TIMEOUT_S, Reading
 from query_api.queries.cursors import BadCursor, parse_cursor
 from query_api.replica.replica import Replica
@@ -52,6 +53,14 @@ def parse_isbn_parameter(text: str) -> int:
         return int(identifiers.parse(text))
     except Malformed as error:
         raise Problem(400, "bad_isbn", str(error)) from error
+
+
+def parse_user_parameter(text: str) -> str:
+    """The borrower's id as events have it. Raises Problem 400."""
+    try:
+        return str(FIELDS["user_id"].check(text))
+    except Malformed as error:
+        raise Problem(400, "bad_user", str(error)) from error
 
 
 def parse_time_parameter(text: str, now: int) -> int:

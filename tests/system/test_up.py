@@ -46,7 +46,9 @@ def test_up_prints_the_addresses_of_a_system_that_answers(system):
     done = subprocess.run(
         [sys.executable, "-m", "library", "status"], cwd=deeper, capture_output=True, text=True, check=True
     )
-    assert [line.split("\t")[:2] for line in done.stdout.splitlines()] == [[n, "running"] for n in NAMES]
+    header, *lines = done.stdout.splitlines()
+    assert header.split("\t")[:2] == ["name", "state"]
+    assert [line.split("\t")[:2] for line in lines] == [[n, "running"] for n in NAMES]
 
 
 @pytest.mark.parametrize("name", NAMES)

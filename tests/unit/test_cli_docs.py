@@ -56,11 +56,13 @@ def test_every_option_and_argument_is_described(name: str) -> None:
     options, words = set(), set()
     for parameter in command.params:
         if isinstance(parameter, click.Option):
-            options |= set() if parameter.hidden else set(parameter.opts)
+            options |= set() if parameter.hidden else {*parameter.opts, *parameter.secondary_opts}
         else:
             words |= set(re.findall(r"[A-Z]+", parameter.make_metavar(click.Context(command))))
     named = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", text))
-    others = {option for other in COMMANDS.values() for p in other.params for option in p.opts}
+    others = {
+        option for other in COMMANDS.values() for p in other.params for option in (*p.opts, *p.secondary_opts)
+    }
     assert options <= named
     # An option that is named in passing must at least belong to some command
     assert named <= others

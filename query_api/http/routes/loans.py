@@ -8,7 +8,14 @@ from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
 from query_api.documents import Loans, json_of
-from query_api.http.parameters import AnyRequest, Cursor, Limit, parse_cursor_parameter, parse_isbn_parameter
+from query_api.http.parameters import (
+    AnyRequest,
+    Cursor,
+    Limit,
+    parse_cursor_parameter,
+    parse_isbn_parameter,
+    parse_user_parameter,
+)
 from query_api.http.responses import LINKED, NOT_STORED, page_response, problems
 from query_api.queries.cursors import make_cursor
 from query_api.queries.loans import LoanFilters, LoanKey, find_loans
@@ -30,7 +37,8 @@ async def list_loans(
     overdue: Overdue = None,
 ) -> Response[Loans]:
     """Open loans, the first due first."""
-    filters = LoanFilters(user_id, None if isbn is None else parse_isbn_parameter(isbn), overdue)
+    user = None if user_id is None else parse_user_parameter(user_id)
+    filters = LoanFilters(user, None if isbn is None else parse_isbn_parameter(isbn), overdue)
     question = ["loans", filters]
     start = parse_cursor_parameter(cursor, question, LoanKey)
     found, following = find_loans(replica.reader(), filters, limit, start, int(time.time() * 1000))

@@ -1,11 +1,19 @@
+import json
+import os
+
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from eventstore.positions import format_positions
 from eventstore.topics import events_topic
+from foundation.cli import exits
 from foundation.kafka_clients import client_config, reading_config
+from library.commands.events import events
+from library.commands.groups import groups
 from library.commands.replay import replay
 from library.store.offsets import at_time, beginning, committed, group_lag, settled_end
+from schemas.reader import open_reader
 from schemas.topics import projector_group
 from tests.support.library.command_runner import run_command
 from tests.support.library.event_writer import BEGAN, added_and_removed, write_events
@@ -101,3 +109,60 @@ def test_replay_resets_the_projector_when_no_system_runs(full, admin):
     assert done.exit_code == 0
     assert "when it is started" in done.stderr
     assert committed(admin, topic, group) == {0: 0, 1: 0}
+
+
+@pytest.mark.parametrize("group", ["", " ", "a\u200bb", "x" * 201, "a\nb"])
+def test_a_group_needs_a_name(full, group):
+    for done in (
+        run_command(replay, full, "--group", group, "--to-beginning"),
+        run_command(events, full, "--group", group),
+    ):
+        assert (done.exit_code, done.stdout) == (exits.MALFORMED, "")
+        assert "a group's name is for example overdue-notices" in done.stderr
+    with pytest.raises(ValueError, match="needs a name"):
+        open_reader("", settings=full)
+
+
+def test_the_projectors_group_is_not_one_of_your_own(full):
+    done = run_command(events, full, "--group", projector_group(full))
+    assert done.exit_code == exits.MALFORMED
+    assert "is the projector's group" in done.stderr
+
+
+def test_replay_refuses_an_unknown_group_and_names_the_groups(full, admin):
+    topic, group = events_topic(full), f"{full.name}-overdue"
+    for option in (["--to-beginning"], ["--to-time", "2026-01-31"], ["--to-offset", "0:0"]):
+        done = run_command(replay, full, "--group", "typo", *option)
+        assert done.exit_code == exits.NOT_FOUND
+        assert "groups that read the events: none." in done.stderr
+    commit(full, group, {0: 3})
+    done = run_command(replay, full, "--group", "typo", "--to-beginning")
+    assert f"there is no group typo; groups that read the events: {group}." in done.stderr
+    assert committed(admin, topic, "typo") == {}
+
+
+def test_groups_lists_members_offsets_and_lag(full, admin):
+    topic = events_topic(full)
+    done = run_command(groups, full)
+    assert (done.exit_code, done.stdout) == (exits.DONE, "")
+    assert done.stderr == "no consumer group reads the events\n"
+    last = settled_end(admin, topic, 20)
+    commit(full, f"{full.name}-one", last)
+    commit(full, f"{full.name}-two", {0: last[0]})
+    with open_reader(f"{full.name}-three", settings=full) as reader:
+        next(iter(reader.follow()))
+        rows = {
+            row["group"]: row
+            for row in map(json.loads, run_command(groups, full, "--json").stdout.splitlines())
+        }
+    assert list(rows) == [f"{full.name}-{name}" for name in ("one", "three", "two")]
+    one, three, two = rows.values()
+    assert (one["state"], one["members"], one["lag"]) == ("empty", [], 0)
+    assert one["offsets"] == format_positions(last)
+    assert (two["lag"], two["offsets"]) == (last[1], f"0:{last[0]}")
+    assert three["state"] == "stable"
+    (member,) = three["members"]
+    assert member.startswith(f"library-{os.getpid()} at ")
+    header, *lines = run_command(groups, full).stdout.splitlines()
+    assert header == "group\tstate\tmembers\tlag\toffsets"
+    assert len(lines) == 2

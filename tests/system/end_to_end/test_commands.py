@@ -136,8 +136,9 @@ def test_search_finds_titles_by_their_words(system: System, isbn: str) -> None:
 def test_lists_are_tables_on_a_terminal_and_tsv_in_a_pipe(system: System, isbn: str) -> None:
     title = "A title" + " that is very long" * 20
     system.receipt("add", isbn, title, "Ann", "3", "--command-id", "table")
-    row = system.done("inventory", isbn)
-    assert row == f"{isbn}\t{title}\tAnn\t3\t3\t0\n"
+    header, row = system.done("inventory", isbn).splitlines()
+    assert header == "isbn\ttitle\tauthor\tquantity\tavailable\ton_loan"
+    assert row == f"{isbn}\t{title}\tAnn\t3\t3\t0"
     assert json.loads(system.done("inventory", isbn, "--json"))["title"] == title
     table = system.on_terminal("history", isbn)
     assert "\x1b[1mversion" in table

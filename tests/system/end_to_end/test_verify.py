@@ -41,7 +41,7 @@ def test_verify_names_a_title_that_the_query_api_shows_wrongly(system: System, i
         with db:
             db.execute(change, (wrong, right, int(isbn)))
     assert done.returncode == as_json.returncode == exits.NOT_FOUND
-    assert done.stdout.splitlines() == [f"{isbn}\tapi\tavailable 7, not 3"]
+    assert done.stdout.splitlines() == ["isbn\twhere\tdifference", f"{isbn}\tapi\tavailable 7, not 3"]
     difference, summary = map(json.loads, as_json.stdout.splitlines())
     assert (difference["isbn"], difference["where"]) == (isbn, "api")
     assert (difference["expected"]["available"], difference["found"]["available"]) == (3, 7)

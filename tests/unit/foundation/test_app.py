@@ -11,7 +11,7 @@ import pytest
 
 from foundation.cli import exits
 from foundation.cli.app import CommandError, LazyGroup, run, with_settings
-from foundation.settings import Settings
+from foundation.settings import Settings, load
 
 
 @click.group()
@@ -174,3 +174,49 @@ def test_no_command_imports_what_it_may_not_need() -> None:
         f"print(*(name for name in {heavy} if name in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "\n"
+
+
+def test_config_show_has_what_a_command_with_the_same_flags_uses() -> None:
+    done = shell("$P config show --json --port 9000 --kafka elsewhere:1", LIBRARY_LOAN_DAYS="28")
+    rows = {
+        row["setting"]: (row["value"], row["source"]) for row in map(json.loads, done.stdout.splitlines())
+    }
+    assert rows["port"] == (9000, "flag")
+    assert rows["kafka"] == ("elsewhere:1", "flag")
+    assert rows["loan_days"] == (28, "environment")
+    assert rows["gateway"][0] == ""
+
+
+@pytest.mark.parametrize("program", ["library", "library copies add", "producer", "projector", "query_api"])
+def test_every_program_has_a_short_help_option(program: str) -> None:
+    module, *commands = program.split()
+    done = shell(" ".join([sys.executable, "-m", module, *commands, "-h"]))
+    assert (done.returncode, done.stderr) == (exits.DONE, "")
+    assert done.stdout.startswith("Usage: ")
+
+
+def test_commands_and_options_can_be_completed() -> None:
+    script = shell("_LIBRARY_COMPLETE=bash_source $P")
+    assert "complete -o nosort -F" in script.stdout
+    words = {"COMP_WORDS": "library lo", "COMP_CWORD": "1"}
+    assert shell("_LIBRARY_COMPLETE=bash_complete $P", **words).stdout.splitlines() == [
+        "plain,loans",
+        "plain,logs",
+    ]
+
+
+def test_a_system_nearby_gives_the_settings_that_its_writers_share(tmp_path: Path) -> None:
+    folder = tmp_path / ".library"
+    folder.mkdir()
+    run = {"kafka": "127.0.0.1:1", "timezone": "Europe/Prague", "loan_days": 14}
+    (folder / "run.json").write_text(json.dumps(run))
+    settings = load({}, {}, tmp_path).settings
+    assert (settings.timezone, settings.loan_days) == ("Europe/Prague", 14)
+    assert load({}, {"LIBRARY_TIMEZONE": "UTC"}, tmp_path).settings.timezone == "UTC"
+    assert load({}, {"LIBRARY_KAFKA": "127.0.0.1:2"}, tmp_path).settings.loan_days == 21
+
+
+def test_the_number_of_log_lines_is_bounded() -> None:
+    done = shell(f"$P logs -n {'9' * 20}")
+    assert (done.returncode, done.stdout) == (exits.MALFORMED, "")
+    assert "Traceback" not in done.stderr

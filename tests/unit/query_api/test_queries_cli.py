@@ -3,14 +3,19 @@
 import json
 import threading
 from collections.abc import Iterator
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from click.testing import CliRunner, Result
 
 from foundation.cli import exits
+from inventory.commands import AddBook
 from library.commands import queries
+from producer.imports.files import Layout, open_catalogue, rows
 from schemas.events import BookAdded, BookBorrowed, BookRemoved
 from tests.support.query_api.api_without_kafka import ApiWithoutKafka
 from tests.support.query_api.loan_traffic import NUMBERS
@@ -61,11 +66,13 @@ def run(command: Any, url: str, *arguments: str) -> Result:
 
 def isbns(result: Result) -> list[str]:
     assert result.exit_code == exits.DONE, result.output
-    return [line.partition("\t")[0] for line in result.stdout.splitlines()]
+    header, *lines = result.stdout.splitlines() or ["isbn\t"]
+    assert header.startswith("isbn\t")
+    return [line.partition("\t")[0] for line in lines]
 
 
 def test_list_commands_show_every_page(url: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(queries, "PAGE_SIZE", "1")
+    monkeypatch.setattr(queries, "PAGE_SIZE", 1)
     assert isbns(run(queries.inventory, url)) == [FIRST, SECOND]
     lines = run(queries.inventory, url, "--json").stdout.splitlines()
     assert [json.loads(line)["on_loan"] for line in lines] == [2, 1]
@@ -84,6 +91,59 @@ def test_search_matches_title_and_author(url: str):
     assert isbns(run(queries.search, url, "nobody")) == []
 
 
+def test_titles_can_be_selected_sorted_and_limited(url: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(queries, "PAGE_SIZE", 1)
+    assert isbns(run(queries.inventory, url, "--sort", "title")) == [SECOND, FIRST]
+    assert isbns(run(queries.inventory, url, "--sort", "-isbn", "--limit", "1")) == [SECOND]
+    assert isbns(run(queries.inventory, url, "--limit", "5")) == [FIRST, SECOND]
+    assert isbns(run(queries.inventory, url, "--available")) == [FIRST, SECOND]
+    assert isbns(run(queries.search, url, "e", "--unavailable")) == []
+    for arguments in (["--limit", "0"], ["--limit", "9" * 20], ["--sort", "size"], [FIRST, "--available"]):
+        result = run(queries.inventory, url, *arguments)
+        assert (result.exit_code, result.stdout) == (exits.MALFORMED, "")
+
+
+def test_csv_is_what_an_import_reads(url: str, tmp_path: Path):
+    file = tmp_path / "inventory.csv"
+    file.write_text(run(queries.inventory, url, "--csv").stdout, "utf-8")
+    catalogue = open_catalogue(file, Layout())
+    commands = [catalogue.columns.command(row) for _, row in rows(catalogue) if isinstance(row, list)]
+    assert commands == [
+        AddBook(FIRST, "Příběhy z lesa", "Karel Čapek", 3),
+        AddBook(SECOND, "Elixir in Action", "Saša Jurić", 2),
+    ]
+    assert run(queries.loans, url, "--user", "nobody", "--csv").stdout.count("\n") == 1
+    assert run(queries.loans, url, "--csv", "--json").exit_code == exits.MALFORMED
+
+
+def test_an_empty_result_is_reported_on_stderr(url: str):
+    for command, arguments, message in (
+        (queries.search, ["nobody"], "no titles with 'nobody'\n"),
+        (queries.loans, ["--user", "nobody"], "no open loans\n"),
+        (queries.loans, ["--user", "nobody", "--json"], "no open loans\n"),
+    ):
+        result = run(command, url, *arguments)
+        assert (result.exit_code, result.stdout, result.stderr) == (exits.DONE, "", message)
+
+
+def test_a_borrower_is_found_as_commands_write_it(url: str):
+    assert isbns(run(queries.loans, url, "--user", " ann ")) == [FIRST, SECOND]
+    result = run(queries.loans, url, "--user", "ann\u200b")
+    assert (result.exit_code, result.stdout) == (exits.MALFORMED, "")
+    assert "U+200B" in result.stderr
+
+
+def test_a_day_is_one_of_the_librarys_time_zone(url: str, monkeypatch: pytest.MonkeyPatch):
+    assert isbns(run(queries.inventory, url, "--at", "2024-05-01")) == [FIRST, SECOND]
+    # The books were added on 1 May at 12:00 UTC, which is 2 May on Kiritimati (UTC+14)
+    monkeypatch.setenv("LIBRARY_TIMEZONE", "Pacific/Kiritimati")
+    assert isbns(run(queries.inventory, url, "--at", "2024-05-01")) == []
+    assert isbns(run(queries.inventory, url, "--at", "2024-05-02")) == [FIRST, SECOND]
+    today = datetime.now(ZoneInfo("Pacific/Kiritimati")).date().isoformat()
+    assert isbns(run(queries.inventory, url, "--at", today)) == [FIRST, SECOND]
+    assert run(queries.inventory, url, "--at", "2024-02-30").exit_code == exits.MALFORMED
+
+
 def test_loans_command_filters_by_borrower_title_and_due_date(url: str):
     assert isbns(run(queries.loans, url)) == [FIRST, FIRST, SECOND]
     assert isbns(run(queries.loans, url, "--user", "ann")) == [FIRST, SECOND]
@@ -93,7 +153,8 @@ def test_loans_command_filters_by_borrower_title_and_due_date(url: str):
 
 
 def test_history_lists_events_in_order(url: str):
-    lines = run(queries.history, url, GONE).stdout.splitlines()
+    header, *lines = run(queries.history, url, GONE).stdout.splitlines()
+    assert header == "version\ttime\ttype\tdata\tcommand_id\tposition"
     assert [line.split("\t")[:3:2] for line in lines] == [["1", "BookAdded"], ["2", "BookRemoved"]]
 
 
