@@ -1,1 +1,1 @@
-"""Benchmarks: each one command that runs us and a peer in turn, prints a table and saves JSON."""
+"""Benchmarks. Each runs this project and a peer in turn, prints a table and saves JSON."""

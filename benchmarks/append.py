@@ -1,4 +1,4 @@
-"""Writes: ``python -m benchmarks.append``. The gateway over HTTP, an import, single commands, and a peer."""
+"""``python -m benchmarks.append`` measures writes by HTTP, import and single commands, beside a peer."""
 
 import sys
 import tempfile
@@ -13,7 +13,7 @@ from confluent_kafka.admin import AdminClient
 
 from benchmarks.append_load import TITLES_A_LOAD, load
 from benchmarks.append_peers import Commands, postgresql, postgresql_server, sqlite
-from benchmarks.append_programs import Import, OneShots, catalogue, imported, one_shots
+from benchmarks.append_programs import Import, OneShots, catalogue, one_shots, run_import
 from benchmarks.query_fresh import gateway
 from benchmarks.query_load import NoLoadGenerator, require_wrk
 from benchmarks.rebuild import RESULTS, broker
@@ -28,27 +28,27 @@ from tests.support.workload import Step, workload
 CLIENTS = (1, 16, 64, 256)
 PEER_CLIENTS = (1, 4, 16)
 DURABILITIES = ("disk", "os")
-WARM_UP = 10.0
-"""Seconds that broker and gateway are used before anything counts: a virtual machine is slow at first."""
+WARM_UP_S = 10.0
+"""Duration of the load before the first measurement, in which the JVM warms up."""
 IN_STORE = 100_000
 
 Result: TypeAlias = Commands | Import | OneShots
 
 
 def over_http(settings: Settings, durability: str, folder: Path, seconds: float) -> Iterator[Commands]:
-    """The gateway with more and more clients."""
+    """Measure the gateway with an increasing number of clients."""
     first_titles = count(0, TITLES_A_LOAD)
     with gateway(settings, folder) as server:
-        load(server.url, folder, max(CLIENTS), WARM_UP, next(first_titles))
+        load(server.url, folder, max(CLIENTS), WARM_UP_S, next(first_titles))
         for clients in CLIENTS:
             rate, p50, p99 = load(server.url, folder, clients, seconds, next(first_titles))
             yield Commands("gateway", durability, clients, round(rate), round(p50, 2), round(p99, 2))
 
 
 def programs(kafka: str, durability: str, folder: Path, titles: int) -> Iterator[Result]:
-    """An import into an empty store; single commands on a store with IN_STORE events."""
+    """Measure an import into an empty store, and single commands on a store with IN_STORE events."""
     empty = _system(kafka, "benchmark-import", folder)
-    yield imported(empty, durability, catalogue(folder / "catalogue.csv", titles), titles)
+    yield run_import(empty, durability, catalogue(folder / "catalogue.csv", titles), titles)
     store = _system(kafka, "benchmark-commands", folder)
     happened = list(islice(workload(IN_STORE // 10, 1), IN_STORE))
     fill(store, happened)
@@ -58,7 +58,7 @@ def programs(kafka: str, durability: str, folder: Path, titles: int) -> Iterator
 
 
 def peers(durability: str, folder: Path, seconds: float) -> Iterator[Commands]:
-    """The same commands elsewhere."""
+    """Measure the same commands with the peers."""
     for clients in PEER_CLIENTS:
         yield sqlite(folder / f"sqlite-{clients}", durability, clients, seconds)
     with postgresql_server(durability) as port:
@@ -69,7 +69,7 @@ def peers(durability: str, folder: Path, seconds: float) -> Iterator[Commands]:
 
 
 def everything(durability: str, seconds: float, titles: int) -> Iterator[Result]:
-    """All figures with acknowledgements of one kind."""
+    """Measure everything with one durability."""
     with tempfile.TemporaryDirectory(prefix="library-append-") as name:
         folder = Path(name)
         with broker(folder, durability) as kafka:
@@ -79,7 +79,7 @@ def everything(durability: str, seconds: float, titles: int) -> Iterator[Result]
 
 
 def _of_different_partitions(settings: Settings, happened: list[Step]) -> Iterator[str]:
-    """One title of each partition; all are in the inventory."""
+    """Yield one title of each partition that is in the inventory at the end."""
     last = {one.event.isbn: type(one.event).__name__ for one in happened}
     present = [isbn for isbn, event in last.items() if event != "BookRemoved"]
     yield from {partition_of(isbn, settings.partitions): isbn for isbn in present}.values()
@@ -94,12 +94,14 @@ def _system(kafka: str, name: str, folder: Path) -> Settings:
 
 
 @click.command()
-@click.option("--seconds", default=10.0, show_default=True, help="Of each load.")
-@click.option("--titles", default=400_000, show_default=True, help="In the catalogue that is imported.")
-@click.option("--durability", "chosen", multiple=True, type=click.Choice(DURABILITIES), help="Only this.")
+@click.option("--seconds", default=10.0, show_default=True, help="Duration of each load.")
+@click.option("--titles", default=400_000, show_default=True, help="Titles in the run_import catalogue.")
+@click.option(
+    "--durability", "chosen", multiple=True, type=click.Choice(DURABILITIES), help="Only this durability."
+)
 @click.option("--output", type=click.Path(path_type=Path), default=RESULTS / "append.json")
 def main(seconds: float, titles: int, chosen: tuple[str, ...], output: Path) -> None:
-    """Measure writes, flushed to disk before the acknowledgement, and acknowledged from the page cache."""
+    """Measure writes that are flushed before the acknowledgement, or acknowledged from the page cache."""
     try:
         require_wrk()
     except NoLoadGenerator as error:

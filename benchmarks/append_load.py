@@ -1,4 +1,4 @@
-"""Commands over HTTP: wrk, with requests that it makes as it goes, each with a decision of its own."""
+"""Commands over HTTP, sent by wrk; each request is a different command."""
 
 import re
 import subprocess
@@ -7,8 +7,8 @@ from pathlib import Path
 from benchmarks.query_load import LoadError, percentile
 
 _LUA = """
--- Titles are added, lent and given back: all of a window first added, then all lent, then all given back,
--- so that a title's commands never overtake each other on different connections.
+-- Each title is added, borrowed and returned: a whole window is added, then borrowed, then returned,
+-- because commands of one title must not overtake each other on different connections.
 local window, prefix, first, made_before, n = %d, "%s", %d, %d, -1
 local headers = {["Content-Type"] = "application/json"}
 local bodies = {
@@ -32,28 +32,28 @@ local function command(number)
 end
 
 function init()
-  -- Made in advance: what wrk does for each request should not be what is measured
+  -- Prepared in advance: the work of wrk must not be measured
   for number = 0, made_before - 1 do ready[number] = command(number) end
 end
 
 function request()
   n = n + 1
-  -- wrk asks for one request before it begins, and does not send it
+  -- wrk calls this once before it begins, and does not send that request
   if n == 0 then return wrk.format("GET", "/healthz") end
   return ready[n - 1] or command(n - 1)
 end
 """
 MADE_BEFORE = 12_000
-"""Requests for each second."""
+"""Prepared requests for each second of load."""
 WINDOW_A_CLIENT = 16
 TITLES_A_LOAD = 10_000_000
-"""More than any load comes to, so that each has titles of its own."""
+"""More than any load uses: loads never share a title."""
 
 
 def load(
     url: str, folder: Path, clients: int, seconds: float, first_title: int
 ) -> tuple[float, float, float]:
-    """Commands a second, and the 50th and 99th percentile in ms. Raises LoadError if one was not accepted."""
+    """Return commands/s and the 50th and 99th percentile in ms. Raises LoadError if one was not accepted."""
     lua = folder / f"commands-{first_title}.lua"
     made_before = round(min(MADE_BEFORE, 600 * clients) * seconds)
     values = (WINDOW_A_CLIENT * clients, f"bench-{first_title}-", first_title, made_before)

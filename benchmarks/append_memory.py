@@ -1,4 +1,4 @@
-"""What a gateway keeps in memory: ``python -m benchmarks.append_memory --commands 1000000``."""
+"""``python -m benchmarks.append_memory --commands 1000000`` measures the memory of a gateway."""
 
 import sys
 import tempfile
@@ -18,11 +18,11 @@ from foundation.settings import Settings
 from schemas.topics import ensure_topics
 
 CLIENTS = 256
-SECONDS = 10.0
+LOAD_S = 10.0
 
 
 class Memory(Struct, frozen=True):
-    """What the gateway took (RSS) after so many commands, and how fast the last of them were."""
+    """RSS of the gateway after a number of commands, and the rate of the last load."""
 
     commands: int
     memory_mb: int
@@ -30,10 +30,12 @@ class Memory(Struct, frozen=True):
 
 
 @click.command()
-@click.option("--commands", default=1_000_000, show_default=True, help="Loads go on until so many.")
+@click.option(
+    "--commands", default=1_000_000, show_default=True, help="Stop after the load that reaches this number."
+)
 @click.option("--output", type=click.Path(path_type=Path), default=RESULTS / "append_memory.json")
 def main(commands: int, output: Path) -> None:
-    """Give a gateway more and more commands for new titles, and look at its memory in between."""
+    """Send a gateway commands for new titles, and measure its memory between the loads."""
     try:
         require_wrk()
     except NoLoadGenerator as error:
@@ -47,8 +49,8 @@ def main(commands: int, output: Path) -> None:
             done = 0
             while done < commands:
                 first_title = TITLES_A_LOAD * len(results)
-                rate, _, _ = load(server.url, folder, CLIENTS, SECONDS, first_title)
-                done += round(rate * SECONDS)
+                rate, _, _ = load(server.url, folder, CLIENTS, LOAD_S, first_title)
+                done += round(rate * LOAD_S)
                 results.append(Memory(done, round(server.processes.memory_mb()), round(rate)))
                 say(str(results[-1]))
     show(results)

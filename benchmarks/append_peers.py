@@ -1,4 +1,4 @@
-"""The library `eventsourcing` on SQLite, and on PostgreSQL where one is installed, beside our gateway."""
+"""The peer of our gateway: the library `eventsourcing` on SQLite, and on PostgreSQL if it is installed."""
 
 import json
 import os
@@ -20,14 +20,14 @@ from benchmarks.results import say
 from benchmarks.waiting import until
 from library.process.ports import HOST, free_port
 
-START = 1.5
-"""Seconds that clients get to import what they need, before all begin at the same moment."""
+CLIENT_START_S = 1.5
+"""Time for the clients to import their modules. Then all begin at the same moment."""
 _BINARIES = "/usr/lib/postgresql"
 _SERVER_USER = "postgres"
 
 
 class Commands(Struct, frozen=True):
-    """Commands of so many clients at once, each with an answer of its own."""
+    """The rate of commands from concurrent clients that wait for each answer."""
 
     name: str
     durability: str
@@ -38,7 +38,7 @@ class Commands(Struct, frozen=True):
 
 
 def sqlite(folder: Path, durability: str, clients: int, seconds: float) -> Commands:
-    """Clients with one file."""
+    """Measure clients that share one SQLite file."""
     folder.mkdir(parents=True)
     store = {
         "PERSISTENCE_MODULE": "eventsourcing.sqlite",
@@ -49,7 +49,7 @@ def sqlite(folder: Path, durability: str, clients: int, seconds: float) -> Comma
 
 
 def postgresql(port: int, durability: str, clients: int, seconds: float) -> Commands:
-    """Clients with one server, which listens on ``port``."""
+    """Measure clients of the server on ``port``."""
     store = {
         "PERSISTENCE_MODULE": "eventsourcing.postgres",
         "POSTGRES_DBNAME": "postgres",
@@ -62,10 +62,10 @@ def postgresql(port: int, durability: str, clients: int, seconds: float) -> Comm
 
 
 def _measured(name: str, store: Mapping[str, str], durability: str, clients: int, seconds: float) -> Commands:
-    # The first makes the tables; several that do would hinder each other
+    # The first client creates the tables; several at once would conflict
     _finished([_client(store, durability, time.time(), 0.1)])
     made = {**store, "CREATE_TABLE": "no"}
-    begin_at = time.time() + START + 0.2 * clients
+    begin_at = time.time() + CLIENT_START_S + 0.2 * clients
     took = _finished([_client(made, durability, begin_at, seconds) for _ in range(clients)])
     percentiles = quantiles([1000 * one for one in took], n=100)
     return Commands(
@@ -99,10 +99,10 @@ def _finished(clients: list[subprocess.Popen[bytes]]) -> list[float]:
 
 @contextmanager
 def postgresql_server(durability: str) -> Iterator[int | None]:
-    """A PostgreSQL of its own: the port it listens on; None where none is installed."""
+    """Run a PostgreSQL server and yield its port, or None if PostgreSQL is not installed."""
     binaries = _binaries()
     if binaries is None:
-        say("PostgreSQL is not installed (on Debian, apt-get install postgresql): left out")
+        say("PostgreSQL is not installed (on Debian, apt-get install postgresql): skipped")
         yield None
         return
     with tempfile.TemporaryDirectory(prefix="library-postgresql-") as name:
@@ -113,7 +113,7 @@ def postgresql_server(durability: str) -> Iterator[int | None]:
             until(lambda: subprocess.run(ready, check=False).returncode == 0, 60, "PostgreSQL to be ready")
             yield port
         finally:
-            # Its "fast" shutdown: without waiting for clients
+            # A "fast" shutdown does not wait for clients
             process.send_signal(signal.SIGINT)
             process.wait(60)
 
@@ -125,7 +125,7 @@ def _started(binaries: Path, folder: Path, port: int, durability: str) -> subpro
     subprocess.run([*prefix, *initdb], check=True, capture_output=True, timeout=120, cwd=folder)
     settings = {"listen_addresses": HOST, "port": str(port), "unix_socket_directories": ""}
     if durability == "os":
-        # As Kafka does when it acknowledges from the page cache: written, not flushed
+        # As Kafka acknowledges from the page cache: written, not flushed
         settings |= {"fsync": "off", "synchronous_commit": "off"}
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     with (folder / "server.log").open("wb") as log:
@@ -134,7 +134,7 @@ def _started(binaries: Path, folder: Path, port: int, durability: str) -> subpro
 
 
 def _binaries() -> Path | None:
-    # Debian keeps what is no client's out of PATH
+    # Debian does not put the server's programs into PATH
     candidates = [found.parent for found in sorted(Path(_BINARIES).glob("*/bin/initdb"))]
     if (program := shutil.which("initdb")) is not None:
         candidates.append(Path(program).resolve().parent)
@@ -142,7 +142,7 @@ def _binaries() -> Path | None:
 
 
 def _as_server_user(folder: Path) -> list[str]:
-    """PostgreSQL refuses to run as root."""
+    """Return a prefix that runs a command as another user: PostgreSQL refuses to run as root."""
     if os.getuid() != 0:
         return []
     user = getpwnam(_SERVER_USER)

@@ -1,4 +1,4 @@
-"""Whole programs that write: an import, and one command of the command line with and without its snapshot."""
+"""Programs that write: an import, and single commands with and without a snapshot."""
 
 import csv
 import json
@@ -22,7 +22,7 @@ ONE_SHOTS = 20
 
 
 class Import(Struct, frozen=True):
-    """A catalogue into an empty store; the rate counts from the program's start to its end."""
+    """An import into an empty store, from the program's start to its end."""
 
     name: str
     durability: str
@@ -32,7 +32,7 @@ class Import(Struct, frozen=True):
 
 
 class OneShots(Struct, frozen=True):
-    """One command after the other, each a program of its own: from its start to its end, acknowledged."""
+    """Single commands in sequence, each a separate program, from its start to its end."""
 
     name: str
     durability: str
@@ -43,7 +43,7 @@ class OneShots(Struct, frozen=True):
 
 
 def catalogue(file: Path, titles: int) -> Path:
-    """A CSV file with so many titles, as long as real ones."""
+    """Write a CSV file of ``titles`` titles that are as long as real ones."""
     events = (one.event for one in workload(titles, 3))
     names = [(e.title, e.author) for e in islice(events, 5_000) if isinstance(e, BookAdded)]
     with file.open("w", encoding="utf-8", newline="") as opened:
@@ -53,10 +53,10 @@ def catalogue(file: Path, titles: int) -> Path:
     return file
 
 
-def imported(settings: Settings, durability: str, file: Path, titles: int) -> Import:
-    """Import ``file``, which has so many titles, and look at what the program says of it."""
+def run_import(settings: Settings, durability: str, file: Path, titles: int) -> Import:
+    """Import ``file`` and check the number of added titles."""
     begun = time.perf_counter()
-    said = _ran(settings, "import", str(file), "--json")
+    said = _run(settings, "import", str(file), "--json")
     seconds = time.perf_counter() - begun
     assert said["added"] == titles, said
     return Import("import", durability, titles, round(titles / seconds), round(seconds, 2))
@@ -65,26 +65,26 @@ def imported(settings: Settings, durability: str, file: Path, titles: int) -> Im
 def one_shots(
     settings: Settings, durability: str, events: int, isbns: Sequence[str], *, snapshot: bool
 ) -> OneShots:
-    """ONE_SHOTS commands, without the gateway, on titles of one partition each that has a free copy."""
+    """Run ONE_SHOTS commands without the gateway, on one title of each partition."""
     took = []
     name = "command-with-snapshot" if snapshot else "command-without-snapshot"
     folder = Path(settings.data_dir) / "producer"
     if snapshot:
-        # Each partition's first command saves it
+        # The first command of each partition saves its snapshot
         for isbn in isbns:
-            _ran(settings, "copies", "add", isbn, "1", "--json")
+            _run(settings, "copies", "add", isbn, "1", "--json")
     for number in range(ONE_SHOTS):
         if not snapshot:
             shutil.rmtree(folder, ignore_errors=True)
         begun = time.perf_counter()
-        _ran(settings, "copies", "add", isbns[number % len(isbns)], "1", "--json")
+        _run(settings, "copies", "add", isbns[number % len(isbns)], "1", "--json")
         took.append(1000 * (time.perf_counter() - begun))
     return OneShots(
         name, durability, events, ONE_SHOTS, round(quantiles(took, n=2)[0], 1), round(max(took), 1)
     )
 
 
-def _ran(settings: Settings, *arguments: str) -> dict[str, object]:
+def _run(settings: Settings, *arguments: str) -> dict[str, object]:
     options = ["--kafka", settings.kafka, "--name", settings.name, "--data-dir", settings.data_dir]
     done = subprocess.run(
         [*python("producer"), *arguments, *options], capture_output=True, text=True, timeout=300, check=False

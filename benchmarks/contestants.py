@@ -1,4 +1,4 @@
-"""Who takes part in the rebuild: what each is started as, and where its rows and offsets are."""
+"""Contestants of the rebuild: their commands, consumer groups and changelogs."""
 
 import os
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from schemas.topics import changelog_topic, ensure_topics, projector_group, topi
 JAR = Path(__file__).parent / "kafka_streams" / "target" / "peer.jar"
 STOCK_EVENTS = 100_000
 HEAP = "-Xmx512m"
-"""By default a JVM takes a quarter of the machine; more than this made the peer no faster."""
+"""A larger heap did not make the peer faster. The JVM's default is a quarter of the memory."""
 VARIANTS = [
     ("kafka-streams-linger-0", "--linger-ms", "0"),
     ("kafka-streams-cached-linger-0", "--cached", "true", "--linger-ms", "0"),
@@ -31,7 +31,7 @@ VARIANTS = [
 
 
 class Entry(Struct, frozen=True):
-    """One run of a contestant: its processes, and the group and changelog that are its own."""
+    """One run of a contestant: its processes, consumer group and changelog."""
 
     commands: list[list[str]]
     environment: dict[str, str]
@@ -40,21 +40,21 @@ class Entry(Struct, frozen=True):
 
 
 class Contestant(Struct, frozen=True):
-    """Who rebuilds. ``enter(settings, folder)`` makes a run that begins with nothing."""
+    """A program that rebuilds the table. ``enter(settings, folder)`` prepares a run without any state."""
 
     name: str
     enter: Callable[[Settings, Path], Entry]
     began: Callable[[Processes], float | None]
-    """When (``time.time()``) the first event came, from what the processes printed."""
+    """Returns when (``time.time()``) the first event arrived, from the output of the processes."""
     positions: bool = False
     """Writes TablePositions to its changelog."""
     commits: bool = True
-    """Its group's lag reaches 0 on a store with transactions. Stock Faust's does not: it is through when its
-    changelog has a row for each event."""
+    """Whether its group's lag reaches 0 on a store with transactions. Stock Faust's does not: it has finished
+    when its changelog has a row for each event."""
 
 
 def contestants(variants: bool = False) -> list[Contestant]:
-    """All in the order in which they run; with ``variants``, Kafka Streams with other settings too."""
+    """Return all contestants in their order. ``variants`` adds Kafka Streams with other settings."""
     standard = [
         Contestant("ours-1-worker", lambda s, folder: ours(s, folder, 1), ready, positions=True),
         Contestant("kafka-streams", kafka_streams, first_event),
@@ -79,19 +79,19 @@ def _variant(name: str, *options: str) -> Contestant:
 
 
 def ready(processes: Processes) -> float | None:
-    """When the first worker said that it begins to follow the event store: just before its first event."""
-    lines = [line["time"] for line in processes.said("message") if line["message"] == "ready"]
+    """Return when the first worker reported ready, just before its first event."""
+    lines = [line["time"] for line in processes.printed("message") if line["message"] == "ready"]
     return datetime.fromisoformat(min(lines)).timestamp() if lines else None
 
 
 def first_event(processes: Processes) -> float | None:
-    """What a peer prints: at the latest when it is through."""
-    lines = processes.said("first_event_ms")
+    """Return when a peer got its first event. It prints that when it has finished at the latest."""
+    lines = processes.printed("first_event_ms")
     return lines[0]["first_event_ms"] / 1000 if lines else None
 
 
 def ours(settings: Settings, folder: Path, workers: int) -> Entry:
-    """The projector, with its table's topic and its group's offsets gone."""
+    """Our projector, after its changelog and its group's offsets were deleted."""
     admin = AdminClient(client_config(settings))
     _forget(admin, projector_group(settings), changelog_topic(settings))
     ensure_topics(admin, settings)
@@ -105,7 +105,7 @@ def ours(settings: Settings, folder: Path, workers: int) -> Entry:
 
 
 def kafka_streams(settings: Settings, folder: Path, *options: str) -> Entry:
-    """The Java peer under an application id that was never used."""
+    """The Java peer under a new application id."""
     application = _new_application(settings)
     command = [find_java(settings.java, os.environ), HEAP, "-jar", str(JAR)]
     command += ["--kafka", settings.kafka, "--events", events_topic(settings)]
@@ -114,7 +114,7 @@ def kafka_streams(settings: Settings, folder: Path, *options: str) -> Entry:
 
 
 def faust_stock(settings: Settings, folder: Path) -> Entry:
-    """Stock Faust, likewise."""
+    """Stock Faust under a new application id."""
     application = _new_application(settings)
     environment = {
         "BENCHMARK_KAFKA": settings.kafka,
@@ -127,7 +127,7 @@ def faust_stock(settings: Settings, folder: Path) -> Entry:
 
 
 def _new_application(settings: Settings) -> str:
-    """An application id, with its changelog made as ours is: not flushed record by record."""
+    """Create an application id and its changelog, configured as ours: not flushed for each record."""
     application = f"{settings.name}-peer-{uuid4().hex[:8]}"
     config = topic_configs(settings)[changelog_topic(settings)]
     topic = NewTopic(f"{application}-inventory-changelog", settings.partitions, 1, config=config)

@@ -1,4 +1,4 @@
-"""What the rows must be: every event decoded and folded one by one; and what a changelog says they are."""
+"""Compares a changelog with the rows that an independent fold computes, event by event."""
 
 from collections.abc import Iterator
 
@@ -17,12 +17,12 @@ from schemas.row import InventoryRow
 Rows = dict[str, InventoryRow]
 
 
-class Different(Exception):
-    """A contestant's table is not what the events add up to."""
+class TableDiffers(Exception):
+    """A contestant's table differs from the fold of the events."""
 
 
 def independent_fold(settings: Settings) -> Rows:
-    """The rows of the event store, by title."""
+    """Fold the event store; return the rows by title."""
     rows: Rows = {}
     for message in committed_records(settings, events_topic(settings)):
         isbn, version = parse_title_key(message.key())
@@ -31,7 +31,7 @@ def independent_fold(settings: Settings) -> Rows:
 
 
 def compare(settings: Settings, changelog: str, expected: Rows, ends: Offsets | None) -> None:
-    """Read the changelog and compare its last rows; with ``ends``, its positions too. Raises Different."""
+    """Compare the last rows of the changelog, and with ``ends`` its positions. Raises TableDiffers."""
     last: dict[str, bytes | None] = {}
     positions: Offsets = {}
     for message in committed_records(settings, changelog):
@@ -46,16 +46,16 @@ def compare(settings: Settings, changelog: str, expected: Rows, ends: Offsets | 
     wrong = [isbn for isbn in expected.keys() | rows.keys() if expected.get(isbn) != rows.get(isbn)]
     if wrong:
         isbn = min(wrong)
-        raise Different(
+        raise TableDiffers(
             f"{changelog}: {len(wrong)} of {len(expected)} rows differ, for example {isbn}: "
             f"{rows.get(isbn)}, expected {expected.get(isbn)}"
         )
     if ends is not None and positions != ends:
-        raise Different(f"{changelog}: the positions are {positions}, the event store ends at {ends}")
+        raise TableDiffers(f"{changelog}: the positions are {positions}, the event store ends at {ends}")
 
 
 def committed_records(settings: Settings, topic: str) -> Iterator[Message]:
-    """Every committed record of the topic up to its end as it is now. Raises KafkaException."""
+    """Yield every committed record of the topic up to its present end. Raises KafkaException."""
     consumer = Consumer(reading_config(settings) | {"group.id": f"{settings.name}-unused"})
     try:
         partitions = consumer.list_topics(topic, 10).topics[topic].partitions

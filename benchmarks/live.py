@@ -1,4 +1,4 @@
-"""Live: from a command's commit to its row in the changelog, at a steady rate; and a worker's memory."""
+"""Measures the time from a command's commit to its row in the changelog, and the worker's memory."""
 
 import math
 import threading
@@ -27,13 +27,13 @@ from schemas.codec import decode
 from schemas.row import InventoryRow
 from tests.support.workload import Step
 
-RATE = 50
+RATE = 50  # commands per second
 COMMANDS = 1_500
-WARM_UP = 250
+WARM_UP_COMMANDS = 250
 
 
 class Latency(Struct, frozen=True):
-    """Milliseconds from a command's commit until a reader of the changelog has its row."""
+    """Time from a command's commit until a reader of the changelog has its row."""
 
     name: str
     commands_per_second: int
@@ -43,7 +43,7 @@ class Latency(Struct, frozen=True):
 
 
 class Committed(NamedTuple):
-    """A command's event, and when (``time.perf_counter()``) its commit was acknowledged."""
+    """A command's event, and when (``time.perf_counter()``) Kafka acknowledged its commit."""
 
     isbn: str
     version: int
@@ -51,7 +51,7 @@ class Committed(NamedTuple):
 
 
 class Watcher:
-    """Notes, while it is entered, when versions of titles arrive in a changelog."""
+    """Records when versions of titles arrive in a changelog, while the context is open."""
 
     def __init__(self, settings: Settings, changelog: str) -> None:
         self._consumer = Consumer(reading_config(settings) | {"group.id": f"{settings.name}-unused"})
@@ -75,7 +75,7 @@ class Watcher:
         self._consumer.close()
 
     def arrival(self, command: Committed) -> float:
-        """When a row of the title with the command's version, or a later one, arrived; infinite: not yet."""
+        """Return when the row with the command's version or a later one arrived; infinite if it has not."""
         rows = self._arrived[command.isbn]
         return next((at for version, at in rows if version >= command.version), math.inf)
 
@@ -91,14 +91,14 @@ class Watcher:
 
 
 class Live(Struct, frozen=True):
-    """Who is measured."""
+    """A program whose latency is measured."""
 
     name: str
     enter: Callable[[Settings, Path], Entry]
 
 
 def lives() -> list[Live]:
-    """Ours, and Kafka Streams as it comes and tuned for latency."""
+    """Return ours, and Kafka Streams with its defaults and tuned for latency."""
     return [
         Live("ours-1-worker", lambda s, folder: ours(s, folder, 1)),
         Live("kafka-streams", kafka_streams),
@@ -107,15 +107,15 @@ def lives() -> list[Live]:
 
 
 def latency(live: Live, settings: Settings, events: Iterator[Step], folder: Path) -> Latency:
-    """Build the table, start again on it, and append ``events`` at a steady rate, one a transaction."""
+    """Build the table, restart, and append ``events`` at a steady rate, one per transaction."""
     entry = live.enter(settings, folder)
-    with _through(live.name, settings, entry, folder / "rebuild"):
+    with _caught_up(live.name, settings, entry, folder / "rebuild"):
         pass
     appenders = [Appender(settings, partition, linger_ms=0) for partition in range(settings.partitions)]
-    with _through(live.name, settings, entry, folder / "live") as processes:
+    with _caught_up(live.name, settings, entry, folder / "live") as processes:
         with Watcher(settings, entry.changelog) as watcher:
-            # Whoever has just started may still wait for its partitions
-            _all_arrive(live, watcher, processes, _append(appenders, settings, events, WARM_UP))
+            # A process that has just started may still wait for its partitions
+            _all_arrive(live, watcher, processes, _append(appenders, settings, events, WARM_UP_COMMANDS))
             committed = _append(appenders, settings, events, COMMANDS)
             _all_arrive(live, watcher, processes, committed)
         memory = processes.memory_mb()
@@ -125,18 +125,18 @@ def latency(live: Live, settings: Settings, events: Iterator[Step], folder: Path
 
 
 @contextmanager
-def _through(name: str, settings: Settings, entry: Entry, folder: Path) -> Iterator[Processes]:
-    """The processes, once they have read the event store to its end."""
+def _caught_up(name: str, settings: Settings, entry: Entry, folder: Path) -> Iterator[Processes]:
+    """Yield the processes when they have read the event store to its end."""
     group = Group(settings, entry.group)
     with Processes(entry.commands, entry.environment, folder) as processes:
-        until(lambda: group.lag() == 0, 600, f"{name} to be through", meanwhile=processes.check)
+        until(lambda: group.lag() == 0, 600, f"{name} to catch up", meanwhile=processes.check)
         yield processes
 
 
 def _append(
     appenders: list[Appender], settings: Settings, events: Iterator[Step], count: int
 ) -> list[Committed]:
-    """Append ``count`` events at the rate, one a transaction."""
+    """Append ``count`` events at RATE, one per transaction."""
     begun, committed = time.perf_counter(), []
     for number, happened in enumerate(islice(events, count)):
         isbn = happened.event.isbn
@@ -150,7 +150,7 @@ def _append(
 
 def _all_arrive(live: Live, watcher: Watcher, processes: Processes, commands: list[Committed]) -> None:
     until(
-        # The last first, which is missing the longest
+        # Check the last one first: it arrives last
         lambda: all(watcher.arrival(command) < math.inf for command in reversed(commands)),
         120,
         f"{live.name} to write every row",

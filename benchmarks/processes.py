@@ -1,4 +1,4 @@
-"""A contestant's processes: started together, watched for memory, stopped, and their CPU time read."""
+"""Processes of a contestant: starts them together, samples their memory, and measures their CPU time."""
 
 import json
 import os
@@ -16,16 +16,16 @@ import psutil
 
 from library.process.die_with_parent import dying_with_me
 
-LOOK_EVERY = 0.1
+SAMPLE_INTERVAL_S = 0.1
 MEGA = 1e6
 
 
-class Ended(Exception):
-    """A process ended by itself; the message has its last words."""
+class ProcessEnded(Exception):
+    """A process ended by itself; the message has the end of its stderr."""
 
 
 class Processes:
-    """Runs commands together while it is entered. What they print goes to ``<n>.out`` and ``<n>.err``."""
+    """Runs commands while the context is open. Their output goes to ``<n>.out`` and ``<n>.err``."""
 
     def __init__(self, commands: Sequence[Sequence[str]], environment: dict[str, str], folder: Path) -> None:
         self._commands = commands
@@ -34,13 +34,13 @@ class Processes:
         self._stopped = threading.Event()
         self._peaks: list[float] = []
         self.cpu_seconds = 0.0
-        """User and system time of all, from their start to their end; known when they are stopped."""
+        """User and system time of all processes; set when they have been stopped."""
 
     def __enter__(self) -> Self:
         self._folder.mkdir(parents=True, exist_ok=True)
         self.started = time.time()
         self._processes = [self._start(number, command) for number, command in enumerate(self._commands)]
-        self._watch = threading.Thread(target=self._look, daemon=True)
+        self._watch = threading.Thread(target=self._sample, daemon=True)
         self._watch.start()
         return self
 
@@ -50,12 +50,12 @@ class Processes:
         self._stopped.set()
         self._watch.join()
         for process in self._processes:
-            # Not Popen's own, which reaps one that is gone and forgets its CPU time
+            # Popen.terminate would reap an ended process and lose its CPU time
             os.kill(process.pid, signal.SIGTERM)
         killer = threading.Timer(30, self._kill)
         killer.start()
         for process in self._processes:
-            # wait4 counts the process itself and the children that it waited for
+            # wait4 includes the children that the process waited for
             _, status, used = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
             self.cpu_seconds += used.ru_utime + used.ru_stime
@@ -63,29 +63,29 @@ class Processes:
 
     @property
     def peak_mb(self) -> float:
-        """The most memory (RSS of all together, in MB) at any of the looks."""
+        """The highest sampled RSS of all processes together, in MB."""
         return max(self._peaks, default=0.0)
 
     def memory_mb(self) -> float:
-        """Memory (RSS of all together, in MB) now."""
+        """Return the present RSS of all processes together, in MB."""
         return sum(_tree_memory(process.pid) for process in self._processes) / MEGA
 
-    def said(self, key: str) -> list[dict[str, Any]]:
-        """JSON lines with ``key`` that the processes have printed, on either stream."""
+    def printed(self, key: str) -> list[dict[str, Any]]:
+        """Return the JSON lines with ``key`` that the processes printed on stdout or stderr."""
         found = []
         for file in sorted(self._folder.glob("*.[oe]*")):
             for line in file.read_text("utf-8", errors="replace").splitlines():
-                # The last line may be half written
+                # The last line may be incomplete
                 if line.startswith("{") and line.endswith("}") and f'"{key}"' in line:
                     found.append(json.loads(line))  # noqa: PERF401
         return found
 
     def check(self) -> None:
-        """Raises Ended when one of them is gone."""
+        """Raise ProcessEnded if one of them has ended."""
         for number, process in enumerate(self._processes):
             if psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE:
                 error = (self._folder / f"{number}.err").read_text("utf-8", errors="replace")
-                raise Ended(f"{' '.join(self._commands[number])} ended: {error[-2000:]}")
+                raise ProcessEnded(f"{' '.join(self._commands[number])} ended: {error[-2000:]}")
 
     def _start(self, number: int, command: Sequence[str]) -> subprocess.Popen[bytes]:
         with (
@@ -104,13 +104,13 @@ class Processes:
         for process in self._processes:
             os.kill(process.pid, signal.SIGKILL)
 
-    def _look(self) -> None:
-        while not self._stopped.wait(LOOK_EVERY):
+    def _sample(self) -> None:
+        while not self._stopped.wait(SAMPLE_INTERVAL_S):
             self._peaks.append(self.memory_mb())
 
 
 def python(*arguments: str) -> list[str]:
-    """This interpreter with ``-m`` and ``arguments``."""
+    """Return the command that runs a module with this interpreter."""
     return [sys.executable, "-m", *arguments]
 
 

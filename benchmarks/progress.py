@@ -1,4 +1,4 @@
-"""How far a contestant is, as Kafka tells it."""
+"""Progress of a contestant, read from Kafka."""
 
 from confluent_kafka.admin import AdminClient
 
@@ -9,7 +9,7 @@ from library.store.offsets import committed, end, settled_end
 
 
 class Group:
-    """How far a consumer group has come in the event store, which does not grow."""
+    """Progress of a consumer group in an event store that does not grow."""
 
     def __init__(self, settings: Settings, group: str) -> None:
         self._admin = AdminClient(client_config(settings))
@@ -17,11 +17,11 @@ class Group:
         self.ends = settled_end(self._admin, self._topic, 20)
 
     def lag(self) -> int:
-        """Offsets that are not committed yet."""
+        """Return the number of uncommitted offsets."""
         at = committed(self._admin, self._topic, self._group)
         return sum(end - at.get(partition, 0) for partition, end in self.ends.items())
 
 
 def records(settings: Settings, changelog: str) -> int:
-    """Records that were ever written to a changelog without transactions."""
+    """Return the number of records that were ever written to a changelog without transactions."""
     return sum(end(AdminClient(client_config(settings)), changelog).values())

@@ -1,4 +1,4 @@
-"""Queries: our API beside Kafka Streams' interactive query and nginx: ``python -m benchmarks.query``."""
+"""``python -m benchmarks.query`` measures our API beside Kafka Streams' interactive queries and nginx."""
 
 import json
 import random
@@ -18,8 +18,8 @@ from msgspec import Struct
 from benchmarks.query_fresh import Fresh, at_a_steady_rate, gateway, under_load
 from benchmarks.query_load import (
     CONNECTIONS,
-    SECONDS,
-    WARM_UP,
+    LOAD_S,
+    WARM_UP_S,
     Load,
     NoLoadGenerator,
     Request,
@@ -37,16 +37,16 @@ from schemas.times import rfc3339
 from schemas.topics import ensure_topics
 from tests.support.workload import workload
 
-ASKED = 2_000
-"""Titles that are asked for in turn, fewer than those whose answers our API keeps."""
-ASKED_OF_ALL = 10_000
-"""So many that it keeps none of them until it is asked for again."""
+CACHED_TITLES = 2_000
+"""Titles requested in turn. Our API caches all of their responses."""
+UNCACHED_TITLES = 10_000
+"""Too many for the cache: each response has been evicted before its title is requested again."""
 EVENTS_A_TITLE = 10
 SEARCHES = ["river+gard", "capek+sil", "moon", "wint+sto+l"]
 
 
 class Store(Struct, frozen=True):
-    """A filled event store, and some of its titles with a time in the middle of it."""
+    """A filled event store, some of its titles, and a time in its middle."""
 
     settings: Settings
     isbns: list[str]
@@ -54,7 +54,7 @@ class Store(Struct, frozen=True):
 
 
 def filled(kafka: str, name: str, titles: int, seed: int) -> Store:
-    """Make the topics and fill the store."""
+    """Create the topics and fill the store."""
     settings = Settings(kafka=kafka, name=name)
     ensure_topics(AdminClient(client_config(settings)), settings)
     happened = list(islice(workload(titles, seed), titles * EVENTS_A_TITLE))
@@ -63,22 +63,22 @@ def filled(kafka: str, name: str, titles: int, seed: int) -> Store:
     present = {h.event.isbn: type(h.event).__name__ != "BookRemoved" for h in happened}
     early = {h.event.isbn for h in happened[: len(happened) // 4]}
     isbns = sorted(isbn for isbn, there in present.items() if there and isbn in early)
-    chosen = random.Random(seed).sample(isbns, min(ASKED_OF_ALL, len(isbns)))
+    chosen = random.Random(seed).sample(isbns, min(UNCACHED_TITLES, len(isbns)))
     return Store(settings, chosen, rfc3339(happened[len(happened) // 2].event.timestamp))
 
 
 def one_title(store: Store) -> dict[str, list[Request]]:
-    """What our API and the peer are asked."""
+    """Requests for our API and the peer."""
     requests = [Request(f"/inventory/{isbn}") for isbn in store.isbns]
-    return {"one title": requests[:ASKED], "one of all titles": requests}
+    return {"one title": requests[:CACHED_TITLES], "one of all titles": requests}
 
 
 def cases(store: Store, server: Server) -> dict[str, list[Request]]:
-    """What our API is asked."""
+    """Requests for our API."""
     tags = {isbn: server.get(f"/inventory/{isbn}")[1]["etag"] for isbn in store.isbns[:200]}
     at = quote(store.middle)
     cursor = server.get("/inventory?limit=50")[0]["next_cursor"]
-    # Titles that were removed at that time answer 410, which is not what is to be measured
+    # A title that was removed at that time would be answered with 410
     then = [isbn for isbn in store.isbns[:200] if _was_there(server, isbn, at)]
     return {
         **one_title(store),
@@ -99,11 +99,11 @@ def _was_there(server: Server, isbn: str, at: str) -> bool:
 
 
 def measure(name: str, server: Server, asked: dict[str, list[Request]], folder: Path) -> list[Load]:
-    """Each case at 1 and at 32 connections, after some that are not counted."""
+    """Measure each case with 1 and 32 connections, after a warm-up."""
     loads = []
     for case, requests in asked.items():
         lua = script(requests, folder / f"{name}-{case.replace(' ', '-')}.lua")
-        load(server.url, lua, max(CONNECTIONS), WARM_UP)
+        load(server.url, lua, max(CONNECTIONS), WARM_UP_S)
         for connections in CONNECTIONS:
             rate, p50, p99 = load(server.url, lua, connections)
             memory = server.processes.memory_mb()
@@ -115,7 +115,7 @@ def measure(name: str, server: Server, asked: dict[str, list[Request]], folder: 
 
 
 def round_of(store: Store, folder: Path) -> list[Load]:
-    """Everybody once, one after the other."""
+    """Measure every server once."""
     with query_api(store.settings, folder / "api") as server:
         loads = measure("ours", server, cases(store, server), folder)
         body = server.get(f"/inventory/{store.isbns[0]}")[0]
@@ -128,7 +128,7 @@ def round_of(store: Store, folder: Path) -> list[Load]:
 
 
 def medians(runs: Sequence[Load]) -> list[Load]:
-    """One result for each server, case and number of connections: the median of every figure."""
+    """Reduce the runs to one result for each server, case and number of connections, with median figures."""
     same: defaultdict[tuple[str, str, int], list[Load]] = defaultdict(list)
     for run in runs:
         same[run.name, run.case, run.connections].append(run)
@@ -140,7 +140,7 @@ def medians(runs: Sequence[Load]) -> list[Load]:
 
 
 def large(kafka: str, titles: int, seed: int, folder: Path) -> list[Load]:
-    """One title of ten times as many."""
+    """Measure requests for single titles in a store of ten times the size."""
     store = filled(kafka, "benchmark-large", titles * 10, seed)
     with projecting(store.settings, folder / "large"):
         pass
@@ -149,7 +149,7 @@ def large(kafka: str, titles: int, seed: int, folder: Path) -> list[Load]:
 
 
 def fresh(settings: Settings, folder: Path) -> list[Fresh]:
-    """From acknowledgement to visible."""
+    """Measure the time from the acknowledgement to a read that shows the write."""
     with (
         projecting(settings, folder / "fresh"),
         gateway(settings, folder / "gateway") as write,
@@ -161,12 +161,20 @@ def fresh(settings: Settings, folder: Path) -> list[Fresh]:
 @click.command()
 @click.option("--titles", default=20_000, show_default=True)
 @click.option("--seed", default=1, show_default=True)
-@click.option("--repeats", default=3, show_default=True, help="Rounds; each figure is the median of them.")
-@click.option("--large/--no-large", "with_large", default=True, show_default=True, help="Ten times as many.")
-@click.option("--fresh/--no-fresh", "with_fresh", default=True, show_default=True, help="Reading own writes.")
+@click.option("--repeats", default=3, show_default=True, help="Rounds; each figure is their median.")
+@click.option(
+    "--large/--no-large",
+    "with_large",
+    default=True,
+    show_default=True,
+    help="Also with ten times the titles.",
+)
+@click.option(
+    "--fresh/--no-fresh", "with_fresh", default=True, show_default=True, help="Also reads of own writes."
+)
 @click.option("--output", type=click.Path(path_type=Path), default=RESULTS / "query.json")
 def main(titles: int, seed: int, repeats: int, with_large: bool, with_fresh: bool, output: Path) -> None:
-    """Ask everybody for the same titles of a made-up library, and measure reads of own writes."""
+    """Send the same requests to every server, and measure reads of own writes."""
     try:
         require_wrk()
     except NoLoadGenerator as error:
@@ -185,7 +193,7 @@ def main(titles: int, seed: int, repeats: int, with_large: bool, with_fresh: boo
         own = fresh(store.settings, folder) if with_fresh else []
     show(results)
     show(own)
-    save(output, {"results": results, "fresh": own, "repeats": repeats, "seconds": SECONDS, "runs": runs})
+    save(output, {"results": results, "fresh": own, "repeats": repeats, "seconds": LOAD_S, "runs": runs})
 
 
 if __name__ == "__main__":

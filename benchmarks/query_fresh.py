@@ -1,4 +1,4 @@
-"""From a command's acknowledgement until a read shows it, over HTTP: at a steady rate, and under load."""
+"""Measures the time from a command's acknowledgement until a read shows it, over HTTP."""
 
 import http.client
 import json
@@ -23,15 +23,15 @@ from library.process.ports import HOST, free_port
 from library.system.readiness import GATEWAY, is_ready
 from tests.support.workload import workload
 
-RATE = 50
+RATE = 50  # commands per second
 COMMANDS = 1_500
-WARM_UP = 250
+WARM_UP_COMMANDS = 250
 WRITES = 10_000
 CLIENTS = 40
 
 
 class Fresh(Struct, frozen=True):
-    """Milliseconds from the acknowledgement until an answer had it; ``stale`` answers did not."""
+    """Time from the acknowledgement to the response; ``stale`` counts responses without the write."""
 
     name: str
     writes: int
@@ -43,9 +43,9 @@ class Fresh(Struct, frozen=True):
 
 @contextmanager
 def gateway(settings: Settings, folder: Path) -> Iterator[Server]:
-    """Our gateway, ready."""
+    """Run our gateway; yield it when it is ready."""
     port = free_port()
-    # Snapshots are kept only where the data directory is
+    # Snapshots are kept only if the data directory exists
     (folder / "data").mkdir(parents=True, exist_ok=True)
     options = ["--kafka", settings.kafka, "--name", settings.name, "--data-dir", str(folder / "data")]
     command = python("producer", "gateway", *options, "--gateway-port", str(port))
@@ -56,7 +56,7 @@ def gateway(settings: Settings, folder: Path) -> Iterator[Server]:
 
 
 class Client:
-    """Writes, and reads what it wrote."""
+    """Sends a command and reads its result."""
 
     def __init__(self, write: Server, read: Server) -> None:
         self._write, self._read = (
@@ -64,7 +64,7 @@ class Client:
         )
 
     def once(self, command: Command, version: int) -> tuple[float, bool]:
-        """Seconds from the acknowledgement of ``command`` to the answer, and whether that was stale."""
+        """Return seconds from the acknowledgement to the response, and whether it was stale."""
         headers = {"Content-Type": "application/json", "Idempotency-Key": uuid4().hex}
         receipt = self._asked(self._write, "POST", "/commands", msgspec.json.encode(command), headers)
         acknowledged = time.perf_counter()
@@ -82,23 +82,23 @@ class Client:
 
 
 def at_a_steady_rate(write: Server, server: Server) -> Fresh:
-    """One command after the other, RATE a second; the first ones are not counted."""
+    """Send RATE commands per second in sequence, after a warm-up."""
     client = Client(write, server)
     found = []
     begun = time.perf_counter()
-    for number, (command, version) in enumerate(_to_and_fro(1, WARM_UP + COMMANDS)):
+    for number, (command, version) in enumerate(_borrow_and_return(1, WARM_UP_COMMANDS + COMMANDS)):
         time.sleep(max(0.0, begun + number / RATE - time.perf_counter()))
         found.append(client.once(command, version))
-    return _fresh(f"{RATE}/s, one client", found[WARM_UP:], COMMANDS / RATE)
+    return _fresh(f"{RATE}/s, one client", found[WARM_UP_COMMANDS:], COMMANDS / RATE)
 
 
 def under_load(write: Server, server: Server) -> Fresh:
-    """CLIENTS at once, each as fast as it gets answers."""
+    """Run CLIENTS clients at once, each as fast as it gets responses."""
     found: list[tuple[float, bool]] = []
 
     def use(number: int) -> None:
         client = Client(write, server)
-        for command, version in _to_and_fro(1_000 + number, WRITES // CLIENTS):
+        for command, version in _borrow_and_return(1_000 + number, WRITES // CLIENTS):
             found.append(client.once(command, version))
 
     threads = [threading.Thread(target=use, args=(number,)) for number in range(CLIENTS)]
@@ -123,8 +123,8 @@ def _fresh(name: str, found: list[tuple[float, bool]], seconds: float) -> Fresh:
     )
 
 
-def _to_and_fro(seed: int, count: int) -> Iterator[tuple[Command, int]]:
-    """Commands for a new title, each with the version that it makes: added, then lent and given back."""
+def _borrow_and_return(seed: int, count: int) -> Iterator[tuple[Command, int]]:
+    """Yield commands for one new title with the versions they make: add, then borrow and return in turn."""
     isbn = next(workload(1, seed + 7_000_000)).event.isbn
     yield AddBook(isbn, "The Benchmark", "A Writer", 1), 1
     for version in range(2, count + 1):

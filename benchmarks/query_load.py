@@ -1,4 +1,4 @@
-"""Load on an HTTP server: wrk, with requests that go round."""
+"""Load on an HTTP server, by wrk with a cycle of requests."""
 
 import re
 import shutil
@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-SECONDS = 5
-WARM_UP = 5
-"""Long enough for a JIT."""
+LOAD_S = 5
+WARM_UP_S = 5
+"""Long enough for a JIT compiler."""
 CONNECTIONS = (1, 32)
 _UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
 
@@ -21,14 +21,14 @@ class NoLoadGenerator(Exception):
 
 
 class Request(NamedTuple):
-    """A GET; ``tag`` is sent as If-None-Match."""
+    """A GET request; ``tag`` is sent as If-None-Match."""
 
     path: str
     tag: str | None = None
 
 
 class Load(Struct, frozen=True):
-    """What a server took: answers a second, and how long they took."""
+    """The rate and latency of a server's responses."""
 
     name: str
     case: str
@@ -40,22 +40,22 @@ class Load(Struct, frozen=True):
 
 
 class LoadError(Exception):
-    """Answers other than those that were asked for, so that the figures mean nothing."""
+    """Some responses were not the expected ones; the figures are void."""
 
 
 def require_wrk() -> None:
-    """Raises NoLoadGenerator."""
+    """Raise NoLoadGenerator if wrk is not installed."""
     if shutil.which("wrk") is None:
         raise NoLoadGenerator("wrk is needed: on Debian, apt-get install wrk")
 
 
 def script(requests: Sequence[Request], file: Path) -> Path:
-    """A wrk script that asks these one after the other, again and again."""
+    """Write a wrk script that sends these requests in a cycle."""
     made = ",".join(
         f'wrk.format("GET","{r.path}"' + (f",{{[\"If-None-Match\"]='{r.tag}'}})" if r.tag else ")")
         for r in requests
     )
-    # Made once: what wrk does for each request should not be what is measured
+    # Formatted once: the work of wrk must not be measured
     file.write_text(
         f"local made\nlocal n = 0\nfunction init() made = {{{made}}} end\n"
         "function request() n = n % #made + 1; return made[n] end\n",
@@ -64,8 +64,8 @@ def script(requests: Sequence[Request], file: Path) -> Path:
     return file
 
 
-def load(url: str, lua: Path, connections: int, seconds: int = SECONDS) -> tuple[float, float, float]:
-    """Requests a second, and the 50th and 99th percentile in ms. Raises LoadError."""
+def load(url: str, lua: Path, connections: int, seconds: int = LOAD_S) -> tuple[float, float, float]:
+    """Return requests/s and the 50th and 99th percentile in ms. Raises LoadError."""
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(lua), url]
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60, check=True)
     if found := re.search(r"(Non-2xx or 3xx responses|Socket errors): .*", done.stdout):
@@ -76,7 +76,7 @@ def load(url: str, lua: Path, connections: int, seconds: int = SECONDS) -> tuple
 
 
 def percentile(text: str, percent: int) -> float:
-    """A percentile, in ms, from what wrk printed."""
+    """Parse a percentile from the output of wrk, in ms."""
     found = re.search(rf"^ +{percent}% +([0-9.]+)(us|ms|s) *$", text, re.MULTILINE)
     assert found is not None, text
     return float(found[1]) * _UNITS[found[2]]

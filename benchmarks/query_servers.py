@@ -1,4 +1,4 @@
-"""Who answers: our query API, Kafka Streams' interactive query, and a file that nginx serves."""
+"""The measured servers: our query API, Kafka Streams' interactive query, and nginx with a file."""
 
 import http.client
 import json
@@ -29,7 +29,7 @@ class Server:
         self.url, self.processes = url, processes
 
     def get(self, path: str) -> tuple[Any, dict[str, str]]:
-        """The JSON and the headers of a GET."""
+        """GET a path; return the JSON and the headers."""
         connection = http.client.HTTPConnection(self.url.removeprefix("http://"), timeout=30)
         try:
             connection.request("GET", path)
@@ -43,17 +43,17 @@ class Server:
 
 @contextmanager
 def projecting(settings: Settings, folder: Path) -> Iterator[None]:
-    """Our projector, from the moment it has read everything."""
+    """Run our projector; continue when it has read everything."""
     entry = ours(settings, folder / "projector", 1)
     group = Group(settings, entry.group)
     with Processes(entry.commands, entry.environment, folder / "projecting") as processes:
-        until(lambda: group.lag() == 0, 600, "the projector to be through", meanwhile=processes.check)
+        until(lambda: group.lag() == 0, 600, "the projector to catch up", meanwhile=processes.check)
         yield
 
 
 @contextmanager
 def query_api(settings: Settings, folder: Path) -> Iterator[Server]:
-    """Our query API, ready."""
+    """Run our query API; yield it when it is ready."""
     port = free_port()
     options = ["--kafka", settings.kafka, "--name", settings.name, "--data-dir", str(folder / "data")]
     command = python("query_api", *options, "--port", str(port))
@@ -65,21 +65,21 @@ def query_api(settings: Settings, folder: Path) -> Iterator[Server]:
 
 @contextmanager
 def kafka_streams(settings: Settings, folder: Path, isbn: str) -> Iterator[Server]:
-    """The Java peer, once it has read everything and knows a title."""
+    """Run the Java peer; yield it when it has read everything and answers for a title."""
     port, application = free_port(), f"{settings.name}-peer-{uuid4().hex[:8]}"
     command = [find_java(settings.java, os.environ), HEAP, "-jar", str(JAR), "--kafka", settings.kafka]
     command += ["--events", events_topic(settings), "--application", application, "--cached", "true"]
     command += ["--state-dir", str(folder / "state"), "--http-port", str(port)]
     group = Group(settings, application)
     with _serving([command], port, folder) as server:
-        until(lambda: group.lag() == 0, 600, "Kafka Streams to be through", meanwhile=server.processes.check)
+        until(lambda: group.lag() == 0, 600, "Kafka Streams to catch up", meanwhile=server.processes.check)
         assert server.get(f"/inventory/{isbn}")[0]["isbn"] == isbn
         yield server
 
 
 @contextmanager
 def nginx(body: bytes, folder: Path) -> Iterator[Server | None]:
-    """nginx with one worker and one file, kept open; None where it is not installed."""
+    """Run nginx with one worker and one open file; yield None if it is not installed."""
     program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/sbin")
     if program is None:
         yield None

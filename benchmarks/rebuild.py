@@ -1,4 +1,4 @@
-"""``python -m benchmarks.rebuild``: the table made anew by us, Kafka Streams and stock Faust in turn."""
+"""``python -m benchmarks.rebuild`` rebuilds the table with ours, Kafka Streams and stock Faust in turn."""
 
 import os
 import tempfile
@@ -29,12 +29,12 @@ from schemas.topics import ensure_topics
 from tests.support.embedded_kafka import Kafka
 from tests.support.workload import workload
 
-LIMIT = 600.0
+REBUILD_LIMIT_S = 600.0
 RESULTS = Path(__file__).parent / "results"
 
 
 class Result(Struct, frozen=True):
-    """One rebuild. The rate is from the first event to all committed, the other from the processes' start."""
+    """One rebuild. One rate begins at the first event, the other at the start of the processes."""
 
     name: str
     events: int
@@ -45,7 +45,7 @@ class Result(Struct, frozen=True):
 
 
 class Store(Struct, frozen=True):
-    """An event store, and the rows that it has to become."""
+    """An event store and its expected rows."""
 
     settings: Settings
     events: int
@@ -53,7 +53,7 @@ class Store(Struct, frozen=True):
 
 
 def filled(settings: Settings, events: int, titles: int, seed: int) -> Store:
-    """Make the topics and fill the store."""
+    """Create the topics and fill the store."""
     ensure_topics(AdminClient(client_config(settings)), settings)
     written = fill(settings, islice(workload(titles, seed), events))
     say(f"{written.events:,} events written in {written.seconds:.1f} s")
@@ -61,7 +61,7 @@ def filled(settings: Settings, events: int, titles: int, seed: int) -> Store:
 
 
 def rebuild(contestant: Contestant, store: Store, folder: Path) -> Result:
-    """One rebuild from nothing, checked. Raises Different, Ended, TimeoutError."""
+    """Rebuild the table once and check it. Raises TableDiffers, ProcessEnded, TimeoutError."""
     entry = contestant.enter(store.settings, folder)
     group = Group(store.settings, entry.group)
     with Processes(entry.commands, entry.environment, folder / "output") as processes:
@@ -71,8 +71,10 @@ def rebuild(contestant: Contestant, store: Store, folder: Path) -> Result:
                 return group.lag() == 0
             return records(store.settings, entry.changelog) >= store.events
 
-        ended = until(is_through, LIMIT, f"{contestant.name} to be through", meanwhile=processes.check)
-        until(lambda: contestant.began(processes) is not None, 10, f"{contestant.name} to tell its start")
+        ended = until(
+            is_through, REBUILD_LIMIT_S, f"{contestant.name} to catch up", meanwhile=processes.check
+        )
+        until(lambda: contestant.began(processes) is not None, 10, f"{contestant.name} to report its start")
     begun = contestant.began(processes)
     assert begun is not None
     compare(store.settings, entry.changelog, store.rows, group.ends if contestant.positions else None)
@@ -87,7 +89,7 @@ def rebuild(contestant: Contestant, store: Store, folder: Path) -> Result:
 
 
 def medians(runs: Sequence[Result]) -> list[Result]:
-    """One result for each name and number of events: the median of every figure."""
+    """Reduce the runs to one result for each name and number of events, with median figures."""
     by_name: defaultdict[tuple[str, int], list[Result]] = defaultdict(list)
     for run in runs:
         by_name[run.name, run.events].append(run)
@@ -111,7 +113,7 @@ def _median(runs: Sequence[Result]) -> Result:
 
 @contextmanager
 def broker(folder: Path, durability: str = "disk") -> Iterator[str]:
-    """The broker of `library up`, flushing to disk before it acknowledges unless ``durability`` is "os"."""
+    """Run the broker of `library up`. It flushes before it acknowledges unless ``durability`` is "os"."""
     kafka = Kafka(Node(home=folder / "kafka", port=free_port(), durability=durability), os.environ)
     try:
         yield kafka.bootstrap
@@ -127,12 +129,12 @@ def broker(folder: Path, durability: str = "disk") -> Iterator[str]:
     type=int,
     default=[400_000],
     show_default=True,
-    help="In the store; may be given repeatedly.",
+    help="Events in the store; may be repeated.",
 )
 @click.option("--titles", default=20_000, show_default=True)
 @click.option("--seed", default=1, show_default=True)
-@click.option("--repeats", default=3, show_default=True, help="Rounds; each figure is the median of them.")
-@click.option("--only", multiple=True, metavar="NAME", help="Only this contestant; may be given repeatedly.")
+@click.option("--repeats", default=3, show_default=True, help="Rounds; each figure is their median.")
+@click.option("--only", multiple=True, metavar="NAME", help="Only this contestant; may be repeated.")
 @click.option("--variants", is_flag=True, help="Also Kafka Streams with other settings.")
 @click.option("--live/--no-live", default=True, show_default=True, help="Measure the live latency too.")
 @click.option("--output", type=click.Path(path_type=Path), default=RESULTS / "rebuild.json")
@@ -146,7 +148,7 @@ def main(
     live: bool,
     output: Path,
 ) -> None:
-    """Rebuild the table of a made-up library with each contestant in turn, and compare."""
+    """Rebuild the table with each contestant in turn, and compare."""
     chosen = [one for one in contestants(variants) if not only or one.name in only]
     with tempfile.TemporaryDirectory(prefix="library-rebuild-") as name, broker(Path(name)) as kafka:
         folder = Path(name)

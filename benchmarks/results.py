@@ -1,4 +1,4 @@
-"""What a benchmark leaves: a table on the terminal and JSON with the machine it ran on."""
+"""Results of a benchmark: a table on the terminal, and JSON with a description of the machine."""
 
 import json
 import os
@@ -15,15 +15,15 @@ from msgspec import Struct
 
 
 def say(text: str) -> None:
-    """Progress, on stderr."""
+    """Print progress to stderr."""
     print(text, file=sys.stderr, flush=True)
 
 
 def machine() -> dict[str, Any]:
-    """What the figures depend on."""
+    """Describe the machine."""
     return {
         "cores": os.cpu_count(),
-        # Much more than ours means that others were at work too
+        # A value far above our own load means that others used the machine
         "load_average_15_min": round(os.getloadavg()[2], 1),
         "memory_gib": round(psutil.virtual_memory().total / 2**30),
         "processor": _processor(),
@@ -46,7 +46,7 @@ def show(rows: Sequence[Struct]) -> None:
 
 
 def save(file: Path, found: dict[str, Any]) -> None:
-    """Write ``found`` with machine and date."""
+    """Write ``results`` with machine and date."""
     document = {**found, "machine": machine(), "date": datetime.now(UTC).date().isoformat()}
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(msgspec.to_builtins(document), indent=2) + "\n", "utf-8")

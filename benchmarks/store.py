@@ -1,4 +1,4 @@
-"""Fill an event store with a made-up library's events: ``python -m benchmarks.store --events 400000``."""
+"""``python -m benchmarks.store --events 400000`` fills an event store with a generated workload."""
 
 import time
 from collections.abc import Iterable
@@ -25,14 +25,14 @@ TRANSACTION = 500
 
 
 class Filled(NamedTuple):
-    """What was written, and how long that took."""
+    """The number of written events, and the time it took."""
 
     events: int
     seconds: float
 
 
 class Record(NamedTuple):
-    """An event as it is produced."""
+    """The record of an event."""
 
     key: bytes
     value: bytes
@@ -41,9 +41,9 @@ class Record(NamedTuple):
 
 
 def record(happened: Step, number: int) -> Record:
-    """The record of an event, with all headers that a real one has. ``number`` makes its command's id."""
+    """Make the record of an event with all headers of a real one. ``number`` determines the command id."""
     command, version, event = happened
-    # As long as the UUIDs that clients send, and the same in every run
+    # As long as a client's UUID, and the same in every run
     command_id = f"00000000-0000-4000-8000-{number:012d}"
     kind, at = type(event).__name__, event.timestamp
     headers = event_headers("library.inventory", command_id, digest(command), 0, kind, at, {})
@@ -51,19 +51,19 @@ def record(happened: Step, number: int) -> Record:
 
 
 class Appender:
-    """Appends to one partition in transactions, as the gateway does, but alone and unfenced."""
+    """Appends to one partition in transactions as the gateway does, without a fence."""
 
     def __init__(self, settings: Settings, partition: int, linger_ms: int = 1000) -> None:
         self._topic, self._partition = events_topic(settings), partition
         name = f"{settings.name}.benchmark-{partition}"
-        # A commit sends what is there at once; before that a record should not go alone
+        # A commit sends everything at once; before it, records should wait for each other
         config = client_config(settings) | {"transactional.id": name, "linger.ms": linger_ms}
         self._producer = Producer(config)
         self._producer.init_transactions(30)
         self._open = 0
 
     def add(self, new: Record) -> int:
-        """Add a record to the open transaction, begun where there is none; says how many it has now."""
+        """Add a record to the open transaction; begin one if necessary. Return its number of records."""
         if not self._open:
             self._producer.begin_transaction()
         self._open += 1
@@ -78,18 +78,18 @@ class Appender:
         return self._open
 
     def commit(self) -> None:
-        """Commit what was added. Raises KafkaException."""
+        """Commit the transaction. Raises KafkaException."""
         if self._open:
             self._producer.commit_transaction(30)
         self._open = 0
 
 
 def fill(settings: Settings, events: Iterable[Step], transaction: int = TRANSACTION) -> Filled:
-    """Append ``events``, ``transaction`` of a partition at a time. Raises KafkaException."""
+    """Append ``events``, ``transaction`` of one partition per transaction. Raises KafkaException."""
     begun, count = time.monotonic(), 0
     appenders = [Appender(settings, partition) for partition in range(settings.partitions)]
     commits: dict[int, Future[None]] = {}
-    # Kafka commits for one partition while records are made for the others
+    # Kafka commits in one partition while records for the others are made
     with ThreadPoolExecutor(len(appenders)) as threads:
         for count, happened in enumerate(events, 1):
             partition = partition_of(happened.event.isbn, settings.partitions)
@@ -108,9 +108,9 @@ def fill(settings: Settings, events: Iterable[Step], transaction: int = TRANSACT
 @click.option("--name", default="benchmark", show_default=True, help="The system to fill; it should be new.")
 @click.option("--events", default=400_000, show_default=True)
 @click.option("--titles", default=20_000, show_default=True)
-@click.option("--seed", default=1, show_default=True, help="The same seed makes the same events.")
+@click.option("--seed", default=1, show_default=True, help="The same seed gives the same events.")
 def main(kafka: str, name: str, events: int, titles: int, seed: int) -> None:
-    """Fill an event store with events that the rules allow."""
+    """Fill an event store with valid events."""
     settings = Settings(kafka=kafka, name=name)
     ensure_topics(AdminClient(client_config(settings)), settings)
     written = fill(settings, islice(workload(titles, seed), events))

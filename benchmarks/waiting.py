@@ -1,4 +1,4 @@
-"""Waiting for what another process does."""
+"""Waiting for another process."""
 
 import time
 from collections.abc import Callable
@@ -11,9 +11,9 @@ def until(
     pause: float = 0.01,
     meanwhile: Callable[[], None] = lambda: None,
 ) -> float:
-    """When (``time.time()``) ``condition`` was first seen to hold.
+    """Wait for ``condition``; return when (``time.time()``) it was first true.
 
-    ``meanwhile`` is called between looks and may raise. Raises TimeoutError after ``limit`` seconds.
+    ``meanwhile`` is called between the checks and may raise. Raises TimeoutError after ``limit`` seconds.
     """
     end = time.monotonic() + limit
     while True:

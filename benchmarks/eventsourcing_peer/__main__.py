@@ -1,4 +1,4 @@
-"""One client of ``eventsourcing``: titles added, lent and given back, as fast as they are stored.
+"""One client of ``eventsourcing``: adds, borrows and returns titles as fast as they are stored.
 
 It gets its store from the library's own environment variables, and prints one line of JSON: the seconds that
 each command took. A client calls the application directly: no HTTP, no serialisation of commands.
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class Title(Aggregate):
-    """The rules of adding, lending and giving back, as our write side has them."""
+    """The rules of our write side for adding, borrowing and returning."""
 
     @event("BookAdded")
     def __init__(self, isbn: str, title: str, author: str, quantity: int) -> None:
@@ -48,7 +48,7 @@ class Title(Aggregate):
 
 
 class Inventory(Application[UUID]):
-    """One save a command, as a caller who wants an answer needs it."""
+    """Saves after each command, because the caller waits for the answer."""
 
     def add(self, isbn: str) -> Title:
         title = Title(isbn, "The Benchmark", "A Writer", 3)
@@ -73,7 +73,7 @@ class _Unflushed(sqlite3.Connection):
 
 
 def main(begin_at: float, seconds: float) -> None:
-    """Work from ``begin_at`` (Unix time) on, so that all clients work at the same time."""
+    """Work from ``begin_at`` (Unix time) on, when all clients begin."""
     if os.environ.get("BENCHMARK_DURABILITY") == "os":
         sqlite3.connect = partial(sqlite3.connect, factory=_Unflushed)  # type: ignore[assignment]
     inventory = Inventory()

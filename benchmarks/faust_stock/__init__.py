@@ -1,1 +1,1 @@
-"""The inventory table on Faust as it comes: one record at a time. ``python -m benchmarks.faust_stock``."""
+"""``python -m benchmarks.faust_stock`` is the inventory table with stock Faust, one record at a time."""
