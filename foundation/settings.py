@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 from msgspec import Struct
 
+from foundation.near_misses import near_misses
+
 PREFIX = "LIBRARY_"
 FILE = "library.toml"
 RUN_FILE = "run.json"
@@ -121,6 +123,8 @@ class Loaded(Struct, frozen=True):
 
     settings: Settings
     sources: dict[str, str]
+    warnings: list[str] = []
+    """Variables that were ignored, but look like a misspelt setting."""
 
 
 def load(
@@ -147,7 +151,7 @@ def load(
     from_environment = {
         name[len(PREFIX) :].lower(): value
         for name, value in environment.items()
-        if name.startswith(PREFIX) and name not in MACHINE_VARIABLES and not name.startswith("LIBRARY_TEST_")
+        if name.startswith(PREFIX) and name[len(PREFIX) :].lower() in Settings.__struct_fields__
     }
     from_file = _toml(file) if file else {}
     explicit = {**from_file, **from_environment, **own}
@@ -166,7 +170,21 @@ def load(
         settings = msgspec.convert(values, Settings, strict=False)
     except msgspec.ValidationError as error:
         raise BadSettings(_explained(error, sources)) from error
-    return Loaded(settings, sources)
+    misses = misspelt(environment).items()
+    warnings = [f"{name} is no setting and ignored; did you mean {known}?" for name, known in misses]
+    return Loaded(settings, sources, warnings)
+
+
+def misspelt(environment: Mapping[str, str]) -> dict[str, str]:
+    """Variables that are no settings, each with the setting or machine variable that it resembles.
+
+    Others that begin with ``LIBRARY_``, such as LIBRARY_PATH, belong to other programs.
+    """
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.__struct_fields__} | MACHINE_VARIABLES
+    others = (name for name in environment if name.startswith(PREFIX) and name.upper() not in known)
+    shortened = {name[len(PREFIX) :].upper(): name for name in others if not name.startswith("LIBRARY_TEST_")}
+    misses = near_misses(shortened, {name[len(PREFIX) :] for name in known})
+    return {shortened[name]: f"{PREFIX}{best}" for name, best in misses.items()}
 
 
 _IDENTITY = ("kafka", "name")

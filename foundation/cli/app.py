@@ -120,9 +120,12 @@ def loaded(flags: dict[str, Any], running: bool = True) -> "Loaded":
     from foundation.settings import BadSettings, load
 
     try:
-        return load(flags, os.environ, Path.cwd(), running)
+        loading = load(flags, os.environ, Path.cwd(), running)
     except BadSettings as error:
         raise CommandError(exits.MALFORMED, str(error)) from error
+    for warning in loading.warnings:
+        click.echo(f"Warning: {warning}", err=True)
+    return loading
 
 
 def _import_msgspec() -> None:

@@ -100,8 +100,15 @@ def _verified(root: Path, jar: Jar, environment: Mapping[str, str]) -> Path:
 
 
 def _fetch(root: Path, jar: Jar, environment: Mapping[str, str]) -> None:
-    import requests
-    from jgo.maven import MavenContext
+    try:
+        import requests
+        from jgo.maven import MavenContext
+    except ImportError as error:
+        raise NoJars(
+            f"Kafka's jars are not in {root}, and the package that fetches them is missing ({error}): "
+            "`pip install 'library-inventory[embedded]'`, or name a broker that runs elsewhere with "
+            "--kafka HOST:PORT"
+        ) from error
 
     remote = {"central": chosen} if (chosen := environment.get(REPOSITORY)) else None
     root.mkdir(parents=True, exist_ok=True)

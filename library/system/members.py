@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from foundation.cli import exits
 from foundation.http.addresses import WILDCARDS
-from foundation.settings import PREFIX, Settings
+from foundation.settings import PREFIX, Settings, misspelt
 from library.broker.jars import NoJars
 from library.broker.java import NoJava
 from library.broker.kafka import KafkaFailed, Node, answers, prepare
@@ -47,11 +47,16 @@ def resolved(settings: Settings, folder: Path, embedded: bool) -> Settings:
 
 
 def environment_of(settings: Settings, environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment that passes ``settings`` to a child; they replace any that were set before."""
+    """The environment that passes ``settings`` to a child; they replace any that were set before.
+
+    Without misspelt variables: the command that starts the system has warned about them.
+    """
     variables = {
         f"{PREFIX}{name.upper()}": str(getattr(settings, name)) for name in Settings.__struct_fields__
     }
-    return {**environment, **variables, "PYTHONUNBUFFERED": "1"}
+    misses = misspelt(environment)
+    kept = {name: value for name, value in environment.items() if name not in misses}
+    return {**kept, **variables, "PYTHONUNBUFFERED": "1"}
 
 
 def node_of(settings: Settings) -> Node:

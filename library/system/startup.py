@@ -15,7 +15,7 @@ from typing import IO, Any
 from foundation.cli import exits
 from foundation.cli.app import CommandError
 from foundation.logs import JsonLines
-from foundation.settings import PREFIX, Settings
+from foundation.settings import PREFIX, Settings, misspelt
 from library.process.child import CannotStart
 from library.process.log_file import MAX_LOG_BYTES, ROTATED_FILES
 from library.process.ports import PortInUse
@@ -96,6 +96,8 @@ def start_in_background(flags: Mapping[str, Any], settings: Settings, print_line
     Raises the CommandError with which that process ends if it can't start.
     """
     read_end, write_end = os.pipe()
+    misses = misspelt(os.environ)
+    environment = {name: value for name, value in os.environ.items() if name not in misses}
     variables = {f"{PREFIX}{name.upper()}": str(value) for name, value in flags.items() if value is not None}
     data_dir = Path(settings.data_dir)
     errors = data_dir / "logs" / "supervisor.log"
@@ -106,7 +108,7 @@ def start_in_background(flags: Mapping[str, Any], settings: Settings, print_line
     with errors.open("ab") as out:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "library", "up", "--report-to", str(write_end)],
-            env={**os.environ, **variables},
+            env={**environment, **variables},
             pass_fds=[write_end],
             stdin=subprocess.DEVNULL,
             stdout=out,

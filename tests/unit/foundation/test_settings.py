@@ -1,0 +1,47 @@
+"""Which variables of the environment are settings, and which are named as misspelt ones."""
+
+from pathlib import Path
+
+import pytest
+
+from foundation.settings import Settings, load, misspelt
+
+
+@pytest.mark.parametrize(
+    ("variable", "setting"),
+    [
+        ("LIBRARY_PROT", "LIBRARY_PORT"),
+        ("LIBRARY_PORTS", "LIBRARY_PORT"),
+        ("LIBRARY_KAKFA", "LIBRARY_KAFKA"),
+        ("LIBRARY_AIP", "LIBRARY_API"),
+        ("LIBRARY_DATADIR", "LIBRARY_DATA_DIR"),
+        ("LIBRARY_LOANDAYS", "LIBRARY_LOAN_DAYS"),
+        ("LIBRARY_PARTITION", "LIBRARY_PARTITIONS"),
+        ("LIBRARY_GATWAY_PORT", "LIBRARY_GATEWAY_PORT"),
+        ("LIBRARY_TIME_ZONE", "LIBRARY_TIMEZONE"),
+        ("LIBRARY_JAR", "LIBRARY_JARS"),
+        ("LIBRARY_Prot", "LIBRARY_PORT"),
+    ],
+)
+def test_a_near_miss_of_a_setting_is_ignored_with_a_warning(variable, setting):
+    loaded = load({}, {variable: "1"}, Path("/"))
+    assert loaded.settings == Settings()
+    assert loaded.warnings == [f"{variable} is no setting and ignored; did you mean {setting}?"]
+
+
+@pytest.mark.parametrize(
+    "variable",
+    ["LIBRARY_PATH", "LIBRARY_DIRS", "LIBRARY_HOME", "LIBRARY_ROOT", "LIBRARY_VERSION", "LIBRARY_APP",
+     "LIBRARY_USER", "LIBRARY_", "LIBRARY_TEST_BROKER", "LIBRARY_MODE", "LD_LIBRARY_PATH", "LIBRARY_URL"],
+)  # fmt: skip
+def test_variables_of_other_programs_are_ignored_silently(variable):
+    loaded = load({}, {variable: "/usr/lib"}, Path("/"))
+    assert (loaded.settings, loaded.warnings) == (Settings(), [])
+
+
+@pytest.mark.parametrize("name", Settings.__struct_fields__)
+def test_every_setting_is_read_from_its_variable_and_is_no_near_miss(name):
+    value = str(getattr(Settings(), name))
+    loaded = load({}, {f"LIBRARY_{name.upper()}": value}, Path("/"))
+    assert loaded.sources[name] == "environment"
+    assert misspelt({f"LIBRARY_{name.upper()}": value, "LIBRARY_JARS": "x"}) == {}
