@@ -6,16 +6,13 @@ import logging
 import signal
 import time
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
-from collections.abc import Callable, Mapping
-from enum import StrEnum
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
-
-from msgspec import Struct
 
 from foundation.cli import exits
 from library.process.die_with_parent import dying_with_me
 from library.process.log_file import LineLog
+from library.process.program import CannotStart, Program, State
 
 log = logging.getLogger(__name__)
 
@@ -36,44 +33,6 @@ UNANSWERED_LIMIT_S = 30.0
 """A program that fails all liveness checks for this long is restarted."""
 UNANSWERED_STOP_S = 5.0
 """Time that such a program gets for a clean stop."""
-
-
-class State(StrEnum):
-    """The phase of a child; ``failing``: it crashes again and again, or does not answer, and is restarted."""
-
-    STARTING = "starting"
-    RUNNING = "running"
-    RESTARTING = "restarting"
-    FAILING = "failing"
-    STOPPED = "stopped"
-    FAILED = "failed"
-
-
-class CannotStart(Exception):
-    """A requirement of a start is missing; the message names it and the next step."""
-
-    def __init__(self, message: str, code: int = exits.FAILED) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-class Program(Struct, frozen=True):
-    """A command, and how to check the process.
-
-    ``command``, ``ready`` and ``answers`` may block: they run in a thread. ``command`` may raise CannotStart.
-    """
-
-    name: str
-    command: Callable[[], list[str]]
-    ready: Callable[[], bool]
-    environment: Mapping[str, str]
-    log: Path
-    stop_timeout_s: float = 20.0
-    """Time for a clean stop before the process is killed."""
-    forget: Callable[[], None] = lambda: None
-    """Removes files that are only valid while the process runs."""
-    answers: Callable[[], bool] = lambda: True
-    """Liveness check of a process that has been ready."""
 
 
 class Child:
@@ -218,8 +177,17 @@ class Child:
 
     async def _watch(self, process: Process) -> None:
         """Wait until the program is ready, then check that it answers, and stop it when it does not."""
+        limit_s = self.program.start_limit_s
+        give_up_at = time.monotonic() + limit_s
         while not await self._check(self.program.ready):
             await asyncio.sleep(READY_INTERVAL_S)
+            if time.monotonic() > give_up_at:
+                if not await self._check(self.program.answers):
+                    self._unanswered = f"it was not ready within {limit_s:.0f} s, and does not answer"
+                    await self._end(process, UNANSWERED_STOP_S)
+                    return
+                # It is only slow, for example reads a long log
+                give_up_at = time.monotonic() + limit_s
         self._was_ready = True
         self._enter(State.RUNNING)
         log.info("%s is ready", self.program.name)

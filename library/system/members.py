@@ -17,13 +17,15 @@ from library.broker.jars import NoJars
 from library.broker.java import NoJava
 from library.broker.kafka import KafkaFailed, Node, answers, prepare
 from library.broker.properties import java_environment
-from library.process.child import CannotStart, Program
 from library.process.ports import HOST, PortInUse
+from library.process.program import CannotStart, Program
 from library.system.readiness import API, GATEWAY, is_alive, is_ready
 from library.system.requirements import wanted_ports
 
 PROBE_TIMEOUT_S = 2.0
 """Of one liveness check; a longer one would delay `library down`."""
+RECOVERY_LIMIT_S = 3600.0
+"""A projector that recovers its table has no heartbeat; a restart continues the recovery."""
 HEARTBEAT_LIMIT_S = 12.0
 """The projector touches its ready file every 5 s."""
 
@@ -160,6 +162,7 @@ def _projector(settings: Settings, index: int) -> Program:
         log=_log(settings, name),
         forget=forget,
         answers=Heartbeat(ready).beats,
+        start_limit_s=RECOVERY_LIMIT_S,
     )
 
 

@@ -16,9 +16,9 @@ from foundation.cli import exits
 from foundation.cli.app import CommandError
 from foundation.logs import JsonLines
 from foundation.settings import PREFIX, Settings, misspelt
-from library.process.child import CannotStart
 from library.process.log_file import MAX_LOG_BYTES, ROTATED_FILES
 from library.process.ports import PortInUse
+from library.process.program import CannotStart
 from library.system.members import parts_of
 from library.system.requirements import require_ports
 from library.system.run_file import AlreadyRunning, clean_up, owned

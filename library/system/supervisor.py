@@ -9,7 +9,8 @@ from pathlib import Path
 
 from foundation.cli import exits
 from foundation.settings import Settings
-from library.process.child import CannotStart, Child, Program, State
+from library.process.child import Child
+from library.process.program import CannotStart, Program, State
 from library.system.control import Reply, RequestRefused, Session, serving
 from library.system.members import Parts
 from library.system.run_file import Run, process_record, remove_run, write_run

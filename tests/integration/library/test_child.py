@@ -2,7 +2,8 @@ import asyncio
 import os
 import signal
 
-from library.process.child import CannotStart, Child, Program, State
+from library.process.child import Child
+from library.process.program import CannotStart, Program, State
 from tests.support.library.fake_members import BAD_DATA, CRASHES, STUBBORN, fake_program
 from tests.support.waiting import until
 

@@ -10,7 +10,8 @@ import pytest
 from msgspec.structs import replace
 
 from library.process import child as children
-from library.process.child import Child, Program, State
+from library.process.child import Child
+from library.process.program import Program, State
 from tests.integration.library.test_child import live, make
 from tests.support.library.fake_members import LIVES, fake_program
 from tests.support.waiting import until
@@ -187,3 +188,22 @@ def test_the_pause_before_a_restart_is_never_longer_than_the_limit(tmp_path, mon
 
     live(child, scenario)
     assert child.restarts == 7
+
+
+def test_a_start_that_hangs_is_restarted_and_one_that_is_slow_is_not(tmp_path):
+    ready, answers = Switch(), Switch()
+    ready.on = False
+    child = make(replace(fake_program(tmp_path, "kafka"), ready=ready, answers=answers, start_limit_s=0.3))
+
+    async def scenario():
+        await until(lambda: child.pid is not None)
+        first, end = child.pid, asyncio.get_running_loop().time() + 1.0
+        await until(lambda: asyncio.get_running_loop().time() > end)
+        assert (child.pid, child.state) == (first, State.STARTING), "it answers"
+        answers.on = False
+        await until(lambda: child.pid not in (None, first))
+        assert "not ready within" in child.last_error
+        ready.on = answers.on = True
+        await until(lambda: child.state is State.RUNNING)
+
+    live(child, scenario)

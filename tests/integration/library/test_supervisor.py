@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from library.process.child import CannotStart
+from library.process.program import CannotStart
 from library.system.control import NotRunning, RequestRefused, connected
 from library.system.run_file import (
     AlreadyRunning,

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from foundation.settings import Settings
-from library.process.child import Program
+from library.process.program import Program
 from library.system.members import Parts
 from library.system.run_file import owned
 from library.system.supervisor import Supervisor
