@@ -27,6 +27,7 @@ from library.checks.doctor import topics
 from library.checks.finding import Grade
 from library.commands.topics import create
 from library.store.offsets import high_watermarks
+from library.system.members import parts_of
 from tests.support.library.command_runner import run_command
 from tests.support.producer.writer_calls import committed_records
 from tests.support.waiting import eventually
@@ -95,6 +96,14 @@ def test_an_event_store_of_an_older_release_is_altered_and_the_change_is_printed
     )
     eventually(lambda: topics(admin, settings).grade is Grade.FINE)
     assert COMPACTION_LAG not in run_command(create, settings).stderr
+
+
+def test_up_alters_it_and_logs_the_change(broker: str, tmp_path, caplog: pytest.LogCaptureFixture):
+    settings = create_store(broker, tmp_path.name, **{COMPACTION_LAG: str(WEEK_MS)})
+    parts_of(settings, embedded=False).topics()
+    assert f"It is {COMPACTION_LAG_MS} (100 years) now" in caplog.text
+    admin = AdminClient(client_config(settings))
+    eventually(lambda: topics(admin, settings).grade is Grade.FINE)
 
 
 def test_doctor_reports_an_event_store_that_compaction_can_shrink(
