@@ -61,5 +61,5 @@ def pytest_runtest_makereport(
     """Show what the broker said when a test that uses it fails."""
     report = yield
     if report.failed and _running and "broker" in getattr(item, "fixturenames", ()):
-        report.sections.append(("broker", "".join(_running[0].said().splitlines(keepends=True)[-20:])))
+        report.sections.append(("broker", "".join(_running[0].log_text().splitlines(keepends=True)[-20:])))
     return report

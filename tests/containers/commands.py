@@ -10,7 +10,7 @@ class NoContainers(Exception):
 
 
 class Failed(Exception):
-    """A program ended with another code than 0, or too late; the message holds what it said."""
+    """A program ended with another code than 0, or too late. The message has its output."""
 
 
 def run(

@@ -84,8 +84,8 @@ def _started(home: Path) -> Iterator[Path]:
         *("--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false"),
     ]
     print("starting a container engine", flush=True)
-    with log.open("wb") as said:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
     try:
         limit = time.monotonic() + 60
         while not answers({**os.environ, "DOCKER_HOST": f"unix://{socket}"}, "version"):

@@ -62,7 +62,7 @@ class System:
         try:
             self.compose("up", "--detach", "--wait", "--wait-timeout=300", *options)
         except Failed as error:
-            raise Failed(f"{error}\n{self.compose('ps', '--all')}\n{self.said()}") from error
+            raise Failed(f"{error}\n{self.compose('ps', '--all')}\n{self.log_tail()}") from error
 
     def remove(self) -> None:
         """Everything, the data too."""
@@ -87,7 +87,7 @@ class System:
         form = '{{range .Mounts}}{{if eq .Type "volume"}}{{.Name}} {{end}}{{end}}'
         return set(self._engine.docker("inspect", f"--format={form}", *containers).split())
 
-    def said(self) -> str:
+    def log_tail(self) -> str:
         """The last lines of every container's log."""
         return self.compose("logs", "--tail=15", "--no-color")
 

@@ -1,7 +1,7 @@
 """Apache Kafka in a container, by testcontainers.
 
 testcontainers' own KafkaContainer takes Confluent's images only ("must be 7.0.0 or above"). A broker must
-advertise the port that Docker chose, which is known once the container runs; so its start waits for a file.
+advertise the port that Docker chose. It exists once the container runs: the start waits for a file with it.
 """
 
 import os
@@ -41,7 +41,7 @@ class BrokerContainer(DockerContainer):
         )
         return self
 
-    def said(self) -> str:
+    def log_text(self) -> str:
         """Its log."""
         return "".join(text.decode(errors="replace") for text in self.get_logs())
 

@@ -24,10 +24,10 @@ CHOICE = "LIBRARY_TEST_BROKER"
 
 
 class Broker(Struct, frozen=True):
-    """Where tests find their broker, and what it has said so far."""
+    """The address of the broker of the tests, and its log so far."""
 
     bootstrap: str
-    said: Callable[[], str]
+    log_text: Callable[[], str]
 
 
 @contextmanager
@@ -65,7 +65,7 @@ def container_broker() -> Iterator[Broker]:
         bootstrap = container.bootstrap
         admin = AdminClient(client_config(Settings(kafka=bootstrap)))
         eventually(lambda: _answers(admin), limit=60)
-        yield Broker(bootstrap, container.said)
+        yield Broker(bootstrap, container.log_text)
 
 
 def _answers(admin: AdminClient) -> bool:
@@ -80,9 +80,9 @@ def _image_is_there() -> bool:
         return False
     image = os.environ.get("KAFKA_IMAGE", "apache/kafka:4.2.2")
     try:
-        asked = subprocess.run(
+        result = subprocess.run(
             ["docker", "image", "inspect", image], capture_output=True, timeout=10, check=False
         )
     except subprocess.TimeoutExpired:
         return False
-    return asked.returncode == 0
+    return result.returncode == 0

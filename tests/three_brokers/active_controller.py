@@ -1,4 +1,4 @@
-"""Who the active controller is: clients aren't told, so Kafka's DescribeQuorum is asked directly."""
+"""The active controller, by Kafka's DescribeQuorum request: its client API does not name it."""
 
 import socket
 import struct

@@ -17,7 +17,7 @@ DEADLINE = 30.0
 
 
 class Clients:
-    """``count`` of them; ``history`` is all that they asked. An unknown outcome is asked for again."""
+    """``count`` of them. ``history`` has all their calls. A call with an unknown outcome is repeated."""
 
     def __init__(self, settings: Settings, isbns: list[str], count: int) -> None:
         self.history: list[Call] = []
@@ -42,12 +42,12 @@ class Clients:
         dice = random.Random(number)
         writers: dict[int, Writer] = {}
         while not self._ended.is_set():
-            asked = Call(uuid4().hex, self._command(dice), time.monotonic())
-            self.history.append(asked)
-            partition = partition_of(asked.command.isbn, self._settings.partitions)
+            call = Call(uuid4().hex, self._command(dice), time.monotonic())
+            self.history.append(call)
+            partition = partition_of(call.command.isbn, self._settings.partitions)
             if partition not in writers:
                 writers[partition] = writer_of(self._settings, partition)
-            self._ask(asked, writers[partition])
+            self._submit(call, writers[partition])
         for writer in writers.values():
             writer.close()
 
@@ -56,10 +56,10 @@ class Clients:
         kind = dice.choices([BorrowBook, ReturnBook, AddCopies], [10, 9, 1])[0]
         return AddCopies(isbn, 1) if kind is AddCopies else kind(isbn, user)
 
-    def _ask(self, asked: Call, writer: Writer) -> None:
+    def _submit(self, call: Call, writer: Writer) -> None:
         give_up = time.monotonic() + 3 * DEADLINE
         while time.monotonic() < give_up:
-            (outcome,) = writer.execute([submit(asked.command_id, asked.command)], DEADLINE)
+            (outcome,) = writer.execute([submit(call.command_id, call.command)], DEADLINE)
             if not isinstance(outcome, OutcomeUnknown):
-                asked.answered, asked.outcome = time.monotonic(), outcome
+                call.answered, call.outcome = time.monotonic(), outcome
                 return

@@ -72,7 +72,7 @@ class Cluster:
         process.wait()
 
     def freeze(self, node: int) -> None:
-        """Stop it where it stands, with its connections open, until it is thawed."""
+        """Stop its process with its connections open, until it is thawed."""
         self._running[node].send_signal(signal.SIGSTOP)
         self._frozen.add(node)
 
@@ -88,7 +88,7 @@ class Cluster:
             self.kill(node)
 
     def mend(self) -> None:
-        """Thaw and start what is not running, and wait until all is whole."""
+        """Thaw and start each node that does not run, and wait until all replicas are in sync."""
         for node in list(self._frozen):
             self.thaw(node)
         for node in self._ports.keys() - self._running.keys():
@@ -120,7 +120,7 @@ class Cluster:
         """Until all three are there and every partition has all its replicas in sync."""
         eventually(self._is_whole, limit=limit, pause=0.2)
 
-    def said(self) -> str:
+    def log_tail(self) -> str:
         """The last lines of each node's log."""
         texts = (f"{node}: {line}" for node in self._homes for line in self._lines(node)[-20:])
         return "\n".join(texts)

@@ -132,11 +132,11 @@ def added(settings: Settings) -> list[Call]:
     """The titles."""
     history = []
     for isbn in ISBNS:
-        asked = Call(uuid4().hex, AddBook(isbn, f"Title {isbn}", quantity=2), 0.0, 0.0)
+        call = Call(uuid4().hex, AddBook(isbn, f"Title {isbn}", quantity=2), 0.0, 0.0)
         writer = writer_of(settings, partition_of(isbn, settings.partitions))
-        (asked.outcome,) = writer.execute([submit(asked.command_id, asked.command)], 30.0)
+        (call.outcome,) = writer.execute([submit(call.command_id, call.command)], 30.0)
         writer.close()
-        history.append(asked)
+        history.append(call)
     return history
 
 

@@ -1,4 +1,4 @@
-"""The judge of the chaos run finds what is wrong."""
+"""The checker of the chaos run finds each contradiction."""
 
 from eventstore.headers import COMMAND_ID
 from eventstore.state.outcomes import Accepted, Appended, Outcome, OutcomeUnknown, Receipt, Refused
@@ -18,7 +18,7 @@ def event(version: int, event: Event, command_id: str) -> Recorded:
     return Recorded(0, version, version, event, {COMMAND_ID: command_id})
 
 
-def asked(name: str, command: Command, called: float, answered: float, outcome: Outcome) -> Call:
+def call(name: str, command: Command, called: float, answered: float, outcome: Outcome) -> Call:
     return Call(name, command, called, answered, outcome)
 
 
@@ -26,14 +26,14 @@ def yes(name: str, version: int) -> Accepted:
     return Accepted(Receipt(name, ISBN, (Appended("any", version),), f"0:{version}"))
 
 
-ADDING = asked("a", ADD, 0, 1, yes("a", 1))
-BORROWING = asked("b", BORROW, 2, 3, yes("b", 2))
+ADDING = call("a", ADD, 0, 1, yes("a", 1))
+BORROWING = call("b", BORROW, 2, 3, yes("b", 2))
 LOG = [event(1, ADDED, "a"), event(2, BORROWED, "b")]
 
 
 def test_a_correct_history_has_no_violation():
-    late = asked("c", BorrowBook(ISBN, "ben"), 4, 5, NO)
-    beside = asked("d", BorrowBook(ISBN, "cho"), 0, 5, NO)
+    late = call("c", BorrowBook(ISBN, "ben"), 4, 5, NO)
+    beside = call("d", BorrowBook(ISBN, "cho"), 0, 5, NO)
     assert violations(LOG, [ADDING, BORROWING, late, beside]) == []
 
 
@@ -48,7 +48,7 @@ def test_an_event_without_a_command_is_a_violation():
 
 
 def test_an_event_that_the_rules_forbid_is_a_violation():
-    second = asked("c", BorrowBook(ISBN, "ben"), 4, 5, yes("c", 3))
+    second = call("c", BorrowBook(ISBN, "ben"), 4, 5, yes("c", 3))
     log = [*LOG, event(3, BookBorrowed(ISBN, "ben", 6, 7), "c")]
     assert "is not what" in violations(log, [ADDING, BORROWING, second])[0]
 
@@ -58,25 +58,25 @@ def test_a_lost_acknowledged_event_is_a_violation():
 
 
 def test_a_refused_command_in_the_log_is_a_violation():
-    refused = asked("b", BORROW, 2, 3, NO)
+    refused = call("b", BORROW, 2, 3, NO)
     assert "was refused, the event store" in violations(LOG, [ADDING, refused])[0]
 
 
 def test_a_command_without_an_answer_is_a_violation():
-    unknown = asked("c", BORROW, 4, 5, OutcomeUnknown("gone"))
+    unknown = call("c", BORROW, 4, 5, OutcomeUnknown("gone"))
     assert "has no answer" in violations(LOG, [ADDING, BORROWING, unknown])[0]
 
 
 def test_a_stale_refusal_is_a_violation():
-    stale = asked("c", BorrowBook(ISBN, "ben"), 4, 5, Refused(Rejection("unknown_title", "no")))
+    stale = call("c", BorrowBook(ISBN, "ben"), 4, 5, Refused(Rejection("unknown_title", "no")))
     log = [LOG[0], event(2, BookBorrowed(ISBN, "ann", 6, 7), "b")]
     two = AddBook(ISBN, "Elixir in Action", quantity=2)
     more = [event(1, BookAdded(ISBN, "Elixir in Action", "", 2, 5), "a"), log[1]]
-    adding = asked("a", two, 0, 1, yes("a", 1))
+    adding = call("a", two, 0, 1, yes("a", 1))
     assert "no state of its time" in violations(more, [adding, BORROWING, stale])[0]
 
 
 def test_an_order_that_contradicts_time_is_a_violation():
-    early = asked("b", BORROW, 2, 3, yes("b", 2))
-    late_adding = asked("a", ADD, 8, 9, yes("a", 1))
-    assert "stands behind it" in violations(LOG, [late_adding, early])[0]
+    early = call("b", BORROW, 2, 3, yes("b", 2))
+    late_adding = call("a", ADD, 8, 9, yes("a", 1))
+    assert "follows it in the log" in violations(LOG, [late_adding, early])[0]

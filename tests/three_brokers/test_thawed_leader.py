@@ -17,7 +17,7 @@ from foundation.settings import Settings
 from inventory.commands import BorrowBook, ReturnBook
 from producer.writers import decider_of
 from tests.three_brokers.cluster import Cluster
-from tests.three_brokers.thawed_leader import ISBN, NewWriter, StaleLeader, told
+from tests.three_brokers.thawed_leader import ISBN, NewWriter, StaleLeader, outcome_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -71,7 +71,7 @@ def appended(cluster: Cluster, writer: type[Writer]) -> tuple[Outcome, list[int]
         # The first claim succeeds, and the read follows while the broker is frozen
         now.stale.fence._claim_timeout_s = 2.0
         scene.append(now)
-        outcome = told(now.stale, ReturnBook(ISBN, "ann"))
+        outcome = outcome_of(now.stale, ReturnBook(ISBN, "ann"))
         return outcome, [event.version for event in now.events()]
 
 
@@ -79,7 +79,7 @@ def refused(cluster: Cluster, writer: type[Writer]) -> Outcome:
     """What becomes of a loan that only the state of yesterday forbids."""
     with yesterday(cluster, lambda settings, p: writer(settings, p, decider_of(settings))) as now:
         now.thaw()
-        return told(now.stale, BorrowBook(ISBN, "dee"))
+        return outcome_of(now.stale, BorrowBook(ISBN, "dee"))
 
 
 def test_no_event_is_appended_on_a_stale_leaders_state(

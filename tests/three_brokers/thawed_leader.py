@@ -37,7 +37,7 @@ NewWriter = Callable[[Settings, int], Writer]
 
 
 class StaleLeader:
-    """A title that was lent, as ``stale`` knows; then returned behind its back, as the log says.
+    """A title that was lent, as ``stale`` knows, and returned, as only the log says.
 
     The leader that both knew is frozen. ``stale`` has connections to it and no reason to doubt it.
     """
@@ -54,7 +54,7 @@ class StaleLeader:
         done(self.truth, AddBook(ISBN, "Elixir in Action", quantity=1))
         done(self.stale, BorrowBook(ISBN, "ann"))
         eventually(self._settled)
-        self._behind_its_back()
+        self._change_unnoticed()
 
     def _settled(self) -> bool:
         """Whether the leader shows all of the loan's transaction: its end comes a moment after the answer."""
@@ -65,7 +65,7 @@ class StaleLeader:
             return False
         return True
 
-    def _behind_its_back(self) -> None:
+    def _change_unnoticed(self) -> None:
         self._cluster.freeze(self._leader)
         try:
             done(self.truth, ReturnBook(ISBN, "ann"))
@@ -77,7 +77,7 @@ class StaleLeader:
             raise
 
     def thaw(self) -> None:
-        """Let the frozen broker answer what it is asked in the next moment."""
+        """Let the frozen broker answer the requests of the next moment."""
         timer = Timer(UNDER_WAY, self._cluster.thaw, [self._leader])
         timer.daemon = True
         timer.start()
@@ -98,12 +98,12 @@ class StaleLeader:
 
 def done(writer: Writer, command: Command) -> Accepted:
     """Its receipt; fails when it was not accepted."""
-    outcome = told(writer, command)
+    outcome = outcome_of(writer, command)
     assert isinstance(outcome, Accepted), outcome
     return outcome
 
 
-def told(writer: Writer, command: Command) -> Outcome:
+def outcome_of(writer: Writer, command: Command) -> Outcome:
     """What the writer answers to the command."""
     (outcome,) = writer.execute([submit(uuid4().hex, command)], DEADLINE)
     return outcome

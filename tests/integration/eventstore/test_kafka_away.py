@@ -1,4 +1,4 @@
-"""Kafka that does not answer: the truth by the deadline, and all goes on when it is back."""
+"""While Kafka does not answer, the outcome is true by the deadline. All continues when Kafka is back."""
 
 import os
 import threading

@@ -23,7 +23,7 @@ from tests.support.producer.writer_calls import ADD, ISBN, accepted, event_types
     ("durability", "left"), [("disk", ["BookAdded", "BookBorrowed"]), ("os", ["BookAdded"])]
 )
 def test_acknowledged_events_survive_a_power_cut(tmp_path: Path, durability: str, left: list[str]):
-    """With ``os``, whose loss is documented, the same test sees the loss."""
+    """With ``os``, which documents the loss, the same test sees it."""
     home = tmp_path / "kafka"
     kafka = Kafka(Node(home=home, port=free_port(), durability=durability), os.environ)
     try:
