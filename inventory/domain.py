@@ -21,21 +21,21 @@ from schemas.events import (
 )
 from schemas.records import EVENTS
 
-_A = "9781593275846"
+_A, _T = "9781593275846", 1_764_000_000_000
 GOLDEN: tuple[Event, ...] = (
-    BookAdded(_A, "Title", "Author", 4, 1),
-    BookBorrowed(_A, "ann", 2, 9),
-    BookBorrowed(_A, "bob", 3, 9),
-    BookBorrowed(_A, "cid", 4, 9),
-    LoanRenewed(_A, "bob", 5, 12),
-    BookReturned(_A, "ann", 6),
-    CopiesAdded(_A, 3, 7),
-    CopiesWithdrawn(_A, 1, "damaged", 8, None),
-    CopiesWithdrawn(_A, 1, "lost", 9, "cid"),
-    DetailsCorrected(_A, "Other title", "Other author", 10),
-    BookReturned(_A, "bob", 11),
-    BookRemoved(_A, 12),
-    BookAdded(_A, "Title", "Author", 1, 13),
+    BookAdded(_A, "Title", "Author", 4, _T),
+    BookBorrowed(_A, "ann", _T + 1, _T + 90),
+    BookBorrowed(_A, "bob", _T + 2, _T + 90),
+    BookBorrowed(_A, "cid", _T + 3, _T + 90),
+    LoanRenewed(_A, "bob", _T + 4, _T + 120),
+    BookReturned(_A, "ann", _T + 5),
+    CopiesAdded(_A, 3, _T + 6),
+    CopiesWithdrawn(_A, 1, "damaged", _T + 7, None),
+    CopiesWithdrawn(_A, 1, "lost", _T + 8, "cid"),
+    DetailsCorrected(_A, "Other title", "Other author", _T + 9),
+    BookReturned(_A, "bob", _T + 10),
+    BookRemoved(_A, _T + 11),
+    BookAdded(_A, "Title", "Author", 1, _T + 12),
 )
 """A title's life with every type of event; see ``Decider.golden``."""
 

@@ -1,1 +1,1 @@
-"""x."""
+"""The projector: a Faust worker that folds the event store into a table."""

@@ -1,4 +1,4 @@
-"""``python -m projector``: one worker of the projector."""
+"""``python -m projector``: one worker of a projection."""
 
 import time
 from pathlib import Path
@@ -12,65 +12,86 @@ from foundation.cli.app import CommandError, run, with_settings
 if TYPE_CHECKING:
     from confluent_kafka.admin import AdminClient
 
+    from eventstore.topics import Table
     from foundation.settings import Settings
     from projector.app import App
+    from projector.projection import Projection
 
 
 @click.command()
 @with_settings("kafka", "name", "partitions", "data_dir", "deadline", "log_level")
-@click.option("--index", default=0, show_default=True, help="This worker's number, unique in the group.")
+@click.option("--index", default=0, show_default=True, help="Number of this worker, unique in the group.")
+@click.option(
+    "--projection",
+    "name",
+    metavar="MODULE:NAME",
+    help="A projection of your own instead of the inventory; see docs/projections.md.",
+)
 @click.option(
     "--ready-file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Written when the table is recovered and followed.",
+    help="File to write once the table is recovered and follows the events.",
 )
-def projector(settings: "Settings", index: int, ready_file: Path | None) -> NoReturn:
+def projector(settings: "Settings", index: int, name: str | None, ready_file: Path | None) -> NoReturn:
     """Fold the event store into the inventory table.
 
-    Ends with 65 when a restart won't help, with 69 when Kafka does not answer.
+    Exit code 65 means that a restart will not help, 69 that Kafka does not answer.
     """
     from foundation.logs import log_as
 
     if ready_file is not None:
         ready_file.unlink(missing_ok=True)
     log_as("projector", settings.log_level)
-    admin = _checked(settings)
-    # Late: Faust takes half a second to import
+    projection = _projection(name)
+    admin = _checked(settings, projection.table)
+    # Imported here because Faust takes half a second
+    from eventstore.topics import identify
     from projector import app, worker
-    from schemas.topics import identify
 
-    _quieten(settings)
-    built = app.build(settings, index, lambda: identify(admin, settings))
+    _silence_faust(settings)
+    built = app.build(settings, index, lambda: identify(admin, settings, projection.table), projection)
     if settings.metrics_port:
-        _tell_metrics(built, settings)
+        _serve_metrics(built, settings)
     worker.leave(worker.run(built, ready_file))
 
 
-def _tell_metrics(app: "App", settings: "Settings") -> None:
+def _serve_metrics(app: "App", settings: "Settings") -> None:
     try:
         app.metrics.serve(settings.host, settings.metrics_port)
     except OSError as error:
         raise CommandError(
             exits.FAILED,
-            f"the metrics can't be told at {settings.host}:{settings.metrics_port}: {error.strerror}; choose "
-            "another port with LIBRARY_METRICS_PORT",
+            f"the metrics can't be served at {settings.host}:{settings.metrics_port}: {error.strerror}; "
+            "choose another port with LIBRARY_METRICS_PORT",
         ) from error
 
 
-def _checked(settings: "Settings") -> "AdminClient":
-    """A connection to Kafka, with topics as the settings say; waits for Kafka for the deadline."""
+def _projection(name: str | None) -> "Projection":
+    from projector.projection import NoProjection, load_projection
+
+    if name is None:
+        from projector.fold.batch_fold import INVENTORY_PROJECTION
+
+        return INVENTORY_PROJECTION
+    try:
+        return load_projection(name)
+    except NoProjection as error:
+        raise CommandError(exits.MALFORMED, str(error)) from error
+
+
+def _checked(settings: "Settings", table: "Table") -> "AdminClient":
+    """A client of a Kafka whose topics match the settings. Waits for Kafka until the deadline."""
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 
-    from eventstore.topics import WrongTopic
+    from eventstore.topics import WrongTopic, check_topics
     from foundation.kafka_clients import client_config, why
-    from schemas.topics import check_topics
 
     admin = AdminClient(client_config(settings))
     limit = time.monotonic() + settings.deadline
     while True:
         try:
-            check_topics(admin, settings, timeout=min(5.0, settings.deadline))
+            check_topics(admin, settings, [table], timeout=min(5.0, settings.deadline))
             return admin
         except WrongTopic as error:
             raise CommandError(exits.BAD_DATA, str(error)) from error
@@ -81,8 +102,8 @@ def _checked(settings: "Settings") -> "AdminClient":
                 ) from error
 
 
-def _quieten(settings: "Settings") -> None:
-    """Leave out what Faust tells about itself, unless somebody looks for an error."""
+def _silence_faust(settings: "Settings") -> None:
+    """Drop Faust's own log lines unless the level is DEBUG."""
     import logging
 
     if settings.log_level != "DEBUG":

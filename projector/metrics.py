@@ -1,37 +1,30 @@
-"""What a worker counts, in Prometheus' format, on a port of its own."""
+"""The metrics of a worker, in Prometheus' format, on a port of its own."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, start_http_server
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
+from projector.batched_faust.consumer import Progress
 
-
-class Progress(NamedTuple):
-    """A partition of this worker: the offset its table goes on from, and the store's end as last heard."""
-
-    position: int
-    end: int
-    halted: bool
+BUCKETS_S = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 
 
 class Metrics(Collector):
-    """The metrics of one worker; ``progress`` says by partition how far it is, when it is asked."""
+    """The metrics of one worker. ``progress`` returns the progress of each partition when called."""
 
     def __init__(self, progress: Callable[[], Mapping[int, Progress]]) -> None:
         self.registry = CollectorRegistry()
         self._progress = progress
         self._events = Counter(
-            "library_projector_events", "Events taken into the table.", registry=self.registry
+            "library_projector_events", "Events folded into the table.", registry=self.registry
         )
         self._rows = Counter("library_projector_rows", "Rows written.", registry=self.registry)
         self._seconds = Histogram(
             "library_projector_batch_seconds",
-            "From taking a batch of events to its rows being stored.",
-            buckets=SECONDS,
+            "From the receipt of a batch of events until its rows are stored.",
+            buckets=BUCKETS_S,
             registry=self.registry,
         )
         ProcessCollector(registry=self.registry)
@@ -48,7 +41,7 @@ class Metrics(Collector):
         start_http_server(port, host, self.registry)
 
     def collect(self) -> Iterator[Metric]:
-        """How far each partition is."""
+        """The progress of each partition."""
         position = GaugeMetricFamily(
             "library_projector_position", "Offset of the next event for the table.", labels=["partition"]
         )
@@ -59,7 +52,7 @@ class Metrics(Collector):
         )
         halted = GaugeMetricFamily(
             "library_projector_halted",
-            "1 where a record names no title, so that nothing behind it is read.",
+            "1 if a record names no title, and nothing after it is read.",
             labels=["partition"],
         )
         for partition, progress in sorted(self._progress().items()):

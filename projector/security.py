@@ -1,4 +1,4 @@
-"""The Kafka settings in Faust's terms."""
+"""The Kafka security settings in Faust's terms."""
 
 import ssl
 
@@ -8,7 +8,7 @@ from foundation.settings import Settings
 
 
 def broker_credentials(settings: Settings) -> faust.SASLCredentials | faust.SSLCredentials | None:
-    """What the consumer and the producers connect with; None: a plain connection."""
+    """The credentials of the consumer and the producers; None for a plaintext connection."""
     context = None
     if settings.kafka_security.endswith("SSL"):
         context = ssl.create_default_context(cafile=settings.kafka_ca or None)

@@ -1,4 +1,4 @@
-"""The worker's life: started, ready, ended by a signal or a crash, and then really gone."""
+"""The worker's life: start, ready, stop by a signal or a crash, certain end."""
 
 import asyncio
 import contextlib
@@ -23,26 +23,26 @@ HEARTBEAT_S = 5.0
 
 
 class Worker(faust.Worker):
-    """Faust's worker without its terminal: logging and signals are this program's own."""
+    """Faust's worker without its terminal output. This program does its own logging and signal handling."""
 
     def __init__(self, app: App, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(app, loop=loop, quiet=True, override_logging=False, redirect_stdouts=False)
         self.spinner = None
 
     def install_signal_handlers(self) -> None:
-        """None: see ``run``."""
+        """Install none: see ``run``."""
 
 
 def run(app: App, ready_file: Path | None) -> int:
-    """Run until SIGTERM, SIGINT or a crash, and give the exit code.
+    """Run until SIGTERM, SIGINT or a crash, and return the exit code.
 
     Writes ``ready_file`` once the table is recovered and follows the events; then touches it regularly.
     """
-    # What was imported stays: collecting garbage need not look through it again and again
+    # Imported objects stay: the garbage collector need not examine them again and again
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
     app.conf.datadir.mkdir(parents=True, exist_ok=True)
-    # Also for the thread that talks to Kafka, which makes its loop itself
+    # Also for the thread that talks to Kafka, which creates its own loop
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     with asyncio.Runner() as runner:
         runner.run(_live(app, ready_file))
@@ -50,10 +50,10 @@ def run(app: App, ready_file: Path | None) -> int:
 
 
 def leave(code: int) -> NoReturn:
-    """End this process, which has stopped its work, with ``code``.
+    """End this process with ``code`` after its work has stopped.
 
-    Threads of RocksDB and of Kafka's clients still run, and the interpreter has crashed when it took itself
-    apart under them: the supervisor then saw a signal instead of the code that says whether a restart helps.
+    Threads of RocksDB and of Kafka's clients still run. The interpreter crashed when it was finalized under
+    them, and the supervisor then saw a signal instead of the code that says whether a restart helps.
     """
     logging.shutdown()
     os._exit(code)

@@ -1,1 +1,1 @@
-"""Faust, fed with batches: transactions read and written, offsets that follow the table. No domain in it."""
+"""Faust with batches: it reads and writes transactions, and offsets follow the table. No domain in it."""

@@ -1,4 +1,4 @@
-"""What travels from Kafka to the table: everything that one fetch brought of one partition."""
+"""A batch: all records that one fetch returned of one partition, on their way to the table."""
 
 from collections.abc import Iterable
 from typing import TypeAlias
@@ -6,14 +6,14 @@ from typing import TypeAlias
 from faust.types import TP
 
 Record: TypeAlias = tuple[int, bytes | None, bytes | None]
-"""Offset, key, value: what is needed of a Kafka record; the headers are dropped where it is read."""
+"""Offset, key and value of a Kafka record. The consumer drops the headers."""
 
 
 class Batch(list[Record]):
     """The committed records of ``tp`` in [begin, next).
 
-    There may be none: aborted records and transaction markers move the offset too. ``done`` is set by the
-    table when everything in it is stored; only then may the group's offset pass it.
+    It may be empty: aborted records and transaction markers advance the offset too. The table sets ``done``
+    when everything is stored. Only then may the group's offset pass the batch.
     """
 
     __slots__ = ("begin", "done", "next", "tp")
@@ -26,7 +26,7 @@ class Batch(list[Record]):
         self.done = False
 
     def end_before(self, offset: int) -> None:
-        """Leave out the record at ``offset`` and everything behind it."""
+        """Drop the record at ``offset`` and all after it."""
         while self and self[-1][0] >= offset:
             self.pop()
         self.next = offset

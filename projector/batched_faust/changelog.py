@@ -1,4 +1,4 @@
-"""The changelog's writer: a transaction for each batch, by the one worker that has claimed the partition."""
+"""The changelog's writer: one transaction a batch, by the worker that has claimed the partition."""
 
 import asyncio
 from collections.abc import Collection, Sequence
@@ -7,19 +7,19 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 from faust.transport.drivers import aiokafka as driver
 
-from projector.ending import Stale, Unrecoverable
+from projector.batched_faust.errors import Stale, Unrecoverable
 
 TRANSACTION_TIMEOUT_MS = 15_000
-"""A transaction that a dead worker left open hides the changelog's tail from readers for so long, unless the
-next owner claims the partition before."""
+"""An open transaction of a dead worker hides the changelog's tail from readers for this long, unless the
+next owner claims the partition earlier."""
 
 
 class Producer(driver.Producer):
     """A transactional producer for each changelog partition of this worker.
 
-    Claiming one fences the partition's former owner. A worker that was frozen longer than its session, and
-    thaws, would otherwise write old rows over newer ones, and compaction would make that permanent. Writing
-    never claims. The source offset stays outside of the transaction: reading events again does no harm.
+    A claim fences the partition's former owner. Otherwise a worker that thaws after its session has expired
+    would overwrite newer rows with old ones, and compaction would make that permanent. A write never claims.
+    The source offset is not part of the transaction, because reading events again does no harm.
     """
 
     mundane_level = "debug"
@@ -37,17 +37,17 @@ class Producer(driver.Producer):
         }
 
     async def create_topic(self, *args: Any, **kwargs: Any) -> None:
-        """Nothing: topics are made by `library topics create`, and checked when a worker starts."""
+        """Do nothing: `library topics create` creates the topics, and a worker checks them at its start."""
 
     async def claim(self, topic: str, partition: int) -> None:
-        """Become the only writer of the partition; what the former one left open is aborted."""
+        """Become the only writer of the partition. Kafka aborts the former owner's open transaction."""
         await self.release({partition})
         producer = self._new_producer(transactional_id=f"{topic}-{partition}")
         await producer.start()
         self._claimed[partition] = producer
 
     async def release(self, partitions: Collection[int]) -> None:
-        """Close the writers of those of ``partitions`` that are claimed."""
+        """Close the producers of the claimed ones among ``partitions``."""
         mine = [self._claimed.pop(partition) for partition in set(partitions) & self._claimed.keys()]
         await asyncio.gather(*(producer.stop() for producer in mine))
 
@@ -57,7 +57,7 @@ class Producer(driver.Producer):
         await super().on_stop()
 
     async def append(self, topic: str, partition: int, rows: Sequence[tuple[bytes, bytes]]) -> int:
-        """Commit ``rows`` in this order as one transaction; the offset of the last.
+        """Commit ``rows`` in this order as one transaction, and return the offset of the last.
 
         Raises Stale without a claim, Unrecoverable for a row that no batch can hold, and what aiokafka raises
         for a claim that another worker has taken over.
@@ -67,7 +67,7 @@ class Producer(driver.Producer):
             raise Stale(f"{topic} {partition} is not claimed by this worker")
         builders = [producer.create_batch()]
         for key, value in rows:
-            # aiokafka would take the first row of a batch whatever its size, for the broker to refuse
+            # aiokafka accepts a batch's first row of any size, and the broker then refuses it
             if len(value) > self.max_batch_size:
                 raise Unrecoverable(
                     f"the row of {key.decode(errors='replace')} has {len(value)} bytes, the changelog takes "
@@ -80,6 +80,6 @@ class Producer(driver.Producer):
             sent = await asyncio.gather(
                 *[await producer.send_batch(builder, topic, partition=partition) for builder in builders]
             )
-        # aiokafka tells a batch's first offset
+        # aiokafka reports the first offset of a batch
         last: int = sent[-1].offset + builders[-1].record_count() - 1
         return last

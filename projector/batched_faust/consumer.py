@@ -1,13 +1,13 @@
-"""The consumer: whole fetches as one message, committed records only, offsets that follow the table.
+"""The consumer: a whole fetch as one message, committed records only, offsets that follow the table.
 
-Stock Faust hands over one record at a time, reads aborted events, and commits what its agents acknowledged,
-which includes what they failed on. Here a message is a ``Batch``, and the group's offset passes it when the
-table says that it is stored.
+Stock Faust passes on one record at a time, reads aborted events, and commits everything that its agents
+acknowledged, failures included. Here a message is a ``Batch``. The group's offset passes it once the table
+has stored it.
 """
 
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Iterable
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage, Message
@@ -16,11 +16,18 @@ from mode.utils.futures import notify
 from projector.batched_faust.batch import Batch
 from projector.batched_faust.fetching import ConsumerThread
 from projector.batched_faust.table import Table
-from projector.metrics import Progress
+
+
+class Progress(NamedTuple):
+    """The progress of one partition: the committed source offset, and the log's end as last reported."""
+
+    position: int
+    end: int
+    halted: bool
 
 
 class Consumer(driver.Consumer):
-    """Faust's consumer, with batches for messages."""
+    """Faust's consumer, with batches as messages."""
 
     mundane_level = "debug"
 
@@ -36,16 +43,16 @@ class Consumer(driver.Consumer):
         return cast(Table, next(iter(self.app.tables.values())))
 
     def halt(self, tp: TP) -> None:
-        """Take nothing more of the partition until the next assignment."""
+        """Read nothing more from the partition until the next assignment."""
         self._halted.add(tp)
         self.pause_partitions([tp])
 
     def sources(self, tps: Iterable[TP]) -> list[TP]:
-        """Those of ``tps`` that are the event store's."""
+        """The partitions of the event store among ``tps``."""
         return [tp for tp in tps if not self._is_changelog_tp(tp)]
 
     def progress(self) -> dict[int, Progress]:
-        """How far each of this worker's partitions of the event store is. May be called by any thread."""
+        """The progress of each assigned partition of the event store. Any thread may call this."""
         tps = self.sources(self.assignment())
         ends = cast(ConsumerThread, self._thread).ends(tps)
         return {
@@ -59,12 +66,12 @@ class Consumer(driver.Consumer):
     # Batches in
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:
-        # A copy: after recovery Faust adds the sources to this very set, and a changelog fetch that still
-        # waits would return their records while the flow is stopped, to be dropped (faust-streaming #596)
+        # A copy: after recovery Faust adds the sources to this very set. A pending changelog fetch would then
+        # return their records while the flow is stopped, and they would be dropped (faust-streaming #596)
         return await self._thread.getmany(set(active_partitions or ()), timeout)
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:
-        """Fetched batches; none while a rebalance is on, for recovery seeks before the flow goes on."""
+        """Fetched batches. None during a rebalance: recovery seeks before the flow resumes."""
         fetched, active = await self._wait_next_records(timeout)
         generation = self.app.consumer_generation_id
         for tp, batch in cast("dict[TP, Batch]", fetched or {}).items():
@@ -78,19 +85,19 @@ class Consumer(driver.Consumer):
 
     def _to_message(self, tp: TP, record: Any) -> ConsumerMessage:
         batch: Any = record
-        # Behind trailing markers, so that recovery reaches the changelog's end and the lag reaches 0
+        # After trailing markers: recovery then reaches the changelog's end, and the lag reaches 0
         return ConsumerMessage(
             tp.topic, tp.partition, batch.next - 1, 0.0, 0, [], None, batch, None, None, None, tp,
             generation_id=self.app.consumer_generation_id,
         )  # fmt: skip
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
-        """Holes in the offsets are inside batches, and nothing here counts single offsets."""
+        """Do nothing: gaps in the offsets are inside batches, and nothing here counts single offsets."""
 
     # Offsets out
 
     def ack(self, message: Message) -> bool:
-        """Note that the agent is through with a message; what may be committed is said by ``Batch.done``."""
+        """Note that the agent has finished a message. ``Batch.done`` decides what may be committed."""
         if message.acked:
             return False
         message.acked = True
@@ -113,31 +120,31 @@ class Consumer(driver.Consumer):
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Claim the changelogs, then let Faust recover.
 
-        In this order: once claimed, nobody else can append to a changelog, so the end that recovery reads is
-        its end. (Claimed later, a worker that was frozen could still write an old row over a newer one.)
+        The order matters: after the claim nobody else can append to a changelog, and recovery reads its final
+        end. With a later claim a worker that was frozen could still overwrite a newer row with an old one.
         """
         self._halted.clear()
         sources = self.sources(assigned)
-        # A thread that is being stopped no longer answers
+        # A consumer thread that is being stopped does not answer
         if sources and not self.app.should_stop:
             try:
                 await self.table.claim({tp.partition for tp in sources})
-            except Exception as error:  # noqa: BLE001 - aiokafka would log it and go on, without partitions
+            except Exception as error:  # noqa: BLE001 - aiokafka would log it and continue without partitions
                 await self.app.crash(error)
                 return
         await super().on_partitions_assigned(assigned, generation_id)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """Let Faust wait for the batches in hand, then give the changelogs up."""
+        """Let Faust wait for the batches in progress, then release the changelogs."""
         await super().on_partitions_revoked(revoked)
         await self.table.release({tp.partition for tp in revoked})
         for tp in revoked:
             self._open.pop(tp, None)
 
     def resume_partitions(self, tps: Iterable[TP]) -> None:
-        """Resume fetching; where sources are resumed, the flow waits for the seek.
+        """Resume fetching. If sources are among ``tps``, the flow waits for the seek.
 
-        After recovery Faust resumes the sources, seeks, clears the queues and resumes the flow: what is
+        After recovery Faust resumes the sources, seeks, clears the queues and resumes the flow. Records
         fetched before the last step would be lost (faust-streaming #596).
         """
         tps = set(tps)
@@ -147,11 +154,11 @@ class Consumer(driver.Consumer):
         super().resume_partitions(tps)
 
     async def perform_seek(self) -> None:
-        """Go to where the table is, or to the group's offset where that is lower."""
+        """Seek to the table's position, or to the group's offset if that is lower."""
         self._open.clear()
         positions = {tp: self.table.position(tp.partition) for tp in self.sources(self.assignment())}
         thread = cast(ConsumerThread, self._thread)
         for tp, start in (await thread.call_thread(thread.seek_sources, positions)).items():
             self._read_offset[tp] = start or None
-            # A group offset that is ahead of it is to be overwritten
+            # Overwrite a group offset that is ahead of it
             self._committed_offset[tp] = start

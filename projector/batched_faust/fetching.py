@@ -1,4 +1,4 @@
-"""The thread that talks to Kafka: fetches as batches, and where reading starts."""
+"""The thread that talks to Kafka: it returns fetches as batches, and seeks to the start."""
 
 import asyncio
 import time
@@ -11,14 +11,14 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from projector.batched_faust.batch import Batch, Record
-from projector.ending import Unrecoverable
+from projector.batched_faust.errors import Unrecoverable
 
 FETCH_WAIT_MS = 100
-"""How long the broker may hold a fetch that has nothing to answer; Faust's own 1,500 is hard-coded."""
-FETCH_BYTES = 12 << 20
-"""Bytes in one answer, of all partitions together: what a rebuild holds in memory, about three times."""
-FIRST_BYTES = 64 << 10
-"""Bytes in one answer before anything is wanted."""
+"""The broker holds a fetch without records for this long. Faust hard-codes 1,500."""
+FETCH_MAX_BYTES = 12 << 20
+"""One answer, all partitions together. A rebuild holds about three of them in memory."""
+IDLE_FETCH_MAX_BYTES = 64 << 10
+"""One answer before the first records are requested."""
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
@@ -31,12 +31,12 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         # aiokafka reads these when it starts; Faust has no settings for them
         consumer._isolation_level = "read_committed"
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS
-        # Until Faust has said where recovery begins aiokafka reads the changelog's first records, for nothing
-        consumer._fetch_max_bytes = FIRST_BYTES
+        # Until Faust seeks to the start of recovery, aiokafka fetches the changelog's first records in vain
+        consumer._fetch_max_bytes = IDLE_FETCH_MAX_BYTES
         return consumer
 
     async def on_thread_stop(self) -> None:
-        """Leave the group: aiokafka does not for static members, and an offset reset needs an empty group."""
+        """Leave the group. aiokafka keeps static members in it, but an offset reset needs an empty group."""
         if self._consumer is not None:
             self._consumer._coordinator._group_instance_id = None
         await super().on_thread_stop()
@@ -49,7 +49,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         max_records: int | None = None,
     ) -> dict[TP, Batch]:
         fetcher: Fetcher = consumer._fetcher
-        fetcher._fetch_max_bytes = FETCH_BYTES
+        fetcher._fetch_max_bytes = FETCH_MAX_BYTES
         end = time.monotonic() + (timeout or 0)
         with fetcher._subscriptions.fetch_context():
             while self.consumer.flow_active:
@@ -70,11 +70,11 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         return {}
 
     async def _drain(self, fetcher: Fetcher, tps: set[TP], most: int | None) -> dict[TP, Batch]:
-        """What was fetched of the first of ``tps`` that has records, and which others moved without any.
+        """A batch of the first of ``tps`` that has records, and empty batches of those that only advanced.
 
-        Nothing here waits, so the positions before and after belong to exactly these records. (A position
-        moves without records over aborted ones and markers.) One partition at a time, so that ``most`` is for
-        each: the more events of a title come together, the fewer rows are written.
+        Nothing here awaits, so the positions before and after belong to exactly these records. (A position
+        advances without records over aborted ones and markers.) Only one partition gives records, so that it
+        gives up to ``most``: the more events of a row come together, the fewer rows are written.
         """
         before = self._positions(tps)
         records: dict[TP, list[Record]] = {}
@@ -82,7 +82,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             if tp not in tps:
                 continue
             if type(fetched) is FetchResult and fetched.has_more():
-                # A record object with all its headers costs as much as folding the event
+                # A full record object with its headers would cost as much as folding the event
                 fetched._partition_records._consumer_record = _record
             if records := await fetcher.fetched_records({tp}, timeout=0, max_records=most):
                 break
@@ -94,14 +94,14 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         }
 
     def ends(self, tps: Iterable[TP]) -> dict[TP, int]:
-        """Where the partitions end, as the broker said with its last answer."""
+        """The ends of the partitions, as of the broker's last answer."""
         return {tp: state.highwater or 0 for tp, state in self._states(tps).items()}
 
     def _positions(self, tps: Iterable[TP]) -> dict[TP, Any]:
         return {tp: state._position for tp, state in self._states(tps).items()}
 
     def _states(self, tps: Iterable[TP]) -> dict[TP, Any]:
-        """What aiokafka keeps of each partition that is assigned."""
+        """aiokafka's state of each assigned partition."""
         subscription = self._ensure_consumer()._subscription.subscription
         assignment = subscription and subscription.assignment
         if not assignment:
@@ -109,10 +109,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         return {TP(*tp): assignment.state_value(tp) for tp in tps if tp in assignment.tps}
 
     async def seek_sources(self, positions: Mapping[TP, int]) -> dict[TP, int]:
-        """Seek each partition to min(group offset, table position), and say where that is.
+        """Seek each partition to min(group offset, table position), and return these offsets.
 
-        Also one that the group never committed: aiokafka's own seek leaves such a partition where it was.
-        Raises Unrecoverable when the event store does not have what is needed.
+        This includes partitions without a committed offset, which aiokafka's own seek leaves unchanged.
+        Raises Unrecoverable if the event store lacks the needed events.
         """
         consumer = self._ensure_consumer()
         tps, starts = list(positions), {}

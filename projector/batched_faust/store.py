@@ -1,4 +1,4 @@
-"""The table's rows on disk: one RocksDB a partition, one write a batch."""
+"""The table's rows on disk: one RocksDB for each partition, one write for each batch."""
 
 import shutil
 from collections.abc import Callable, Iterable, Mapping
@@ -11,35 +11,35 @@ from rocksdict import WriteBatch
 from projector.batched_faust.batch import Batch
 
 IDENTITY_KEY = b"__identity__"
-"""In RocksDB only: what the rows were made from. No ISBN can be it."""
+"""In RocksDB only: cluster and topics that the rows belong to. No row may have this key."""
 
 MEMORY = {"block_cache_size": 512 << 10, "write_buffer_size": 2 << 20, "max_write_buffer_number": 2}
-"""Bytes for each partition. The rows of the titles at work are kept by the fold, so small caches do."""
+"""RocksDB's options, in bytes for each partition. The fold keeps recent rows, so small caches suffice."""
 
 
 class Store(rocksdb.Store):
-    """RocksDB that knows which changelog it belongs to; another one's data is deleted and recovered."""
+    """RocksDB bound to its changelog. Data of another changelog is deleted and recovered."""
 
     mundane_level = "debug"
 
     identity = b""
     ends: Mapping[TP, int] = {}
-    """Where each claimed changelog partition ends."""
+    """The end of each claimed changelog partition."""
 
     def expect(self, identity: bytes, ends: Mapping[TP, int]) -> None:
-        """Say what a partition's data has to belong to; before partitions are opened."""
+        """Set the identity and the ends that a partition must match. Call it before partitions are opened."""
         self.identity, self.ends = identity, ends
 
     def opened(self) -> list[int]:
-        """Partitions that are open."""
+        """The open partitions."""
         return list(self._dbs)
 
     def ahead(self, partition: int) -> bool:
-        """Whether the rows are newer than the changelog's end: it was cut, or is not the one they had."""
+        """Whether the rows are newer than the changelog's end: it was truncated or replaced."""
         return self._is_ahead(partition, self._db_for_partition(partition))
 
     def offset(self, partition: int) -> int:
-        """The changelog offset that the rows are at; -1: none."""
+        """The changelog offset of the newest row; -1 if there is none."""
         return int(self._db_for_partition(partition).get(self.offset_key) or -1)
 
     def read(self, partition: int, key: bytes) -> bytes | None:
@@ -47,7 +47,7 @@ class Store(rocksdb.Store):
         return cast("bytes | None", self._db_for_partition(partition).get(key))
 
     def write(self, partition: int, rows: Iterable[tuple[bytes, bytes | None]], offset: int) -> None:
-        """Store rows and the changelog offset of the last of them, all or nothing; None deletes."""
+        """Store rows and the changelog offset of the last one, all or nothing. A row of None is deleted."""
         batch = WriteBatch(raw_mode=True)
         for key, value in rows:
             if value is None:

@@ -1,4 +1,4 @@
-"""The table: rows that are written a batch at a time, and how far they have come."""
+"""The table: rows, written a batch at a time, and their position in the source."""
 
 import asyncio
 from collections.abc import Callable, Collection
@@ -8,17 +8,16 @@ import faust
 from faust.tables.manager import TableManager
 from faust.types import TP
 
-from eventstore.table_position import POSITION_KEY, TablePosition
+from eventstore.table_position import CODEC, POSITION_KEY, TablePosition
 from eventstore.topics import Identity
 from projector.batched_faust.batch import Batch
 from projector.batched_faust.changelog import Producer
+from projector.batched_faust.errors import Stale, Unrecoverable
 from projector.batched_faust.store import Store
-from projector.ending import Stale, Unrecoverable
-from schemas.codec import decode, encode
 
 
 class Tables(TableManager):
-    """Faust's table manager without its second of sleep: the one table is known from the start."""
+    """Faust's table manager without its initial sleep of a second: the one table is known at the start."""
 
     async def on_start(self) -> None:
         """Register the table's changelog, and get ready to recover."""
@@ -27,15 +26,15 @@ class Tables(TableManager):
 
 
 class Table(faust.Table[bytes, bytes]):
-    """Rows by ISBN, as bytes, written by ``write`` alone.
+    """Encoded rows by key. Only ``write`` writes them.
 
-    ``identify`` says what cluster and topics these are now; it may block.
+    ``identify`` returns the current identity of cluster and topics; it may block.
     """
 
     mundane_level = "debug"
 
     def __init__(self, *args: Any, identify: Callable[[], Identity], **kwargs: Any) -> None:
-        # Faust counts messages, here batches; 1 would keep the changelog flowing after recovery
+        # In messages, which are batches here. With 1 the changelog would keep flowing after recovery
         super().__init__(*args, **{**kwargs, "recovery_buffer_size": 2, "standby_buffer_size": 2})
         self._identify = identify
         self._identity: Identity | None = None
@@ -51,7 +50,7 @@ class Table(faust.Table[bytes, bytes]):
         return cast(Producer, self.app.producer)
 
     async def claim(self, partitions: Collection[int]) -> None:
-        """Become the only writer of the partitions' changelogs, and learn where those end.
+        """Become the only writer of the partitions' changelogs, and get their ends.
 
         Raises Unrecoverable for a changelog whose beginning was deleted, Stale for topics that were replaced
         while this worker ran, and what aiokafka and the admin client raise.
@@ -77,11 +76,11 @@ class Table(faust.Table[bytes, bytes]):
                 raise Stale(f"{topic} {partition} ends before the rows that this worker has")
 
     async def release(self, partitions: Collection[int]) -> None:
-        """Give the changelogs up."""
+        """Release the changelogs."""
         await self.producer.release(partitions)
 
     def position(self, partition: int) -> int:
-        """The next source offset: every event before it is in the rows, which may know more.
+        """The next source offset. The rows include every event before it, and perhaps later ones.
 
         Raises Unrecoverable when the rows were made from another event store.
         """
@@ -89,7 +88,7 @@ class Table(faust.Table[bytes, bytes]):
         stored = self.store.read(partition, POSITION_KEY)
         if stored is None:
             return 0
-        position = decode(stored)
+        position = CODEC.decode(stored)
         if not isinstance(position, TablePosition) or position.source != self._identity.source:
             raise Unrecoverable(
                 f"the changelog {self.changelog_topic_name} was made from another event store ({position}), "
@@ -98,7 +97,7 @@ class Table(faust.Table[bytes, bytes]):
         return position.next
 
     async def write(self, batch: Batch, rows: dict[bytes, bytes]) -> None:
-        """Store the rows that ``batch`` led to; with them, that the table is at its end now.
+        """Store the rows that ``batch`` changed, and the batch's end as the table's position.
 
         Raises Stale when the batch does not follow what the table has, or the changelog was replaced,
         Unrecoverable when the event store went back, and as ``Producer.append``.
@@ -110,9 +109,9 @@ class Table(faust.Table[bytes, bytes]):
         if batch.next < batch.begin:
             raise Unrecoverable(f"{batch.tp}: the event store went back from {batch.begin} to {batch.next}")
         assert self._identity is not None
-        mark = encode(TablePosition(self._identity.source, batch.next))
+        mark = CODEC.encode(TablePosition(self._identity.source, batch.next))
         written = [*rows.items(), (POSITION_KEY, mark)]
-        # The changelog first, so that RocksDB never knows more than it; then the offset may be committed
+        # The changelog first: RocksDB must never be ahead of it. Then the offset may be committed
         end = await self.producer.append(topic, partition, written)
         if end <= self.store.offset(partition):
             raise Stale(f"{topic} {partition} was replaced: it ends at {end}")
@@ -120,7 +119,7 @@ class Table(faust.Table[bytes, bytes]):
         batch.done = True
 
     def apply_changelog_batch(self, batch: Any) -> None:
-        """Recovery; an error ends the worker, since Faust would log it and go on without these rows."""
+        """Recover rows. An error ends the worker: Faust would log it and continue without these rows."""
         try:
             super().apply_changelog_batch(batch)
         except Exception as error:
@@ -128,7 +127,7 @@ class Table(faust.Table[bytes, bytes]):
             raise
 
     def __setitem__(self, key: bytes, value: bytes) -> NoReturn:
-        raise TypeError("the table is written a batch at a time, by write()")
+        raise TypeError("only write() writes the table, a batch at a time")
 
     def __delitem__(self, key: bytes) -> NoReturn:
-        raise TypeError("the table is written a batch at a time, by write()")
+        raise TypeError("only write() writes the table, a batch at a time")

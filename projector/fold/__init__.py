@@ -1,1 +1,1 @@
-"""From a batch of events to the rows that it changes."""
+"""The folds: from a batch of events to the rows that it changes."""

@@ -1,44 +1,39 @@
-"""From a batch to the rows that it changes: one row a title, whatever the number of its events."""
+"""The inventory's fold of a batch: one row for each changed title, whatever the number of its events."""
 
-from collections.abc import Callable, Iterable
-from typing import NamedTuple, TypeAlias
+from collections.abc import Iterable
+from typing import TypeAlias
 
 from eventstore.keys import BadKey
 from inventory.projection import project
 from projector.batched_faust.batch import Record
 from projector.fold.wire_row import WireRow
+from projector.projection import BadRecord, Projection, Read
 from schemas.codec import decode, encode
 from schemas.records import parse_title_key
 from schemas.row import InventoryRow
+from schemas.topics import INVENTORY
 
-KEPT = 5_000
-"""Titles of a partition that stay in memory, at least; at most twice as many."""
+KEPT_TITLES = 5_000
+"""Titles of a partition that stay in memory, at least. At most it is twice as many."""
 
 _State: TypeAlias = WireRow | InventoryRow
 
 
-class BadRecord(NamedTuple):
-    """A record whose key names no title: nobody can say what would be lost by passing over it."""
-
-    offset: int
-    reason: BadKey
-
-
 class PartitionFold:
-    """Folds the batches of a partition, one after the other: ``add`` events, then ``take`` the changed rows.
+    """Folds the batches of one partition in order: ``add`` events, then ``take`` the changed rows.
 
-    Titles that events came for lately stay in memory. So one that may have missed a batch, or whose batch
-    was not stored, has to be thrown away: ``stored`` (row by key, as in the table) is the truth.
+    Recent titles stay in memory. A fold that missed a batch, or whose batch was not stored, must be
+    discarded: ``read`` (the stored row by key) is the truth.
     """
 
-    def __init__(self, stored: Callable[[bytes], bytes | None]) -> None:
-        self._stored = stored
+    def __init__(self, read: Read) -> None:
+        self._read = read
         self._recent: dict[bytes, _State] = {}
         self._older: dict[bytes, _State] = {}
         self._changed: dict[bytes, _State] = {}
 
     def add(self, records: Iterable[Record]) -> BadRecord | None:
-        """Fold records in, up to one that names no title. Raises Gap: the worker must not go on."""
+        """Fold the records in, up to one that names no title. Raises Gap: the worker must not continue."""
         recent, changed = self._recent, self._changed
         for offset, key, value in records:
             name = key[:13] if key is not None else b""
@@ -64,19 +59,19 @@ class PartitionFold:
         return None
 
     def take(self) -> dict[bytes, bytes]:
-        """The rows that changed since the last time, by key, each in its last state."""
+        """The rows that changed since the last call, by key, each in its last state."""
         rows = {name: _encoded(state) for name, state in self._changed.items()}
         self._changed.clear()
-        if len(self._recent) > KEPT:
+        if len(self._recent) > KEPT_TITLES:
             self._older, self._recent = self._recent, {}
         return rows
 
     def _remembered(self, name: bytes) -> _State | None:
         state = self._older.get(name)
-        if state is None and (stored := self._stored(name)) is not None:
+        if state is None and (stored := self._read(name)) is not None:
             row = decode(stored)
             assert isinstance(row, InventoryRow)
-            state = WireRow.of(row) or row
+            state = WireRow.of(row, stored) or row
         if state is not None:
             self._recent[name] = state
         return state
@@ -92,3 +87,7 @@ def _row(state: _State | None) -> InventoryRow | None:
 
 def _encoded(state: _State) -> bytes:
     return state.encoded() if isinstance(state, WireRow) else encode(state)
+
+
+INVENTORY_PROJECTION = Projection(INVENTORY, PartitionFold)
+"""The inventory table."""

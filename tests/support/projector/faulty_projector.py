@@ -116,9 +116,8 @@ def _unknown(event: str) -> None:
     from projector.fold import wire_row
     from schemas import codec
 
-    number = codec.newest(event).id
-    del codec.CODEC.schemas[number]
-    del wire_row._STEPS[b"\0" + number.to_bytes(4, "big") + b"\x1a"]
+    del codec.CODEC.schemas[codec.newest(event).id]
+    wire_row._STEPS.pop(event, None)
 
 
 _STAYING = ExitStack()

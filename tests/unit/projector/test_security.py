@@ -9,6 +9,7 @@ from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth, serve
 
 from foundation.settings import Settings
 from projector.app import build
+from projector.fold.batch_fold import INVENTORY_PROJECTION
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
@@ -43,7 +44,9 @@ def test_faust_clients_get_all_bootstrap_servers():
 
 def _told(**given):
     """What Faust makes the consumer, and each producer, with."""
-    app = build(Settings(data_dir="unused", **given), 0, lambda: pytest.fail("asked Kafka"))
+    app = build(
+        Settings(data_dir="unused", **given), 0, lambda: pytest.fail("asked Kafka"), INVENTORY_PROJECTION
+    )
     servers = {"bootstrap_servers": server_list(app.transport.url, 9092)}
     faust: Any = app.producer
     producer = faust._settings_default() | faust._settings_auth()

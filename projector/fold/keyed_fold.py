@@ -1,0 +1,100 @@
+"""Folds events into rows with any key, by a pure function of a row and an event.
+
+Events may come again. Each row therefore carries the offsets of its first and its last event. An event up to
+the last one is skipped; but the first one, or an earlier one, starts the row anew. A replay from the
+beginning thus computes every row with today's function, and a repeat after a crash changes nothing.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from eventstore.avro import Codec, Undecodable
+from eventstore.decider import Events
+from eventstore.keys import BadKey, parse_event_key
+from eventstore.recorded import event_of
+from eventstore.topics import Table
+from projector.batched_faust.batch import Record
+from projector.projection import BadRecord, Projection, Read
+
+
+class Row(Struct, frozen=True, kw_only=True):
+    """The base of a keyed row. The fold sets both offsets; they belong to the row's Avro schema."""
+
+    first_offset: int = -1
+    last_offset: int = -1
+
+
+E = TypeVar("E", bound=Struct)
+R = TypeVar("R", bound=Row)
+
+
+@dataclass(frozen=True)
+class KeyedTable(Generic[E, R]):
+    """``key(event)`` names the row that an event belongs to; None: it concerns no row.
+
+    ``fold(row, event)`` gives the row after the event; ``row`` is None before its first one. It must not
+    return None: a row without content stays, so that repeats are recognised. An event that ``fold`` refuses
+    (ValueError), or that can't be decoded, stops its partition.
+    """
+
+    table: Table
+    events: Events[E]
+    key: Callable[[E], str | None]
+    fold: Callable[[R | None, E], R]
+    codec: Codec
+
+    def projection(self) -> Projection:
+        """The table as a projection for ``projector.app.build``."""
+        return Projection(self.table, lambda read: KeyedFold(self, read))
+
+
+class KeyedFold:
+    """The fold of one partition; see ``projector.projection.Fold``."""
+
+    def __init__(self, table: KeyedTable[Any, Any], read: Read) -> None:
+        self._table, self._read = table, read
+        self._changed: dict[bytes, Row] = {}
+
+    def add(self, records: Iterable[Record]) -> BadRecord | None:
+        """Fold the records in, up to one that can't be decoded or applied."""
+        for offset, key, value in records:
+            try:
+                self._add(offset, key, value)
+            except (BadKey, Undecodable, ValueError) as error:
+                return BadRecord(offset, error)
+        return None
+
+    def take(self) -> dict[bytes, bytes]:
+        """The changed rows by key, encoded."""
+        rows = {key: self._table.codec.encode(row) for key, row in self._changed.items()}
+        self._changed.clear()
+        return rows
+
+    def _add(self, offset: int, key: bytes | None, value: bytes | None) -> None:
+        stream, _ = parse_event_key(key)
+        if not self._table.events.is_stream(stream):
+            raise BadKey(f"key {key!r} names no stream of {self._table.events.name}")
+        event = event_of(stream, value, self._table.events)
+        name = self._table.key(event)
+        if name is None:
+            return
+        row = self._row(name.encode())
+        if row is not None and row.first_offset < offset <= row.last_offset:
+            return
+        before = None if row is None or offset <= row.first_offset else row
+        after = self._table.fold(before, event)
+        first = offset if before is None else before.first_offset
+        self._changed[name.encode()] = replace(after, first_offset=first, last_offset=offset)
+
+    def _row(self, key: bytes) -> Row | None:
+        if (row := self._changed.get(key)) is not None:
+            return row
+        stored = self._read(key)
+        if stored is None:
+            return None
+        decoded: Row = self._table.codec.decode(stored)
+        return decoded
