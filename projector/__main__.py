@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.option("--index", default=0, show_default=True, help="Number of this worker, unique in the group.")
 @click.option(
     "--projection",
-    "name",
+    "chosen",
     metavar="MODULE:NAME",
     help="A projection of your own instead of the inventory; see docs/projections.md.",
 )
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     type=click.Path(dir_okay=False, path_type=Path),
     help="File to write once the table is recovered and follows the events.",
 )
-def projector(settings: "Settings", index: int, name: str | None, ready_file: Path | None) -> NoReturn:
+def projector(settings: "Settings", index: int, chosen: str | None, ready_file: Path | None) -> NoReturn:
     """Fold the event store into the inventory table.
 
     Exit code 65 means that a restart will not help, 69 that Kafka does not answer.
@@ -42,7 +42,7 @@ def projector(settings: "Settings", index: int, name: str | None, ready_file: Pa
     if ready_file is not None:
         ready_file.unlink(missing_ok=True)
     log_as("projector", settings.log_level)
-    projection = _projection(name)
+    projection = _projection(chosen)
     admin = _checked(settings, projection.table)
     # Imported here because Faust takes half a second
     from eventstore.topics import identify
@@ -66,15 +66,15 @@ def _serve_metrics(app: "App", settings: "Settings") -> None:
         ) from error
 
 
-def _projection(name: str | None) -> "Projection":
+def _projection(chosen: str | None) -> "Projection":
     from projector.projection import NoProjection, load_projection
 
-    if name is None:
+    if chosen is None:
         from projector.fold.batch_fold import INVENTORY_PROJECTION
 
         return INVENTORY_PROJECTION
     try:
-        return load_projection(name)
+        return load_projection(chosen)
     except NoProjection as error:
         raise CommandError(exits.MALFORMED, str(error)) from error
 

@@ -116,6 +116,11 @@ def build(settings: Settings, index: int, identify: Callable[[], Identity], proj
     return app
 
 
+def _literal(path: Path) -> str:
+    """The path as Faust takes it: Faust expands format fields in it."""
+    return str(path).replace("{", "{{").replace("}", "}}")
+
+
 class Agent:
     """Folds each batch into the table."""
 

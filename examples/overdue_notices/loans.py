@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from eventstore.recorded import Recorded
 from schemas.events import (
     BookAdded,
     BookBorrowed,
@@ -14,7 +15,6 @@ from schemas.events import (
     Event,
     LoanRenewed,
 )
-from schemas.records import Recorded
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS titles (isbn TEXT PRIMARY KEY, version INT NOT NULL, title TEXT NOT NULL);

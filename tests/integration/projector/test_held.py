@@ -102,7 +102,7 @@ def test_an_unparseable_key_stops_only_its_partition(settings, crew, key):
     until_lag(settings, lambda lag: lag == ends[1] - stop)
     told = metrics(port)
     assert [told["library_projector_halted", str(p)] for p in range(3)] == [0, 1, 0]
-    assert f"partition 1 is stopped at offset {stop}, the others go on" in worker.said()
+    assert f"partition 1 is stopped at offset {stop}, the others continue" in worker.said()
     assert read_changelog(settings).rows == expected_rows(settings, {1: stop})
     assert worker.stop() == 0
     # And again, after a restart

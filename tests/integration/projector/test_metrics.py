@@ -52,4 +52,4 @@ def test_a_worker_names_a_metrics_port_in_use(settings, crew, broker):
     port = int(broker.rpartition(":")[2])
     worker = crew.start(settings=replace(settings, metrics_port=port))
     assert worker.ended() == 1
-    assert f"the metrics can't be told at {HOST}:{port}" in worker.said()
+    assert f"the metrics can't be served at {HOST}:{port}" in worker.said()

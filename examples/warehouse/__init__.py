@@ -1,0 +1,1 @@
+"""Another domain on the same engine: the stock of a warehouse."""
