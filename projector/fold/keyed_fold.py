@@ -7,12 +7,12 @@ beginning thus computes every row with today's function, and a repeat after a cr
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from eventstore.avro import Codec, Undecodable
+from eventstore.avro import Undecodable
 from eventstore.decider import Events
 from eventstore.keys import BadKey, parse_event_key
 from eventstore.recorded import event_of
@@ -26,6 +26,13 @@ class Row(Struct, frozen=True, kw_only=True):
 
     first_offset: int = -1
     last_offset: int = -1
+
+
+class RowCodec(Protocol):
+    """Encodes and decodes rows; ``eventstore.avro.Codec`` is one."""
+
+    def encode(self, value: Struct) -> bytes: ...  # noqa: D102
+    def decode(self, data: bytes | None) -> Any: ...  # noqa: D102
 
 
 E = TypeVar("E", bound=Struct)
@@ -45,7 +52,7 @@ class KeyedTable(Generic[E, R]):
     events: Events[E]
     key: Callable[[E], str | None]
     fold: Callable[[R | None, E], R]
-    codec: Codec
+    codec: RowCodec
 
     def projection(self) -> Projection:
         """The table as a projection for ``projector.app.build``."""

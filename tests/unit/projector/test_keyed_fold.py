@@ -32,8 +32,8 @@ class JsonCodec:
     def encode(self, value: Struct) -> bytes:
         return msgspec.json.encode(value)
 
-    def decode(self, data: bytes) -> Notes:
-        return msgspec.json.decode(data, type=Notes)
+    def decode(self, data: bytes | None) -> Notes:
+        return msgspec.json.decode(data or b"", type=Notes)
 
 
 def _decode(value: bytes | None) -> Noted:
@@ -104,7 +104,7 @@ def test_a_row_carries_the_offsets_of_its_first_and_last_event():
 )
 def test_a_record_that_cannot_be_applied_ends_the_batch_before_it(key, value):
     first, last = records(["ann", "ann"])
-    fold = TABLE.projection().fold({}.get)
+    fold = TABLE.projection().fold(lambda key: None)
     bad = fold.add([first, (1, key, value), last])
     assert bad is not None
     assert bad.offset == 1
