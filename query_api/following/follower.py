@@ -11,11 +11,12 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 
 from eventstore.topics import Identity, MissingTopic, WrongTopic
 from query_api.following.intake import RecordBatch
+from query_api.following.replica_file import RebuildNeeded, ReplicaFile
 from query_api.following.source import Source
 from query_api.replica.damage import is_damage
 from query_api.replica.events import put_events, put_unreadable
 from query_api.replica.progress import Ends, Progress
-from query_api.replica.replica import Replica, Unusable, create_replica, delete_replica, open_replica
+from query_api.replica.replica import Replica, Unusable
 from query_api.replica.rows import put_rows
 
 log = logging.getLogger(__name__)
@@ -30,17 +31,13 @@ _RETRY_INTERVAL_S = 0.5
 _WRITE_RETRY_INTERVAL_S = 1.0
 
 
-class RebuildNeeded(Exception):
-    """The replica can't be continued; the message says why."""
-
-
 class Follower:
     """Keeps a replica in ``folder`` up to date, and rebuilds it when it is unusable."""
 
     def __init__(self, source: Source, folder: Path, notify: Callable[[Progress], None]) -> None:
-        self._source, self._folder, self._notify = source, folder, notify
-        self.replica: Replica | None = None
-        """The replica to answer from; None until it exists."""
+        self._source, self._notify = source, notify
+        self._stop = threading.Event()
+        self.file = ReplicaFile(folder, self._stop.is_set)
         self.ends: Ends | None = None
         """The topics' ends at the last check."""
         self.trouble: str | None = "Kafka has not answered yet"
@@ -50,31 +47,28 @@ class Follower:
         self._ends_at_start: Ends | None = None
         self._following = False
         self._logged_trouble: str | None = None
-        self._rebuild_reason: str | None = None
-        self._unchecked: Replica | None = None
-        self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=self._run, name="follower", daemon=True),
             threading.Thread(target=self._watch, name="watcher", daemon=True),
         ]
 
     @property
+    def replica(self) -> Replica | None:
+        """The replica to answer from; None until it exists."""
+        return self.file.replica
+
+    @property
     def ready(self) -> bool:
         """Whether the replica has caught up, is known to be sound, and can be continued."""
         replica = self.replica
-        return (
-            replica is not None
-            and replica.progress.ready
-            and replica is not self._unchecked
-            and self.mismatch is None
-        )
+        return replica is not None and replica.progress.ready and self.file.sound and self.mismatch is None
 
     def start(self) -> None:
         """Open the replica, if there is one, and start both threads."""
         try:
-            self._open()
+            self.file.open()
         except Unusable as error:
-            self._discard(str(error))
+            self.file.request_rebuild(str(error))
         except sqlite3.Error as error:
             # For example locked by another program: the follower tries again
             self._report_trouble(f"the replica can't be opened: {error}")
@@ -87,28 +81,23 @@ class Follower:
         end = time.monotonic() + timeout
         for thread in self._threads:
             thread.join(max(0.0, end - time.monotonic()))
-        if self.replica is not None and not self._threads[0].is_alive():
-            self.replica.close()
+        if not self._threads[0].is_alive():
+            self.file.close()
 
     def rebuild(self, reason: str) -> None:
         """Request a new replica. Safe from any thread."""
-        self._rebuild_reason = reason
+        self.file.request_rebuild(reason)
 
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
-                self._follow()
+                self._follow_or_rebuild()
             except (KafkaException, WrongTopic) as error:
                 self._report_trouble(self._source.why(error))
                 self._stop.wait(_RETRY_INTERVAL_S)
-            except (RebuildNeeded, Unusable) as error:
-                self._discard(str(error))
             except sqlite3.Error as error:
-                if is_damage(error):
-                    self._discard(f"it is damaged: {error}")
-                else:
-                    # For example a full disk: the stored state is sound
-                    self._report_trouble(f"the replica can't be written: {error}")
+                # For example a full disk: the stored state is sound
+                self._report_trouble(f"the replica can't be written: {error}")
                 self._stop.wait(_WRITE_RETRY_INTERVAL_S)
             except Exception:
                 # The thread must not end: all answers would become stale
@@ -116,29 +105,40 @@ class Follower:
                 self.trouble = "following failed, the log says why"
                 self._stop.wait(_WRITE_RETRY_INTERVAL_S)
 
+    def _follow_or_rebuild(self) -> None:
+        try:
+            self._follow()
+            return
+        except (RebuildNeeded, Unusable) as error:
+            reason = str(error)
+        except sqlite3.Error as error:
+            if not is_damage(error):
+                raise
+            reason = f"it is damaged: {error}"
+        self.file.discard(reason)
+        self._ends_at_start = None
+        # A new file that is damaged at once must not keep the processor busy
+        self._stop.wait(_RETRY_INTERVAL_S)
+
     def _follow(self) -> None:
         """Read until stopped, or until the topics contradict the settings.
 
         Raises RebuildNeeded, Unusable, KafkaException, WrongTopic, sqlite3.Error.
         """
-        self._require_sound()
+        self.file.require_no_request()
         identity = self._identify()
         self._ends_at_start = self._ends_at_start or self.ends
-        replica = self._replica_of(identity)
+        replica = self.file.open_or_create(identity, self._source.partitions)
         self._following, self.trouble = True, None
         consumer = self._source.consumer(replica.progress)
         try:
             self._store(replica, consumer, [], identity)
             while not self._stop.is_set() and self.mismatch is None:
-                self._require_sound()
+                self.file.require_no_request()
                 self._store(replica, consumer, _poll_batch(consumer), identity)
         finally:
             self._following = False
             consumer.close()
-
-    def _require_sound(self) -> None:
-        if self._rebuild_reason is not None:
-            raise RebuildNeeded(self._rebuild_reason)
 
     def _identify(self) -> Identity:
         """The system as it is now; also notes the topics' ends. Raises KafkaException, WrongTopic."""
@@ -151,43 +151,6 @@ class Follower:
         self.ends = self._source.ends(KAFKA_TIMEOUT_S)
         self.mismatch = None
         return identity
-
-    def _open(self) -> None:
-        """Open the replica, if there is one, and begin to check it. Raises Unusable, sqlite3.Error."""
-        replica = open_replica(self._folder)
-        if replica is not None:
-            self._unchecked = self.replica = replica
-            threading.Thread(target=self._check, args=(replica,), name="checker", daemon=True).start()
-
-    def _check(self, replica: Replica) -> None:
-        try:
-            damage = replica.find_damage(self._stop.is_set)
-        except sqlite3.Error as error:
-            damage = str(error) if is_damage(error) else None
-            if damage is None and not self._stop.is_set():
-                log.warning("the replica can't be checked: %s", error)
-        if self.replica is not replica:
-            return
-        if damage is not None:
-            self.rebuild(f"it is damaged: {damage}")
-        else:
-            self._unchecked = None
-
-    def _replica_of(self, identity: Identity) -> Replica:
-        if self.replica is None:
-            self._open()
-        replica = self.replica
-        if replica is not None and replica.identity != identity:
-            raise RebuildNeeded(f"it was read from {replica.identity}, Kafka has {identity}")
-        if replica is not None and len(replica.progress.rows) != self._source.partitions:
-            raise RebuildNeeded(
-                f"it has {len(replica.progress.rows)} partitions, the topics have {self._source.partitions}"
-            )
-        if replica is None:
-            replica = create_replica(self._folder, identity, self._source.partitions)
-            log.info("building a new replica in %s", self._folder)
-            self.replica = replica
-        return replica
 
     def _store(
         self, replica: Replica, consumer: Consumer, messages: list[Message], identity: Identity
@@ -252,37 +215,17 @@ class Follower:
                 continue
             if replica.identity != identity:
                 self.rebuild(f"the topics were replaced: {identity} instead of {replica.identity}")
-            elif not replica.exists():
-                self.rebuild("its file was deleted")
             else:
-                self._checkpoint(replica)
+                self.file.checkpoint(replica)
                 if self._following and self.trouble is not None:
                     log.info("Kafka answers again")
                     self.trouble = self._logged_trouble = None
-
-    def _checkpoint(self, replica: Replica) -> None:
-        try:
-            replica.checkpoint()
-        except sqlite3.Error as error:
-            if is_damage(error):
-                self.rebuild(f"it is damaged: {error}")
-            else:
-                # The file was just deleted, or the disk is full: the writer meets that, too
-                log.warning("the replica's write-ahead log can't be copied into its file: %s", error)
 
     def _report_trouble(self, trouble: str) -> None:
         self.trouble = trouble
         if trouble != self._logged_trouble:
             log.warning("nothing new can be read: %s", trouble)
             self._logged_trouble = trouble
-
-    def _discard(self, reason: str) -> None:
-        log.warning("the replica is rebuilt: %s", reason)
-        old, self.replica = self.replica, None
-        self._ends_at_start = self._rebuild_reason = None
-        if old is not None:
-            old.close()
-        delete_replica(self._folder)
 
 
 def _poll_batch(consumer: Consumer) -> list[Message]:

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from eventstore.positions import format_positions, parse_positions
 from query_api.http.freshness import Reading
+from query_api.replica.damage import fetch_all
 from query_api.replica.progress import Progress
 from query_api.replica.replica import Replica
 from query_api.replica.tables import SHIFT
@@ -57,7 +58,9 @@ def read_changes(
     found: list[StoredChange] = []
     for partition, last in until.items():
         first = partition * SHIFT + after.get(partition, -1) + 1
-        rows = db.execute(
+        rows = fetch_all(
+            db,
+            tuple[int, int, int, str, int],
             "SELECT place, isbn, version, type, at FROM events WHERE place BETWEEN ? AND ? "
             "ORDER BY place LIMIT ?",
             (first, partition * SHIFT + last, limit - len(found)),
@@ -87,7 +90,12 @@ async def change_events(
     yield _event(at)
     while reading.answers_from(replica):
         visible = replica.progress.offsets()
-        found = await asyncio.to_thread(_read_changes, replica, at, visible)
+        try:
+            found = await asyncio.to_thread(_read_changes, replica, at, visible)
+        except sqlite3.DatabaseError as error:
+            # The response has begun: the reader comes back with its last id
+            reading.unreadable(error)
+            return
         for partition, offset, change in found:
             at[partition] = offset
             yield b"event: change\ndata: " + msgspec.json.encode(change) + b"\n" + _event(at)
@@ -106,7 +114,8 @@ async def backlog_exceeded(reading: Reading, replica: Replica) -> None:
 
 
 def _count(replica: Replica) -> int:
-    return int(replica.reader().execute("SELECT events FROM totals").fetchone()[0])
+    ((events,),) = fetch_all(replica.reader(), tuple[int], "SELECT events FROM totals", rows=1)
+    return events
 
 
 def _read_changes(replica: Replica, after: dict[int, int], until: dict[int, int]) -> list[StoredChange]:

@@ -5,6 +5,7 @@ import sqlite3
 from msgspec import Struct
 
 from query_api.http.freshness import Reading
+from query_api.replica.damage import fetch_all
 
 
 class Totals(Struct, frozen=True):
@@ -21,12 +22,18 @@ class Totals(Struct, frozen=True):
 
 def read_totals(db: sqlite3.Connection) -> Totals:
     """The totals of the replica ``db``. They are kept up to date with every change, not counted here."""
-    titles, removed, copies, available, events = db.execute(
-        "SELECT titles, removed, copies, available, events FROM totals"
-    ).fetchone()
+    (totals,) = fetch_all(
+        db,
+        tuple[int, int, int, int, int],
+        "SELECT titles, removed, copies, available, events FROM totals",
+        rows=1,
+    )
+    titles, removed, copies, available, events = totals
     held = db.execute("SELECT count(*) FROM titles WHERE held = 1").fetchone()[0]
     unreadable = {"changelog": 0, "events": 0}
-    unreadable.update(db.execute("SELECT stream, count(*) FROM unreadable GROUP BY stream").fetchall())
+    unreadable.update(
+        fetch_all(db, tuple[str, int], "SELECT stream, count(*) FROM unreadable GROUP BY stream")
+    )
     return Totals(titles, removed, held, copies, available, events, unreadable)
 
 

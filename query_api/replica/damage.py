@@ -48,12 +48,22 @@ def is_damage(error: sqlite3.Error) -> bool:
 
 
 def fetch_all(
-    db: sqlite3.Connection, kind: type[T], statement: str, parameters: Sequence[object] = ()
+    db: sqlite3.Connection,
+    kind: type[T],
+    statement: str,
+    parameters: Sequence[object] = (),
+    *,
+    rows: int | None = None,
 ) -> list[T]:
-    """The rows of a query, each a ``kind``: a tuple type or NamedTuple. Raises Damaged for other types."""
-    rows = db.execute(statement, parameters).fetchall()
+    """The rows of a query, each a ``kind``: a tuple type or NamedTuple.
+
+    Raises Damaged for other types, and for another number of ``rows``, if that is given.
+    """
+    found = db.execute(statement, parameters).fetchall()
+    if rows is not None and len(found) != rows:
+        raise Damaged(f"a table has {len(found)} rows, not {rows}")
     try:
-        return msgspec.convert(rows, list[kind], builtin_types=(bytes,))  # type: ignore[valid-type]
+        return msgspec.convert(found, list[kind], builtin_types=(bytes,))  # type: ignore[valid-type]
     except msgspec.ValidationError as error:
         raise Damaged(f"a stored value has another type: {error}") from error
 

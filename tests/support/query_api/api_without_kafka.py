@@ -76,7 +76,7 @@ class ApiWithoutKafka:
         self.source = NoKafka(self)
         source, groups = cast(Source, self.source), cast(GroupLags, NoGroups())
         self.follower = IdleFollower(source, folder, self.waiters.notify)
-        self.follower.replica, self.follower.trouble = self.replica, None
+        self.follower.file.replica, self.follower.trouble = self.replica, None
         self.reading = Reading(source, self.follower, self.waiters)
         self._metrics = Metrics(self.reading, groups)
         self.put(*events)

@@ -1,5 +1,6 @@
 """Every kind of damage to a replica's file is noticed: on opening it, on checking it, or on reading it."""
 
+import asyncio
 import os
 import shutil
 import sqlite3
@@ -10,12 +11,14 @@ from pathlib import Path
 import pytest
 
 from eventstore.table_position import TablePosition
+from query_api.http.change_feed import change_events
 from query_api.queries.history import events_of
 from query_api.queries.loans import LoanFilters, find_loans
 from query_api.queries.page import TitleFilters
 from query_api.queries.past import titles_at
 from query_api.queries.titles import find_titles, title_json
 from query_api.replica.damage import Damaged, is_damage
+from query_api.replica.events import put_unreadable
 from query_api.replica.past import row_at
 from query_api.replica.replica import FILE, Replica, Unusable, open_replica
 from schemas.codec import encode
@@ -242,7 +245,7 @@ def test_a_damaged_replica_is_rebuilt_and_the_request_may_be_repeated(tmp_path: 
     execute("UPDATE titles SET updated_at = 'now'")(tmp_path / FILE)
     answer = stock.ask("/inventory?sort=updated_at&q=t")
     assert (answer.status_code, answer.json()["code"]) == (503, "not_ready")
-    assert "damaged" in (stock.follower._rebuild_reason or "")
+    assert "damaged" in (stock.follower.file.rebuild_reason or "")
 
 
 @pytest.mark.parametrize("code", [sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CANTOPEN])
@@ -263,3 +266,40 @@ def test_a_locked_file_is_sound(folder: Path):
 
 def test_values_that_python_refuses_are_damage():
     assert is_damage(Damaged("a stored value has another type"))
+
+
+@pytest.mark.parametrize(
+    ("damage", "path"),
+    [
+        ("DELETE FROM totals", "/stats"),
+        ("UPDATE totals SET copies = 'some'", "/stats"),
+        ("UPDATE unreadable SET stream = x'00'", "/stats"),
+        ("DELETE FROM totals", "/metrics"),
+        ("UPDATE titles SET body = 'text'", f"/inventory/{A}"),
+        ("UPDATE events SET value = x'00'", f"/inventory/{A}/history"),
+        ("UPDATE events SET value = x'00'", f"/inventory/{A}?version=1"),
+        ("DROP TABLE known", "/inventory?at=2024-05-01T12:00:00Z"),
+        ("UPDATE loans SET due_at = 'soon'", "/loans"),
+    ],
+)
+def test_a_route_that_meets_damage_answers_503_and_requests_a_rebuild(tmp_path: Path, damage: str, path: str):
+    stock = ApiWithoutKafka(
+        tmp_path, [BookAdded(A, "T", "A", 1, START), BookBorrowed(A, "ann", START, START)]
+    )
+    with stock.replica.batch(stock.replica.progress) as db:
+        put_unreadable(db, "events", 0, 5, "no key")
+    execute(damage)(tmp_path / FILE)
+    answer = stock.ask(path)
+    assert answer.status_code == 503, answer.text
+    assert "damaged" in (stock.follower.file.rebuild_reason or "")
+
+
+def test_a_stream_of_changes_that_meets_damage_ends_and_requests_a_rebuild(tmp_path: Path):
+    stock = ApiWithoutKafka(tmp_path, [BookAdded(A, "T", "A", 1, START)])
+    execute("UPDATE events SET at = x'00'")(tmp_path / FILE)
+
+    async def read() -> list[bytes]:
+        return [event async for event in change_events(stock.reading, stock.replica, {})]
+
+    assert len(asyncio.run(read())) == 1
+    assert "damaged" in (stock.follower.file.rebuild_reason or "")

@@ -53,5 +53,5 @@ def test_a_rebuilt_replica_does_not_reuse_cached_responses(tmp_path: Path):
         for title in ("One", "Other")
     )
     assert stock.ask(f"/inventory/{TITLES[0]}").json()["title"] == "One"
-    stock.follower.replica = other.replica
+    stock.follower.file.replica = other.replica
     assert stock.ask(f"/inventory/{TITLES[0]}").json()["title"] == "Other"
