@@ -24,6 +24,7 @@ COMMANDS = {
     "verify": "library.commands.verify:verify",
     "held": "library.commands.held:held",
     "topics": "library.commands.topics:topics",
+    "kafka": "library.commands.kafka:kafka",
     "config": "library.commands.config:config",
     "doctor": "library.commands.doctor:doctor",
     "backup": "library.commands.backup:backup",

@@ -56,4 +56,4 @@ def test_held_lists_waiting_titles_and_retries_them(settings, crew, store):
     assert (rows[NEWER].version, rows[NEWER].held) == (2, None)
     # Its reason is now the real one
     assert "not a BookBorrowed" in rows[DAMAGED].held.reason
-    assert library(settings, "held", "list").stdout.startswith(DAMAGED)
+    assert library(settings, "held", "list").stdout.splitlines()[1].startswith(DAMAGED)

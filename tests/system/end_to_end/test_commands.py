@@ -64,7 +64,7 @@ def test_a_repeat_with_the_same_id_has_no_second_effect(system: System, isbn: st
     assert "done before" in again.stderr
     other = system.run("add", isbn, "another title", "--command-id", f"add-{isbn}")
     assert (other.returncode, "belongs to another command" in other.stderr) == (exits.REFUSED, True)
-    assert len(system.done("history", isbn).splitlines()) == 1
+    assert len(system.done("history", isbn, "--json").splitlines()) == 1
 
 
 def test_every_command_ends_in_the_history(system: System, isbn: str) -> None:

@@ -4,7 +4,9 @@ import signal
 import threading
 from collections.abc import Callable
 
+from eventstore.topics import events_topic
 from foundation.cli import exits
+from schemas.topics import changelog_topic, projector_group
 from tests.support.waiting import eventually
 from tests.system.end_to_end.expected_state import assert_as_folded, digest
 from tests.system.end_to_end.system import System
@@ -61,3 +63,30 @@ def test_an_interrupted_replay_can_be_started_again(system: System, new_isbn: Ca
     assert "replayed" in system.run("replay").stderr
     assert digest(system, read) == before
     assert_as_folded(system)
+
+
+def test_an_offset_reset_with_kafkas_own_tool_rebuilds_the_table(
+    system: System, new_isbn: Callable[[], str]
+) -> None:
+    read = [new_isbn() for _ in range(3)]
+    wait_until_shown(system, [written(system, isbn, 5)[-1] for isbn in read])
+    before = digest(system, read)
+    changelog = changelog_topic(system.settings)
+    rows = changelog_end(system, changelog)
+    group, topic = projector_group(system.settings), events_topic(system.settings)
+    system.done("stop", "projector")
+    reset = ("--group", group, "--topic", topic, "--reset-offsets", "--to-earliest", "--execute")
+    system.done("kafka", "consumer-groups", *reset)
+    system.done("start", "projector")
+    eventually(lambda: not any(system.get("/stats").value["lag"].values()), 60)
+    # Each row is written again
+    eventually(lambda: changelog_end(system, changelog) >= rows + len(read), 30)
+    assert system.run("verify").returncode == exits.DONE
+    assert digest(system, read) == before
+    assert_as_folded(system)
+
+
+def changelog_end(system: System, topic: str) -> int:
+    """Records of the changelog, counted by Kafka's own tool."""
+    lines = system.done("kafka", "get-offsets", "--topic", topic).splitlines()
+    return sum(int(line.rpartition(":")[2]) for line in lines)
