@@ -51,14 +51,14 @@ DEADLINE = 20.0
 
 
 class Role(Struct, frozen=True):
-    """What an actor does until ``until`` (monotonic seconds); ``kind`` is long, oneshot or gateway."""
+    """What an actor does until the file ``stop`` exists; ``kind`` is long, oneshot or gateway."""
 
     settings: Settings
     kind: str
     name: str
     folder: str
     seed: int
-    until: float
+    stop: str
     transaction_timeout: float
     bound_to: str
     sizes: tuple[int, ...]
@@ -82,8 +82,9 @@ class Actor:
         self.writers: dict[int, Writer] = {}
 
     def live(self) -> None:
-        """Submit commands until it is time."""
-        while time.monotonic() < self.role.until:
+        """Submit commands until the run ends."""
+        stop = Path(self.role.stop)
+        while not stop.exists():
             batch = self._batch()
             for one in batch:
                 self.recorder.called(one.command_id, _as_json(one.command))

@@ -45,7 +45,7 @@ class Recorder:
     """Appends to a client's file; a killed process loses nothing that it wrote."""
 
     def __init__(self, path: Path) -> None:
-        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
 
     def called(self, command_id: str, command: dict[str, Any]) -> None:
         """Before a command is submitted, the first time or again."""

@@ -34,6 +34,7 @@ from tests.chaos.history import read
 from tests.chaos.short_timeouts import patience
 from tests.support.embedded_kafka import Kafka
 from tests.support.producer.writer_calls import committed_records, foreign_producer
+from tests.support.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
 ENDING = 45.0
@@ -98,19 +99,21 @@ class Run:
         self.intruding_since = 0
         self.intruded: list[tuple[int, int]] = []
         self.imported = [in_house(number) for number in range(plan.import_titles)]
+        self.stop = folder / "stop"
 
     def live(self) -> Report:
-        """All of it, to the report. No process is left."""
-        begun = time.monotonic()
-        self.until = begun + self.plan.seconds
-        kills = [
-            begun + self.plan.seconds * (n + 1) / (self.plan.broker_kills + 1)
-            for n in range(self.plan.broker_kills)
-        ]
+        """Run the plan and check the result. The time counts from the moment when all clients are at work."""
         self._write_catalogue()
         try:
             for name in self._names():
                 self._start(name)
+            eventually(self._all_work, limit=120)
+            begun = time.monotonic()
+            self.until = begun + self.plan.seconds
+            kills = [
+                begun + self.plan.seconds * (n + 1) / (self.plan.broker_kills + 1)
+                for n in range(self.plan.broker_kills)
+            ]
             while time.monotonic() < self.until:
                 time.sleep(self.random.uniform(0.05, 0.4))
                 if kills and time.monotonic() > kills[0]:
@@ -120,12 +123,18 @@ class Run:
                 self._restart()
                 self._intrude()
                 self._harm()
+            self.stop.touch()
             self._end()
         finally:
             for process in self.processes.values():
                 process.kill()
                 process.wait()
         return self._checked(time.monotonic() - begun)
+
+    def _all_work(self) -> bool:
+        """Whether each client has opened its record."""
+        clients = [name for name in self._names() if name not in ("gateway", "import")]
+        return all((self.folder / f"{name}.jsonl").exists() for name in clients)
 
     def _names(self) -> list[str]:
         plan = self.plan
@@ -150,7 +159,7 @@ class Run:
                 name,
                 str(self.folder),
                 self.random.getrandbits(32),
-                self.until,
+                str(self.stop),
                 self.plan.transaction_timeout,
                 self.bound_to,
                 self.plan.sizes,
