@@ -18,6 +18,9 @@ DOCUMENT_PATH = "/openapi.json"
 ANY_PARAMETER = {"any_parameter": True}
 """A route's ``opt``: query parameters that its document does not have are accepted and ignored."""
 
+LICENSE = {"name": "Apache License 2.0", "identifier": "Apache-2.0"}
+CONTACT = {"name": "The library's operators"}
+
 Json: TypeAlias = dict[str, Any]
 
 
@@ -66,6 +69,21 @@ def describe_validators(operation: Json) -> None:
     )
 
 
+def describe_headers(document: Json, headers_by_status: Mapping[str, Mapping[str, Json]]) -> None:
+    """Add response headers, by status, to every route that answers with it."""
+    for _, _, operation in operations(document):
+        for status, response in operation["responses"].items():
+            response.setdefault("headers", {}).update(headers_by_status.get(status, {}))
+
+
+def tag_operations(document: Json, tags: Mapping[str, tuple[str, Collection[str]]]) -> None:
+    """Group the operations: ``tags`` has the description and the operation ids of each group."""
+    group_of = {operation: name for name, (_, members) in tags.items() for operation in members}
+    document["tags"] = [{"name": name, "description": text} for name, (text, _) in tags.items()]
+    for _, _, operation in operations(document):
+        operation["tags"] = [group_of[operation["operationId"]]]
+
+
 def operations(document: Json) -> Iterator[tuple[str, str, Json]]:
     """Path, method and operation object of everything that the document describes."""
     for path, item in document["paths"].items():
@@ -96,8 +114,11 @@ class ApiDocument(OpenAPIRenderPlugin):
 
     def make(self, app: Litestar) -> None:
         """Take the routes of ``app``; to be called once they are all registered."""
-        self.value = app.openapi_schema.to_schema()
+        self.value = _without_single_choices(app.openapi_schema.to_schema())
+        self.value["info"] |= {"license": LICENSE, "contact": CONTACT}
+        self.value["security"] = []
         for _, _, operation in operations(self.value):
+            operation["summary"] = operation["description"].partition("\n")[0].rstrip(".")
             for response in operation["responses"].values():
                 for header in response.get("headers", {}).values():
                     header.setdefault("schema", {"type": "string"})
@@ -123,6 +144,18 @@ class ApiDocument(OpenAPIRenderPlugin):
             raise NotFoundException
         if not request.route_handler.opt.get("any_parameter"):
             check_query(request.scope["query_string"], parameters)
+
+
+def _without_single_choices(value: Any) -> Any:
+    """A schema for each ``oneOf`` that offers only one, as the framework writes optional members."""
+    if isinstance(value, list):
+        return [_without_single_choices(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    value = {name: _without_single_choices(item) for name, item in value.items()}
+    if len(value.get("oneOf", ())) == 1:
+        value |= value.pop("oneOf")[0]
+    return value
 
 
 def check_query(query: bytes, parameters: Collection[str]) -> None:

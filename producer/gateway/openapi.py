@@ -6,7 +6,15 @@ import msgspec
 
 from eventstore.headers import CARRIED
 from eventstore.state.outcomes import COMMAND_ID_MAX_CHARS
-from foundation.http.openapi import Json, describe_validators, operations, problem_object
+from foundation.http.openapi import (
+    Json,
+    describe_headers,
+    describe_validators,
+    header_object,
+    operations,
+    problem_object,
+    tag_operations,
+)
 from inventory.commands import FIELDS, Command
 
 _KEY = (
@@ -17,6 +25,18 @@ _REFUSALS = {
     "400": "Malformed: `detail` says what, `field` where.",
     "403": "Pages of another origin may not use the gateway.",
     "421": "The Host header does not name this service.",
+}
+_HEADERS = {
+    "401": {"WWW-Authenticate": header_object("`Bearer`.", required=True)},
+    "503": {"Retry-After": header_object("Seconds after which to try again.", kind="integer")},
+    "504": {
+        "Retry-After": header_object("Seconds after which to try again.", kind="integer", required=True),
+        "Location": header_object("Where the outcome can be looked up.", required=True),
+    },
+}
+TAGS = {
+    "commands": ("Changing the inventory.", ("submit", "look_up")),
+    "operation": ("How the service is.", ("health", "readiness", "metrics", "docs")),
 }
 
 
@@ -38,8 +58,16 @@ def complete(document: Json, *, token: bool) -> None:
         for status, meaning in _REFUSALS.items():
             operation["responses"].setdefault(status, problem_object(meaning))
     describe_validators(document["paths"]["/docs"]["get"])
+    describe_headers(document, _HEADERS)
+    tag_operations(document, TAGS)
+    document["components"]["securitySchemes"] = {
+        "token": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "The setting `token`, if it is not empty.",
+        }
+    }
     if token:
-        document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         submit["security"] = look_up["security"] = [{"token": []}]
 
 

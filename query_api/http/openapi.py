@@ -1,12 +1,35 @@
 """The query API's OpenAPI document: what its routes share."""
 
-from foundation.http.openapi import Json, describe_validators, header_object, operations, problem_object
+from foundation.http.openapi import (
+    Json,
+    describe_headers,
+    describe_validators,
+    header_object,
+    operations,
+    problem_object,
+    tag_operations,
+)
 
 _REFUSALS = {
     "400": "The request is malformed: the detail says what.",
     "403": "Pages of another origin may not use the service.",
     "421": "The Host header does not name this service.",
 }
+TAGS = {
+    "inventory": (
+        "Titles, their events and loans.",
+        ("list_inventory", "get_title", "get_history", "list_loans"),
+    ),
+    "changes": ("What happens, as it happens.", ("follow_changes",)),
+    "schemas": (
+        "A schema registry that can only be read.",
+        (
+            "schema_types", "schema_by_id", "schema_versions", "subjects", "subject_versions",
+            "subject_version", "registry_config", "registry_mode",
+        ),
+    ),
+    "operation": ("How the service is.", ("stats", "metrics", "readiness", "health", "docs")),
+}  # fmt: skip
 NOT_STORED = {"follow_changes", "get_history", "list_loans", "metrics", "readiness"}
 """Operations whose responses are `no-store`."""
 
@@ -19,13 +42,13 @@ def complete(document: Json) -> None:
             describe_validators(operation)
         for status, meaning in _REFUSALS.items():
             responses.setdefault(status, problem_object(meaning))
-        for status, response in responses.items():
+        position = header_object(
+            "What the answer includes, `partition:offset` each; empty: nothing.", required=True
+        )
+        stale = header_object("Present while nothing new can be read: the reason. The answer may be old.")
+        for response in responses.values():
             headers = response.setdefault("headers", {})
-            headers["Inventory-Position"] = header_object(
-                "What the answer includes, `partition:offset` each; empty: nothing.", required=True
-            )
-            headers["Inventory-Stale"] = header_object(
-                "Present while nothing new can be read: the reason. The answer may be old."
-            )
-            if status == "503":
-                headers["Retry-After"] = header_object("Seconds after which to try again.", kind="integer")
+            headers |= {"Inventory-Position": position, "Inventory-Stale": stale}
+    retry_after = header_object("Seconds after which to try again.", kind="integer")
+    describe_headers(document, {"503": {"Retry-After": retry_after}})
+    tag_operations(document, TAGS)
