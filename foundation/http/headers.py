@@ -1,6 +1,6 @@
 """Headers of HTTP messages as ASGI passes them: pairs of bytes, names in lower case."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TypeAlias
 
 from foundation.http.problem import Problem
@@ -28,6 +28,14 @@ def unique_headers(headers: Sequence[tuple[bytes, bytes]], unique: Collection[by
             if sum(1 for other, _ in headers if other == name) > 1:
                 raise Problem(400, "repeated_header", f"the header {name.decode()} occurs more than once")
     return by_name
+
+
+def require_no_encoding(headers: Mapping[bytes, bytes]) -> None:
+    """Refuse a body in a Content-Encoding. Raises Problem 415."""
+    encoding = headers.get(b"content-encoding", b"").strip().lower()
+    if encoding not in (b"", b"identity"):
+        detail = f"send the body without Content-Encoding, not as {encoding[:40].decode('latin-1')!r}"
+        raise Problem(415, "unsupported_encoding", detail, headers={"Accept-Encoding": "identity"})
 
 
 def with_defaults(headers: Sequence[tuple[bytes, bytes]], defaults: Headers) -> Headers:

@@ -7,7 +7,15 @@ from typing import Any
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from foundation.http.callers import AllowedHosts
-from foundation.http.headers import SAFETY, Headers, header_text, joined_header, unique_headers, with_defaults
+from foundation.http.headers import (
+    SAFETY,
+    Headers,
+    header_text,
+    joined_header,
+    require_no_encoding,
+    unique_headers,
+    with_defaults,
+)
 from foundation.http.problem import Problem
 from foundation.http.responses import etag_matches, etag_of, render_problem, send_response
 
@@ -18,7 +26,7 @@ UNIQUE = (b"host", b"origin", b"authorization", b"last-event-id")
 class Middleware:
     """ASGI: checks who asks, answers HEAD and If-None-Match, and completes the headers.
 
-    ``cache_control`` is for responses without a Cache-Control of their own; errors are never stored.
+    ``cache_control`` is for responses to GET without a Cache-Control of their own; others are not stored.
     ``more_headers`` makes further headers from the request's state. ``counts`` counts responses by status.
     """
 
@@ -47,13 +55,15 @@ class Middleware:
             request["method"] = "GET"
         response = _Response(
             send,
-            lambda status, headers: self._complete(status, headers, state),
+            lambda status, headers: self._complete(request, status, headers),
             self._counts,
             head=state["head"],
             if_none_match=joined_header(request["headers"], b"if-none-match"),
         )
         try:
             headers = unique_headers(request["headers"], UNIQUE)
+            if request["method"] != "GET":
+                require_no_encoding(headers)
             host, origin = header_text(headers.get(b"host")), header_text(headers.get(b"origin"))
             self._hosts.check(host, origin, request["http_version"])
         except Problem as problem:
@@ -61,12 +71,12 @@ class Middleware:
         else:
             await self._app(scope, receive, response.send)
 
-    def _complete(self, status: int, headers: Sequence[tuple[bytes, bytes]], state: Any) -> Headers:
-        caching = b"no-store" if status >= 400 else self._cache_control
+    def _complete(self, request: Any, status: int, headers: Sequence[tuple[bytes, bytes]]) -> Headers:
+        caching = self._cache_control if status < 400 and request["method"] == "GET" else b"no-store"
         complete = with_defaults(headers, [(b"cache-control", caching), *SAFETY])
         return [
             (name, _with_head(value) if name == b"allow" else value) for name, value in complete
-        ] + self._more_headers(state)
+        ] + self._more_headers(request["state"])
 
 
 class _Response:

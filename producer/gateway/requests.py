@@ -1,13 +1,14 @@
 """From an HTTP request to a checked command. What is wrong with a request is found as early as possible."""
 
+import json
 import re
 from hmac import compare_digest
-from typing import Any
+from typing import Any, get_args
 
 from eventstore.headers import CARRIED
 from eventstore.state.outcomes import Submitted, submit
 from foundation.http.callers import AllowedHosts
-from foundation.http.headers import header_text, unique_headers
+from foundation.http.headers import header_text, require_no_encoding, unique_headers
 from foundation.http.openapi import check_query
 from foundation.http.problem import Problem
 from foundation.settings import Settings
@@ -18,10 +19,22 @@ from schemas.times import BadTime, parse_time
 
 _CARRIED = {name.replace("_", "-").encode(): name for name in CARRIED}
 """Request headers that each event of the command carries, by their names there."""
-_UNIQUE = (b"host", b"origin", b"idempotency-key", b"content-type", b"authorization", *_CARRIED)
+_UNIQUE = (
+    b"host",
+    b"origin",
+    b"idempotency-key",
+    b"content-type",
+    b"content-encoding",
+    b"authorization",
+    *_CARRIED,
+)
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _JSON_TYPES = {b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8"}
+_UTF_8 = (b"", b"charset=utf-8", b"charset=utf8")
+_MEMBERS = sorted({"type"}.union(*(kind.__struct_fields__ for kind in get_args(commands.Command))))
+_MAY_REPEAT = re.compile(rb'\\|"(%s)".*"\1"' % "|".join(_MEMBERS).encode(), re.DOTALL)
+"""Bodies in which a member's name, or what looks like one, occurs twice, or may be written with escapes."""
 
 
 class RequestReader:
@@ -42,6 +55,7 @@ class RequestReader:
         if (media_type := headers.get(b"content-type")) not in _JSON_TYPES and not _is_json(media_type):
             detail = "a command is sent as Content-Type: application/json"
             raise Problem(415, "unsupported_media_type", detail, headers={"Accept-Post": "application/json"})
+        require_no_encoding(headers)
         key = headers.get(b"idempotency-key")
         if key is None:
             detail = (
@@ -50,7 +64,9 @@ class RequestReader:
             raise Problem(400, "no_key", detail, field="Idempotency-Key")
         body = await self._bodies.read(headers.get(b"content-length"), receive)
         try:
-            return submit(_decode("command_id", key), commands.from_json(body), carried_headers(headers))
+            command = commands.from_json(body)
+            _check_names(body)
+            return submit(_decode("command_id", key), command, carried_headers(headers))
         except Malformed as error:
             raise malformed(error) from error
 
@@ -94,11 +110,27 @@ def carried_headers(headers: dict[bytes, bytes]) -> dict[str, str]:
 
 def _is_json(media_type: bytes | None) -> bool:
     """Whether a Content-Type is JSON in UTF-8, the only encoding that JSON has, in any spelling."""
-    kind, _, parameters = (media_type or b"").lower().partition(b";")
-    return kind.strip() == b"application/json" and parameters.replace(b'"', b"").strip() in (
-        b"",
-        b"charset=utf-8",
+    kind, *parameters = (media_type or b"").lower().split(b";")
+    return kind.strip() == b"application/json" and all(
+        parameter.replace(b'"', b"").strip() in _UTF_8 for parameter in parameters
     )
+
+
+def _check_names(body: bytes) -> None:
+    """Refuse a command in which a member occurs twice: parsers differ in which of them they take.
+
+    Raises Malformed. Parsing each body again with ``json`` would take 6 µs instead of 2: a fifth of a
+    command's time on the event loop.
+    """
+    if _MAY_REPEAT.search(body) is not None:
+        json.loads(body, object_pairs_hook=_unique_names)
+
+
+def _unique_names(members: list[tuple[str, Any]]) -> None:
+    names = [name for name, _ in members]
+    for name in names:
+        if names.count(name) > 1:
+            raise Malformed(name, f"the member {name!r} occurs more than once")
 
 
 def _decode(field: str, value: bytes) -> str:

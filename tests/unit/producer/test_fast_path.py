@@ -164,6 +164,11 @@ SENT: dict[str, dict[str, Any]] = {
     "a malformed body": {"content": b"{"},
     "an unknown type": {"content": b'{"type": "BurnBook"}'},
     "a body that is too large": {"content": b" " * (LARGEST_BODY_BYTES + 1)},
+    "JSON in another spelling": {"headers": HEADERS | {"content-type": 'APPLICATION/json; Charset="UTF8";'}},
+    "another charset": {"headers": HEADERS | {"content-type": "application/json; charset=latin-1"}},
+    "no encoding": {"headers": HEADERS | {"content-encoding": "Identity"}},
+    "an encoding": {"headers": HEADERS | {"content-encoding": "gzip"}},
+    "a member twice": {"content": BODY.replace(b"{", b'{"isbn": "1", ')},
     "a parameter": {"path": "/commands?colour=red"},
     "another host": {"headers": HEADERS | {"host": "evil.example"}},
 }

@@ -1,0 +1,138 @@
+"""Requests for commands that are almost right."""
+
+import asyncio
+import json
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eventstore.state.outcomes import Accepted
+from foundation.text import Malformed
+from inventory.commands import REASONS, AddBook, WithdrawCopies
+from producer.gateway.requests import _check_names
+from tests.support.producer.writer_calls import ISBN
+from tests.unit.producer.test_fast_path import BODY, HEADERS, RECEIPT, Lane, application, request
+
+
+def send(lane: Lane, **more: Any) -> httpx.Response:
+    return asyncio.run(request(application(lane)[1], **more))
+
+
+def refused(status: int, code: str, **more: Any) -> httpx.Response:
+    """The response to a request that must be refused, before it comes to a lane."""
+    lane = Lane(Accepted(RECEIPT))
+    response = send(lane, **more)
+    assert (response.status_code, response.json()["code"]) == (status, code)
+    assert lane.submitted == []
+    return response
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/json",
+        "Application/JSON",
+        "application/json;",
+        "application/json; charset=utf-8",
+        "application/json;charset=UTF-8",
+        'application/json; charset="utf-8"',
+        "application/json; charset=utf8",
+        'application/json; charset="UTF8"; ',
+    ],
+)
+def test_json_in_utf_8_is_accepted_however_it_is_named(content_type: str):
+    assert send(Lane(Accepted(RECEIPT)), headers=HEADERS | {"content-type": content_type}).status_code == 201
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "text/plain",
+        "application/jsonp",
+        "application/json; charset=latin-1",
+        "application/json; charset=utf-16",
+        "application/json; charset=utf-8; charset=latin-1",
+        "application/json; version=2",
+        "application/problem+json",
+        "; charset=utf-8",
+    ],
+)
+def test_another_media_type_is_refused_with_the_right_one(content_type: str):
+    headers = HEADERS | {"content-type": content_type}
+    response = refused(415, "unsupported_media_type", headers=headers)
+    assert response.headers["accept-post"] == "application/json"
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "deflate, identity", "x-unknown", "aws-chunked"])
+def test_a_content_encoding_is_refused_with_the_accepted_one(encoding: str):
+    response = refused(415, "unsupported_encoding", headers=HEADERS | {"content-encoding": encoding})
+    assert response.headers["accept-encoding"] == "identity"
+
+
+@pytest.mark.parametrize("encoding", ["", "identity", "Identity"])
+def test_the_identity_encoding_is_accepted(encoding: str):
+    assert send(Lane(Accepted(RECEIPT)), headers=HEADERS | {"content-encoding": encoding}).status_code == 201
+
+
+@pytest.mark.parametrize("query", ["dry_run=true", "dry_run", "a=1&a=2", "%69sbn=1", "=", "a;b"])
+def test_a_query_is_refused(query: str):
+    refused(400, "unknown_parameter", path=f"/commands?{query}")
+
+
+@pytest.mark.parametrize(
+    "name", ["Idempotency-Key", "Content-Type", "Content-Encoding", "Client-Time", "Host"]
+)
+def test_a_header_that_decides_something_may_not_occur_twice(name: str):
+    headers = [*HEADERS.items(), (name, "a"), (name, "a")]
+    refused(400, "repeated_header", headers=headers)
+
+
+REPEATED = {
+    "the same value": BODY.replace(b"{", b'{"isbn": "%s", ' % ISBN.encode()),
+    "another value": BODY.replace(b"{", b'{"isbn": "1", '),
+    "the type": BODY.replace(b"{", b'{"type": "BorrowBook", '),
+    "written with escapes": BODY.replace(b"{", b'{"\\u0069sbn": "1", '),
+    "null first": BODY.replace(b"{", b'{"user_id": null, ').replace(b"BorrowBook", b"ReturnBook"),
+    "with space": BODY.replace(b"{", b'{"user_id" : "bob" , '),
+    "at the end": BODY.replace(b"}", b', "user_id": "bob"}'),
+}
+
+
+@pytest.mark.parametrize("body", REPEATED.values(), ids=REPEATED)
+def test_a_member_that_occurs_twice_is_refused_by_its_name(body: bytes):
+    response = refused(400, "malformed", content=body)
+    field = response.json()["field"]
+    assert field in ("isbn", "type", "user_id")
+    assert field in response.json()["detail"]
+
+
+def test_a_value_that_looks_like_a_members_name_is_none():
+    lane = Lane(Accepted(RECEIPT))
+    body = json.dumps({"type": "AddBook", "isbn": ISBN, "title": "title", "author": '"isbn": "'})
+    assert send(lane, content=body.encode()).status_code == 201
+    assert lane.submitted[0].command == AddBook(ISBN, "title", '"isbn": "')
+
+
+NAMES = st.sampled_from([*WithdrawCopies.__struct_fields__, "type", "is\u0062n", "x"])
+VALUES = st.one_of(st.none(), st.integers(), st.text(), NAMES, st.sampled_from(REASONS))
+MEMBERS = st.lists(st.tuples(NAMES, VALUES), max_size=8)
+
+
+@given(MEMBERS, st.booleans())
+def test_repeated_names_are_found_and_no_others(members: list[tuple[str, Any]], ascii_only: bool):
+    known = [name for name, _ in members if name != "x"]
+    parts = (
+        f"{json.dumps(name, ensure_ascii=ascii_only)}:{json.dumps(value, ensure_ascii=ascii_only)}"
+        for name, value in members
+        if name != "x"
+    )
+    body = ("{" + ",".join(parts) + "}").encode("utf-8", "surrogatepass")
+    try:
+        _check_names(body)
+        repeated = False
+    except Malformed:
+        repeated = True
+    assert repeated == (len(set(known)) < len(known))
