@@ -38,7 +38,7 @@ def create_litestar(
         route_handlers=[*routes, health, docs],
         dependencies={**dependencies, "document": provided(document)},
         before_request=document.refuse_undocumented,
-        exception_handlers={**(exception_handlers or {}), Exception: problem_response},
+        exception_handlers={Exception: problem_response, **(exception_handlers or {})},
         lifespan=[lifespan],
         logging_config=None,
         request_max_body_size=LARGEST_BODY_BYTES,

@@ -1,4 +1,4 @@
-"""Asking an HTTP service for JSON, with the standard library alone: a command must start quickly."""
+"""A client of HTTP services that answer with JSON. Standard library only: a command must start quickly."""
 
 import http.client
 import json
@@ -9,11 +9,11 @@ from urllib.parse import quote, urlencode, urlsplit
 
 
 class NoAnswer(Exception):
-    """Nothing answers at the address; the message names it and says why."""
+    """Nothing answers at the address; the message has the address and the reason."""
 
 
 class Response(NamedTuple):
-    """What a service said."""
+    """A service's response."""
 
     status: int
     headers: Mapping[str, str]
@@ -26,7 +26,7 @@ class Response(NamedTuple):
 
     @property
     def detail(self) -> str:
-        """The sentence of a problem document, or what there is instead."""
+        """The sentence of a problem document; the status where there is none."""
         try:
             return str(self.value["detail"])
         except (ValueError, LookupError, TypeError):
@@ -34,14 +34,17 @@ class Response(NamedTuple):
 
 
 class Service:
-    """One connection to the service at ``url``, opened when it is needed. Not for several threads at once."""
+    """One connection to the service at ``url``, opened when it is needed. Not thread-safe.
+
+    ``timeout`` is in seconds. Raises NoAnswer for a URL that is not an HTTP service's.
+    """
 
     def __init__(self, url: str, timeout: float) -> None:
         self.url = url
         parts = urlsplit(url)
         kinds = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
         if parts.scheme not in kinds or not parts.hostname:
-            raise NoAnswer(f"{url!r} is no address of a service; one is http://127.0.0.1:8080")
+            raise NoAnswer(f"{url!r} is not the address of a service, as http://127.0.0.1:8080")
         self._prefix = parts.path.rstrip("/")
         self._connection = kinds[parts.scheme](parts.hostname, parts.port, timeout=timeout)
 
@@ -54,10 +57,10 @@ class Service:
         self._connection.close()
 
     def get(self, segments: tuple[str, ...], parameters: Mapping[str, str | None]) -> Response:
-        """GET the path of ``segments``; parameters that are None are left out. Raises NoAnswer."""
+        """GET the path made of ``segments``. Parameters that are None are left out. Raises NoAnswer."""
         path = self._prefix + "".join(f"/{quote(segment, safe='')}" for segment in segments)
-        given = {name: value for name, value in parameters.items() if value is not None}
-        target = f"{path}?{urlencode(given)}" if given else path
+        present = {name: value for name, value in parameters.items() if value is not None}
+        target = f"{path}?{urlencode(present)}" if present else path
         kept_open = self._connection.sock is not None
         try:
             return self._get(target)

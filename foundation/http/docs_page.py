@@ -1,4 +1,4 @@
-"""The OpenAPI document as a page for people: no script, nothing from elsewhere."""
+"""An OpenAPI document as a page for people, without scripts, and without anything from other hosts."""
 
 import base64
 import hashlib
@@ -18,7 +18,7 @@ POLICY = (
     "default-src 'none'; frame-ancestors 'none'; style-src "
     f"'sha256-{base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()}'"
 )
-"""A Content-Security-Policy that lets nothing in but the style above."""
+"""A Content-Security-Policy that allows nothing but the style above."""
 
 
 def page(document: dict[str, Any]) -> str:
@@ -53,15 +53,15 @@ def _route(method: str, path: str, operation: dict[str, Any]) -> str:
 
 
 def _bodies(document: dict[str, Any]) -> str:
-    """What may be sent: each kind of body with its fields, where a route takes one."""
+    """The bodies that may be sent, with their fields."""
     schemas = document.get("components", {}).get("schemas", {})
-    sent = [
+    names = [
         option["$ref"].rpartition("/")[2]
         for item in document["paths"].values()
         if (body := item.get("post", {}).get("requestBody"))
         for option in body["content"]["application/json"]["schema"].get("oneOf", ())
     ]
-    return "".join(_body(name, schemas[name]) for name in sent)
+    return "".join(_body(name, schemas[name]) for name in names)
 
 
 def _body(name: str, schema: dict[str, Any]) -> str:
@@ -87,13 +87,14 @@ def _parameter(parameter: dict[str, Any]) -> str:
 
 
 def _values(schema: dict[str, Any]) -> str:
-    kinds = [option for option in schema.get("oneOf", [schema]) if option.get("type") != "null"]
-    said = [
+    choices = schema.get("oneOf") or schema.get("anyOf") or [schema]
+    kinds = [choice for choice in choices if choice.get("type") != "null"]
+    values = [
         " | ".join(map(str, kind["enum"])) if "enum" in kind else str(kind.get("const", kind.get("type", "")))
         for kind in kinds
     ]
     if "minimum" in schema and "maximum" in schema:
-        said.append(f"{schema['minimum']} to {schema['maximum']}")
+        values.append(f"{schema['minimum']} to {schema['maximum']}")
     if "default" in schema:
-        said.append(f"default {schema['default']}")
-    return ", ".join(filter(None, said))
+        values.append(f"default {schema['default']}")
+    return ", ".join(filter(None, values))

@@ -1,7 +1,7 @@
 """Exceptions as problem documents: our own, the framework's, and those that nobody foresaw."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from litestar import Request, Response
@@ -18,9 +18,16 @@ _DETAILS = {
 }
 
 
-def problem_response(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    """Litestar's handler for all exceptions: the problem document of ``error``."""
+def problem_response(
+    request: Request[Any, Any, Any], error: Exception, adapt: Callable[[str, Problem], Problem] | None = None
+) -> Response[bytes]:
+    """Litestar's handler for all exceptions: the problem document of ``error``.
+
+    ``adapt`` may change it, given the request's path.
+    """
     problem = as_problem(error)
+    if adapt is not None:
+        problem = adapt(request.url.path, problem)
     if problem.status == 500:
         log.error("%s %s failed", request.method, request.url.path, exc_info=error)
     return Response(

@@ -1,4 +1,4 @@
-"""The HTTP server of the long-lived processes: granian in this process, so that a kill leaves no orphan."""
+"""The HTTP server of long-lived processes: granian inside the process, which leaves no orphan when killed."""
 
 import asyncio
 import signal
@@ -9,19 +9,19 @@ from typing import Any
 from foundation.http.addresses import UnknownHost, family, resolve
 
 CONNECTIONS = 4096
-"""Open at a time; granian leaves further ones in the kernel's queue."""
+"""That may be open at a time; further ones wait in the kernel's queue."""
 _BACKLOG = 1024
 
 
 class PortTaken(Exception):
-    """Another program listens there; the message says what to do."""
+    """Another program listens on the port; the message says what to do."""
 
 
 def serve(app: Any, host: str, port: int, *, drain: Callable[[], Awaitable[None]] | None = None) -> None:
     """Serve the ASGI ``app`` until SIGTERM or SIGINT.
 
-    Then ``drain`` is awaited while the server still answers, open requests get their answers, and the app's
-    lifespan ends. A second signal does not hurry it: the caller's supervisor does that with SIGKILL.
+    Then ``drain`` is awaited while the server still answers, open requests are answered, and the app's
+    lifespan ends. A second signal changes nothing; a supervisor that can't wait sends SIGKILL.
 
     Raises PortTaken.
     """
@@ -33,7 +33,7 @@ def serve(app: Any, host: str, port: int, *, drain: Callable[[], Awaitable[None]
 
 
 def claim(host: str, port: int) -> None:
-    """Look that nobody listens on the port: granian would share it silently (SO_REUSEPORT).
+    """Check that nobody listens on the port: granian would share it silently (SO_REUSEPORT).
 
     Raises PortTaken.
     """

@@ -41,6 +41,9 @@ def create_app(reading: Reading, waiters: Waiters, metrics: Metrics, hosts: Allo
     def unreadable(request: AnyRequest, error: sqlite3.DatabaseError) -> Response[bytes]:
         return problem_response(request, reading.unreadable(error))
 
+    def failed(request: AnyRequest, error: Exception) -> Response[bytes]:
+        return problem_response(request, error, registry.as_registry_problem)
+
     @asynccontextmanager
     async def following(_: Litestar) -> AsyncIterator[None]:
         async with waiters.running():
@@ -65,7 +68,7 @@ def create_app(reading: Reading, waiters: Waiters, metrics: Metrics, hosts: Allo
             "metrics": provided(metrics),
         },
         lifespan=following,
-        exception_handlers={sqlite3.DatabaseError: unreadable},
+        exception_handlers={sqlite3.DatabaseError: unreadable, Exception: failed},
     )
     inner = Middleware(
         app,

@@ -25,12 +25,15 @@ TAGS = {
         "A schema registry that can only be read.",
         (
             "schema_types", "schema_by_id", "schema_versions", "subjects", "subject_versions",
-            "subject_version", "registry_config", "registry_mode",
+            "subject_version", "look_up_schema", "register_schema", "registry_config", "registry_mode",
         ),
     ),
     "operation": ("How the service is.", ("stats", "metrics", "readiness", "health", "docs")),
 }  # fmt: skip
-NOT_STORED = {"follow_changes", "get_history", "list_loans", "metrics", "readiness"}
+NOT_STORED = {
+    *("follow_changes", "get_history", "list_loans", "metrics", "readiness"),
+    *("look_up_schema", "register_schema"),
+}
 """Operations whose responses are `no-store`."""
 
 

@@ -1,19 +1,21 @@
-"""The schemas of both topics, read-only, as clients of Confluent's schema registry ask for them.
+"""The schemas of both topics, by the API of Confluent's schema registry.
 
+Its clients look up and register schemas with POST. A schema that exists is found by both; none can be added.
 https://docs.confluent.io/platform/current/schema-registry/develop/api.html
 """
 
+import json
 from functools import partial
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Response, get
-from litestar.params import PathParameter
+from litestar import Response, get, post
+from litestar.params import JSONBody, PathParameter
 from msgspec import Struct
 
 from foundation.http.openapi import ANY_PARAMETER
 from foundation.http.problem import Problem
-from query_api.http.responses import CACHED, problems
+from query_api.http.responses import CACHED, IMMUTABLE, NOT_STORED, problems
 from schemas.codec import CODEC, Schema
 
 MEDIA_TYPE = "application/vnd.schemaregistry.v1+json"
@@ -26,7 +28,7 @@ Version = Annotated[
 ]
 
 
-class Text(Struct, frozen=True):
+class SchemaText(Struct, frozen=True):
     """A schema by itself."""
 
     schema: str
@@ -48,8 +50,22 @@ class SubjectVersion(Struct, frozen=True):
     version: int
 
 
+class RegisteredId(Struct, frozen=True):
+    """The id of a schema."""
+
+    id: int
+
+
+class SchemaRequest(Struct, frozen=True, rename="camel"):
+    """A schema that a client has."""
+
+    schema: str
+    schema_type: str = "AVRO"
+
+
 # Clients send parameters about deleted schemas and formats: here nothing is deleted, and everything is Avro
 _get = partial(get, media_type=MEDIA_TYPE, sync_to_thread=False, opt=ANY_PARAMETER)
+_post = partial(post, media_type=MEDIA_TYPE, sync_to_thread=False, opt=ANY_PARAMETER, status_code=200)
 
 
 @_get("/schemas/types", operation_id="schema_types")
@@ -59,9 +75,9 @@ def schema_types() -> Response[list[str]]:
 
 
 @_get("/schemas/ids/{number:int}", operation_id="schema_by_id", responses=problems(400, 404))
-def schema_by_id(number: SchemaId) -> Response[Text]:
+def schema_by_id(number: SchemaId) -> Response[SchemaText]:
     """The schema with this id."""
-    return _answer(Text(_by_id(number).text))
+    return _answer(SchemaText(_by_id(number).text), IMMUTABLE)
 
 
 @_get("/schemas/ids/{number:int}/versions", operation_id="schema_versions", responses=problems(400, 404))
@@ -115,8 +131,38 @@ def registry_mode() -> Response[dict[str, str]]:
     return _answer({"mode": "READONLY"})
 
 
-def _answer(value: object) -> Response[Any]:
-    return Response(msgspec.json.encode(value), media_type=MEDIA_TYPE, headers={"Cache-Control": CACHED})
+@_post("/subjects/{subject:str}", operation_id="look_up_schema", responses=problems(400, 404, 422))
+def look_up_schema(subject: Subject, data: JSONBody[SchemaRequest]) -> Response[Registered]:
+    """The version of a subject that has this schema."""
+    schema = _equal_schema(subject, data)
+    if schema is None:
+        raise _problem(404, 40403, f"no version of {subject} has this schema")
+    return _answer(Registered(subject, schema.version, schema.id, schema.text), NOT_STORED)
+
+
+@_post("/subjects/{subject:str}/versions", operation_id="register_schema", responses=problems(400, 404, 422))
+def register_schema(subject: Subject, data: JSONBody[SchemaRequest]) -> Response[RegisteredId]:
+    """The id of a schema that the subject has already; no other can be added."""
+    schema = _equal_schema(subject, data)
+    if schema is None:
+        raise _problem(422, 42205, f"{subject} is read-only: schemas are released with the program")
+    return _answer(RegisteredId(schema.id), NOT_STORED)
+
+
+def _answer(value: object, cache_control: str = CACHED) -> Response[Any]:
+    headers = {"Cache-Control": cache_control}
+    return Response(msgspec.json.encode(value), media_type=MEDIA_TYPE, headers=headers)
+
+
+def _equal_schema(subject: str, request: SchemaRequest) -> Schema | None:
+    versions = _of(subject)
+    try:
+        if request.schema_type != "AVRO":
+            raise ValueError(f"the type {request.schema_type[:40]!r} is not AVRO")
+        wanted = json.loads(request.schema)
+    except (ValueError, RecursionError) as error:
+        raise _problem(422, 42201, f"not an Avro schema: {error}") from error
+    return next((schema for schema in versions if json.loads(schema.text) == wanted), None)
 
 
 def _name(schema: Schema) -> str:
@@ -137,12 +183,19 @@ def _of(subject: str) -> list[Schema]:
     return found
 
 
-def _problem(status: int, number: int, detail: str) -> Problem:
-    """A problem that clients of a schema registry understand too."""
-    return Problem(status, "unknown_schema", detail, error_code=number, message=detail)
+def _problem(status: int, error_code: int, detail: str) -> Problem:
+    return Problem(status, "unknown_schema", detail, error_code=error_code, message=detail)
 
 
+def as_registry_problem(path: str, problem: Problem) -> Problem:
+    """A problem on a path of the registry's API, with or without a route, as its clients parse it."""
+    if path.lstrip("/").partition("/")[0] in _ROOTS and "error_code" not in problem.more:
+        problem.more |= {"error_code": problem.status, "message": problem.detail}
+    return problem
+
+
+_ROOTS = {"subjects", "schemas", "config", "mode", "compatibility", "contexts", "associations"}
 routes: list[Any] = [
-    schema_types, schema_by_id, schema_versions, subjects, subject_versions, subject_version, registry_config,
-    registry_mode,
+    schema_types, schema_by_id, schema_versions, subjects, subject_versions, subject_version, look_up_schema,
+    register_schema, registry_config, registry_mode,
 ]  # fmt: skip

@@ -29,11 +29,13 @@ EXAMPLES = [match.groupdict() for match in EXAMPLE.finditer(PAGE)]
 def test_the_page_lists_exactly_the_routes_and_parameters_there_are(tmp_path: Path):
     document = ApiWithoutKafka(tmp_path).ask("/openapi.json").json()
     table = PAGE.partition("## Routes")[2].partition("\n\n-")[0]
-    assert set(re.findall(r"`GET (/[^`]*)`", table)) == {*document["paths"], DOCUMENT_PATH}
+    routes = {f"{method.upper()} {path}" for path, item in document["paths"].items() for method in item}
+    assert set(re.findall(r"`((?:GET|POST) /[^`]*)`", table)) == {*routes, f"GET {DOCUMENT_PATH}"}
     parameters = {
         parameter["name"]
         for item in document["paths"].values()
-        for parameter in item["get"].get("parameters", ())
+        for operation in item.values()
+        for parameter in operation.get("parameters", ())
         if parameter["in"] != "path"
     }
     table = PAGE.partition("## Parameters")[2].partition("## Titles")[0]

@@ -24,8 +24,10 @@ ROUTES = [
     "/schemas/ids/{number}/versions", "/stats", "/subjects/{subject}/versions",
     "/subjects/{subject}/versions/{version}",
 ]  # fmt: skip
-TRIED = [(route, GenerationMode.POSITIVE) for route in PLAIN + ROUTES] + [
-    (route, GenerationMode.NEGATIVE) for route in ROUTES
+POSTS = ["/subjects/{subject}", "/subjects/{subject}/versions"]
+REQUESTS = [*((route, "GET") for route in ROUTES), *((route, "POST") for route in POSTS)]
+TRIED = [(route, "GET", GenerationMode.POSITIVE) for route in PLAIN] + [
+    (*request, mode) for request in REQUESTS for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
 ]
 
 
@@ -50,15 +52,15 @@ def document(stock: ApiWithoutKafka) -> BaseSchema:
 def test_fuzzing_covers_every_query_route(document: BaseSchema):
     operations: Any = document.get_all_operations()
     documented = sorted(operation.ok().path for operation in operations)
-    assert documented == sorted([*PLAIN, *ROUTES, ENDLESS])
+    assert documented == sorted([*PLAIN, *ROUTES, *POSTS, ENDLESS])
 
 
-@pytest.mark.parametrize(("route", "mode"), TRIED)
+@pytest.mark.parametrize(("route", "method", "mode"), TRIED)
 def test_the_query_api_answers_every_fuzzed_request_as_documented(
-    document: BaseSchema, route: str, mode: GenerationMode
+    document: BaseSchema, route: str, method: str, mode: GenerationMode
 ):
     @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
-    @given(case=document[route]["GET"].as_strategy(generation_mode=mode))
+    @given(case=document[route][method].as_strategy(generation_mode=mode))
     def answered(case: schemathesis.Case) -> None:
         # A check digit, a partition's number, a time to come: more is asked for than a schema can say
         case.call_and_validate(excluded_checks=[positive_data_acceptance])

@@ -1,7 +1,7 @@
 """A query API in this process, without Kafka: its replica is filled from events as the followers would."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -116,13 +116,13 @@ class ApiWithoutKafka:
         return [f"{stored.partition}:{stored.offset}" for stored in batch]
 
     def ask(
-        self, path: str, method: str = "GET", headers: Mapping[str, str | bytes] | None = None
+        self, path: str, method: str = "GET", headers: Any = None, content: bytes = b""
     ) -> httpx.Response:
         """One request."""
 
         async def asked() -> httpx.Response:
             async with self.client() as client:
-                return await client.request(method, path, headers=cast(Any, headers))
+                return await client.request(method, path, headers=headers, content=content)
 
         return asyncio.run(asked())
 

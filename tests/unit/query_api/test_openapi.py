@@ -30,6 +30,8 @@ def test_the_document_is_valid_and_complete(document: Json):
 def test_responses_have_a_validator_exactly_where_the_document_says_so(api: ApiWithoutKafka, document: Json):
     tagged = set()
     for path, item in document["paths"].items():
+        if "get" not in item:
+            continue
         response = api.ask(path.format(**VALUES), "HEAD")
         assert response.status_code == 200, path
         if "etag" in response.headers:

@@ -268,29 +268,11 @@ def test_a_replica_that_lags_answers_and_reports_its_position(stock: ApiWithoutK
 def test_the_docs_page_loads_nothing_from_elsewhere(stock: ApiWithoutKafka):
     answer = stock.ask("/docs")
     assert answer.headers["content-type"].startswith("text/html")
-    for path in stock.ask("/openapi.json").json()["paths"]:
-        assert f"GET {path}</h2>" in answer.text
+    for path, item in stock.ask("/openapi.json").json()["paths"].items():
+        assert all(f"{method.upper()} {path}</h2>" in answer.text for method in item)
     assert "<script" not in answer.text
     assert "http:" not in answer.text
     assert "https:" not in answer.text
     style = answer.text.partition("<style>")[2].partition("</style>")[0]
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     assert f"style-src 'sha256-{digest}'" in answer.headers["content-security-policy"]
-
-
-def test_the_schema_registry_routes_serve_every_schema(stock: ApiWithoutKafka):
-    subjects = stock.ask("/subjects?deleted=false").json()
-    assert "library.inventory.BookAdded" in subjects
-    for subject in subjects:
-        assert stock.ask(f"/subjects/{subject}/versions?deleted=false&offset=0").json() == [1]
-        newest = stock.ask(f"/subjects/{subject}/versions/latest").json()
-        assert stock.ask(f"/subjects/{subject}/versions/1").json() == newest
-        by_id = stock.ask(f"/schemas/ids/{newest['id']}?subject=library.events-value").json()
-        assert by_id["schema"] == newest["schema"]
-        assert stock.ask(f"/schemas/ids/{newest['id']}/versions").json() == [
-            {"subject": subject, "version": 1}
-        ]
-    assert stock.ask("/schemas/types").json() == ["AVRO"]
-    unknown = stock.ask("/schemas/ids/77").json()
-    assert unknown["error_code"] == 40403
-    assert unknown["message"]
