@@ -1,4 +1,4 @@
-"""Fixtures for all rooms: a real broker for the session, and a system of its own for each test."""
+"""Fixtures for all tests: one real broker per session, and a new system per test."""
 
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -15,7 +15,7 @@ from foundation.settings import Settings
 from schemas.topics import ensure_topics
 from tests.support.brokers import Broker, broker_for_tests
 
-# No test depends on the speed of the machine, which others may be using
+# Tests must not depend on the speed of the machine, which others may be using
 hypothesis_settings.register_profile("any-speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("any-speed")
 
@@ -24,7 +24,7 @@ _running: list[Broker] = []
 
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Bootstrap servers of a broker that all tests of the session share."""
+    """Bootstrap servers of the session's broker."""
     with broker_for_tests(tmp_path_factory.mktemp("kafka")) as found:
         _running.append(found)
         yield found.bootstrap
@@ -58,7 +58,7 @@ def settings(new_settings: Callable[..., Settings]) -> Settings:
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show what the broker said when a test that uses it fails."""
+    """Show the end of the broker's log if a test that uses it fails."""
     report = yield
     if report.failed and _running and "broker" in getattr(item, "fixturenames", ()):
         report.sections.append(("broker", "".join(_running[0].log_text().splitlines(keepends=True)[-20:])))

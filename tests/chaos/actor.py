@@ -1,4 +1,4 @@
-"""A client process of a chaos run: submits random commands and records what it is told.
+"""A client process of a chaos run: submits random commands and records the outcomes.
 
 It may be killed at any moment, by itself at a step of the protocol too. Started again under its name it
 first repeats what it has no certain answer to, as a careful caller does.
@@ -102,7 +102,7 @@ class Actor:
         self._leave()
 
     def _batch(self) -> list[Submitted]:
-        """Commands for one partition: what is pending, a repeat now and then, else new ones."""
+        """Commands for one partition: pending ones first, otherwise new ones and sometimes a repeat."""
         if self.pending:
             batch = [one for one in self.pending if self._partition(one) == self._partition(self.pending[0])]
             self.pending = [one for one in self.pending if one not in batch]
@@ -144,7 +144,7 @@ class Actor:
         return self._writer(self._partition(batch[0])).execute(batch, DEADLINE)
 
     def _posted(self, one: Submitted) -> Outcome:
-        """What the gateway answers, read as any client would: what is no answer leaves all open."""
+        """Send a command to the gateway. No response, or an unclear one, is an unknown outcome."""
         where = urlsplit(self.role.settings.gateway)
         connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=DEADLINE)
         headers = {"Content-Type": "application/json", "Idempotency-Key": one.command_id}
@@ -171,7 +171,7 @@ class Actor:
         return self.writers[partition]
 
     def _reached(self, _: str) -> None:
-        """At a named step: die, or be slow."""
+        """At some steps of the protocol, die or pause."""
         chance = self.random.random()
         if chance < 0.002:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -193,7 +193,7 @@ def _as_json(command: Command) -> dict[str, object]:
 
 
 def main() -> None:
-    """Play the role that the command line gives."""
+    """Play the role on the command line."""
     role = msgspec.json.decode(sys.argv[1], type=Role)
     shorten_timeouts(role.transaction_timeout)
     Actor(role).live()

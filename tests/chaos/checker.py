@@ -1,4 +1,4 @@
-"""Compares the log with what clients were told. It knows nothing of how writers work.
+"""Compares the log with the outcomes that clients recorded. It shares no code with the writers.
 
 The log gives each title's states in order; every answer must fit one of them, at a moment during its call.
 """
@@ -38,7 +38,7 @@ class Logged(Struct, frozen=True):
 
 
 def logged(message: Message) -> Logged:
-    """Take a record apart."""
+    """Decode a record of the log."""
     event = decode(message.value())
     headers: dict[str, Any] = dict(message.headers())
     command_id = headers["command_id"].decode()
@@ -55,15 +55,15 @@ def logged(message: Message) -> Logged:
 
 
 class _Line:
-    """A title's states in the log's order, and when each can have been the newest."""
+    """States of a title in the order of the log, and when each can have been the newest."""
 
     def __init__(self, states: list[Title], called: list[int], answered: list[int]) -> None:
         self.states, self._called = states, called
-        # Of all events from this one on, the first that was known for certain
+        # The earliest moment when this event or a later one was certain
         self._known = list(accumulate(reversed(answered), min))[::-1]
 
     def versions(self, begin: int, end: int) -> Iterator[int]:
-        """Versions that were possible at a moment between two times.
+        """Versions that can have been the newest at some moment between two times.
 
         All events up to it were called before the end, and none after it was answered before the begin.
         """
@@ -99,7 +99,7 @@ class Checker:
             self._of_command[event.command_id].append(event)
 
     def check(self) -> Counter[str]:
-        """All violations."""
+        """Find all violations."""
         self._check_times()
         for isbn, events in self._events.items():
             if isbn not in self.imported:
@@ -129,7 +129,7 @@ class Checker:
             last[event.partition] = event.time
 
     def _check_title(self, isbn: str, events: list[Logged]) -> None:
-        """Versions without a gap, each event valid on the state before it, and from a known command."""
+        """Check versions for gaps, and each event against the state before it and its command."""
         state = NOTHING
         states = [state]
         for event in events:
@@ -201,7 +201,7 @@ class Checker:
         return call.first_called if call else 0
 
     def _answered(self, event: Logged) -> int:
-        """When somebody first knew for certain of an event.
+        """When a client first knew of an event for certain.
 
         One that changed nothing at first, which is not remembered, may have an effect when it is repeated.
         """
@@ -210,7 +210,7 @@ class Checker:
         return min(told, default=NEVER)
 
     def _check_order(self) -> None:
-        """What was answered before another command was called stands before it in the partition."""
+        """Check that an event acknowledged before another command's call precedes that command's event."""
         answered: dict[int, list[tuple[int, int]]] = defaultdict(list)
         called: dict[int, list[tuple[int, int]]] = defaultdict(list)
         for event in self.log:

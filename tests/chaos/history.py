@@ -1,4 +1,4 @@
-"""What clients record of their calls: a line before each, a line after it, kill-safe; and how it is read.
+"""Records of clients' calls, safe against kills: one line before each call and one after it.
 
 Times are of the system's monotonic clock (ns), which all processes of a machine share.
 """
@@ -37,7 +37,7 @@ class Call(Struct):
     returns: list[Return]
 
     def ended(self, what: str) -> list[Return]:
-        """The attempts that ended so."""
+        """The attempts with this outcome."""
         return [one for one in self.returns if one.what == what]
 
 
@@ -48,11 +48,11 @@ class Recorder:
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
 
     def called(self, command_id: str, command: dict[str, Any]) -> None:
-        """Before a command is submitted, the first time or again."""
+        """Record that a command is about to be submitted."""
         self._line({"call": command_id, "command": command})
 
     def returned(self, command_id: str, outcome: Outcome) -> None:
-        """After the attempt."""
+        """Record the outcome of an attempt."""
         line: dict[str, Any] = {"return": command_id}
         match outcome:
             case Accepted(receipt):
@@ -73,7 +73,7 @@ class Recorder:
 
 
 def read(files: Iterable[Path]) -> dict[str, Call]:
-    """All calls by command id; a line that a kill has cut off is left out."""
+    """Read all calls by command id; skip a line that a kill has truncated."""
     calls: dict[str, Call] = {}
     for file in files:
         for text in file.read_text("utf-8").splitlines():

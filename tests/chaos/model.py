@@ -1,4 +1,4 @@
-"""The library's rules once more, in another way than the product's, for a checker that trusts nobody.
+"""An independent implementation of the library's rules, for the checker.
 
 A title is a plain value; a command is the JSON that was sent. Shares no code with ``inventory``.
 """
@@ -9,7 +9,7 @@ UNCHANGED = "unchanged"
 
 
 class Title(NamedTuple):
-    """What a title is after some of its events; ``loans`` are the borrowers."""
+    """State of a title; ``loans`` are the borrowers."""
 
     version: int = 0
     present: bool = False
@@ -23,7 +23,7 @@ NOTHING = Title()
 
 
 def possible(title: Title, command: dict[str, Any]) -> set[str]:
-    """What may be answered: the type of one event, ``unchanged``, or the code of a refusal."""
+    """Allowed answers: the type of one event, ``unchanged``, or the code of a refusal."""
     if command["type"] == "AddBook":
         if not title.present:
             return {"BookAdded"}
@@ -47,7 +47,7 @@ def _of_loans(title: Title, command: dict[str, Any]) -> set[str]:
             open_loan = len(title.loans) == 1 if user is None else user in title.loans
             return {"BookReturned" if open_loan else "not_on_loan"}
         case "RenewLoan":
-            # Whether the new day is a later one, the clock decides
+            # The clock decides whether the new due date is later
             return {"LoanRenewed", UNCHANGED} if user in title.loans else {"not_on_loan"}
     return set()
 
@@ -74,7 +74,7 @@ def _on_shelf(title: Title) -> int:
 
 
 def after(title: Title, kind: str, event: dict[str, Any]) -> Title:
-    """The title after an event that the log has."""
+    """The title after an event of the log."""
     title = title._replace(version=title.version + 1)
     user = event.get("user_id")
     match kind:
@@ -98,7 +98,7 @@ def after(title: Title, kind: str, event: dict[str, Any]) -> Title:
 
 
 def carries_out(command: dict[str, Any], event: dict[str, Any], before: Title) -> bool:
-    """Whether the event's content is what the command asked for."""
+    """Whether the event's content matches the command."""
     wanted = {name: value for name, value in command.items() if name != "type" and value is not None}
     if command["type"] == "CorrectDetails":
         wanted = {"title": before.title, "author": before.author} | wanted

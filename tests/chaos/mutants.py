@@ -59,7 +59,7 @@ def _without_transactions(config: dict[str, object]) -> dict[str, object]:
 
 
 class NoReadAgain(Writer):
-    """Looks where the log ends after it was fenced, but not at what was added meanwhile."""
+    """Reads the log's end after it was fenced, but not the events that were added."""
 
     def _read(self, state: WriteState, deadline: Deadline) -> None:
         seen = WriteState(self._decider, checkpoint=state.checkpoint)
@@ -68,14 +68,14 @@ class NoReadAgain(Writer):
 
 
 class NoProof(Writer):
-    """Answers refusals from what it believes to know."""
+    """Refuses commands without proof."""
 
     def _prove(self, deadline: Deadline) -> None:
         pass
 
 
 class NoLookUp(Writer):
-    """Decides a command again that was accepted already."""
+    """Decides an accepted command again."""
 
     def _own(self, deadline: Deadline) -> None:
         super()._own(deadline)
@@ -89,7 +89,7 @@ class _Forgetful(WriteState):
 
 
 class NoOffsetCheck(Writer):
-    """Trusts the end for committed readers, and any offset that it gets."""
+    """Trusts the stable end, and any delivered offset."""
 
     def _read(self, state: WriteState, deadline: Deadline) -> None:
         self.catch_up.advance(state, deadline, lambda: None)

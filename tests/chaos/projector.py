@@ -1,4 +1,4 @@
-"""Workers killed and frozen, brokers restarted, topics lost, for a long time: ``make chaos-projector``.
+"""Chaos for the projector (``make chaos-projector``): kills workers, freezes them, loses topics.
 
     python -m tests.chaos.projector --kills 100 --seed 1
 
@@ -37,7 +37,7 @@ WORKERS = 2
 
 
 class Run:
-    """One event store, two workers, and what is done to them."""
+    """One event store, two workers, and the damage done to them."""
 
     def __init__(self, kafka: Kafka, folder: Path, seed: int) -> None:
         self.kafka = kafka
@@ -48,13 +48,13 @@ class Run:
         self.done: Counter[str] = Counter()
         self.workers: dict[int, Worker] = {}
         self._deck: list[Callable[[Starter], None]] = []
-        """What is still to be done before everything comes again: each kind is sure to."""
+        """Kinds of damage left in this round: each kind occurs once before any is repeated."""
         self._places: list[str] = []
         self._doomed: dict[int, str] = {}
-        """Where workers will die by themselves, sooner or later."""
+        """Workers that die by themselves, and where."""
 
     def show(self) -> None:
-        """How the workers are, and what they said last."""
+        """Print the state of the workers and the ends of their logs."""
         for index, worker in self.workers.items():
             said = "\n".join(worker.log.read_text("utf-8").splitlines()[-40:])
             click.echo(f"worker {index}, exit code {worker.process.poll()}:\n{said}", err=True)
@@ -82,7 +82,7 @@ class Run:
         self.done["rows compared"] += 2 * len(rows)
 
     def settle(self, start: Starter) -> None:
-        """Wait until everything is in the table, with workers started again as a supervisor does."""
+        """Wait until everything is in the table; restart ended workers as a supervisor does."""
 
         def caught_up(lag: int) -> bool:
             self.revive(start)
@@ -91,7 +91,7 @@ class Run:
         until_lag(self.settings, caught_up, 120)
 
     def revive(self, start: Starter) -> None:
-        """Start workers that ended; 65 would mean that a supervisor must not."""
+        """Restart ended workers. Exit code 65 fails the run: a supervisor would not restart the worker."""
         for index in range(WORKERS):
             worker = self.workers.get(index)
             if worker is not None:
@@ -102,13 +102,13 @@ class Run:
             self.workers[index] = start(index, "batch:40 session:6")
 
     def _bury(self, index: int) -> None:
-        """Count what became of a worker that has ended by itself."""
+        """Count the outcome of a worker that ended by itself."""
         place = self._doomed.pop(index, None)
         code = self.workers[index].process.returncode
         self.done[f"killed {place}" if code == -signal.SIGKILL and place else f"ended with {code}"] += 1
 
     def write(self) -> None:
-        """Some events, in large transactions or one by one, a fifth of them aborted too."""
+        """Write events in large transactions or one by one, a fifth of them also in aborted ones."""
         events = self.random.randrange(20, 300)
         self.store.append(events, transaction=self.random.choice([1, 7, 100]), aborted=0.2)
         self.done["events"] += events
@@ -121,13 +121,13 @@ class Run:
         return [index for index, worker in self.workers.items() if worker.process.poll() is None]
 
     def _settled(self, index: int) -> int:
-        """A worker once it is ready, or has ended."""
+        """Wait until a worker is ready or has ended."""
         worker = self.workers[index]
         eventually(lambda: worker.process.poll() is not None or worker.ready_file.exists(), 60)
         return index
 
     def kill(self, start: Starter) -> None:
-        """One or both, at any time, during a start too."""
+        """Kill one or both workers at any time, also during a start."""
         living = self._living()
         for index in self.random.sample(living, min(len(living), self.random.choice([1, 2]))):
             self._kill(self._settled(index) if self.random.random() < 0.7 else index)
@@ -143,7 +143,7 @@ class Run:
         del self.workers[index]
 
     def die_in_the_window(self, start: Starter) -> None:
-        """Around a write or a commit."""
+        """Make a worker die around a write or a commit."""
         index = self.random.choice(self._living())
         self._kill(index)
         if not self._places:
@@ -153,21 +153,21 @@ class Run:
         worker = self.workers[index] = start(index, f"batch:40 session:6 die:{place}:{passing}")
         self._doomed[index] = place
         self.write()
-        # One that has nothing to do does not come by
+        # A worker without events does not pass that place
         eventually(lambda: worker.process.poll() is not None or lag(self.settings) == 0, 120)
 
     def freeze(self, start: Starter) -> None:
-        """Beyond its session, while the other one goes on."""
+        """Freeze a worker beyond its session while the other one continues."""
         worker = self.workers[self.random.choice(self._living())]
         worker.freeze()
         self.store.append(100, aborted=0.2)
-        # While it sleeps the other one, when there is one, takes its partitions and catches up
+        # Meanwhile the other worker, if there is one, takes its partitions and catches up
         self.settle(start)
         worker.thaw()
         self.done["frozen"] += 1
 
     def stop(self, start: Starter) -> None:
-        """Cleanly."""
+        """Stop a worker cleanly."""
         index = self._settled(self.random.choice(self._living()))
         code = self.workers.pop(index).stop()
         self._doomed.pop(index, None)
@@ -175,14 +175,14 @@ class Run:
         self.done["stopped"] += 1
 
     def restart_kafka(self, start: Starter) -> None:
-        """Killed, and started again."""
+        """Kill the broker and start it again."""
         self.kafka.kill()
         self.kafka = Kafka(self.kafka.node, os.environ)
         self.store.come_back()
         self.done["Kafka killed"] += 1
 
     def lose(self, start: Starter) -> None:
-        """The changelog, while no worker runs."""
+        """Lose the changelog while no worker runs."""
         for index in list(self.workers):
             self._kill(index)
         lose_changelog(self.settings)
@@ -193,7 +193,7 @@ class Run:
 @click.option("--kills", default=100, show_default=True, help="Workers to kill.")
 @click.option("--seed", default=1, show_default=True)
 def main(kills: int, seed: int) -> None:
-    """Break the projector in all ways, and compare its table after each."""
+    """Damage the projector in every way, and check its table after each."""
     with tempfile.TemporaryDirectory() as home:
         folder = Path(home)
         node = Node(home=folder / "kafka", port=free_port(), durability="os")

@@ -38,11 +38,11 @@ from tests.support.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
 ENDING = 45.0
-"""Seconds that clients are given to come to an end after the time is up."""
+"""Limit for clients to end after the run, in seconds."""
 
 
 class Plan(Struct, frozen=True):
-    """What takes part, for how many seconds, and what is done to it."""
+    """Participants, duration and damage of a run."""
 
     seed: int
     seconds: float
@@ -59,7 +59,7 @@ class Plan(Struct, frozen=True):
 
 
 class Report(Struct, frozen=True):
-    """What happened, and what the checker found."""
+    """Events of a run, and the checker's violations."""
 
     seed: int
     mutant: str
@@ -73,7 +73,7 @@ class Report(Struct, frozen=True):
 
 
 class Run:
-    """One run with its own system on a broker that it may kill."""
+    """One run of a new system on a broker that may be killed."""
 
     def __init__(self, plan: Plan, kafka: Kafka, folder: Path) -> None:
         self.plan, self.kafka, self.folder = plan, kafka, folder
@@ -191,7 +191,7 @@ class Run:
         return {name: value for name, value in os.environ.items() if not name.startswith("LIBRARY_")} | own
 
     def _restart(self) -> None:
-        """Start again what has ended, except an import that is done."""
+        """Restart ended processes, except a finished import."""
         for name, process in list(self.processes.items()):
             code = process.poll()
             if code is None or (name == "import" and code == 0):
@@ -227,7 +227,7 @@ class Run:
                 del self.frozen[name]
 
     def _intrude(self) -> None:
-        """Open a transaction that is not the writers' for a while, then undo it."""
+        """Keep a foreign transaction open for a while, then abort it."""
         try:
             if self.intruding_until and time.monotonic() > self.intruding_until:
                 self.intruding_until = 0.0
@@ -247,7 +247,7 @@ class Run:
             self._intruded()
 
     def _intruded(self) -> None:
-        """Note from when to when a foreign transaction kept writers waiting for longer than they wait."""
+        """Record the interval in which a foreign transaction outlasted the writers' patience."""
         since = self.intruding_since + int(patience(self.plan.transaction_timeout) * 1e9)
         if since < (until := time.monotonic_ns()):
             self.done_to["of them long ones"] += 1
@@ -259,7 +259,7 @@ class Run:
         self.kafka = Kafka(self.kafka.node, os.environ)
 
     def _end(self) -> None:
-        """Let all come to their end: the import completes, the gateway stops."""
+        """Wait for all processes: clients end, the import completes, the gateway stops."""
         self._thaw(all_of_them=True)
         if self.intruding_until:
             self.intruder.abort_transaction(10)

@@ -1,4 +1,4 @@
-"""Two writers and an intruder, step by step: each thing that can go wrong, once and in an order that is sure.
+"""Two writers and an intruder in a fixed order: every situation that the protocol must handle, once.
 
 Random chaos meets these situations by chance; here they come every time, so that a writer with a step left
 out is caught in a second.
@@ -18,11 +18,11 @@ from tests.chaos.history import Recorder, read
 from tests.support.producer.writer_calls import ISBN, command, committed_records, foreign_producer
 
 SHORT, LONG = 1.0, 20.0
-"""Seconds: while a foreign transaction is open, and else."""
+"""Deadlines in seconds: while a foreign transaction is open, and otherwise."""
 
 
 class Client:
-    """A caller with its own writer, whose calls are recorded."""
+    """A caller with its own writer; its calls are recorded."""
 
     def __init__(self, writer: Writer, recorder: Recorder) -> None:
         self.writer, self._recorder = writer, recorder
@@ -43,18 +43,18 @@ class Client:
 
 
 def play(settings: Settings, make: Callable[..., Writer], folder: Path) -> Checker:
-    """The whole scene with writers that ``make`` makes; what the checker says of it."""
+    """Play the scenario with writers from ``make``; return the checker with its violations."""
     recorder = Recorder(folder / "scene.jsonl")
     ann, bob = (Client(make(settings, 0, decider_of(settings)), recorder) for _ in range(2))
     ann(AddBook(ISBN, "Title", "Author", 1))
     borrowed = bob(BorrowBook(ISBN, "bob"))
-    # Ann's writer was fenced and does not know: a refusal, which nothing would be appended for
+    # Ann's writer was fenced without knowing it, and refuses: nothing is appended that Kafka could reject
     ann(ReturnBook(ISBN, "bob"))
     ann(BorrowBook(ISBN, "ann"))
-    # Bob's neither: an event on a state of yesterday
+    # Bob's writer was fenced too, and appends on an old state
     bob(BorrowBook(ISBN, "eve"))
     ann(ReturnBook(ISBN, "ann"))
-    # Bob's first command again: it is done already
+    # Bob's first command again, which was accepted before
     bob.submit(borrowed)
     ann(ReturnBook(ISBN, "bob"))
 

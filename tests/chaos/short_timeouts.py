@@ -1,4 +1,4 @@
-"""The product's programs with a short transaction time-out, so that a pause may be longer than it.
+"""The product's programs with a short transaction time-out: pauses can exceed it.
 
 ``python -m tests.chaos.short_timeouts SECONDS gateway …``, or ``import …``.
 """
@@ -16,7 +16,7 @@ def patience(seconds: float) -> float:
 
 
 def shorten_timeouts(seconds: float) -> None:
-    """Let transactions time out after so many seconds, and save snapshots whatever they are worth."""
+    """Set the transaction time-out in seconds, and make writers save small snapshots too."""
     changed = {
         (catch_up, "PATIENCE_S"): patience(seconds),
         (fence, "TRANSACTION_TIMEOUT_S"): seconds,
@@ -24,7 +24,7 @@ def shorten_timeouts(seconds: float) -> None:
         (writer, "SAVE_IDLE_ENTRIES"): 100,
     }
     for (module, name), value in changed.items():
-        # A constant that was renamed would stay as it is
+        # Setting a name that does not exist would change nothing
         assert hasattr(module, name), name
         setattr(module, name, value)
 

@@ -1,4 +1,4 @@
-"""The short chaos run, and that the checker catches every mutant; ``make chaos`` is the long one."""
+"""A short chaos run and every mutant; ``make chaos`` runs for longer."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +15,7 @@ from tests.support.brokers import embedded_broker
 
 @pytest.fixture
 def store(new_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """A system with one partition, where a doubt about the log's end does not last long."""
+    """A system with one partition, and a writer that soon gives up waiting for the log's end."""
     monkeypatch.setattr("eventstore.append.catch_up.PATIENCE_S", 2.0)
     return new_settings(partitions=1)
 

@@ -18,10 +18,10 @@ START = "until [ -f /tmp/advertised ]; do sleep 0.05; done; . /tmp/advertised; e
 
 
 class BrokerContainer(DockerContainer):
-    """One broker with the embedded one's properties, on a port of Docker's choice."""
+    """One broker with the properties of the embedded one, on a port that Docker chooses."""
 
     def __init__(self, image: str = IMAGE) -> None:
-        # The tests remove what they start; the image of testcontainers' own remover is one more to pull
+        # The tests remove their containers; the remover of testcontainers would need another image
         testcontainers_config.ryuk_disabled = True
         super().__init__(image)
         self.with_exposed_ports(9092).with_envs(**_environment())
@@ -47,7 +47,7 @@ class BrokerContainer(DockerContainer):
 
 
 def _environment() -> dict[str, str]:
-    """The embedded broker's properties as the image takes them."""
+    """The embedded broker's properties as environment variables of the image."""
     named = one_node(Path("/var/lib/kafka/data"), 9092, 9093, "os")
     del named["controller.quorum.bootstrap.servers"], named["advertised.listeners"]
     named |= {

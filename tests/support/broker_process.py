@@ -1,4 +1,4 @@
-"""Brokers that are configured otherwise than the embedded one: formatted and started as processes."""
+"""Broker processes with another configuration than the embedded one."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ from library.process.die_with_parent import dying_with_me
 
 
 def format_storage(home: Path, settings: Mapping[str, object], *options: str) -> None:
-    """Make ``home`` a broker's directory, with these properties; ``options`` are the StorageTool's."""
+    """Format ``home`` for a broker with these properties; ``options`` are those of StorageTool."""
     home.mkdir(parents=True)
     config = home / "server.properties"
     config.write_text(as_text(settings), "utf-8")
@@ -28,7 +28,7 @@ def format_storage(home: Path, settings: Mapping[str, object], *options: str) ->
 
 
 def start_broker(home: Path) -> "subprocess.Popen[bytes]":
-    """A process that is becoming a broker; its words go to ``home/kafka.log``."""
+    """Start a broker process; its output goes to ``home/kafka.log``."""
     command = [*program("", os.environ), "kafka.Kafka", str(home / "server.properties")]
     with (home / "kafka.log").open("ab") as log:
         return subprocess.Popen(

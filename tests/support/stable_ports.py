@@ -1,15 +1,15 @@
-"""Ports for what stops and starts again in a test."""
+"""Ports for services that a test restarts."""
 
 import random
 
 from library.process.ports import is_free
 
 _RANGE = range(20_000, 32_000)
-"""Linux gives none of these to outgoing connections, so one is still free when its service comes back."""
+"""Linux uses none of these for outgoing connections: a port is still free when its service restarts."""
 
 
 def stable_ports(count: int) -> list[int]:
-    """So many free ports, one after the other."""
+    """Return ``count`` consecutive free ports."""
     while True:
         first = random.choice(_RANGE)
         ports = list(range(first, first + count))

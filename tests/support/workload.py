@@ -1,4 +1,4 @@
-"""A made-up library: what borrowers and librarians would ask for, decided by the project's own rules."""
+"""A generated workload: commands of borrowers and librarians, decided by the project's own rules."""
 
 from collections.abc import Iterator
 from random import Random
@@ -23,7 +23,7 @@ from inventory.due_dates import due_at
 from schemas.events import Event
 
 OPENED = 1_704_067_200_000
-"""When the first event happens: 2024-01-01, in ms."""
+"""Time of the first event: 2024-01-01, in ms."""
 DAY = 86_400_000
 LOAN_DAYS = 21
 BORROWERS = 5_000
@@ -46,7 +46,7 @@ _SURNAMES = [
 
 
 class Step(NamedTuple):
-    """One command that was accepted, and the event it made: ``version`` of its title."""
+    """An accepted command, its event, and the event's version."""
 
     command: Command
     version: int
@@ -54,7 +54,7 @@ class Step(NamedTuple):
 
 
 def workload(titles: int, seed: int) -> Iterator[Step]:
-    """What happens in a library of ``titles`` titles, without end; the same for the same seed.
+    """Generate accepted commands and their events without end; the same for the same seed.
 
     Titles are drawn evenly, which is the hardest case for a projector that writes a title once per batch.
     A title comes in when it is first drawn. Of 1,000 events about 460 lend, 370 take back, 50 add titles,
@@ -90,7 +90,7 @@ def _command(isbn: str, number: int, title: rules.Title, random: Random) -> Comm
     if not title.present:
         return AddBook(isbn, *_details(number, random), quantity=1 + int(random.random() * 5))
     if chance < 0.87:
-        # As many return as borrow, so that shelves neither empty nor fill
+        # As many returns as loans: shelves neither empty nor fill
         if title.loans and (chance < 0.42 or not title.available):
             return ReturnBook(isbn, _borrower(title, random))
         return BorrowBook(isbn, f"reader-{int(random.random() * BORROWERS):05d}")

@@ -1,4 +1,4 @@
-"""Commands run as a user runs them, but in this process."""
+"""Runs commands in this process as `library` runs them."""
 
 import click
 from click.testing import CliRunner
@@ -8,7 +8,7 @@ from foundation.settings import Settings
 
 
 class CommandResult(Struct):
-    """How a command ended, and what it said."""
+    """Exit code and output of a command."""
 
     exit_code: int
     stdout: str

@@ -1,4 +1,4 @@
-"""Events written to a store as a writer would, for tests of what reads them."""
+"""Writes events to a store as a writer would, for tests of readers."""
 
 from collections.abc import Iterable
 
@@ -17,7 +17,7 @@ BEGAN = 1_700_000_000_000
 
 
 def numbered_isbn(number: int) -> str:
-    """A different title for each number; what stores and copies events does not look at check digits."""
+    """A different ISBN for each number. Its check digit is wrong, which only commands would notice."""
     return f"978{number:010d}"
 
 
@@ -32,7 +32,7 @@ def added_and_removed(count: int) -> Iterable[tuple[int, Event]]:
 def write_events(
     settings: Settings, versioned: Iterable[tuple[int, Event]], then: str = "commit"
 ) -> Producer:
-    """Write the events in one transaction, and end it with ``then``: commit, abort, or leave (open)."""
+    """Write the events in one transaction and end it with ``then``: commit, abort, or leave (open)."""
     producer = Producer(
         client_config(settings) | {"transactional.id": f"{settings.name}-{then}", "linger.ms": 5}
     )

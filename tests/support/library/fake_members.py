@@ -1,4 +1,4 @@
-"""A system of tiny programs, to see what the supervisor does with them; also run as a program itself."""
+"""A supervised system of tiny programs. As a program it runs one until it is killed."""
 
 import asyncio
 import sys
@@ -17,7 +17,7 @@ STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {LIVE
 
 
 def fake_program(folder: Path, name: str, source: str = LIVES, stop_timeout_s: float = 20.0) -> Program:
-    """A Python program that counts as ready once it has said that it is here."""
+    """A Python program that is ready when its log contains "here"."""
     log = folder / "logs" / f"{name}.log"
 
     def command() -> list[str]:
@@ -28,7 +28,7 @@ def fake_program(folder: Path, name: str, source: str = LIVES, stop_timeout_s: f
 
 
 def fake_system(data_dir: Path, **sources: str) -> Supervisor:
-    """A supervisor of tiny programs; ``sources`` names those that do more than live."""
+    """A supervisor of tiny programs; ``sources`` replaces the source of some of them."""
 
     def part(name: str) -> Program:
         return fake_program(data_dir, name, sources.get(name, LIVES))

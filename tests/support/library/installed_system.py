@@ -1,4 +1,4 @@
-"""A whole system, run as a user runs it: `library up` in a folder, commands beside it."""
+"""A whole system started by `library up` in a folder, and commands for it."""
 
 import http.client
 import json
@@ -25,7 +25,7 @@ class System:
 
     @property
     def flags(self) -> list[str]:
-        """What `up` is started with; the page cache is durable enough for tests."""
+        """Flags of `up`; the page cache is durable enough for tests."""
         named = {
             "--port": self.port,
             "--gateway-port": self.gateway_port,
@@ -64,7 +64,7 @@ class System:
                 process.kill()
 
     def up(self, *more: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Start it, in the background; how that ended."""
+        """Start it in the background; return the result of `up`."""
         return self.library("up", "--detach", *self.flags, *more, **environment)
 
     def down(self) -> None:
@@ -73,34 +73,34 @@ class System:
 
     @property
     def run(self) -> Run:
-        """What it says of itself."""
+        """Its run file."""
         found = read_run(self.data_dir)
         assert found is not None
         return found
 
     def pid(self, name: str) -> int:
-        """The process that plays the part ``name`` now."""
+        """The present process id of the member ``name``."""
         return eventually(lambda: {known.name: known.pid for known in self.run.processes}.get(name))
 
     def status(self) -> dict[str, Any]:
-        """Its processes by name, and ``lag``."""
+        """Its processes by name, and ``lag``, from `library status`."""
         done = self.library("status", "--json")
         assert done.returncode in (0, 1), done.stderr
         said = json.loads(done.stdout)
         return {process["name"]: process for process in said["processes"]} | {"lag": said["lag"]}
 
     def runs(self) -> bool:
-        """Whether every part is ready, and none behind."""
+        """Whether every process runs and the lag is 0."""
         said = self.status()
         return said.pop("lag") == 0 and all(process["state"] == "running" for process in said.values())
 
     def send(self, command_id: str, **command: Any) -> tuple[int, dict[str, Any]]:
-        """Give the gateway a command: status and answer."""
+        """Send a command to the gateway; return status and response."""
         headers = {"Content-Type": "application/json", "Idempotency-Key": command_id}
         return self._ask(self.gateway_port, "POST", "/commands", json.dumps(command), headers)
 
     def get(self, path: str) -> tuple[int, dict[str, Any]]:
-        """Ask the query API: status and answer."""
+        """GET from the query API; return status and response."""
         return self._ask(self.port, "GET", path, None, {})
 
     def _ask(
@@ -116,7 +116,7 @@ class System:
 
 
 def _environment() -> dict[str, str]:
-    """The tests' own, without settings of a system."""
+    """The environment of the tests without the settings of another system."""
     kept = ("LIBRARY_JARS", "LIBRARY_MAVEN_REPOSITORY")
     return {
         name: value for name, value in os.environ.items() if not name.startswith("LIBRARY_") or name in kept

@@ -1,4 +1,4 @@
-"""A process that borrows one title when told to: the settings and the borrower on its command line."""
+"""A process that borrows one title when it reads a line. Arguments: settings as JSON, and the borrower."""
 
 import sys
 
@@ -12,7 +12,7 @@ from tests.support.producer.writer_calls import ISBN, command
 
 
 def main() -> None:
-    """Say ``ready``, wait for a line, borrow, and say how it went."""
+    """Print ``ready``, wait for a line, borrow, and print the outcome."""
     settings = msgspec.json.decode(sys.argv[1], type=Settings)
     writer = writer_of(settings, 0)
     sys.stdout.write("ready\n")

@@ -1,4 +1,4 @@
-"""Many callers of gateways at once, and what each of them was told."""
+"""Concurrent callers of gateways, and the result of each call."""
 
 import http.client
 import threading
@@ -14,7 +14,7 @@ from tests.support.producer.gateway_process import GatewayProcess
 
 
 class CallResult(NamedTuple):
-    """What came of a command; ``status`` is None where the connection broke."""
+    """The status of a command's response; None if the connection broke."""
 
     key: str
     isbn: str
@@ -22,7 +22,7 @@ class CallResult(NamedTuple):
 
 
 class Callers:
-    """Threads that each add a copy to one of the titles, again and again, until told to stop."""
+    """Threads that add copies to titles until the context ends."""
 
     def __init__(self, gateways: Sequence[GatewayProcess], titles: Sequence[str], count: int = 8) -> None:
         self.told: list[CallResult] = []
@@ -48,17 +48,17 @@ class Callers:
             thread.join(60)
 
     def count(self, status: int | None) -> int:
-        """How many commands were answered so."""
+        """The number of commands with this status."""
         return sum(one.status == status for one in self.told)
 
     def keys(self, fits: Callable[[CallResult], bool]) -> set[str]:
-        """Keys of commands of which ``fits`` is true."""
+        """Keys of commands for which ``fits`` is true."""
         return {one.key for one in self.told if fits(one)}
 
     def _call(self, gateway: GatewayProcess, isbn: str) -> None:
         while not self._stop.is_set():
             key = uuid4().hex
-            # One for each command: so none is closed by the server just when it is used again
+            # One connection per command, because the server may close an idle one at any moment
             connection = http.client.HTTPConnection("127.0.0.1", gateway.settings.gateway_port, timeout=60)
             try:
                 connection.connect()

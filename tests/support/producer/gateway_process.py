@@ -1,4 +1,4 @@
-"""Gateways as processes of their own, and requests to them."""
+"""Gateway processes, and requests to them."""
 
 import os
 import signal
@@ -23,7 +23,7 @@ from tests.support.waiting import eventually
 
 
 class GatewayProcess:
-    """A gateway of the system that ``settings`` describe, on a port of its own."""
+    """A gateway process of the system, on its own port."""
 
     def __init__(self, settings: Settings) -> None:
         port = free_port()
@@ -55,7 +55,7 @@ class GatewayProcess:
             )
 
     def is_ready(self) -> bool:
-        """Whether it says so."""
+        """Whether its /readyz says so."""
         assert self.process is not None
         if self.process.poll() is not None:
             raise RuntimeError(f"the gateway ended: {self.log.read_text('utf-8')[-2000:]}")
@@ -65,11 +65,11 @@ class GatewayProcess:
             return False
 
     def post(self, command: Command | bytes, key: str | None = None, **headers: str) -> httpx.Response:
-        """Send a command, with a key of its own unless one is given."""
+        """Send a command, with a new key unless one is given."""
         return post(self.client, command, key, **headers)
 
     def freeze(self) -> None:
-        """Stop it in the middle of whatever it does."""
+        """Freeze it at an arbitrary point."""
         assert self.process is not None
         freeze(self.process.pid)
 
@@ -79,7 +79,7 @@ class GatewayProcess:
         thaw(self.process.pid)
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """End it with a signal; its exit code."""
+        """End it with a signal; return its exit code."""
         assert self.process is not None
         self.process.send_signal(number)
         return self.process.wait(30)
@@ -99,7 +99,7 @@ def post(
 
 
 def problem(answer: httpx.Response, status: int, code: str) -> dict[str, object]:
-    """The problem document that ``answer`` must be."""
+    """Check that ``answer`` is this problem document, and return it."""
     assert answer.headers["content-type"] == PROBLEM_JSON
     document: dict[str, object] = answer.json()
     assert (answer.status_code, document["status"], document["code"]) == (status, status, code), document
@@ -111,7 +111,7 @@ def problem(answer: httpx.Response, status: int, code: str) -> dict[str, object]
 
 @contextmanager
 def running_gateway(settings: Settings) -> Iterator[GatewayProcess]:
-    """A running gateway, which does not outlive the test."""
+    """Run a gateway while the context is open."""
     gateway = GatewayProcess(settings)
     try:
         yield gateway.start()

@@ -1,4 +1,4 @@
-"""What a disk would hold after a power cut: files as they were when they were last flushed.
+"""Simulates a power cut: every file as it was at its last flush.
 
 ``strace`` tells what the broker wrote and flushed. Of a file that grows at its end, what was written before
 the last finished flush survives; the rest was only in the page cache.
@@ -18,12 +18,12 @@ CALL = re.compile(r"(?P<pid>\d+) +(?P<time>[\d.]+) (?P<name>\w+)\(\d+<(?P<path>[
 RESUMED = re.compile(r"(?P<pid>\d+) +(?P<time>[\d.]+) <\.\.\. (?P<name>\w+) resumed>.*")
 RESULT = re.compile(r".*\) += (?P<result>-?\d+)")
 REBUILT = ("*.index", "*.timeindex", "*.txnindex", "*.snapshot")
-"""What Kafka makes anew from its logs after an unclean end."""
+"""Files that Kafka rebuilds from its logs after an unclean shutdown."""
 
 
 @contextmanager
 def traced(pid: int, output: Path) -> Iterator[None]:
-    """Trace the process' writes and flushes into ``output``; skips the test where that is not possible."""
+    """Trace the process' writes and flushes into ``output``; skip the test if that is not possible."""
     if shutil.which("strace") is None:
         pytest.skip("strace is not installed: apt-get install strace")
     calls = "trace=write,pwrite64,writev,fsync,fdatasync"
@@ -45,13 +45,13 @@ def traced(pid: int, output: Path) -> Iterator[None]:
 
 
 def flushed(trace: Path, until: float) -> dict[Path, int]:
-    """Bytes of each file that were on disk at the time ``until``, of those written since the trace began."""
+    """Bytes of each file, written since the trace began, that were on disk at the time ``until``."""
     written: dict[str, int] = defaultdict(int)
     on_disk: dict[str, int] = defaultdict(int)
     begun: dict[str, tuple[str, str, int]] = {}
     for line in trace.read_text("utf-8", errors="replace").splitlines():
         if call := CALL.match(line):
-            # A flush covers what was written before it began
+            # A flush covers the writes before its start
             begun[call["pid"]] = (call["name"], call["path"], written[call["path"]])
         else:
             call = RESUMED.match(line)

@@ -1,4 +1,4 @@
-"""Commands for writers, and what stands in the log afterwards."""
+"""Calls of writers, and the records that they wrote."""
 
 from collections.abc import Iterator
 from uuid import uuid4
@@ -19,12 +19,12 @@ SECONDS = 20.0
 
 
 def command(what: Command, command_id: str | None = None) -> Submitted:
-    """As a caller would hand it over, with an id of its own unless one is given."""
+    """A command as a caller submits it, with a new id unless one is given."""
     return submit(command_id or uuid4().hex, checked(what))
 
 
 def run(writer: Writer, *what: Command) -> list[Outcome]:
-    """The outcomes of commands that were never given before, in one batch."""
+    """Execute new commands in one batch; return their outcomes."""
     return writer.execute([command(one) for one in what], SECONDS)
 
 
@@ -34,7 +34,7 @@ def accepted(outcome: Outcome) -> Accepted:
 
 
 def refused(outcome: Outcome) -> str:
-    """The code of what must be a refusal."""
+    """Check that the outcome is a refusal, and return its code."""
     assert isinstance(outcome, Refused), outcome
     return outcome.rejection.code
 
@@ -50,7 +50,7 @@ def committed_records(settings: Settings, partition: int = 0) -> list[Message]:
 
 
 def history(settings: Settings, isbn: str = ISBN) -> list[Recorded]:
-    """A title's events, of a system with one partition."""
+    """The events of a title in a system with one partition."""
     events = [recorded(message) for message in committed_records(settings)]
     return [event for event in events if event.event.isbn == isbn]
 
@@ -65,7 +65,7 @@ def event_types(settings: Settings, isbn: str = ISBN) -> list[str]:
 def foreign_producer(
     settings: Settings, transactional_id: str | None = None, timeout_s: float = 60.0
 ) -> Producer:
-    """A producer that knows nothing of the fence."""
+    """A producer without the fence."""
     config = client_config(settings)
     if transactional_id is None:
         return Producer(config)

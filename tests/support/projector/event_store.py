@@ -1,4 +1,4 @@
-"""An event store for tests: what a library does, as the producer writes it, and what must not be read."""
+"""Writes a workload to an event store as the producer does, and also aborted transactions."""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -28,12 +28,12 @@ class EventStore:
         self._producer = self._new()
 
     def append(self, events: int, transaction: int = 20, aborted: float = 0.0) -> None:
-        """``events`` more, so many a transaction; a share of them also goes to ones that are aborted."""
+        """Append ``events`` events in transactions; a share of them is also written in aborted ones."""
         due = 0.0
         for part in _parts(islice(self._events, events), transaction):
             due += aborted * len(part)
             if due >= 1:
-                # Keys that will be used, with other content: whoever reads them is wrong from there on
+                # Keys that will be used, with other content: whoever reads aborted records is wrong
                 self._producer.begin_transaction()
                 for happened in part[: int(due)]:
                     wrong = encode(happened.event)[:-12] + b"\xff" * 12
@@ -47,32 +47,32 @@ class EventStore:
             self._producer.commit_transaction()
 
     def write(self, version: int, *events: Event) -> None:
-        """Events of one title from ``version`` on, as one transaction."""
+        """Write events of one title from ``version`` on in one transaction."""
         self._producer.begin_transaction()
         for following, event in enumerate(events, version):
             self._put_event(following, event)
         self._producer.commit_transaction()
 
     def write_raw(self, *records: tuple[bytes, bytes | None], partition: int | None = None) -> None:
-        """Keys and values as they are, as one transaction."""
+        """Write keys and values as they are in one transaction."""
         self._producer.begin_transaction()
         for key, value in records:
             self.put(key, value, partition)
         self._producer.commit_transaction()
 
     def leave_open(self) -> None:
-        """Start a transaction in every partition and die before its end."""
+        """Leave a transaction open in every partition, as a killed writer does."""
         self._producer.begin_transaction()
         for partition in range(self.settings.partitions):
             self.put(b"9780000000002/1", b"never committed", partition)
         self._producer.flush()
 
     def come_back(self) -> None:
-        """What the next owner of the transactional id does: it ends what was left open."""
+        """Claim the transactional id again, which ends the open transactions."""
         self._producer = self._new()
 
     def put(self, key: bytes, value: bytes | None, partition: int | None = None) -> None:
-        """Into the open transaction."""
+        """Write a record in the open transaction."""
         if partition is None:
             partition = partition_of(key.partition(b"/")[0].decode(), self.settings.partitions)
         self._producer.produce(self._topic, value, key, partition)

@@ -1,4 +1,4 @@
-"""A projector that breaks where a test wants it: ``LIBRARY_TEST_FAULTS="die:after-append:3 session:6"``.
+"""A projector that fails at chosen places: ``LIBRARY_TEST_FAULTS="die:after-append:3 session:6"``.
 
 - ``die:PLACE:N`` kills the process at the Nth passing of PLACE, ``freeze:PLACE:N`` stops it there until it is
   thawed, ``fail:PLACE`` raises there
@@ -40,7 +40,7 @@ def _freeze(place: str, passing: str) -> None:
 
 
 def _signal(number: int, place: str, passing: str) -> None:
-    """Have this process get the signal at the Nth ``passing`` of ``place``."""
+    """Send this process the signal when it passes ``place`` for the Nth time."""
     owner, name, after = PLACES[place]
     left = int(passing)
     original = getattr(owner, name)
@@ -83,7 +83,7 @@ def _configured(change: Callable[[Any], None]) -> None:
         change(built.conf)
         return built
 
-    app.build = changed
+    setattr(app, "build", changed)  # noqa: B010
 
 
 def _next_release() -> None:
@@ -102,22 +102,24 @@ def _fail(place: str) -> None:
 
 
 def _hang() -> None:
-    """A stop that never ends."""
+    """Make a stop never end."""
 
     async def hanging(self: Any) -> None:
         await asyncio.Event().wait()
 
-    app.App.on_stop = hanging
+    setattr(app.App, "on_stop", hanging)  # noqa: B010
     app.end_within.__defaults__ = (1.0,)
 
 
 def _unknown(event: str) -> None:
-    """As an older program, which has no schema of that event."""
+    """Make this process an older program without the schema of that event."""
     from projector.fold import wire_row
     from schemas import codec
 
-    del codec.CODEC.schemas[codec.newest(event).id]
-    wire_row._STEPS.pop(event, None)
+    schemas: Any = codec.CODEC.schemas
+    del schemas[codec.newest(event).id]
+    steps: Any = wire_row._STEPS
+    steps.pop(event, None)
 
 
 _STAYING = ExitStack()

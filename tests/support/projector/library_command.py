@@ -1,4 +1,4 @@
-"""``library`` run on a test's system."""
+"""Runs ``library`` on a test's system."""
 
 import os
 import subprocess

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 from unittest.mock import patch
 
 import fastavro
@@ -56,7 +57,7 @@ def appended_fields(fields: dict[str, int], row: type[InventoryRow]) -> Iterator
     old = codec.newest("InventoryRow")
     schema = json.loads(old.text)
     schema["fields"] += [{"name": name, "type": "long", "default": value} for name, value in fields.items()]
-    parsed = fastavro.parse_schema(avro._without_logical_types(schema), named_schemas={})
+    parsed: Any = fastavro.parse_schema(avro._without_logical_types(schema), named_schemas={})
     new = codec.Schema(ROW_SCHEMA_ID, old.subject, old.version + 1, json.dumps(schema), parsed)
     writers = {name: writer for name, writer in codec.CODEC._writers.items() if name != "InventoryRow"}
     with (

@@ -1,4 +1,4 @@
-"""Whether a table is exact: RocksDB and changelog, row by row, against a plain fold of the event store."""
+"""Compares RocksDB and changelog, row by row, with a plain fold of the event store."""
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -26,17 +26,17 @@ Rows = dict[str, InventoryRow]
 
 
 class Changelog(Struct):
-    """What a reader from the beginning ends up with, and what it saw on the way."""
+    """The state of a reader that read the changelog from its beginning."""
 
     rows: Rows
     positions: dict[int, int]
     """The last position of each partition."""
     went_back: int
-    """Rows that came with a lower version than before."""
+    """Number of rows with a lower version than before."""
 
 
 def read_topic(settings: Settings, topic: str, last: int | None = None) -> Iterator[Message]:
-    """All committed records of a topic, or those at the ``last`` so many offsets of each partition."""
+    """Yield the committed records of a topic, or of the ``last`` offsets of each partition."""
     consumer = Consumer(reading_config(settings) | {"group.id": "tests"})
     try:
         partitions = [TopicPartition(topic, p, OFFSET_BEGINNING) for p in range(settings.partitions)]
@@ -57,7 +57,7 @@ def read_topic(settings: Settings, topic: str, last: int | None = None) -> Itera
 
 
 def expected_rows(settings: Settings, until: Mapping[int, int] = MappingProxyType({})) -> Rows:
-    """The plain fold of every committed event, or of those before the offsets ``until``."""
+    """Fold every committed event, or those before the offsets ``until``, one by one."""
     rows: Rows = {}
     for message in read_topic(settings, events_topic(settings)):
         if (message.offset() or 0) >= until.get(message.partition() or 0, 1 << 62):
@@ -84,7 +84,7 @@ def read_changelog(settings: Settings) -> Changelog:
 
 
 def rocksdb_rows(settings: Settings) -> Rows:
-    """The rows in RocksDB; of a partition that several workers had, those that came furthest."""
+    """The rows in RocksDB; of a partition that several workers had, the most advanced ones."""
     identity = identify(AdminClient(client_config(settings)), settings)
     current = f"{identity.cluster}/{identity.events}/{identity.changelog}".encode()
     best: dict[str, tuple[int, Rows]] = {}
@@ -103,7 +103,7 @@ def rocksdb_rows(settings: Settings) -> Rows:
 
 
 def lag(settings: Settings) -> int:
-    """Offsets of the event store that the group has not committed, or the table has not come to."""
+    """Offsets of the event store that are not committed, or not in the table."""
     consumer = Consumer(reading_config(settings) | {"group.id": projector_group(settings)})
     try:
         partitions = [TopicPartition(events_topic(settings), p) for p in range(settings.partitions)]
@@ -113,7 +113,7 @@ def lag(settings: Settings) -> int:
         consumer.close()
     if behind := sum(end - max(c.offset, 0) for c, end in zip(committed, ends, strict=True)):
         return behind
-    # A group that was reset, or a changelog that was lost
+    # The group may have been reset, or the changelog lost
     table = dict.fromkeys(range(settings.partitions), 0)
     for message in read_topic(settings, changelog_topic(settings), last=2):
         if message.key() == POSITION_KEY:
@@ -122,13 +122,13 @@ def lag(settings: Settings) -> int:
 
 
 def until_lag(settings: Settings, accepted: Callable[[int], bool], limit: float = 40.0) -> None:
-    """Wait for a lag that is ``accepted``."""
+    """Wait for a lag for which ``accepted`` is true."""
 
     def now() -> bool:
         try:
             return accepted(lag(settings))
         except KafkaException as error:
-            # Coordinator and leaders of a new system take a moment to settle
+            # A new system's coordinator and leaders are not available at once
             if error.args[0].retriable():
                 return False
             raise
@@ -142,7 +142,7 @@ def until_caught_up(settings: Settings, limit: float = 40.0) -> None:
 
 
 def assert_exact(settings: Settings, limit: float = 40.0) -> Rows:
-    """The table is exact once it has caught up; its rows."""
+    """Wait until the table has caught up, check that it is exact, and return its rows."""
     until_caught_up(settings, limit)
     rows = expected_rows(settings)
     changelog = read_changelog(settings)
@@ -152,7 +152,7 @@ def assert_exact(settings: Settings, limit: float = 40.0) -> Rows:
         try:
             found = rocksdb_rows(settings)
         except Exception as error:
-            # A worker that starts is just putting its files in order
+            # A starting worker may be opening its files
             raise AssertionError from error
         assert differences(rows, found) == []
         return True
@@ -162,7 +162,7 @@ def assert_exact(settings: Settings, limit: float = 40.0) -> Rows:
 
 
 def differences(want: Rows, got: Rows) -> list[tuple[InventoryRow | None, InventoryRow | None]]:
-    """Pairs that are not equal."""
+    """Pairs of rows that differ."""
     return [
         (want.get(isbn), got.get(isbn))
         for isbn in sorted(want.keys() | got.keys())

@@ -1,4 +1,4 @@
-"""What tests do to the two topics and to the group, as an operator or an accident would."""
+"""Damage to topics and consumer groups, as an operator or an accident causes it."""
 
 import time
 
@@ -15,12 +15,12 @@ from tests.support.waiting import eventually
 
 
 def admin_of(settings: Settings) -> AdminClient:
-    """A connection."""
+    """An admin client of the system's Kafka."""
     return AdminClient(client_config(settings))
 
 
 def lose_changelog(settings: Settings) -> list[list[tuple[bytes, bytes]]]:
-    """Delete the changelog and make a new one; the transactions it had, of all partitions in turn."""
+    """Delete the changelog and create a new one; return the transactions of the old one."""
     transactions: list[list[tuple[bytes, bytes]]] = []
     parts: dict[int, list[tuple[bytes, bytes]]] = {}
     for message in read_topic(settings, changelog_topic(settings)):
@@ -47,7 +47,7 @@ def write_changelog(settings: Settings, partition: int, rows: list[tuple[bytes, 
 
 
 def delete_before(settings: Settings, topic: str, offset: int) -> None:
-    """Delete the records before ``offset`` of every partition, as a retention time would."""
+    """Delete the records before ``offset`` in every partition, as a retention time does."""
     admin = admin_of(settings)
     _set_policy(admin, topic, "compact,delete")
     partitions = [TopicPartition(topic, p, offset) for p in range(settings.partitions)]
@@ -66,7 +66,7 @@ def reset_group(settings: Settings, offset: int) -> None:
     """Set the projector's offsets, in every partition; the group must be empty."""
     partitions = [TopicPartition(events_topic(settings), p, offset) for p in range(settings.partitions)]
     request = ConsumerGroupTopicPartitions(projector_group(settings), partitions)
-    # A reference, or its futures never end
+    # Keep a reference: without one the futures never end
     admin = admin_of(settings)
     for future in admin.alter_consumer_group_offsets([request]).values():
         assert all(partition.error is None for partition in future.result().topic_partitions)

@@ -1,4 +1,4 @@
-"""Projector processes for tests: started, watched, killed, frozen."""
+"""Projector processes that tests start, watch, kill and freeze."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ from tests.support.waiting import eventually
 
 
 class Worker:
-    """One worker process. ``faults`` are for ``tests.support.projector.faulty_projector``."""
+    """One worker process. ``faults`` are described in ``tests.support.projector.faulty_projector``."""
 
     def __init__(self, settings: Settings, index: int = 0, faults: str = "") -> None:
         home = Path(settings.data_dir)
@@ -38,7 +38,7 @@ class Worker:
 
     @property
     def is_ready(self) -> bool:
-        """Whether it says so; fails when it has ended instead."""
+        """Whether its ready file exists. Raises EndedError if it has ended."""
         if self.process.poll() is not None:
             raise EndedError(f"exit code {self.process.returncode}: {self.said()}")
         return self.ready_file.exists()
@@ -49,34 +49,34 @@ class Worker:
         return self
 
     def said(self) -> str:
-        """The last of its log."""
+        """The end of its log."""
         return "\n".join(self.log.read_text("utf-8").splitlines()[-12:])
 
     def kill(self) -> None:
-        """As the out-of-memory killer does."""
+        """Kill it, as the out-of-memory killer does."""
         self.process.kill()
         self.process.wait()
 
     def freeze(self) -> None:
-        """As a stopped virtual machine."""
+        """Freeze it, as a stopped virtual machine is."""
         self.process.send_signal(signal.SIGSTOP)
 
     @property
     def is_frozen(self) -> bool:
-        """Whether it is, by itself or by ``freeze``."""
+        """Whether it is frozen, by ``freeze`` or by one of its faults."""
         return psutil.Process(self.process.pid).status() == psutil.STATUS_STOPPED
 
     def thaw(self) -> None:
-        """And on."""
+        """Let it continue."""
         self.process.send_signal(signal.SIGCONT)
 
     def stop(self) -> int:
-        """Cleanly; the exit code."""
+        """Stop it cleanly; return the exit code."""
         self.process.terminate()
         return self.process.wait(20)
 
     def ended(self, limit: float = 30.0) -> int:
-        """Wait until it ended by itself; the exit code."""
+        """Wait until it ends by itself; return the exit code."""
         return self.process.wait(limit)
 
 
@@ -85,20 +85,20 @@ class EndedError(Exception):
 
 
 class Crew:
-    """Starts workers, and leaves none behind."""
+    """Starts workers, and ends all of them."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._all: list[Worker] = []
 
     def start(self, index: int = 0, faults: str = "", settings: Settings | None = None) -> Worker:
-        """Another worker; ready a little later."""
+        """Start another worker; it becomes ready later."""
         worker = Worker(settings or self.settings, index, faults)
         self._all.append(worker)
         return worker
 
     def end(self) -> None:
-        """Kill those that live."""
+        """Kill the running workers."""
         for worker in self._all:
             if worker.process.poll() is None:
                 worker.kill()
@@ -106,7 +106,7 @@ class Crew:
 
 @contextmanager
 def crew_of(settings: Settings) -> Iterator[Crew]:
-    """Workers of a system, none of which outlives the block."""
+    """Workers that run while the context is open."""
     crew = Crew(settings)
     try:
         yield crew

@@ -1,4 +1,4 @@
-"""A query API in this process, without Kafka: its replica is filled from events as the followers would."""
+"""A query API in this process without Kafka. Its replica is filled directly with events."""
 
 import asyncio
 from collections.abc import Iterable
@@ -34,7 +34,7 @@ PARTITIONS = 4
 
 
 class NoKafka:
-    """A source that answers for a store that ends where the replica does."""
+    """A source whose store ends where the replica ends."""
 
     partitions = PARTITIONS
     events, changelog = "library.commands.events", "library-projector-inventory-changelog"
@@ -64,7 +64,7 @@ class IdleFollower(Follower):
 
 
 class ApiWithoutKafka:
-    """Events, the rows they make, and a replica of both."""
+    """Events, their rows, a replica of both, and the application that serves it."""
 
     def __init__(self, folder: Path, events: Iterable[Event] = ()) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -89,7 +89,7 @@ class ApiWithoutKafka:
         )
 
     def put(self, *events: Event | tuple[str, bytes, int]) -> list[str]:
-        """Store events, or poison (ISBN, bytes, time); their positions."""
+        """Store events, or undecodable values (ISBN, bytes, time); return their positions."""
         batch, changed = [], {}
         for event in events:
             isbn, value, at = (
@@ -118,7 +118,7 @@ class ApiWithoutKafka:
     def ask(
         self, path: str, method: str = "GET", headers: Any = None, content: bytes = b""
     ) -> httpx.Response:
-        """One request."""
+        """Send one request."""
 
         async def asked() -> httpx.Response:
             async with self.client() as client:
@@ -127,6 +127,6 @@ class ApiWithoutKafka:
         return asyncio.run(asked())
 
     def client(self) -> httpx.AsyncClient:
-        """Asks the application, in this process."""
+        """A client of the application in this process."""
         transport = httpx.ASGITransport(cast(Any, self.app), raise_app_exceptions=False)
         return httpx.AsyncClient(transport=transport, base_url="http://localhost")

@@ -1,4 +1,4 @@
-"""Event logs as commands make them: several titles, time that never goes back."""
+"""Strategies for event logs: several titles, times that never decrease."""
 
 from hypothesis import strategies as st
 
@@ -20,7 +20,7 @@ commands = commands_for(isbns, titles, names, users)
 
 @st.composite
 def event_logs(draw: st.DrawFn, most: int = 60) -> list[Event]:
-    """The events of some commands, those that are accepted."""
+    """Generate the events of accepted commands."""
     known = dict.fromkeys(ISBNS, UNKNOWN)
     events: list[Event] = []
     at = START

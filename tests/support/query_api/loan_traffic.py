@@ -1,4 +1,4 @@
-"""Titles that are lent and given back, and the processes that tell of it."""
+"""Titles that are borrowed and returned, a writer of their events, and a query API that shows them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,13 +28,13 @@ ADDED = [BookAdded(isbn, "T", "A", 1, AT) for isbn in NUMBERS]
 
 
 def store_writer(settings: Settings) -> StoreWriter:
-    """Writes to the system's topics."""
+    """A writer to the topics of the system."""
     return StoreWriter(settings, identify(AdminClient(client_config(settings)), settings))
 
 
 @contextmanager
 def running_api(settings: Settings) -> Iterator[ApiProcess]:
-    """A query API, ready."""
+    """Run a query API; yield it when it is ready."""
     api = ApiProcess(settings)
     try:
         yield api.start()
@@ -43,7 +43,7 @@ def running_api(settings: Settings) -> Iterator[ApiProcess]:
 
 
 def next_loan_event(writer: StoreWriter, n: int) -> Event:
-    """The next event of one title: lent, or given back."""
+    """The next event of one title: borrowed or returned."""
     isbn = NUMBERS[n % len(NUMBERS)]
     at = AT + n
     return BookReturned(isbn, "ann", at) if writer.rows[isbn].loans else BookBorrowed(isbn, "ann", at, at)

@@ -1,4 +1,4 @@
-"""Stands in for producer and projector: writes events and rows as they would, one transaction each."""
+"""Writes events and rows in transactions, as producer and projector do."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -21,7 +21,7 @@ from schemas.topics import changelog_topic
 
 
 class StoreWriter:
-    """Keeps versions and rows of what it wrote; ``source`` is told in position records."""
+    """Writes to both topics and remembers versions and rows. Position records name ``source``."""
 
     def __init__(self, settings: Settings, identity: Identity) -> None:
         self.settings, self.source = settings, identity.source
@@ -42,7 +42,7 @@ class StoreWriter:
         return self.append_raw([(e.isbn, encode(e), type(e).__name__, e.timestamp) for e in events])
 
     def append_raw(self, values: Iterable[tuple[str, bytes, str, int]]) -> list[Position]:
-        """Write values (ISBN, bytes, type, time) under the titles' next versions, whatever they are."""
+        """Write arbitrary values (ISBN, bytes, type, time) as the next versions of their titles."""
         written: list[tuple[str, int, bytes, Position]] = []
         self._producer.begin_transaction()
         for isbn, value, kind, at in values:
@@ -74,7 +74,7 @@ class StoreWriter:
         return [position for *_, position in sorted(written, key=lambda entry: entry[3])]
 
     def project(self, entries: Sequence[tuple[int, int, str, int, bytes]] | None = None) -> None:
-        """Fold events (those of the log that are not in the rows yet) and write rows and positions."""
+        """Fold the events that are not in the rows yet; write rows and positions."""
         if entries is None:
             entries = [e for e in self.log if self._version(e[2]) < e[3]]
         changed: dict[str, InventoryRow] = {}
@@ -100,7 +100,7 @@ class StoreWriter:
         self._producer.commit_transaction(30)
 
     def commit(self, *events: Event) -> list[Position]:
-        """Write events and the rows they make."""
+        """Write events and their rows."""
         positions = self.append(*events)
         self.project()
         return positions

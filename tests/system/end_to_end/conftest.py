@@ -1,4 +1,4 @@
-"""One system for all end-to-end tests: each uses titles of its own."""
+"""One system for all end-to-end tests; each test uses its own titles."""
 
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -23,7 +23,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 
 @pytest.fixture
 def new_isbn() -> Callable[[], str]:
-    """Makes ISBNs of titles that no other test uses."""
+    """Make ISBNs that no other test uses."""
 
     def make() -> str:
         digits = f"979{next(_numbers):09d}"

@@ -1,4 +1,4 @@
-"""What the inventory must be: the event store read and folded on its own."""
+"""The expected inventory: an independent fold of the event store."""
 
 import json
 from hashlib import sha256
@@ -12,7 +12,7 @@ from tests.system.end_to_end.system import System
 
 
 def folded_rows(settings: Settings) -> dict[str, InventoryRow]:
-    """Every title's row, from its first event."""
+    """Fold every title from its first event."""
     rows: dict[str, InventoryRow] = {}
     with open_reader(settings=settings) as reader:
         for event in reader:
@@ -23,7 +23,7 @@ def folded_rows(settings: Settings) -> dict[str, InventoryRow]:
 
 
 def as_api_item(row: InventoryRow) -> dict[str, Any]:
-    """The row as the API must show it, but for its time."""
+    """The row as the API must show it, without its time."""
     return {
         "isbn": row.isbn,
         "title": row.title,
@@ -36,7 +36,7 @@ def as_api_item(row: InventoryRow) -> dict[str, Any]:
 
 
 def assert_as_folded(system: System) -> None:
-    """All pages of titles and loans are what the event store says, neither more nor less."""
+    """Check that all pages of titles and loans equal the folded event store."""
     rows = folded_rows(system.settings)
     titles = [{k: v for k, v in item.items() if k != "updated_at"} for item in system.all("/inventory")]
     assert sorted(titles, key=lambda title: title["isbn"]) == [
@@ -48,7 +48,7 @@ def assert_as_folded(system: System) -> None:
 
 
 def digest(system: System, histories: list[str]) -> str:
-    """Of all pages of titles and loans, and of the histories of some titles."""
+    """A digest of all pages of titles and loans, and of the histories of some titles."""
     said = [system.all("/inventory"), system.all("/loans")]
     said += [system.all(f"/inventory/{isbn}/history") for isbn in histories]
     return sha256(json.dumps(said).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""A whole system on this machine, used as people and scripts use it: by its command line and over HTTP."""
+"""A whole system on this machine, used by its command line and over HTTP."""
 
 import json
 import os
@@ -21,7 +21,7 @@ LIMIT = 90
 
 
 class System:
-    """``library up --detach`` on free ports, with its data below ``folder``, where its commands are run."""
+    """``library up --detach`` on free ports, with its data and its commands in ``folder``."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -54,7 +54,7 @@ class System:
         )
 
     def on_terminal(self, *arguments: str, **environment: str) -> str:
-        """What ``library`` shows on a terminal of 200 columns."""
+        """Run ``library`` on a terminal of 200 columns; return the screen."""
         ours, its = os.openpty()
         with os.fdopen(ours, "rb", buffering=0) as screen:
             process = subprocess.Popen(
@@ -65,7 +65,7 @@ class System:
             )
             os.close(its)
             shown = b""
-            # A terminal whose last program has ended gives an error instead of an end
+            # A terminal whose last program has ended returns an error instead of end-of-file
             with suppress(OSError):
                 while chunk := screen.read(4096):
                     shown += chunk
@@ -84,19 +84,19 @@ class System:
         )
 
     def done(self, *arguments: str) -> str:
-        """What ``library`` prints; it must end with 0, and say nothing wrong."""
+        """Run ``library``, check that it ends with 0, and return its output."""
         completed = self.run(*arguments)
         assert completed.returncode == 0, completed.stderr
         return completed.stdout
 
     def receipt(self, *arguments: str) -> dict[str, Any]:
-        """The receipt of a command that is accepted, once its change can be read."""
+        """Run an accepted command with --wait; return its receipt."""
         receipt: dict[str, Any] = json.loads(self.done(*arguments, "--json", "--wait"))
         return receipt
 
     @property
     def environment(self) -> dict[str, str]:
-        """Ours without the settings of another system, and with this tree to run."""
+        """The environment without the settings of another system, and with this source tree."""
         ours = {name: value for name, value in os.environ.items() if not name.startswith("LIBRARY_")}
         return ours | {"PYTHONPATH": str(Path(__file__).parents[3])}
 
@@ -106,12 +106,12 @@ class System:
         return load({}, {}, self.folder).settings
 
     def get(self, path: str, **parameters: str) -> Response:
-        """Ask the query API for ``path``."""
+        """GET ``path`` from the query API."""
         with Service(self.settings.api, 30) as service:
             return service.get(tuple(path.strip("/").split("/")), parameters)
 
     def all(self, path: str) -> list[dict[str, Any]]:
-        """The items of all pages."""
+        """GET the items of all pages."""
         items: list[dict[str, Any]] = []
         cursor: dict[str, str] = {}
         while True:
@@ -122,7 +122,7 @@ class System:
             cursor = {"cursor": page["next_cursor"]}
 
     def ends(self) -> list[int]:
-        """Where each partition of the event store ends: the same as before where nothing was written."""
+        """The end offset of each partition of the event store."""
         return log_ends(self.settings)
 
     def status(self) -> dict[str, dict[str, Any]]:
@@ -135,7 +135,7 @@ class System:
         return psutil.Process(self.status()[name]["pid"])
 
     def kill(self, name: str) -> None:
-        """kill -9, and wait until it is back by itself."""
+        """Kill a process with SIGKILL; wait until the supervisor has restarted it."""
         before = self.process(name)
         before.kill()
 

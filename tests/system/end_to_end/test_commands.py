@@ -1,4 +1,4 @@
-"""The first things people try, and what they do wrong."""
+"""Commands that users try first, and their mistakes."""
 
 import json
 from pathlib import Path

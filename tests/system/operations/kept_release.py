@@ -30,11 +30,11 @@ COMMANDS = (
     ("remove", ISBNS[1]),
 )
 LEFT_OUT = ("logs", "server.properties", "LOG", "lock", "LOCK")
-"""Made at every start, and naming the machine that it was made on."""
+"""Files of every start, which name the machine."""
 
 
 def api_answers(system: System) -> dict[str, Any]:
-    """What the query API says of every title."""
+    """The query API's responses for every title."""
     paths = [f"/inventory/{isbn}{part}" for isbn in ISBNS for part in ("", "/history")]
     return {path: system.get(path)[1] for path in (*paths, "/inventory", "/loans")}
 
@@ -46,7 +46,7 @@ def extract_data(system: System, release: str) -> None:
 
 
 def archive_data(system: System, archive: Path) -> None:
-    """Write the directory of a system that is down."""
+    """Archive the data directory of a stopped system."""
     with tarfile.open(archive, "w:xz") as tar:
         tar.add(system.data_dir, ".library", filter=_impersonal)
 
@@ -60,7 +60,7 @@ def _impersonal(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
 
 
 def main() -> None:
-    """Make this release's."""
+    """Write both files of this release."""
     with tempfile.TemporaryDirectory() as folder:
         system = System(Path(folder))
         try:

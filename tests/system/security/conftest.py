@@ -31,7 +31,7 @@ RESOURCES = {
 
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """The operator's settings; others are library-writer, …, and ``reporting``, who reads as ``overdue``."""
+    """Settings of the operator. ``reporting`` is a user with the consumer group ``overdue``."""
     users = [*(f"library-{part}" for part in PARTS), "reporting", "stranger"]
     home = tmp_path_factory.mktemp("secured")
     with secured_broker(home / "kafka", users) as admin:
@@ -47,7 +47,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 
 
 def _bindings(line: str) -> list[AclBinding]:
-    """What a printed kafka-acls.sh command would add."""
+    """The bindings that a printed kafka-acls.sh command would add."""
     program, *arguments = shlex.split(line)
     assert program == "kafka-acls.sh"
     command = click.Command(

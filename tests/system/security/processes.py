@@ -35,7 +35,7 @@ def library(settings: Settings, *arguments: str) -> "subprocess.CompletedProcess
 
 @contextmanager
 def running_service(settings: Settings, log: Path, *module: str) -> Iterator[None]:
-    """Run a service while the block runs; ``log`` is what it says."""
+    """Run a service while the context is open; it writes to ``log``."""
     with log.open("wb") as said:
         process = subprocess.Popen(
             [sys.executable, "-m", *module],

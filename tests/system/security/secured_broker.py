@@ -1,4 +1,4 @@
-"""A broker as on a shared cluster: TLS, SCRAM users, and nothing allowed that no ACL allows."""
+"""A broker as on a shared cluster: TLS, SCRAM users, and only what ACLs allow."""
 
 import subprocess
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
 
 @contextmanager
 def secured_broker(home: Path, users: list[str]) -> Iterator[Settings]:
-    """The administrator's settings for a broker that knows these users too, all with the same password."""
+    """Run a broker with these users, all with one password; yield the administrator's settings."""
     port, controller, inside = free_port(), free_port(), free_port()
     home.mkdir()
     store, authority = _certificate(home)
@@ -70,7 +70,7 @@ def as_user(user: str, settings: Settings, password: str = SECRET) -> Settings:
 
 
 def _certificate(home: Path) -> tuple[Path, Path]:
-    """The broker's key store, and its certificate, which is its own authority."""
+    """Create the broker's key store and its self-signed certificate."""
     store, authority = home / "broker.p12", home / "authority.pem"
     keytool = [str(Path(JAVA_HOME) / "bin" / "keytool"), "-alias", "broker", "-keystore", str(store)]
     keytool += ["-storepass", SECRET]

@@ -1,4 +1,4 @@
-"""On a shared Kafka: who may write the event store, and what a wrong password or certificate leads to."""
+"""Access to a shared Kafka: who may write, and the messages for a wrong password or certificate."""
 
 import json
 import urllib.error
@@ -91,7 +91,7 @@ def test_each_service_and_the_doctor_name_a_wrong_password(shared: Settings, tmp
 
 
 def readiness(port: int) -> str:
-    """What the service there says of itself, ready or not."""
+    """The service's /readyz, whatever its status."""
     try:
         with urllib.request.urlopen(f"http://{HOST}:{port}/readyz", timeout=10) as answer:
             said: str = answer.read().decode()

@@ -1,4 +1,4 @@
-"""With the printed ACLs, each part as a user of its own: the system works."""
+"""The system works with the printed ACLs and one user per service."""
 
 import json
 import urllib.request
@@ -26,7 +26,7 @@ def row(port: int) -> dict[str, object]:
 
 
 def done(settings: Settings, *command: str) -> str:
-    """What the command said on both outputs; it must succeed."""
+    """Run a command that must succeed; return both outputs."""
     ended = library(settings, *command)
     assert ended.returncode == 0, ended.stderr
     return ended.stdout + ended.stderr
