@@ -1,4 +1,4 @@
-"""Where a title's events stand: one partition, as Kafka's Java clients compute it."""
+"""The partition of a stream, as Kafka's Java clients compute it."""
 
 import struct
 from functools import lru_cache
@@ -8,12 +8,12 @@ _WORDS = struct.Struct("<I").iter_unpack
 
 
 @lru_cache(maxsize=1 << 16)
-def partition_of(isbn: str, partitions: int) -> int:
-    """The partition, of ``partitions``, that holds all events of the title.
+def partition_of(stream: str, partitions: int) -> int:
+    """The partition, of ``partitions``, that holds all events of the stream.
 
     Computed here and passed explicitly: librdkafka's default partitioner is another hash.
     """
-    return (murmur2(isbn.encode()) & 0x7FFFFFFF) % partitions
+    return (murmur2(stream.encode()) & 0x7FFFFFFF) % partitions
 
 
 def murmur2(data: bytes) -> int:

@@ -1,11 +1,11 @@
-"""How far something has come in the event store: ``partition:offset``, the offset included."""
+"""Positions in the event store: ``partition:offset``, the offset included."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
 
 
 class BadPosition(ValueError):
-    """A text that is no position."""
+    """The text is not a position."""
 
 
 class Position(NamedTuple):
@@ -19,7 +19,7 @@ class Position(NamedTuple):
 
 
 def format_positions(offsets: Mapping[int, int]) -> str:
-    """``{0: 12, 3: 40}`` as ``0:12,3:40``; partitions of which nothing was read (-1) are left out."""
+    """``{0: 12, 3: 40}`` as ``0:12,3:40``; partitions without an event (-1) are left out."""
     return ",".join(f"{p}:{offset}" for p, offset in sorted(offsets.items()) if offset >= 0)
 
 

@@ -1,1 +1,1 @@
-"""The library's own logic, pure: no clock, no random, no I/O. Values in, values out."""
+"""The domain of the library, pure: commands, rules, the row's fold. No clock, no random, no I/O."""

@@ -1,4 +1,4 @@
-"""When a loan is due."""
+"""Due dates of loans."""
 
 from datetime import datetime, time, timedelta, tzinfo
 

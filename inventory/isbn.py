@@ -74,14 +74,14 @@ def _validated(compact: str, shown: str) -> str:
 
 
 def _adds_up(digits: str) -> bool:
-    """Whether the check digit is right. An import asks this of every row, so it is not asked of stdnum."""
-    # Their characters stand for the digits: the offset of "0", 48, is counted 25 times, which ends in 0
+    """Whether the check digit is right. Own code: an import checks every row, and stdnum is slower."""
+    # ASCII codes instead of digits: the offset of "0", 48, counts 25 times, which is a multiple of 10
     codes = digits.encode()
     return (sum(codes[::2]) + 3 * sum(codes[1::2])) % 10 == 0
 
 
 def display(ean13: str) -> str:
-    """With hyphens where it is an ISBN, as people write it."""
+    """The number as people write it: an ISBN with hyphens."""
     from stdnum import isbn
 
     return str(isbn.format(ean13)) if ean13.startswith(("978", "979")) else ean13

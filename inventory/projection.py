@@ -1,4 +1,4 @@
-"""From one record of the event store to the row after it: the plain way, for whoever keeps rows."""
+"""From one record of the event store to the row after it, without any fast path."""
 
 from inventory.row_fold import Unfoldable, fold, hold, stays
 from schemas.codec import Undecodable
@@ -14,7 +14,7 @@ def project(
     An event that can't be decoded or applied holds the title: the row stays as it is, says why, and lets
     later events pass until this one can be applied. Raises Gap as ``fold`` does.
     """
-    # Before it is decoded: an event that is in the row already can't hold it
+    # Checked before decoding: an event that the row already includes can't hold it
     if stays(row, isbn, version):
         return row
     try:

@@ -1,4 +1,4 @@
-"""The read side's fold: what the inventory table says of a title, event by event."""
+"""The read side's fold: from a title's events to its row in the inventory table."""
 
 from typing import TypeGuard, assert_never
 
@@ -19,7 +19,7 @@ from schemas.row import Held, InventoryRow, Loan
 
 
 class Gap(Exception):
-    """An event's version is not the row's + 1: events are lost, and a restart would not bring them back."""
+    """An event's version is not the row's plus 1: events are lost, and a restart would not restore them."""
 
     def __init__(self, isbn: str, known: int, version: int) -> None:
         super().__init__(
@@ -29,14 +29,14 @@ class Gap(Exception):
 
 
 class Unfoldable(ValueError):
-    """An event that contradicts the row; only its title has to wait."""
+    """An event that contradicts the row. It holds its title only."""
 
 
 def stays(row: InventoryRow | None, isbn: str, version: int) -> TypeGuard[InventoryRow]:
-    """Whether the row stays as it is, whatever the event says that makes ``version`` of the title.
+    """Whether an event with this ``version`` of the title leaves the row unchanged.
 
-    It does for a version that it has already, and while it waits for another event. Version 1 starts the row
-    anew, so that a replay from the beginning recomputes it. Raises Gap.
+    That is the case for a version that the row includes, and while another event holds the row. Version 1
+    starts the row anew: a replay from the beginning recomputes it. Raises Gap.
     """
     if version == 1:
         return False
@@ -70,7 +70,7 @@ def fold(row: InventoryRow | None, version: int, event: Event) -> InventoryRow:
 
 
 def hold(row: InventoryRow | None, isbn: str, held: Held) -> InventoryRow:
-    """The row, or a placeholder where there is none, waiting since ``held``.
+    """The row, or a placeholder if there is none, held by the event of ``held``.
 
     A row that waits already keeps waiting for the same event; its reason is that of the last try.
     """

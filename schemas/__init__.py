@@ -1,1 +1,1 @@
-"""The contract between the rooms: schemas and ids, events, rows, keys, partitions, positions, settings."""
+"""The contract between the services: Avro schemas and their ids, events, rows, topics, a reader."""

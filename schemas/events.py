@@ -1,4 +1,4 @@
-"""The events of a title, oldest kind first. Past tense, frozen; times are milliseconds since 1970, UTC."""
+"""The events of a title. Released ones never change. Times are milliseconds since 1970, UTC."""
 
 from typing import TypeAlias, get_args
 
@@ -48,7 +48,7 @@ class CopiesAdded(Struct, frozen=True):
 
 
 class CopiesWithdrawn(Struct, frozen=True):
-    """``quantity`` copies left: from the shelf, or the one that ``user_id`` lost."""
+    """``quantity`` copies were withdrawn: from the shelf, or the one that ``user_id`` lost."""
 
     isbn: str
     quantity: int
@@ -67,7 +67,7 @@ class LoanRenewed(Struct, frozen=True):
 
 
 class DetailsCorrected(Struct, frozen=True):
-    """Title and author read so from now on."""
+    """The title and the author were corrected."""
 
     isbn: str
     title: str

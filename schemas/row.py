@@ -1,4 +1,4 @@
-"""What the inventory table holds: one row for each title."""
+"""The rows of the inventory table: one for each title."""
 
 from msgspec import Struct
 
@@ -20,7 +20,7 @@ class Held(Struct, frozen=True):
 
 
 class InventoryRow(Struct, frozen=True):
-    """A title as of ``version``. ``quantity`` copies are owned, ``available`` stand on the shelf."""
+    """A title as of ``version``. ``quantity`` copies are owned, ``available`` are on the shelf."""
 
     isbn: str
     title: str
