@@ -126,9 +126,10 @@ class Follower:
         Raises RebuildNeeded, Unusable, KafkaException, WrongTopic, sqlite3.Error.
         """
         self.file.require_no_request()
+        self.file.open()
         identity = self._identify()
         self._ends_at_start = self._ends_at_start or self.ends
-        replica = self.file.open_or_create(identity, self._source.partitions)
+        replica = self.file.require(identity, self._source.partitions)
         self._following, self.trouble = True, None
         consumer = self._source.consumer(replica.progress)
         try:

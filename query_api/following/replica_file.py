@@ -38,15 +38,13 @@ class ReplicaFile:
 
     def open(self) -> None:
         """Open the file, if there is one, and begin to check it. Raises Unusable, sqlite3.Error."""
-        replica = open_replica(self._folder)
+        replica = open_replica(self._folder) if self.replica is None else None
         if replica is not None:
             self._unchecked = self.replica = replica
             threading.Thread(target=self._check, args=(replica,), name="checker", daemon=True).start()
 
-    def open_or_create(self, identity: Identity, partitions: int) -> Replica:
-        """The replica of this system. Raises RebuildNeeded, Unusable, sqlite3.Error."""
-        if self.replica is None:
-            self.open()
+    def require(self, identity: Identity, partitions: int) -> Replica:
+        """The replica of this system: the open one, or a new one. Raises RebuildNeeded, sqlite3.Error."""
         replica = self.replica
         if replica is None:
             self.replica = replica = create_replica(self._folder, identity, partitions)

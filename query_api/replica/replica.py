@@ -25,6 +25,9 @@ _MAX_REMEMBERED_TITLES = 64
 """A batch that changed more titles counts as changing all."""
 
 
+_INACCESSIBLE = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_AUTH}
+"""Error codes on opening that stay until the files are replaced, such as other permissions."""
+
 _Offset = Annotated[int, Meta(ge=0)]
 
 
@@ -132,8 +135,6 @@ def open_replica(folder: Path) -> Replica | None:
     path = folder / FILE
     if not path.exists():
         return None
-    if path.is_dir():
-        raise Unusable("it is damaged: a folder has its name")
     writer = None
     try:
         writer = _connect(path)
@@ -151,6 +152,8 @@ def open_replica(folder: Path) -> Replica | None:
             writer.close()
         if isinstance(error, KeyError) or (isinstance(error, sqlite3.Error) and is_damage(error)):
             raise Unusable(f"it is damaged: {error}") from error
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _INACCESSIBLE:
+            raise Unusable(f"it can't be used: {error}") from error
         raise
 
 

@@ -20,10 +20,10 @@ from query_api.queries.titles import find_titles, title_json
 from query_api.replica.damage import Damaged, is_damage
 from query_api.replica.events import put_unreadable
 from query_api.replica.past import row_at
-from query_api.replica.replica import FILE, Replica, Unusable, open_replica
+from query_api.replica.replica import FILE, Replica, Unusable, create_replica, open_replica
 from schemas.codec import encode
 from schemas.events import BookAdded, BookBorrowed, BookReturned, Event
-from tests.support.query_api.api_without_kafka import ApiWithoutKafka
+from tests.support.query_api.api_without_kafka import IDENTITY, ApiWithoutKafka
 from tests.support.query_api.event_strategies import ISBNS, START
 
 A, B = ISBNS[:2]
@@ -100,11 +100,21 @@ def without_index(name: str, statement: str) -> Callable[[Path], None]:
     return damage
 
 
+def folder_as_log(path: Path) -> None:
+    path.with_name(f"{FILE}-wal").mkdir()
+
+
+def foreign_log(path: Path) -> None:
+    for ending in ("-wal", "-shm"):
+        path.with_name(f"{FILE}{ending}").write_bytes(os.urandom(100_000))
+
+
 OPENING = {
     "an empty file": empty,
     "another file": write_text,
     "half a file": truncate,
     "a folder": replace_by_a_folder,
+    "a folder in place of the write-ahead log": folder_as_log,
     "a missing table": execute("DROP TABLE checkpoints"),
     "a missing index": execute("DROP INDEX titles_by_title"),
     "a missing full-text index": execute("DROP TABLE search"),
@@ -184,7 +194,7 @@ def cases(damages: dict[str, Callable[[Path], None]]) -> pytest.MarkDecorator:
 @cases(OPENING)
 def test_a_file_that_can_not_be_understood_is_not_opened(folder: Path, damage: Callable[[Path], None]):
     damage(folder / FILE)
-    with pytest.raises(Unusable, match=r"damaged|another release"):
+    with pytest.raises(Unusable, match=r"damaged|another release|can't be used"):
         open_replica(folder)
 
 
@@ -203,6 +213,23 @@ def test_the_check_finds_what_opening_does_not_see(folder: Path, damage: Callabl
     replica = open_replica(folder)
     assert replica is not None
     assert damage_of(replica)
+
+
+def test_a_write_ahead_log_of_something_else_changes_nothing(folder: Path):
+    foreign_log(folder / FILE)
+    replica = open_replica(folder)
+    assert replica is not None
+    assert damage_of(replica) is None
+    assert title_json(replica.reader(), int(A)) is not None
+
+
+@cases(OPENING)
+def test_a_file_that_was_not_opened_can_be_replaced(folder: Path, damage: Callable[[Path], None]):
+    damage(folder / FILE)
+    create_replica(folder, IDENTITY, 2).close()
+    replica = open_replica(folder)
+    assert replica is not None
+    assert damage_of(replica) is None
 
 
 def test_a_sound_file_has_no_damage(folder: Path):

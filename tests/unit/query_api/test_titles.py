@@ -148,6 +148,15 @@ def test_a_cursor_belongs_to_its_filters(tmp_path: Path):
         assert (answer.status_code, answer.json()["code"]) == (400, "bad_cursor")
 
 
+@pytest.mark.parametrize(
+    "q", ["Jurić", "Juric\u0301", "  jurić ", "\tJURIC\n", "\u00a0Jurić", "Jurić\u200b", "ＪＵＲＩＣ"]
+)
+def test_a_search_finds_a_name_however_it_is_typed(tmp_path: Path, q: str):
+    stock = ApiWithoutKafka(tmp_path, [BookAdded(number(1), "Elixir in Action", "Saša Jurić", 1, START)])
+    assert [item["isbn"] for item in walk(stock, q=q, limit=10)] == [number(1)]
+    assert [item["isbn"] for item in walk(stock, q=q, limit=10, at="2024-05-01T12:00:00Z")] == [number(1)]
+
+
 def test_loan_pages_filter_by_borrower_title_and_due_date(tmp_path: Path):
     now = 4_000_000_000_000
     numbers = [number(n) for n in range(4)]
