@@ -1,7 +1,7 @@
 """Runs the test rings in turn, repeats failed tests once, and names those that passed only then.
 
 A flaky test is a bug: the last lines of the output list each one. A test that fails twice fails the run.
-A ring that fails without a failed test (no broker, a crash of pytest) is not repeated.
+A ring whose run was not complete (a crash of pytest, an interrupt) fails at once.
 """
 
 import subprocess
@@ -14,16 +14,19 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 FAILED_ONLY = ("--last-failed", "--last-failed-no-failures=none")
+TESTS_FAILED = 1
+"""The exit code of pytest after a complete run with failed tests."""
 
-Make = Callable[[str, Sequence[str]], int]
-"""Runs a make target with arguments for pytest; returns the exit code."""
+Pytest = Callable[[Sequence[str]], int]
+"""Runs pytest with arguments; returns the exit code."""
 
 
 class Ring(NamedTuple):
-    """A make target that runs tests."""
+    """Tests of one make target, which runs pytest with the same arguments."""
 
     target: str
     title: str
+    arguments: tuple[str, ...]
     repeat: tuple[str, ...] = FAILED_ONLY
 
 
@@ -43,10 +46,19 @@ class Result(NamedTuple):
 
 
 RINGS = (
-    Ring("test", "unit, integration and system tests"),
-    Ring("test-three-brokers", "three brokers, frozen and killed"),
+    Ring(
+        "test",
+        "unit, integration and system tests",
+        ("-n", "2", "--dist", "loadfile", "-m", "not slow and not containers"),
+    ),
+    Ring("test-three-brokers", "three brokers, frozen and killed", ("-m", "slow", "tests/three_brokers")),
     # These tests share one system and depend on their order
-    Ring("test-containers", "docker compose and testcontainers; skipped tests say why", repeat=()),
+    Ring(
+        "test-containers",
+        "docker compose and testcontainers; skipped tests say why",
+        ("-m", "containers", "tests/containers"),
+        repeat=(),
+    ),
 )
 
 
@@ -68,22 +80,23 @@ def read_report(file: Path) -> Report:
     return Report(frozenset(passed - failed), frozenset(failed))
 
 
-def run_ring(ring: Ring, make: Make, folder: Path) -> Result:
+def run_ring(ring: Ring, pytest: Pytest, folder: Path) -> Result:
     """Run a ring; repeat its failed tests once."""
     first, second = folder / f"{ring.target}-1.xml", folder / f"{ring.target}-2.xml"
-    if make(ring.target, [f"--junit-xml={first}"]) == 0:
+    code = pytest([*ring.arguments, f"--junit-xml={first}"])
+    if code == 0:
         return Result(True, [], [])
     failed = read_report(first).failed
-    if not failed:
-        return Result(False, [], [f"make {ring.target}"])
+    if code != TESTS_FAILED or not failed:
+        return Result(False, [], [*sorted(failed), f"make {ring.target}: pytest ended with {code}"])
     print(f"\n== {len(failed)} failed; repeating once", flush=True)
-    code = make(ring.target, [f"--junit-xml={second}", *ring.repeat])
+    code = pytest([*ring.arguments, f"--junit-xml={second}", *ring.repeat])
     repeated = read_report(second)
     flaky = failed & repeated.passed
-    broken = (failed | repeated.failed) - flaky
-    if code and not broken:
-        broken = frozenset([f"make {ring.target}"])
-    return Result(not broken, sorted(flaky), sorted(broken))
+    broken = sorted((failed | repeated.failed) - flaky)
+    if code not in (0, TESTS_FAILED):
+        broken.append(f"make {ring.target}: pytest ended with {code}")
+    return Result(not broken, sorted(flaky), broken)
 
 
 def summary(results: Sequence[Result]) -> list[str]:
@@ -103,13 +116,13 @@ def main() -> int:
     begin = time.monotonic()
     results: list[Result] = []
 
-    def make(target: str, arguments: Sequence[str]) -> int:
-        return subprocess.run(["make", target, f"ARGS={' '.join(arguments)}"], check=False).returncode
+    def pytest(arguments: Sequence[str]) -> int:
+        return subprocess.run([sys.executable, "-m", "pytest", *arguments], check=False).returncode
 
     with tempfile.TemporaryDirectory() as folder:
         for ring in RINGS:
             print(f"\n== {ring.title} (minute {int(time.monotonic() - begin) // 60})", flush=True)
-            results.append(run_ring(ring, make, Path(folder)))
+            results.append(run_ring(ring, pytest, Path(folder)))
             if not results[-1].passed:
                 break
     minutes = int(time.monotonic() - begin) // 60

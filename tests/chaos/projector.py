@@ -123,7 +123,7 @@ class Run:
     def _settled(self, index: int) -> int:
         """Wait until a worker is ready or has ended."""
         worker = self.workers[index]
-        eventually(lambda: worker.process.poll() is not None or worker.ready_file.exists(), 60)
+        eventually(lambda: worker.process.poll() is not None or worker.ready_file.exists())
         return index
 
     def kill(self, start: Starter) -> None:
@@ -154,7 +154,7 @@ class Run:
         self._doomed[index] = place
         self.write()
         # A worker without events does not pass that place
-        eventually(lambda: worker.process.poll() is not None or lag(self.settings) == 0, 120)
+        eventually(lambda: worker.process.poll() is not None or lag(self.settings) == 0)
 
     def freeze(self, start: Starter) -> None:
         """Freeze a worker beyond its session while the other one continues."""

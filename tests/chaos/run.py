@@ -107,7 +107,7 @@ class Run:
         try:
             for name in self._names():
                 self._start(name)
-            eventually(self._all_work, limit=120)
+            eventually(self._all_work)
             begun = time.monotonic()
             self.until = begun + self.plan.seconds
             kills = [

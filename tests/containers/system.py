@@ -117,7 +117,7 @@ class System:
 
     def apis(self, count: int = 1) -> list[str]:
         """Where the query APIs answer; one that is being started again has no port for a moment."""
-        return [eventually(lambda n=n: self._published(n), limit=60) for n in range(1, count + 1)]
+        return [eventually(lambda n=n: self._published(n)) for n in range(1, count + 1)]
 
     def _published(self, index: int) -> str:
         try:

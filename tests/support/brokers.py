@@ -64,7 +64,7 @@ def container_broker() -> Iterator[Broker]:
     with BrokerContainer() as container:
         bootstrap = container.bootstrap
         admin = AdminClient(client_config(Settings(kafka=bootstrap)))
-        eventually(lambda: _answers(admin), limit=60)
+        eventually(lambda: _answers(admin))
         yield Broker(bootstrap, container.log_text)
 
 

@@ -7,9 +7,12 @@ from typing import Literal, TypeVar
 
 T = TypeVar("T")
 
+LIMIT_S = 120.0
+"""Long enough for any machine: a condition that holds sooner is seen at once."""
+
 
 def eventually(
-    condition: Callable[..., T | Literal[False] | None], limit: float = 20.0, pause: float = 0.02
+    condition: Callable[..., T | Literal[False] | None], limit: float = LIMIT_S, pause: float = 0.02
 ) -> T:
     """Return the first true value of ``condition``; fails after ``limit`` seconds with the last value.
 
@@ -29,7 +32,7 @@ def eventually(
 
 
 async def until(
-    condition: Callable[..., T | Literal[False] | None], limit: float = 20.0, pause: float = 0.02
+    condition: Callable[..., T | Literal[False] | None], limit: float = LIMIT_S, pause: float = 0.02
 ) -> T:
     """``eventually`` for conditions that change in this event loop."""
     end = time.monotonic() + limit

@@ -130,11 +130,11 @@ def test_a_start_survives_the_kill_of_the_command_that_waits_for_it(system):
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    eventually((system.data_dir / "control.sock").exists, 60)
+    eventually((system.data_dir / "control.sock").exists)
     waiting.send_signal(signal.SIGKILL)
     waiting.wait()
-    eventually((system.data_dir / "run.json").exists, 60)
-    eventually(system.runs, 60)
+    eventually((system.data_dir / "run.json").exists)
+    eventually(system.runs)
     assert [
         line for line in log_lines(system) if line["service"] == "supervisor" and line["level"] != "INFO"
     ] == []

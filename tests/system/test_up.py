@@ -57,7 +57,7 @@ def test_killed_processes_restart_and_no_event_is_lost(system, name):
     killed = system.pid(name)
     os.kill(killed, signal.SIGKILL)
     eventually(lambda: system.pid(name) != killed)
-    eventually(system.runs, 60)
+    eventually(system.runs)
     assert system.status()[name]["restarts"] >= 1
     assert see(system) == before
     user = f"user-{name}"
@@ -88,7 +88,7 @@ def test_a_second_start_in_its_directory_is_refused(system):
 def test_a_second_system_runs_beside_the_first_and_stops_on_ctrl_c(system, tmp_path):
     other = System(tmp_path)
     with other.in_foreground() as up:
-        eventually((other.data_dir / "run.json").exists, 60)
+        eventually((other.data_dir / "run.json").exists)
         other.send("a", type="AddBook", isbn=ISBNS[1], title="Programming Elixir", quantity=1)
         eventually(lambda: see(other, ISBNS[1]))
         assert see(other) is None
@@ -111,7 +111,7 @@ def test_the_system_recovers_from_a_frozen_kafka(system):
         assert see(system) == before, "the replica answers without Kafka"
     finally:
         os.kill(kafka, signal.SIGCONT)
-    eventually(system.runs, 60)
+    eventually(system.runs)
     assert system.pid("kafka") == kafka
 
 
@@ -196,7 +196,7 @@ def test_up_exits_with_69_if_an_external_kafka_does_not_answer(tmp_path):
 def test_up_interrupted_during_its_start_stops_everything_and_says_so(tmp_path):
     system = System(tmp_path)
     with system.in_foreground() as up:
-        eventually((system.data_dir / "control.sock").exists, 60)
+        eventually((system.data_dir / "control.sock").exists)
         up.send_signal(signal.SIGINT)
         assert "interrupted" in up.communicate(timeout=60)[1]
     assert up.returncode == 130

@@ -100,14 +100,14 @@ def restarts(kept: dict[str, RestartedProgram]) -> dict[str, int]:
 def killed(cluster: Cluster, node: int) -> None:
     """kill -9, and started again when others have taken over."""
     cluster.kill(node)
-    eventually(lambda: node not in cluster.leaders(), limit=60, pause=0.2)
+    eventually(lambda: node not in cluster.leaders(), pause=0.2)
     cluster.start(node)
 
 
 def frozen(cluster: Cluster, node: int) -> None:
     """Frozen, and thawed when others have taken over."""
     cluster.freeze(node)
-    eventually(lambda: node not in cluster.leaders(), limit=60, pause=0.2)
+    eventually(lambda: node not in cluster.leaders(), pause=0.2)
     cluster.thaw(node)
 
 

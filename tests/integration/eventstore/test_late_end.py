@@ -83,7 +83,7 @@ def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxied]:
     try:
         with KafkaProxy(front, behind) as proxy:
             found = Proxied(f"{HOST}:{port}", f"{HOST}:{front}", proxy)
-            eventually(lambda: answers(found.through), limit=60)
+            eventually(lambda: answers(found.through))
             yield found
     finally:
         kafka.kill()

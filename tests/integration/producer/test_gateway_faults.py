@@ -95,7 +95,7 @@ def test_a_stopping_gateway_answers_or_refuses_every_command_it_took(
 
 def test_two_gateways_of_one_system_take_turns(system: Settings, gateway: GatewayProcess):
     with running_gateway(system) as other, Callers([gateway, other], TITLES, 8) as callers:
-        eventually(lambda: min(answered(gateway), answered(other)) >= 100, limit=60)
+        eventually(lambda: min(answered(gateway), answered(other)) >= 100)
     assert {one.status for one in callers.told} == {201}
     assert commands(system) == Counter({one.key: 1 for one in callers.told})
 
@@ -126,7 +126,7 @@ def test_a_gateway_reports_missing_kafka_and_recovers(tmp_path: Path):
                 assert gateway.client.get("/healthz").status_code == 200
             finally:
                 thaw(kafka.process.pid)
-            eventually(gateway.is_ready, limit=60)
+            eventually(gateway.is_ready)
             assert gateway.client.get("/commands/second").status_code == 404
             assert gateway.post(AddCopies(ISBN, 1), "first").status_code == 201
             assert gateway.post(AddCopies(ISBN, 1), "second").status_code == 201

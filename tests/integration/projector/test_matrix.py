@@ -42,7 +42,7 @@ def test_the_table_is_exact_after_a_worker_joins_and_one_leaves(settings, crew, 
         case "kill":
             second.kill()
     store.append(100)
-    assert_exact(settings, limit=60)
+    assert_exact(settings)
 
 
 def test_the_table_is_exact_after_a_killed_writer_left_transactions_open(settings, crew):
@@ -99,7 +99,7 @@ def test_the_table_is_exact_after_the_changelog_was_compacted(settings, crew):
         kept = sum(message.partition() == 0 for message in read_topic(settings, changelog_topic(settings)))
         return end(admin, changelog_topic(settings))[0] > 5 * kept > 0
 
-    eventually(compacted, limit=90)
+    eventually(compacted)
     worker.kill()
     store.append(100)
     crew.start()
@@ -129,6 +129,6 @@ def test_the_table_is_exact_after_a_broker_restart(own_broker, tmp_path, how):
             if worker.process.poll() is not None:
                 assert worker.process.returncode != 65
                 crew.start()
-            assert_exact(settings, limit=90)
+            assert_exact(settings)
         finally:
             again.kill()

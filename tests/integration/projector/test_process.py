@@ -33,7 +33,7 @@ def test_a_killed_worker_resumes_its_partitions(settings, crew):
     crew.start(faults="session:60").until_ready().kill()
     EventStore(settings).append(20)
     crew.start(faults="session:60")
-    until_caught_up(settings, limit=30)
+    until_caught_up(settings)
 
 
 @pytest.mark.parametrize("fault", ["fail:after-claim", "fail:before-append", "fail:before-append hang"])

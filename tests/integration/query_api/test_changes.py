@@ -52,7 +52,7 @@ class Reader(threading.Thread):
 
     def _check_visible(self, change: dict[str, Any]) -> None:
         # A process that was just restarted may not have opened its replica yet
-        row = eventually(lambda: self._row(change["isbn"]), limit=60)
+        row = eventually(lambda: self._row(change["isbn"]))
         if row["version"] < change["version"]:
             self.wrong.append(f"{change} but {row}")
 
@@ -74,7 +74,7 @@ def test_each_change_is_sent_once_after_it_is_visible_even_across_restarts(setti
             writer.append(next_loan_event(writer, n))
             writer.project()
             if n == 100:
-                eventually(lambda: reader.found and len(late.found) >= 100, limit=60)
+                eventually(lambda: reader.found and len(late.found) >= 100)
                 api.kill()
                 api.start(ready=False)
         reader.join(60)

@@ -70,14 +70,14 @@ def test_a_query_api_killed_repeatedly_neither_loses_nor_repeats_anything(settin
         writing = pool.submit(write)
         try:
             for _ in range(4):
-                eventually(partial(has_written, len(writer.log) + 20), limit=60)
+                eventually(partial(has_written, len(writer.log) + 20))
                 api.kill()
                 api.start(ready=False)
         finally:
             killed_enough.set()
         writing.result(60)
-        eventually(api.is_ready, limit=60)
-        eventually(lambda: agrees(api, writer), limit=60)
+        eventually(api.is_ready)
+        eventually(lambda: agrees(api, writer))
 
 
 def test_a_replica_damaged_in_use_is_rebuilt(settings: Settings):

@@ -19,7 +19,7 @@ from inventory.commands import Command
 from library.process.die_with_parent import dying_with_me
 from library.process.ports import free_port
 from tests.support.freezing import freeze, thaw
-from tests.support.waiting import eventually
+from tests.support.waiting import LIMIT_S, eventually
 
 
 class GatewayProcess:
@@ -36,7 +36,7 @@ class GatewayProcess:
     def start(self) -> "GatewayProcess":
         """Start it, and wait until it is ready."""
         self.launch()
-        eventually(self.is_ready, limit=60)
+        eventually(self.is_ready)
         return self
 
     def launch(self) -> None:
@@ -82,7 +82,7 @@ class GatewayProcess:
         """End it with a signal; return its exit code."""
         assert self.process is not None
         self.process.send_signal(number)
-        return self.process.wait(30)
+        return self.process.wait(LIMIT_S)
 
 
 def post(
@@ -119,4 +119,4 @@ def running_gateway(settings: Settings) -> Iterator[GatewayProcess]:
         gateway.client.close()
         if gateway.process is not None and gateway.process.poll() is None:
             gateway.process.kill()
-            gateway.process.wait(30)
+            gateway.process.wait(LIMIT_S)

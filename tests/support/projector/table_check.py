@@ -20,7 +20,7 @@ from schemas.codec import decode
 from schemas.records import parse_title_key
 from schemas.row import InventoryRow
 from schemas.topics import changelog_topic, identify, projector_group
-from tests.support.waiting import eventually
+from tests.support.waiting import LIMIT_S, eventually
 
 Rows = dict[str, InventoryRow]
 
@@ -121,7 +121,7 @@ def lag(settings: Settings) -> int:
     return sum(end - table[p] for p, end in enumerate(ends))
 
 
-def until_lag(settings: Settings, accepted: Callable[[int], bool], limit: float = 40.0) -> None:
+def until_lag(settings: Settings, accepted: Callable[[int], bool], limit: float = LIMIT_S) -> None:
     """Wait for a lag for which ``accepted`` is true."""
 
     def now() -> bool:
@@ -136,12 +136,12 @@ def until_lag(settings: Settings, accepted: Callable[[int], bool], limit: float 
     eventually(now, limit)
 
 
-def until_caught_up(settings: Settings, limit: float = 40.0) -> None:
+def until_caught_up(settings: Settings, limit: float = LIMIT_S) -> None:
     """Wait until everything is in the table and committed."""
     until_lag(settings, lambda lag: lag == 0, limit)
 
 
-def assert_exact(settings: Settings, limit: float = 40.0) -> Rows:
+def assert_exact(settings: Settings, limit: float = LIMIT_S) -> Rows:
     """Wait until the table has caught up, check that it is exact, and return its rows."""
     until_caught_up(settings, limit)
     rows = expected_rows(settings)

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 from foundation.settings import PREFIX, Settings
-from tests.support.waiting import eventually
+from tests.support.waiting import LIMIT_S, eventually
 
 
 class Worker:
@@ -73,9 +73,9 @@ class Worker:
     def stop(self) -> int:
         """Stop it cleanly; return the exit code."""
         self.process.terminate()
-        return self.process.wait(20)
+        return self.process.wait(LIMIT_S)
 
-    def ended(self, limit: float = 30.0) -> int:
+    def ended(self, limit: float = LIMIT_S) -> int:
         """Wait until it ends by itself; return the exit code."""
         return self.process.wait(limit)
 

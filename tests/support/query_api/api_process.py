@@ -11,7 +11,7 @@ import msgspec
 
 from foundation.settings import PREFIX, Settings
 from library.process.ports import free_port
-from tests.support.waiting import eventually
+from tests.support.waiting import LIMIT_S, eventually
 
 
 class ApiProcess:
@@ -38,7 +38,7 @@ class ApiProcess:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "query_api"], env=kept | changed, stderr=log, cwd=self.log.parent
             )
-        eventually(self.is_ready if ready else self.answers, limit=60)
+        eventually(self.is_ready if ready else self.answers)
         return self
 
     @property
@@ -73,4 +73,4 @@ class ApiProcess:
         process, self._process = self._process, None
         if process is not None:
             process.send_signal(number)
-            process.wait(30)
+            process.wait(LIMIT_S)

@@ -143,4 +143,4 @@ class System:
             now = self.status()[name]
             return bool(now["state"] == "running" and now["pid"] != before.pid)
 
-        eventually(back, 60)
+        eventually(back)

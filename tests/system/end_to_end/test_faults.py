@@ -42,7 +42,7 @@ def wait_until_shown(system: System, receipts: list[Receipt]) -> None:
         except NoAnswer:
             return False
 
-    eventually(ready, 60)
+    eventually(ready)
 
 
 def test_projector_and_api_are_killed_during_a_thousand_writes(system: System, new_isbn: NewIsbn) -> None:
@@ -85,7 +85,7 @@ def test_while_kafka_is_frozen_commands_end_and_the_api_answers(system: System, 
     finally:
         kafka.resume()
     system.receipt("add", isbn, "T", "--command-id", f"again-{isbn}")
-    eventually(lambda: system.get("/readyz").value["ready"], 60)
+    eventually(lambda: system.get("/readyz").value["ready"])
     wait_until_shown(system, written(system, new_isbn(), 1))
     assert_as_folded(system)
 

@@ -59,7 +59,7 @@ def test_an_interrupted_replay_can_be_started_again(system: System, new_isbn: Ca
     replaying.send_signal(signal.SIGINT)
     assert replaying.wait(30) == exits.INTERRUPTED
     # Nobody else would start it
-    eventually(lambda: system.status()["projector"]["state"] == "running", 30)
+    eventually(lambda: system.status()["projector"]["state"] == "running")
     assert "replayed" in system.run("replay").stderr
     assert digest(system, read) == before
     assert_as_folded(system)
@@ -78,9 +78,9 @@ def test_an_offset_reset_with_kafkas_own_tool_rebuilds_the_table(
     reset = ("--group", group, "--topic", topic, "--reset-offsets", "--to-earliest", "--execute")
     system.done("kafka", "consumer-groups", *reset)
     system.done("start", "projector")
-    eventually(lambda: not any(system.get("/stats").value["lag"].values()), 60)
+    eventually(lambda: not any(system.get("/stats").value["lag"].values()))
     # Each row is written again
-    eventually(lambda: changelog_end(system, changelog) >= rows + len(read), 30)
+    eventually(lambda: changelog_end(system, changelog) >= rows + len(read))
     assert system.run("verify").returncode == exits.DONE
     assert digest(system, read) == before
     assert_as_folded(system)

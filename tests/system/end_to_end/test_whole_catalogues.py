@@ -88,10 +88,10 @@ def test_an_interrupted_import_is_completed_by_the_next(
     def events() -> int:
         return int(system.get("/stats").value["events"])
 
-    eventually(lambda: not any(system.get("/stats").value["lag"].values()), 60)
+    eventually(lambda: not any(system.get("/stats").value["lag"].values()))
     before = events()
     importing = system.start("import", str(file), "--json")
-    eventually(lambda: events() > before, 60)
+    eventually(lambda: events() > before)
     importing.send_signal(signal.SIGINT)
     _, error = importing.communicate(timeout=60)
     assert importing.returncode == exits.INTERRUPTED, error
@@ -100,4 +100,4 @@ def test_an_interrupted_import_is_completed_by_the_next(
     result = json.loads(system.done("import", str(file), "--json"))
     assert result["added"] + result["unchanged"] == count
     assert result["unchanged"] > 0
-    eventually(lambda: events() == before + count, 60)
+    eventually(lambda: events() == before + count)

@@ -35,7 +35,7 @@ def opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         if system.restored:
             done = system.library("restore", str(backup))
             assert done.returncode == 0, done.stderr
-        eventually(system.runs, limit=60)
+        eventually(system.runs)
         system.at_first = api_answers(system)
         yield system
     finally:

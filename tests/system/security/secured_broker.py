@@ -48,7 +48,7 @@ def secured_broker(home: Path, users: list[str]) -> Iterator[Settings]:
     try:
         admin = as_user(ADMIN, Settings(kafka=f"{HOST}:{port}", kafka_ca=str(authority)))
         client = AdminClient(client_config(admin))
-        eventually(lambda: process.poll() is not None or _answers(client), limit=60)
+        eventually(lambda: process.poll() is not None or _answers(client))
         assert process.poll() is None, (home / "broker" / "kafka.log").read_text("utf-8")[-2000:]
         yield admin
     finally:

@@ -82,7 +82,7 @@ def test_each_service_and_the_doctor_name_a_wrong_password(shared: Settings, tmp
             # Its own password is right
             lambda: library(replace(shared, gateway=user.gateway), "doctor").stdout,
         ):
-            eventually(lambda told=told: "LIBRARY_KAFKA_PASSWORD" in told(), limit=60)
+            eventually(lambda told=told: "LIBRARY_KAFKA_PASSWORD" in told())
     said = library(user, "doctor", "--json")
     assert said.returncode == exits.FAILED
     [broker] = [line for line in map(json.loads, said.stdout.splitlines()) if line["check"] == "broker"]

@@ -49,7 +49,7 @@ def test_each_service_works_with_only_its_own_users_rights(shared: Settings, tmp
         # By a fence of its own, then through the gateway
         done(replace(writer, gateway=""), "add", ISBN, "Elixir in Action", "", "10")
         done(writer, "borrow", ISBN, "ann")
-        eventually(lambda: row(port).get("available") == 9, limit=40)
+        eventually(lambda: row(port).get("available") == 9)
         operator = replace(shared, api=f"http://{HOST}:{port}", gateway="")
         done(operator, "topics", "create")
         assert "library.commands.events" in done(operator, "topics", "describe")

@@ -1,5 +1,7 @@
 """CI repeats failed tests once and names those that passed only then."""
 
+import shlex
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ import pytest
 from tests.unit.ci.programs import ROOT, load
 
 rings = load("rings")
-RING = rings.Ring("test", "tests")
+RING = rings.Ring("test", "tests", ("-n", "2"))
 A, B, C = "tests/unit/test_a.py::test_a", "tests/unit/test_a.py::test_b[1]", "tests/unit/test_a.py::test_c"
 
 
@@ -25,68 +27,69 @@ def report(file: Path, **outcomes: str) -> None:
     file.write_text(f"<testsuites><testsuite>{cases}</testsuite></testsuites>")
 
 
-class Make:
+class Pytest:
     """Writes the prepared reports, one a call; ``None`` writes none."""
 
-    def __init__(self, *runs: dict[str, str] | None) -> None:
-        self.runs = list(runs)
+    def __init__(self, *runs: dict[str, str] | None, code: int = 1) -> None:
+        self.runs, self.code = list(runs), code
         self.calls: list[list[str]] = []
 
-    def __call__(self, target: str, arguments: Sequence[str]) -> int:
+    def __call__(self, arguments: Sequence[str]) -> int:
         self.calls.append(list(arguments))
         outcomes = self.runs.pop(0)
         if outcomes is None:
-            return 2
-        report(Path(arguments[0].removeprefix("--junit-xml=")), **outcomes)
-        return 2 if {"failure", "error"} & set(outcomes.values()) else 0
+            return 4
+        report(Path(arguments[2].removeprefix("--junit-xml=")), **outcomes)
+        return self.code if {"failure", "error"} & set(outcomes.values()) else 0
 
 
-def run(make: Make, folder: Path, ring: Any = RING) -> Any:
-    return rings.run_ring(ring, make, folder)
+def run(pytest: Pytest, folder: Path, ring: Any = RING) -> Any:
+    return rings.run_ring(ring, pytest, folder)
 
 
 def test_a_ring_that_passes_runs_once(tmp_path: Path):
-    make = Make({"a": "passed", "b": "skipped"})
-    assert run(make, tmp_path) == (True, [], [])
-    assert len(make.calls) == 1
+    runner = Pytest({"a": "passed", "b": "skipped"})
+    assert run(runner, tmp_path) == (True, [], [])
+    assert len(runner.calls) == 1
 
 
 def test_a_test_that_passes_only_when_repeated_is_flaky(tmp_path: Path):
-    make = Make({"a": "passed", "b": "failure", "c": "error"}, {"b": "passed", "c": "passed"})
-    assert run(make, tmp_path) == (True, [B, C], [])
-    assert make.calls[1][1:] == ["--last-failed", "--last-failed-no-failures=none"]
+    runner = Pytest({"a": "passed", "b": "failure", "c": "error"}, {"b": "passed", "c": "passed"})
+    assert run(runner, tmp_path) == (True, [B, C], [])
+    assert runner.calls[1][3:] == ["--last-failed", "--last-failed-no-failures=none"]
 
 
 def test_a_test_that_fails_twice_fails_the_ring(tmp_path: Path):
-    make = Make({"a": "failure", "b": "failure"}, {"a": "passed", "b": "failure"})
-    assert run(make, tmp_path) == (False, [A], [B])
+    runner = Pytest({"a": "failure", "b": "failure"}, {"a": "passed", "b": "failure"})
+    assert run(runner, tmp_path) == (False, [A], [B])
 
 
-@pytest.mark.parametrize("second", [{}, {"b": "skipped"}, None])
-def test_a_failed_test_that_was_not_repeated_fails_the_ring(tmp_path: Path, second: dict[str, str] | None):
-    assert run(Make({"b": "failure"}, second), tmp_path) == (False, [], [B])
+@pytest.mark.parametrize("second", [{}, {"b": "skipped"}])
+def test_a_failed_test_that_was_not_repeated_fails_the_ring(tmp_path: Path, second: dict[str, str]):
+    assert run(Pytest({"b": "failure"}, second), tmp_path) == (False, [], [B])
 
 
 def test_another_failure_during_the_repetition_fails_the_ring(tmp_path: Path):
-    make = Make({"a": "failure"}, {"a": "passed", "c": "failure"})
-    assert run(make, tmp_path, rings.Ring("test", "tests", repeat=())) == (False, [A], [C])
-    assert len(make.calls[1]) == 1
+    runner = Pytest({"a": "failure"}, {"a": "passed", "c": "failure"})
+    assert run(runner, tmp_path, rings.Ring("test", "tests", ("-n", "2"), repeat=())) == (False, [A], [C])
+    assert len(runner.calls[1]) == 3
 
 
-def test_a_run_that_fails_without_a_failed_test_is_not_repeated(tmp_path: Path):
-    make = Make(None)
-    assert run(make, tmp_path) == (False, [], ["make test"])
-    assert len(make.calls) == 1
+def test_a_run_without_a_report_is_not_repeated(tmp_path: Path):
+    runner = Pytest(None)
+    assert run(runner, tmp_path) == (False, [], ["make test: pytest ended with 4"])
+    assert len(runner.calls) == 1
 
 
-def test_an_error_of_pytest_during_the_repetition_fails_the_ring(tmp_path: Path):
-    def make(target: str, arguments: Sequence[str]) -> int:
-        report(
-            Path(arguments[0].removeprefix("--junit-xml=")), a="failure" if len(arguments) == 1 else "passed"
-        )
-        return 2
+def test_an_incomplete_run_is_not_repeated_since_not_every_test_ran(tmp_path: Path):
+    runner = Pytest({"a": "failure"}, code=3)
+    assert run(runner, tmp_path) == (False, [], [A, "make test: pytest ended with 3"])
+    assert len(runner.calls) == 1
 
-    assert rings.run_ring(RING, make, tmp_path) == (False, [A], ["make test"])
+
+def test_an_incomplete_repetition_fails_the_ring(tmp_path: Path):
+    runner = Pytest({"a": "failure", "b": "failure"}, None)
+    assert run(runner, tmp_path) == (False, [], [A, B, "make test: pytest ended with 4"])
 
 
 def test_a_truncated_report_has_no_tests(tmp_path: Path):
@@ -108,7 +111,13 @@ def test_the_last_lines_name_flaky_and_failed_tests():
     ]
 
 
-def test_the_rings_are_targets_of_the_makefile():
-    makefile = (ROOT / "Makefile").read_text("utf-8")
+def test_each_ring_has_the_arguments_of_its_make_target():
     for ring in rings.RINGS:
-        assert f"\n{ring.target}: " in makefile
+        done = subprocess.run(
+            ["make", "-n", "-o", ".venv/.dev", ring.target],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert shlex.split(done.stdout.splitlines()[-1])[3:] == list(ring.arguments)
