@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 from foundation.http.problem import Problem
 from foundation.settings import Settings
 
+_HTTP_1_0 = ("1.0", "1")
+"""As ASGI names it, and as granian does."""
 _LONGEST_HOST = 260
 """Characters: a domain name has at most 253, a port six more."""
 
@@ -29,8 +31,9 @@ class AllowedHosts:
 
         HTTP/1.0 requires no Host header. Browsers, whose pages are to be kept out, don't speak it.
         """
-        if host is None:
-            if http_version != "1.0":
+        # Granian gives a request without a Host an empty one
+        if not host:
+            if http_version not in _HTTP_1_0:
                 raise Problem(400, "no_host", "the Host header is missing")
         elif not self.allows(host):
             raise Problem(

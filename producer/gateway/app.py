@@ -64,4 +64,4 @@ def create_app(gateway: Gateway, metrics: Metrics) -> CommandFastPath:
         },
         lifespan=running,
     )
-    return CommandFastPath(Middleware(app, AllowedHosts(settings), cache_control="no-store"), commands)
+    return CommandFastPath(Middleware(app, AllowedHosts(settings), cache_control="no-cache"), commands)

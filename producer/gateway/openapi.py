@@ -57,7 +57,8 @@ def complete(document: Json, *, token: bool) -> None:
     for _, _, operation in operations(document):
         for status, meaning in _REFUSALS.items():
             operation["responses"].setdefault(status, problem_object(meaning))
-    describe_validators(document["paths"]["/docs"]["get"])
+    for path in ("/docs", "/healthz"):
+        describe_validators(document["paths"][path]["get"])
     describe_headers(document, _HEADERS)
     tag_operations(document, TAGS)
     document["components"]["securitySchemes"] = {

@@ -23,6 +23,7 @@ from producer.gateway.requests import RequestReader, malformed
 from producer.gateway.responses import UNAVAILABLE, UNWRITABLE, render_receipt
 from producer.receipt import ReceiptDocument
 
+NOT_STORED = {"Cache-Control": "no-store"}
 AnyRequest = Request[Any, Any, Any]
 
 _MEANINGS = {
@@ -122,13 +123,13 @@ async def readiness(gateway: NamedDependency[Gateway]) -> Response[Readiness]:
     """Readiness: whether commands of all partitions can be carried out, as far as the last try showed."""
     troubles = {str(partition): why for partition, why in gateway.troubles().items()}
     ready = not troubles and not gateway.stopping
-    return Response(Readiness(ready, troubles), status_code=200 if ready else 503)
+    return Response(Readiness(ready, troubles), status_code=200 if ready else 503, headers=NOT_STORED)
 
 
 @get("/metrics", operation_id="metrics", media_type="text/plain")
 async def metrics(counts: NamedDependency[Metrics]) -> Response[bytes]:
     """Metrics in Prometheus' format."""
-    return Response(generate_latest(counts.registry), media_type=CONTENT_TYPE_LATEST)
+    return Response(generate_latest(counts.registry), media_type=CONTENT_TYPE_LATEST, headers=NOT_STORED)
 
 
 ROUTES: list[Any] = [submit_command, look_up, readiness, metrics]
@@ -140,5 +141,5 @@ def _response(response: HttpResponse) -> Response[Any]:
         response.body,
         status_code=response.status,
         media_type=headers.pop("content-type"),
-        headers=headers,
+        headers=headers | NOT_STORED,
     )

@@ -12,6 +12,7 @@ from inventory.commands import AddBook, AddCopies, BorrowBook, RemoveBook, Retur
 from schemas.records import recorded
 from tests.support.producer.gateway_process import GatewayProcess, problem
 from tests.support.producer.writer_calls import committed_records
+from tests.support.raw_http import exchange
 
 
 def test_an_accepted_command_gets_a_receipt_that_can_be_read_again(gateway: GatewayProcess, isbn: str):
@@ -162,3 +163,22 @@ def test_the_gateway_reports_health_readiness_metrics_and_its_openapi_document(
     document = gateway.client.get("/openapi.json").json()
     assert document["openapi"].startswith("3.1")
     assert set(document["paths"]) >= {"/commands", "/commands/{command_id}", "/readyz", "/metrics"}
+
+
+def test_a_command_of_http_1_0_without_a_host_is_answered(gateway: GatewayProcess, title: str):
+    body = f'{{"type": "AddCopies", "isbn": "{title}", "quantity": 1}}'
+    head = (
+        f"POST /commands HTTP/1.0\nContent-Type: application/json\nIdempotency-Key: {uuid4().hex}\n"
+        f"Content-Length: {len(body)}\n\n"
+    )
+    answer = exchange(gateway.settings.gateway_port, head + body)
+    assert (answer.status, answer.value["isbn"]) == (201, title)
+    assert exchange(gateway.settings.gateway_port, "GET /readyz HTTP/1.0\n\n").status == 200
+
+
+def test_the_document_is_sent_once(gateway: GatewayProcess):
+    for path in ("/openapi.json", "/docs"):
+        first = gateway.client.get(path)
+        assert first.headers["cache-control"] == "no-cache"
+        again = gateway.client.get(path, headers={"If-None-Match": first.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")

@@ -30,7 +30,7 @@ def test_the_services_names_and_addresses_are_allowed_hosts(host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "localhost.evil.example", "", "[::1", "a/localhost", "x@localhost", "l" * 300]
+    "host", ["evil.example", "localhost.evil.example", " ", "[::1", "a/localhost", "x@localhost", "l" * 300]
 )
 def test_a_foreign_host_name_is_refused(host: str) -> None:
     with pytest.raises(Problem) as refused:
@@ -38,10 +38,13 @@ def test_a_foreign_host_name_is_refused(host: str) -> None:
     assert refused.value.status == 421
 
 
-def test_a_request_without_a_host_is_malformed() -> None:
-    with pytest.raises(Problem) as refused:
-        CALLERS.check(None, None)
-    assert refused.value.status == 400
+def test_a_request_without_a_host_is_malformed_unless_it_is_of_http_1_0() -> None:
+    for missing in (None, ""):
+        with pytest.raises(Problem) as refused:
+            CALLERS.check(missing, None)
+        assert refused.value.status == 400
+        for version in ("1.0", "1"):
+            CALLERS.check(missing, None, version)
 
 
 def test_only_pages_of_the_same_host_and_port_may_use_the_service() -> None:

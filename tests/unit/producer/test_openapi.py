@@ -40,3 +40,14 @@ def test_every_command_is_described_with_its_limits():
         assert schema["properties"]["type"] == {"enum": [name]}
         assert {"isbn", "type"} <= set(schema["required"])
     assert commands["WithdrawCopies"]["properties"]["reason"]["enum"] == list(REASONS)
+
+
+def test_responses_have_a_validator_exactly_where_the_document_says_so():
+    app = application(Lane([]))[1]
+    for path, item in document_of()["paths"].items():
+        if "get" in item:
+            response = asyncio.run(request(app, "GET", path.format(command_id="x")))
+            parameters = {parameter["name"] for parameter in item["get"].get("parameters", ())}
+            documented = "If-None-Match" in parameters, "304" in item["get"]["responses"]
+            assert documented == ("etag" in response.headers,) * 2, path
+            assert ("etag" in response.headers) != (response.headers["cache-control"] == "no-store"), path
