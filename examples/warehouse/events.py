@@ -4,8 +4,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from eventstore.avro import Codec, Registry
-from eventstore.decider import Events
+from eventstore import Codec, Events, Registry
 from eventstore.table_position import REGISTRY as ENGINE
 from projector.fold.keyed_fold import Row
 

@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from eventstore.topics import Table
+from eventstore import Table
 from examples.warehouse.events import CODEC, EVENTS, Event, StockCounted, StockPicked, StockReceived, StockRow
 from projector.fold.keyed_fold import KeyedTable
 

@@ -81,11 +81,11 @@ class LazyGroup(click.Group):
         return command
 
 
-def with_settings(*names: str) -> Callable[[Function], Function]:
+def with_settings(*names: str, **defaults: str) -> Callable[[Function], Function]:
     """Give a command a flag for each setting in ``names``, and all settings as its argument ``settings``.
 
-    A flag overrides the environment, ``library.toml``, the system running nearby, and the default. Bad
-    settings end the command with 2.
+    A flag overrides the environment, ``library.toml``, the system running nearby, and the default; one in
+    ``defaults`` does so even when it is not used. Bad settings end the command with 2.
     """
 
     def decorate(command: Function) -> Function:
@@ -94,19 +94,25 @@ def with_settings(*names: str) -> Callable[[Function], Function]:
             flags = {name: given.pop(name) for name in names}
             return command(*args, settings=loaded(flags).settings, **given)
 
-        return setting_flags(*names)(with_loaded)  # type: ignore[return-value]
+        return setting_flags(*names, **defaults)(with_loaded)  # type: ignore[return-value]
 
     return decorate
 
 
-def setting_flags(*names: str) -> Callable[[Function], Function]:
-    """Give a command a flag and an argument for each setting in ``names``; None: the flag was not given."""
+def setting_flags(*names: str, **defaults: str) -> Callable[[Function], Function]:
+    """Give a command a flag and an argument for each setting in ``names``, with its default.
+
+    The argument is None if the flag was not used and is not in ``defaults``.
+    """
 
     def decorate(command: Function) -> Function:
         decorated: Any = command
         for name in reversed(names):
             flag, more = FLAGS[name]
-            decorated = click.option(flag, name, default=None, **more)(decorated)
+            default = defaults.get(name)
+            decorated = click.option(flag, name, default=default, show_default=bool(default), **more)(
+                decorated
+            )
         result: Function = decorated
         return result
 

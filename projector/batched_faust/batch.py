@@ -1,9 +1,11 @@
 """A batch: all records that one fetch returned of one partition, on their way to the table."""
 
 from collections.abc import Iterable
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from faust.types import TP
+if TYPE_CHECKING:
+    # Faust takes half a second to import; folds are also used without it
+    from faust.types import TP
 
 Record: TypeAlias = tuple[int, bytes | None, bytes | None]
 """Offset, key and value of a Kafka record. The consumer drops the headers."""
@@ -18,7 +20,7 @@ class Batch(list[Record]):
 
     __slots__ = ("begin", "done", "next", "tp")
 
-    def __init__(self, records: Iterable[Record], tp: TP, begin: int, following: int) -> None:
+    def __init__(self, records: Iterable[Record], tp: "TP", begin: int, following: int) -> None:
         super().__init__(records)
         self.tp = tp
         self.begin = begin

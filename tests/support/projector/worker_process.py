@@ -15,9 +15,12 @@ from tests.support.waiting import LIMIT_S, eventually
 
 
 class Worker:
-    """One worker process. ``faults`` are described in ``tests.support.projector.faulty_projector``."""
+    """One worker process of the inventory's projection, or of the one at ``projection``.
 
-    def __init__(self, settings: Settings, index: int = 0, faults: str = "") -> None:
+    ``faults`` are described in ``tests.support.projector.faulty_projector``.
+    """
+
+    def __init__(self, settings: Settings, index: int = 0, faults: str = "", projection: str = "") -> None:
         home = Path(settings.data_dir)
         home.mkdir(parents=True, exist_ok=True)
         self.ready_file = home / f"projector-{index}.ready"
@@ -27,6 +30,7 @@ class Worker:
             f"{PREFIX}{name.upper()}": str(getattr(settings, name)) for name in Settings.__struct_fields__
         }
         arguments = ["--index", str(index), "--ready-file", str(self.ready_file)]
+        arguments += ["--projection", projection] if projection else []
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "tests.support.projector.faulty_projector", *arguments],
@@ -91,9 +95,11 @@ class Crew:
         self.settings = settings
         self._all: list[Worker] = []
 
-    def start(self, index: int = 0, faults: str = "", settings: Settings | None = None) -> Worker:
+    def start(
+        self, index: int = 0, faults: str = "", settings: Settings | None = None, projection: str = ""
+    ) -> Worker:
         """Start another worker; it becomes ready later."""
-        worker = Worker(settings or self.settings, index, faults)
+        worker = Worker(settings or self.settings, index, faults, projection)
         self._all.append(worker)
         return worker
 

@@ -115,6 +115,22 @@ def test_a_flag_overrides_the_environment(
     assert ending.value.exit_code == exits.MALFORMED
 
 
+def test_a_commands_own_default_overrides_the_environment(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @click.command()
+    @with_settings("kafka", "name", name="warehouse")
+    def show(settings: Settings) -> None:
+        click.echo(settings.name)
+
+    monkeypatch.setenv("LIBRARY_NAME", "library")
+    show.main([], standalone_mode=False)
+    show.main(["--name", "other"], standalone_mode=False)
+    assert capsys.readouterr().out == "warehouse\nother\n"
+    show.main(["--help"], standalone_mode=False)
+    assert "[default: warehouse]" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("redirection", "code", "error"),
     [
