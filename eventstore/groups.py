@@ -17,17 +17,17 @@ def committed_offsets_by_group(
 ) -> dict[str, dict[int, int]]:
     """The same for several groups.
 
-    A group that can't be asked is left out: its coordinator is moving, or the group was just deleted.
+    A group whose coordinator does not answer is left out: it is moving, or the group was just deleted.
     """
     # The client takes one group in a call: send all requests before waiting for the first answer
     requests = {group: _request(admin, group, timeout_s) for group in groups}
-    found: dict[str, dict[int, int]] = {}
+    offsets: dict[str, dict[int, int]] = {}
     for group, request in requests.items():
         try:
-            found[group] = _of_topic(topic, request.result())
+            offsets[group] = _of_topic(topic, request.result())
         except KafkaException:
             continue
-    return found
+    return offsets
 
 
 def lag(committed: Mapping[int, int], beginning: Mapping[int, int], end: Mapping[int, int]) -> dict[int, int]:

@@ -57,13 +57,13 @@ def fetch_all(
 ) -> list[T]:
     """The rows of a query, each a ``kind``: a tuple type or NamedTuple.
 
-    Raises Damaged for other types, and for another number of ``rows``, if that is given.
+    Raises Damaged for other types, and for another number of rows than ``rows``, unless that is None.
     """
-    found = db.execute(statement, parameters).fetchall()
-    if rows is not None and len(found) != rows:
-        raise Damaged(f"a table has {len(found)} rows, not {rows}")
+    stored = db.execute(statement, parameters).fetchall()
+    if rows is not None and len(stored) != rows:
+        raise Damaged(f"a table has {len(stored)} rows, not {rows}")
     try:
-        return msgspec.convert(found, list[kind], builtin_types=(bytes,))  # type: ignore[valid-type]
+        return msgspec.convert(stored, list[kind], builtin_types=(bytes,))  # type: ignore[valid-type]
     except msgspec.ValidationError as error:
         raise Damaged(f"a stored value has another type: {error}") from error
 
@@ -105,9 +105,9 @@ def decode_event(isbn: int, value: bytes | None) -> Event:
 
 def require_layout(db: sqlite3.Connection, complete: bool) -> None:
     """Raises Damaged if tables or indexes differ from this release's; ``complete``: with all indexes."""
-    expected, found = _expected_layout(complete), _layout(db)
-    for name in sorted(expected.keys() | found.keys()):
-        if expected.get(name) != found.get(name):
+    expected, actual = _expected_layout(complete), _layout(db)
+    for name in sorted(expected.keys() | actual.keys()):
+        if expected.get(name) != actual.get(name):
             raise Damaged(f"the table or index {name} is not as this release makes it")
 
 
@@ -120,7 +120,7 @@ def find_damage(path_uri: str, stopped: Callable[[], bool]) -> str | None:
         db.set_progress_handler(stopped, 100_000)
         # Checks the inside of the full-text index; writes nothing, although it is an INSERT
         db.execute("INSERT INTO search (search) VALUES ('integrity-check')")
-        # One state of everything, while the writer goes on
+        # A snapshot: the writer continues beside it
         db.execute("BEGIN")
         try:
             return next(_damages(db), None)

@@ -93,13 +93,13 @@ class Replica:
 
     def changed_since(self, progress: Progress) -> set[str] | None:
         """ISBNs of the titles that were written after ``progress``; None: any may have been."""
-        found: set[str] = set()
+        isbns: set[str] = set()
         for after, changed in reversed(tuple(self._changed)):
             if after is progress:
-                return found
+                return isbns
             if changed is None:
                 return None
-            found |= changed
+            isbns |= changed
         return None
 
     def checkpoint(self) -> None:
@@ -138,8 +138,8 @@ def open_replica(folder: Path) -> Replica | None:
     writer = None
     try:
         writer = _connect(path)
-        if (found := writer.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
-            raise Damaged(str(found))
+        if (verdict := writer.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+            raise Damaged(str(verdict))
         meta = dict(fetch_all(writer, tuple[str, str], "SELECT name, value FROM meta"))
         if meta.get("format") != FORMAT:
             raise Unusable(f"it is of another release ({meta.get('format')}, not {FORMAT})")

@@ -112,7 +112,7 @@ def _put_titles(db: sqlite3.Connection, changes: Collection[RowChange]) -> None:
 
 
 def _put_words(db: sqlite3.Connection, changes: Collection[RowChange]) -> None:
-    # A contentless index deletes an entry only when it is given the indexed texts
+    # A contentless index deletes an entry by its indexed texts
     db.executemany(
         "INSERT INTO search (search, rowid, title, author) VALUES ('delete', ?, ?, ?)",
         [

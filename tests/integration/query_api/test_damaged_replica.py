@@ -1,4 +1,4 @@
-"""A damaged replica is read again from Kafka, without a word to anybody but the log."""
+"""A damaged replica is read again from Kafka, and logged once."""
 
 import logging
 import sqlite3

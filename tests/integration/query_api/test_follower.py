@@ -131,7 +131,7 @@ def test_a_follower_started_during_a_replay_is_ready_only_at_its_end(one: Settin
         eventually(lambda: ready(follower))
         assert query(follower, TITLES) == [(int(A), 3, 0)]
         seen = progress(follower).table[0]
-        # A replay while it is ready: nothing goes back
+        # A replay while it is ready: no position falls
         writer.write([replace(rows[A], version=1, available=2, loans=())], {0: 1})
         marker = writer.commit(BookAdded(B, "U", "B", 1, AT))
         eventually(lambda: progress(follower).has(dict(marker)))
@@ -166,8 +166,8 @@ def test_an_unreadable_event_does_not_stop_a_follower(one: Settings, caplog: pyt
     writer.write([], {0: last.offset + 2})
     with following(one) as follower:
         eventually(lambda: ready(follower))
-        found = query(follower, "SELECT place, version, type, problem IS NULL FROM events ORDER BY place")
-        assert found == [
+        stored = query(follower, "SELECT place, version, type, problem IS NULL FROM events ORDER BY place")
+        assert stored == [
             (0, 1, "BookAdded", 1),
             (offset, 2, "BookBorrowed", 0),
             (offset + 2, 1, "unknown", 0),

@@ -32,9 +32,9 @@ def test_every_write_can_be_read_at_once(settings: Settings):
                 row = client.get(f"/inventory/{isbn}?{query}")
                 if row.status_code != 200 or row.json()["version"] != version:
                     stale.append(f"{version}: {row.text}")
-                told = client.get(f"/inventory/{isbn}/history?{query}limit=500")
-                if len(told.json()["items"]) != version:
-                    stale.append(f"history {version}: {told.text}")
+                history = client.get(f"/inventory/{isbn}/history?{query}limit=500")
+                if len(history.json()["items"]) != version:
+                    stale.append(f"history {version}: {history.text}")
                 read.append(isbn)
 
     worker = Worker(settings)
@@ -46,9 +46,9 @@ def test_every_write_can_be_read_at_once(settings: Settings):
                 thread.start()
             for thread in threads:
                 thread.join(100)
-            said = api.log.read_text("utf-8")
+            log_text = api.log.read_text("utf-8")
     finally:
         worker.kill()
     assert len(read) == WRITERS * WRITES
     assert stale == []
-    assert '"ann"' not in said
+    assert '"ann"' not in log_text

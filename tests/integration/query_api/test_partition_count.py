@@ -53,7 +53,7 @@ def test_a_follower_stops_when_a_topic_gets_more_partitions(
         assert f"{settings.partitions + 2} partitions" in str(follower.trouble)
 
 
-def test_a_query_api_is_not_ready_and_says_that_its_answers_may_be_old(settings: Settings):
+def test_a_query_api_is_not_ready_and_marks_its_answers_as_stale(settings: Settings):
     store_writer(settings).commit(BookAdded(A, "T", "A", 2, AT))
     with running_api(settings) as api:
         assert "inventory-stale" not in api.client.get(f"/inventory/{A}").headers

@@ -36,7 +36,7 @@ def everything(api: ApiProcess) -> tuple[dict[str, Any], dict[str, list[int]], i
     """All titles, the versions in each history, the number of events."""
     titles = {item["isbn"]: item for item in api.client.get("/inventory?limit=500").json()["items"]}
     histories = {isbn: api.client.get(f"/inventory/{isbn}/history?limit=500").json() for isbn in titles}
-    versions = {isbn: [item["version"] for item in told["items"]] for isbn, told in histories.items()}
+    versions = {isbn: [item["version"] for item in history["items"]] for isbn, history in histories.items()}
     return titles, versions, api.client.get("/stats").json()["events"]
 
 

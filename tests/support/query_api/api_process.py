@@ -48,7 +48,7 @@ class ApiProcess:
         return self._process.pid
 
     def is_ready(self) -> bool:
-        """Whether its /readyz says so."""
+        """Whether its /readyz answers 200."""
         return self.answers("/readyz") == 200
 
     def answers(self, path: str = "/healthz") -> int | None:

@@ -120,11 +120,11 @@ class ApiWithoutKafka:
     ) -> httpx.Response:
         """Send one request."""
 
-        async def asked() -> httpx.Response:
+        async def request() -> httpx.Response:
             async with self.client() as client:
                 return await client.request(method, path, headers=headers, content=content)
 
-        return asyncio.run(asked())
+        return asyncio.run(request())
 
     def client(self) -> httpx.AsyncClient:
         """A client of the application in this process."""

@@ -1,4 +1,4 @@
-"""Cursors come back as they were, for the same question only."""
+"""Cursors return their key for the same parameters only."""
 
 import pytest
 from hypothesis import given

@@ -277,7 +277,7 @@ def test_a_damaged_replica_is_rebuilt_and_the_request_may_be_repeated(tmp_path: 
 
 @pytest.mark.parametrize("code", [sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CANTOPEN])
 def test_a_cause_outside_the_file_is_no_damage(code: int):
-    error = sqlite3.OperationalError("as SQLite says it")
+    error = sqlite3.OperationalError("unable to open database file")
     error.sqlite_errorcode = code
     assert not is_damage(error)
 

@@ -88,9 +88,9 @@ def test_an_event_that_cannot_be_read_holds_the_title_from_then_on(tmp_path: Pat
     for path in (f"/inventory/{isbn}", f"/inventory/{isbn}?version=3"):
         answer = stock.ask(path).json()
         assert (answer["version"], answer["available"], answer["held"]["version"]) == (1, 1, 2)
-    told = stock.ask(f"/inventory/{isbn}/history").json()["items"]
-    assert [item["version"] for item in told] == [1, 2, 3]
-    assert told[1]["error"]
-    assert told[2]["type"] == "BookBorrowed"
+    history = stock.ask(f"/inventory/{isbn}/history").json()["items"]
+    assert [item["version"] for item in history] == [1, 2, 3]
+    assert history[1]["error"]
+    assert history[2]["type"] == "BookBorrowed"
     assert stock.ask("/stats").json()["held"] == 1
     assert "library_held_titles 1.0" in stock.ask("/metrics").text

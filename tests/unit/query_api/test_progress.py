@@ -1,4 +1,4 @@
-"""When a replica may say that it has something."""
+"""When a replica is ready, and which positions it includes."""
 
 from query_api.replica.progress import Draft, Ends, Progress
 

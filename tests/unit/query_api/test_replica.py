@@ -1,4 +1,4 @@
-"""The replica's file: whose it is, what damages it, and that a batch is stored whole or not at all."""
+"""The replica: its batches, its identity, and the rows and totals that it keeps."""
 
 import os
 import shutil
@@ -59,10 +59,10 @@ def test_a_checkpoint_moves_writes_into_the_database_file(tmp_path: Path):
     copy.mkdir()
     # Without the log beside it
     shutil.copy(tmp_path / FILE, copy / FILE)
-    found = open_replica(copy)
-    assert found is not None
-    assert found.progress == AT
-    assert title_json(found.reader(), int(ROW.isbn)) is not None
+    opened = open_replica(copy)
+    assert opened is not None
+    assert opened.progress == AT
+    assert title_json(opened.reader(), int(ROW.isbn)) is not None
 
 
 def test_query_indexes_are_created_once_everything_was_read(tmp_path: Path):
@@ -76,11 +76,11 @@ def test_query_indexes_are_created_once_everything_was_read(tmp_path: Path):
     assert again is not None
     with again.batch(AT):
         pass
-    found = indexes(again)
-    assert len(found) == INDEXES.count("CREATE INDEX")
+    created = indexes(again)
+    assert len(created) == INDEXES.count("CREATE INDEX")
     with again.batch(replace(AT, ready=True)):
         pass
-    assert indexes(again) == found
+    assert indexes(again) == created
 
 
 def indexes(replica: Replica) -> set[str]:
@@ -119,9 +119,9 @@ def test_a_row_is_replaced_by_the_same_or_a_higher_version_only(tmp_path: Path):
     def put(row: InventoryRow) -> bytes:
         with replica.batch(AT) as db:
             put_rows(db, [row])
-        found = title_json(replica.reader(), int(ROW.isbn))
-        assert found is not None
-        return found[0]
+        title = title_json(replica.reader(), int(ROW.isbn))
+        assert title is not None
+        return title[0]
 
     newest = put(ROW)
     assert put(replace(ROW, version=2, title="Older")) == newest
