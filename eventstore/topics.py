@@ -173,8 +173,8 @@ def check_topics(
     if policy != "compact":
         raise WrongTopic(
             f"topic {store} has cleanup.policy={policy}, which loses events",
-            f"kafka-configs.sh --bootstrap-server {settings.kafka} --alter --entity-type topics "
-            f"--entity-name {store} --add-config cleanup.policy=compact",
+            f"library kafka configs --alter --entity-type topics --entity-name {store} "
+            "--add-config cleanup.policy=compact",
         )
 
 
@@ -207,8 +207,8 @@ def protect_events(admin: AdminClient, settings: Settings, timeout: float = 15.0
                 raise
             raise Unprotected(
                 unprotected.found,
-                f"kafka-configs.sh --bootstrap-server {settings.kafka} --alter --entity-type topics "
-                f"--entity-name {store} --add-config {COMPACTION_LAG}={value}",
+                f"library kafka configs --alter --entity-type topics --entity-name {store} "
+                f"--add-config {COMPACTION_LAG}={value}",
                 ", by a user that may alter the topic",
             ) from error
         return f"{unprotected.found}. It is {value} (100 years) now"

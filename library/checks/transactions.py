@@ -37,21 +37,20 @@ def transactions(admin: AdminClient, settings: "Settings", patience_s: float) ->
             f"a transaction is open on partition {partition} since offset {offset}. It belongs to another "
             "program, or Kafka was killed and lost its end marker. Nothing after that offset can be read, "
             "and nothing can be appended",
-            _way_to_end(settings.kafka, topic, partition, offset),
+            _way_to_end(topic, partition, offset),
         )
 
 
-def _way_to_end(kafka: str, topic: str, partition: int, offset: int) -> str:
+def _way_to_end(topic: str, partition: int, offset: int) -> str:
     """Claiming its id fences a living owner; an abort of the partition alone would acknowledge half to it."""
-    tool = f"kafka-transactions.sh --bootstrap-server {kafka}"
+    tool, place = "library kafka transactions", f"--topic {topic} --partition {partition}"
     return (
         "stop that program, or wait until Kafka ends the transaction (15 minutes at most). If it stays open, "
-        f"find its transactional id with the tool of a Kafka distribution: `{tool} describe-producers "
-        f"--topic {topic} --partition {partition}` prints the producer's id, `{tool} list` the producer's id "
-        "of each transactional id. `library doctor --end-transaction ID` claims it: its owner can't commit "
-        "any more, and Kafka drops the events of the transaction. Only where no transactional id has that "
-        f"producer, there is no owner, and `{tool} abort --topic {topic} --partition {partition} "
-        f"--start-offset {offset}` drops the events"
+        f"find its id: `{tool} describe-producers {place}` prints the id of the producer, and `{tool} list` "
+        "the producer of each transactional id. `library doctor --end-transaction ID` claims that id: its "
+        "owner can't commit any more, and Kafka drops the events of the transaction. If no transactional id "
+        "has that producer, the transaction has no owner, and "
+        f"`{tool} abort {place} --start-offset {offset}` drops its events"
     )
 
 

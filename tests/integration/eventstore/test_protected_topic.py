@@ -134,7 +134,7 @@ def test_a_user_that_may_not_alter_the_topic_learns_the_command(
     monkeypatch.setattr(
         admin, "incremental_alter_configs", lambda resources, **_: {resources[0]: Denied(denied)}
     )
-    with pytest.raises(Unprotected, match=rf"kafka-configs\.sh .* --add-config {COMPACTION_LAG}="):
+    with pytest.raises(Unprotected, match=rf"library kafka configs .* --add-config {COMPACTION_LAG}="):
         protect_events(admin, settings)
 
 

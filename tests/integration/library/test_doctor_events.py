@@ -1,5 +1,9 @@
 """What `library doctor` finds in the event store: keys that are wrong, and transactions that stay open."""
 
+import re
+import subprocess
+import sys
+
 import pytest
 from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient
@@ -96,6 +100,29 @@ def test_a_claimed_transactional_id_ends_the_transaction_of_a_living_owner(new_s
     with pytest.raises(KafkaException):
         owner.commit_transaction(20)
     assert found(settings) == [Finding("event keys", Grade.FINE, "0 events, each key once")]
+
+
+def test_the_advice_finds_the_transactional_id_of_an_open_transaction(new_settings):
+    settings = new_settings(partitions=1)
+    write_events(settings, added_and_removed(1), then="leave")
+    [stuck] = transactions(AdminClient(client_config(settings)), settings, 0)
+    describe, list_ids = re.findall(
+        r"`library (kafka transactions (?:describe-producers|list)[^`]*)`", stuck.mend
+    )
+    producers = [line.split() for line in library(settings, *describe.split()).splitlines()]
+    [producer_id] = [row[0] for row in producers if row and row[0].isdigit() and row[-1] == "0"]
+    ids = [line.split() for line in library(settings, *list_ids.split()).splitlines()]
+    [transactional_id] = [row[0] for row in ids if row and row[-2:] == [producer_id, "Ongoing"]]
+    assert transactional_id == f"{settings.name}-leave"
+    assert run_command(doctor, settings, "--end-transaction", transactional_id).exit_code == exits.DONE
+
+
+def library(settings: Settings, *arguments: str) -> str:
+    """What the command prints, in a process of its own."""
+    command = [sys.executable, "-m", "library", arguments[0], "--kafka", settings.kafka, *arguments[1:]]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def test_a_transactional_id_can_not_be_claimed_without_kafka(new_settings):

@@ -54,9 +54,6 @@ def test_acknowledged_records_survive_a_kill_and_a_port_change(tmp_path):
     finally:
         again.stop()
     assert again.process.returncode == 143, "stopped cleanly, not killed"
-    lines = again.log.read_text("utf-8").splitlines()
-    assert lines
-    assert all(json.loads(line)["service"] == "kafka" for line in lines)
 
 
 def config(admin: AdminClient, topic: str, name: str) -> str:
@@ -90,12 +87,14 @@ def test_kafka_is_not_ready_while_another_broker_has_its_port(broker, tmp_path):
     assert not answers(node, 5)
 
 
-def test_kafka_reports_why_it_did_not_start(tmp_path):
+def test_kafka_reports_why_it_did_not_start_in_lines_of_json(tmp_path):
     node = Node(home=tmp_path / "kafka", port=free_port())
     prepare(node, os.environ)
     (node.data / "meta.properties").write_text("version=1\ncluster.id=x\nnode.id=7\n")
     with pytest.raises(KafkaFailed, match="node"):
         Kafka(node, os.environ)
+    lines = (node.home / "kafka.log").read_text("utf-8").splitlines()
+    assert {json.loads(line)["service"] for line in lines} == {"kafka"}
 
 
 def test_java_creates_the_class_archive_once_and_ignores_a_damaged_one(tmp_path):
