@@ -64,20 +64,14 @@ def decide(title: Title, command: Command, at: int, due_at: int) -> Decision:
     if isinstance(command, AddBook):
         return _add(title, command, at)
     if not title.present:
-        if title.removed:
-            return Rejection("removed", "this title was removed from the inventory; `add` brings it back")
-        return Rejection("unknown_title", "this title is not in the inventory; `add` brings it in")
+        return _absent(title)
     match command:
         case BorrowBook():
             return _borrow(title, command, at, due_at)
         case ReturnBook():
             return _return(title, command, at)
         case RemoveBook():
-            if title.loans:
-                return Rejection(
-                    "on_loan", f"{_copies(len(title.loans))} on loan: they must be returned first"
-                )
-            return (BookRemoved(command.isbn, at),)
+            return _remove(title, command, at)
         case AddCopies():
             return (CopiesAdded(command.isbn, command.quantity, at),)
         case WithdrawCopies():
@@ -123,6 +117,18 @@ def _add(title: Title, command: AddBook, at: int) -> Decision:
         f"this title is in the inventory already, as {title.title!r} by {title.author!r} with "
         f"{_copies(title.quantity)}: `copies add` brings more, `correct` changes the details",
     )
+
+
+def _absent(title: Title) -> Rejection:
+    if title.removed:
+        return Rejection("removed", "this title was removed from the inventory; `add` brings it back")
+    return Rejection("unknown_title", "this title is not in the inventory; `add` brings it in")
+
+
+def _remove(title: Title, command: RemoveBook, at: int) -> Decision:
+    if title.loans:
+        return Rejection("on_loan", f"{_copies(len(title.loans))} on loan: they must be returned first")
+    return (BookRemoved(command.isbn, at),)
 
 
 def _borrow(title: Title, command: BorrowBook, at: int, due_at: int) -> Decision:
