@@ -1,3 +1,5 @@
+from typing import get_args
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -5,6 +7,7 @@ from hypothesis import strategies as st
 from eventstore.state.outcomes import digest
 from foundation.text import Malformed
 from inventory.commands import (
+    FIELDS,
     AddBook,
     BorrowBook,
     Command,
@@ -50,6 +53,10 @@ def test_a_command_that_is_invalid_in_any_state_is_malformed(command: Command, f
     with pytest.raises(Malformed) as caught:
         checked(command)
     assert caught.value.field == field
+
+
+def test_every_field_of_the_commands_has_its_check_and_limits():
+    assert {name for kind in get_args(Command) for name in kind.__struct_fields__} == FIELDS.keys()
 
 
 def test_json_commands_are_parsed_by_their_type():

@@ -57,6 +57,11 @@ def test_every_schema_file_has_an_id_that_never_changes(folder: Path):
     assert ids | released == ids
 
 
+def test_no_two_rooms_use_the_same_id():
+    ids = [number for folder in RELEASED for number in json.loads((folder / "ids.json").read_text())]
+    assert len(ids) == len(set(ids))
+
+
 def _committed(released: Path) -> Path:
     (folder,) = [folder for folder, copies in RELEASED.items() if copies == released.parent]
     return folder / released.name
