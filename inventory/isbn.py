@@ -17,10 +17,10 @@ def parse(text: str) -> str:
     """The EAN-13, without hyphens, of an ISBN-10, ISBN-13 or other EAN-13. Raises Malformed."""
     if len(text) > LONGEST:
         raise Malformed("isbn", f"{text[:40]!r}… is no ISBN: it has {len(text)} characters")
+    if _is_ean13(text):
+        return text
     compact = plain(text).upper()
-    if len(compact) == 13 and compact.isascii() and compact.isdigit() and _adds_up(compact):
-        return compact
-    return _validated(compact, repr(text[:40]))
+    return compact if _is_ean13(compact) else _validated(compact, repr(text[:40]))
 
 
 def plain(text: str) -> str:
@@ -71,6 +71,10 @@ def _validated(compact: str, shown: str) -> str:
         raise Malformed(
             "isbn", f"{shown} is no ISBN: only digits, hyphens and a final X belong in it"
         ) from error
+
+
+def _is_ean13(text: str) -> bool:
+    return len(text) == 13 and text.isascii() and text.isdigit() and _adds_up(text)
 
 
 def _adds_up(digits: str) -> bool:

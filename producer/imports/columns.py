@@ -46,7 +46,7 @@ class Columns(Struct, frozen=True):
         return command
 
     def _text(self, field: str, row: Row) -> str:
-        if field in self.constants:
+        if self.constants and field in self.constants:
             return self.constants[field]
         try:
             value = row[self.keys[field]]
@@ -101,6 +101,9 @@ def assignments(option: str, texts: Sequence[str], fields: Sequence[str]) -> dic
 
 
 def _quantity(text: str) -> int:
+    # Most of them, quickly
+    if len(text) < 19 and text.isascii() and text.isdigit():
+        return int(text)
     text = text.strip().removesuffix(".0")
     if not text:
         return 1

@@ -29,20 +29,33 @@ Record: TypeAlias = list[str] | Unreadable
 
 
 class _Lines:
-    """The lines of a text; those of the current record can be read again."""
+    """The lines of a text, record by record. Those after the first of a record can be given back."""
 
     def __init__(self, lines: Iterator[str]) -> None:
         self._lines = lines
         self._returned: deque[str] = deque()
+        self._first: str | None = None
         self.record: list[str] = []
+
+    def begin(self) -> str | None:
+        """The first line of the next record; None at the end."""
+        self.record = []
+        self._first = self._returned.popleft() if self._returned else next(self._lines, None)
+        return self._first
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> str:
-        if len(self.record) == MAX_RECORD_LINES:
+        """The lines of the record, for a CSV reader, which stops at its end."""
+        if not self.record:
+            line = self._first
+        elif len(self.record) == MAX_RECORD_LINES:
             raise csv.Error(f"a cell has more than {MAX_RECORD_LINES} lines")
-        line = self._returned.popleft() if self._returned else next(self._lines)
+        else:
+            line = self._returned.popleft() if self._returned else next(self._lines, None)
+        if line is None:
+            raise StopIteration
         self.record.append(line)
         return line
 
@@ -64,24 +77,25 @@ def csv_records(
     csv.field_size_limit(MAX_CELL_CHARACTERS)
     source, number = _Lines(lines), 1
     reader = csv.reader(source, delimiter=delimiter, strict=True)
-    while True:
-        source.record = []
+    while (line := source.begin()) is not None:
+        if '"' not in line:
+            # Most lines of most files, in a third of the time
+            yield number, raw_cells(line, delimiter)
+            number += 1
+            continue
         try:
             cells = next(reader)
-        except StopIteration:
-            return
         except csv.Error as error:
             yield number, _unreadable(source.keep_first(), delimiter, _explained(error))
             number += 1
+            # The other has kept what it read of the record
             reader = csv.reader(source, delimiter=delimiter, strict=True)
             continue
         if len(source.record) > 1 and any(map(is_row, source.record[1:])):
             last = number + len(source.record) - 1
+            reason = f"lines up to {last} are in one quoted cell: {_HINT}"
             for line in source.record:
-                yield (
-                    number,
-                    _unreadable(line, delimiter, f"lines up to {last} are in one quoted cell: {_HINT}"),
-                )
+                yield number, _unreadable(line, delimiter, reason)
                 number += 1
             continue
         yield number, cells
@@ -89,8 +103,9 @@ def csv_records(
 
 
 def raw_cells(line: str, delimiter: str) -> list[str]:
-    """The cells of a line in which a quote means nothing."""
-    return line.rstrip("\r\n").split(delimiter)
+    """The cells of a line in which a quote means nothing; none for a blank line."""
+    text = line.rstrip("\r\n")
+    return text.split(delimiter) if text else []
 
 
 def _unreadable(line: str, delimiter: str, reason: str) -> Unreadable:

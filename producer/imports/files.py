@@ -139,10 +139,10 @@ def _csv_rows(catalogue: Catalogue, lines: Iterator[str]) -> Iterator[tuple[int,
             assert isinstance(record.found, list)
             yield line, Unreadable(without_reason(record.found), record.reason)
             continue
-        cells = without_reason(record)
+        cells = record if reason is None else without_reason(record)
         if not any(map(str.strip, cells)):
             yield line, None
-        elif any(map(str.strip, cells[width:])):
+        elif len(cells) > width and any(map(str.strip, cells[width:])):
             why = f"the row has {len(cells)} cells, the header {width}: is a quote or a delimiter missing?"
             yield line, Unreadable(cells, why)
         else:

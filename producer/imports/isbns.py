@@ -26,9 +26,9 @@ def repaired(text: str, zeros_dropped: Callable[[], bool] = lambda: False) -> st
 
     Raises Malformed for scientific notation, which has lost digits, and for a possible ISSN.
     """
-    text = _unwrapped(text)
     if len(text) in (10, 13) and text.isdigit():
         return text
+    text = _unwrapped(text)
     if _SCIENTIFIC.fullmatch(text):
         raise Malformed(
             "isbn",

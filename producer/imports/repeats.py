@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias, assert_never
 from msgspec.structs import replace
 
 from inventory.commands import MOST_COPIES
-from producer.imports.spool import Rejected, Spool, SpooledRow, keep_rejected, spooled_batches
+from producer.imports.spool import Rejected, Spool, SpooledRow, keep_rejected, spooled_batches, spooled_isbns
 
 Repeated: TypeAlias = Literal["reject", "add"]
 
@@ -52,10 +52,10 @@ def settle_repeats(spool: Spool, repeated: Repeated, notice: Callable[[str], Non
 def _repeats(spool: Spool, partition: int) -> set[str]:
     """The ISBNs that are in the partition several times."""
     seen, repeats = set[int](), set[str]()
-    for row in _rows(spool, partition):
-        number = int(row.isbn)
+    for isbn in spooled_isbns(spool.folder, partition):
+        number = int(isbn)
         if number in seen:
-            repeats.add(row.isbn)
+            repeats.add(isbn)
         seen.add(number)
     return repeats
 

@@ -40,6 +40,13 @@ class SpooledRow(Struct, frozen=True, array_like=True, gc=False):
         return (self.line, *self.repeats)
 
 
+class SpooledKey(Struct, frozen=True, array_like=True, gc=False):
+    """The first fields of a SpooledRow."""
+
+    line: int
+    isbn: str
+
+
 class Spool:
     """Files in ``folder``: one for the checked rows of each partition, and some for the rejected rows."""
 
@@ -102,6 +109,13 @@ def spooled_batches(folder: Path, partition: int) -> Iterator[list[SpooledRow]]:
     yield from _frames(_rows_file(folder, partition), _ROWS)
 
 
+def spooled_isbns(folder: Path, partition: int) -> Iterator[str]:
+    """The ISBN of each of the partition's rows, in the file's order."""
+    for keys in _frames(_rows_file(folder, partition), _KEYS):
+        for key in keys:
+            yield key.isbn
+
+
 def keep_rejected(folder: Path, name: str, rejected: Sequence[Rejected]) -> None:
     """Keep rows that are rejected after the file is read. Within a ``name`` lines must rise."""
     _append(folder / f"rejected-{name}", rejected)
@@ -127,6 +141,7 @@ def _rows_file(folder: Path, partition: int) -> Path:
     return folder / f"rows-{partition}"
 
 
+_KEYS = msgspec.msgpack.Decoder(list[SpooledKey])
 _ROWS = msgspec.msgpack.Decoder(list[SpooledRow])
 _REJECTED = msgspec.msgpack.Decoder(list[Rejected])
 _encode = msgspec.msgpack.Encoder().encode

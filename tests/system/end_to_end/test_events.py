@@ -53,7 +53,7 @@ def test_a_stopped_events_reader_leaves_its_group(system: System, isbn: str) -> 
     assert lines(following.stdout.readline()) == [(isbn, 1)]
     refused = system.run("replay", "--group", "stopped", "--to-beginning")
     assert refused.returncode == exits.FAILED
-    assert f"read by library-{following.pid} at " in refused.stderr
+    assert f"active members: library-{following.pid} at " in refused.stderr
     following.terminate()
     assert following.wait(30) == 128 + signal.SIGTERM
     # Its place is kept; at most what was just written comes again
