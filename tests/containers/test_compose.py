@@ -110,7 +110,7 @@ def test_projector_and_query_api_scale(system: System) -> None:
     assert done.returncode == exits.DONE, done.stderr
     for api in system.apis(2):
         eventually(lambda api=api: system.get(ELIXIR, api)[1]["quantity"] == quantity + 1)
-    eventually(lambda: "2 at work" in system.library("doctor").stdout, pause=1)
+    eventually(lambda: "2 running" in system.library("doctor").stdout, pause=1)
 
 
 def test_three_brokers_keep_serving_after_losing_one(

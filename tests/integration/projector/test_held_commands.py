@@ -50,7 +50,7 @@ def test_held_lists_waiting_titles_and_retries_them(settings, crew, store):
 
     done = library(settings, "held", "retry")
     assert done.returncode == 0, done.stderr
-    assert "2 titles are tried again as soon as the projector is started" in done.stderr
+    assert "2 titles are tried again as soon as a projector starts" in done.stderr
     crew.start()
     rows = assert_exact(settings)
     assert (rows[NEWER].version, rows[NEWER].held) == (2, None)
