@@ -1,6 +1,7 @@
 """Responses that are made without the framework, and entity tags of all responses."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from foundation.http.headers import Headers
@@ -21,11 +22,14 @@ def render_problem(problem: Problem) -> HttpResponse:
     return HttpResponse(problem.status, [(b"content-type", PROBLEM_JSON.encode()), *headers], problem.body())
 
 
-async def send_response(send: Any, response: HttpResponse) -> None:
-    """Send ``response`` over ASGI's ``send``."""
+async def send_response(
+    send: Any, response: HttpResponse, more_headers: Sequence[tuple[bytes, bytes]] = ()
+) -> None:
+    """Send ``response``, with ``more_headers``, over ASGI's ``send``."""
     status, headers, body = response
     length = (b"content-length", b"%d" % len(body))
-    await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
+    headers = [*headers, length, *more_headers]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 

@@ -5,6 +5,8 @@ import re
 from hmac import compare_digest
 from typing import Any, get_args
 
+from msgspec.structs import fields
+
 from eventstore.headers import CARRIED
 from eventstore.state.outcomes import Submitted, submit
 from foundation.http.callers import AllowedHosts
@@ -35,6 +37,11 @@ _UTF_8 = (b"", b"charset=utf-8", b"charset=utf8")
 _MEMBERS = sorted({"type"}.union(*(kind.__struct_fields__ for kind in get_args(commands.Command))))
 _MAY_REPEAT = re.compile(rb'\\|"(%s)".*"\1"' % "|".join(_MEMBERS).encode(), re.DOTALL)
 """Bodies in which a member's name, or what looks like one, occurs twice, or may be written with escapes."""
+_FEWEST_QUOTES = {
+    kind: 4 + sum(4 if field.type is str else 2 for field in fields(kind) if field.required)
+    for kind in get_args(commands.Command)
+}
+"""Quotation marks in a command without optional members: every further member has at least two."""
 
 
 class RequestReader:
@@ -65,7 +72,7 @@ class RequestReader:
         body = await self._bodies.read(headers.get(b"content-length"), receive)
         try:
             command = commands.from_json(body)
-            _check_names(body)
+            check_names(command, body)
             return submit(_decode("command_id", key), command, carried_headers(headers))
         except Malformed as error:
             raise malformed(error) from error
@@ -116,13 +123,14 @@ def _is_json(media_type: bytes | None) -> bool:
     )
 
 
-def _check_names(body: bytes) -> None:
+def check_names(command: commands.Command, body: bytes) -> None:
     """Refuse a command in which a member occurs twice: parsers differ in which of them they take.
 
-    Raises Malformed. Parsing each body again with ``json`` would take 6 µs instead of 2: a fifth of a
-    command's time on the event loop.
+    Raises Malformed. For most bodies it is enough to count quotation marks, which takes 0.1 µs. Parsing each
+    again with ``json`` would take 3, a fifth of a command's time on the event loop. The shortcuts may go with
+    that difference; tests/unit/producer/test_requests.py holds without them.
     """
-    if _MAY_REPEAT.search(body) is not None:
+    if body.count(b'"') > _FEWEST_QUOTES[type(command)] and _MAY_REPEAT.search(body) is not None:
         json.loads(body, object_pairs_hook=_unique_names)
 
 

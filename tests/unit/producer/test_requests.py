@@ -2,17 +2,18 @@
 
 import asyncio
 import json
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import fields
 
 from eventstore.state.outcomes import Accepted
 from foundation.text import Malformed
-from inventory.commands import REASONS, AddBook, WithdrawCopies
-from producer.gateway.requests import _check_names
+from inventory.commands import AddBook, Command, CorrectDetails, from_json
+from producer.gateway import requests
 from tests.support.producer.writer_calls import ISBN
 from tests.unit.producer.test_fast_path import BODY, HEADERS, RECEIPT, Lane, application, request
 
@@ -116,23 +117,47 @@ def test_a_value_that_looks_like_a_members_name_is_none():
     assert lane.submitted[0].command == AddBook(ISBN, "title", '"isbn": "')
 
 
-NAMES = st.sampled_from([*WithdrawCopies.__struct_fields__, "type", "is\u0062n", "x"])
-VALUES = st.one_of(st.none(), st.integers(), st.text(), NAMES, st.sampled_from(REASONS))
-MEMBERS = st.lists(st.tuples(NAMES, VALUES), max_size=8)
+TITLES = st.sampled_from(["Elixir", "isbn", '"isbn": ', "a\\b", "Jurić", "title"])
+USERS = st.sampled_from(["ann", "type", "user_id", '"user_id":"bob"', "č"])
+VALUES: dict[str, st.SearchStrategy[Any]] = {
+    "isbn": st.sampled_from([ISBN, "978-1593275846"]),
+    "title": TITLES,
+    "author": TITLES | st.just(""),
+    "quantity": st.just(1),
+    "reason": st.just("lost"),
+    "user_id": USERS,
+}
+KINDS = st.sampled_from(get_args(Command))
 
 
-@given(MEMBERS, st.booleans())
-def test_repeated_names_are_found_and_no_others(members: list[tuple[str, Any]], ascii_only: bool):
-    known = [name for name, _ in members if name != "x"]
-    parts = (
-        f"{json.dumps(name, ensure_ascii=ascii_only)}:{json.dumps(value, ensure_ascii=ascii_only)}"
-        for name, value in members
-        if name != "x"
-    )
-    body = ("{" + ",".join(parts) + "}").encode("utf-8", "surrogatepass")
-    try:
-        _check_names(body)
-        repeated = False
-    except Malformed:
-        repeated = True
-    assert repeated == (len(set(known)) < len(known))
+@st.composite
+def bodies(draw: st.DrawFn) -> tuple[bytes, bool]:
+    """A command in JSON, and whether a member occurs twice in it."""
+    kind = draw(KINDS)
+    names = [f.name for f in fields(kind) if f.required or draw(st.booleans())]
+    if kind is CorrectDetails and len(names) == 1:
+        names.append("title")
+    members = [("type", kind.__name__), *((name, draw(VALUES[name])) for name in names)]
+    repeated = draw(st.booleans())
+    if repeated:
+        name, value = draw(st.sampled_from(members))
+        again = value if name == "type" else draw(VALUES[name])
+        members.insert(draw(st.integers(0, len(members))), (name, again))
+    parts = []
+    for name, value in members:
+        key = f"\\u{ord(name[0]):04x}{name[1:]}" if draw(st.booleans()) else name
+        space = draw(st.sampled_from(["", " ", "\n"]))
+        text = json.dumps(value, ensure_ascii=draw(st.booleans()))
+        parts.append(f'{space}"{key}"{space}:{space}{text}')
+    return ("{" + ",".join(parts) + "}").encode(), repeated
+
+
+@given(bodies())
+def test_repeated_members_are_found_and_no_others(body: tuple[bytes, bool]):
+    text, repeated = body
+    command = from_json(text)
+    if repeated:
+        with pytest.raises(Malformed):
+            requests.check_names(command, text)
+    else:
+        requests.check_names(command, text)
