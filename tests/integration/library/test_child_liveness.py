@@ -42,7 +42,8 @@ def test_a_child_that_was_ready_is_restarted_after_any_number_of_crashes(tmp_pat
     program, working = fake_program(tmp_path, "projector"), Switch()
 
     def command():
-        return program.command() if working.on else [sys.executable, "-ISc", "raise SystemExit('no shelf')"]
+        good = program.command()
+        return good if working.on else [sys.executable, "-ISc", "raise SystemExit('no shelf')"]
 
     child = make(replace(program, command=command))
 

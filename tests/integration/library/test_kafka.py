@@ -1,6 +1,7 @@
 import json
 import os
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from foundation.kafka_clients import client_config, reading_config
 from foundation.settings import Settings
 from library.broker.class_archive import keep_classes, with_classes
 from library.broker.java import find_java
-from library.broker.kafka import KafkaFailed, Node, answers, cluster_id, prepare
+from library.broker.kafka import KafkaFailed, Node, answers, cluster_id, prepare, program
 from library.process.ports import PortInUse, free_port
 from schemas.topics import changelog_topic, check_topics, ensure_topics
 from tests.support.embedded_kafka import Kafka
@@ -59,6 +60,18 @@ def test_acknowledged_records_survive_a_kill_and_a_port_change(tmp_path):
 def config(admin: AdminClient, topic: str, name: str) -> str:
     resource = ConfigResource(ResourceType.TOPIC, topic)
     return admin.describe_configs([resource])[resource].result()[name].value
+
+
+def test_kafka_logs_json_lines(tmp_path):
+    config = tmp_path / "server.properties"
+    config.write_text("node.id=none\n")
+    command = [*program("", os.environ), "kafka.Kafka", str(config)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert done.returncode != 0
+    assert lines
+    assert {line["service"] for line in lines} == {"kafka"}
+    assert "Invalid value none" in lines[-1]["message"]
 
 
 def test_kafka_names_the_holder_of_its_port_and_the_flag(tmp_path):
