@@ -1,4 +1,4 @@
-"""``POST /commands``: the work behind the fast path and the documented route, which are one function."""
+"""``POST /commands``: one function, for the fast path and for the documented route."""
 
 import logging
 from collections import Counter
