@@ -1,10 +1,18 @@
 """The event store's topic and the changelogs of its projections: names, configuration, identity."""
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -16,6 +24,9 @@ from confluent_kafka.admin import (
 )
 from msgspec import Struct
 
+from eventstore.keys import BadKey, parse_event_key
+from eventstore.partitions import partition_of
+from foundation.kafka_clients import reading_config
 from foundation.settings import Settings
 
 LEADER_MOVING = frozenset(
@@ -34,6 +45,9 @@ COMPACTION_LAG_MS = 100 * 365 * 24 * 3600 * 1000
 key of an event again would delete the event. The policy is still ``compact``: it rules out DeleteRecords.
 """
 RETRY_INTERVAL_S = 0.02
+SAMPLE_EVENTS = 200
+"""Events of each partition that are read to tell with how many partitions a store was written."""
+SAMPLE_TIMEOUT_S = 5.0
 COMPACTION_LAG = "min.compaction.lag.ms"
 
 
@@ -164,11 +178,7 @@ def check_topics(
                 raise MissingTopic(f"topic {name} is missing", "library topics create") from error
             raise
         if found != settings.partitions:
-            raise WrongTopic(
-                f"topic {name} has {found} partitions, the settings say {settings.partitions}",
-                f"export LIBRARY_PARTITIONS={found}",
-                "; to change the number, `library backup` and `library restore` into a new store",
-            )
+            raise _wrong_partitions(settings, name, found)
     store, policy = events_topic(settings), _config(admin, settings, "cleanup.policy", timeout)
     if policy != "compact":
         raise WrongTopic(
@@ -176,6 +186,53 @@ def check_topics(
             f"library kafka configs --alter --entity-type topics --entity-name {store} "
             "--add-config cleanup.policy=compact",
         )
+
+
+def _wrong_partitions(settings: Settings, topic: str, found: int) -> WrongTopic:
+    """Advises another setting only if the store's events are where a writer with that setting looks."""
+    differ = f"topic {topic} has {found} partitions, the settings say {settings.partitions}"
+    if _written_with(settings, found):
+        return WrongTopic(
+            differ,
+            f"export LIBRARY_PARTITIONS={found}",
+            "; to change the number, `library backup` and `library restore` into a new store",
+        )
+    return WrongTopic(
+        f"{differ}, and its events were written with another number: somebody has added partitions",
+        "library backup FILE",
+        ", then `library restore FILE` into a new store; change no setting, or titles get a second stream",
+    )
+
+
+def _written_with(settings: Settings, partitions: int) -> bool:
+    """Whether the first events of each partition are in the right one of ``partitions``."""
+    topic = events_topic(settings)
+    consumer = Consumer(reading_config(settings) | {"auto.offset.reset": "earliest"})
+    try:
+        places = [TopicPartition(topic, p, OFFSET_BEGINNING) for p in range(partitions)]
+        consumer.assign(places)
+        ended: set[int] = set()
+        seen: Counter[int] = Counter()
+        give_up = time.monotonic() + SAMPLE_TIMEOUT_S
+        while len(ended) < partitions and time.monotonic() < give_up:
+            for message in consumer.consume(SAMPLE_EVENTS, 0.1):
+                partition = message.partition() or 0
+                seen[partition] += 1
+                if message.error() is not None or seen[partition] >= SAMPLE_EVENTS:
+                    ended.add(partition)
+                elif not _belongs(message.key(), partition, partitions):
+                    return False
+    finally:
+        consumer.close()
+    return True
+
+
+def _belongs(key: bytes | None, partition: int, partitions: int) -> bool:
+    try:
+        return partition_of(parse_event_key(key)[0], partitions) == partition
+    except BadKey:
+        # Another program's record says nothing about ours
+        return True
 
 
 def check_protection(admin: AdminClient, settings: Settings, timeout: float = 15.0) -> None:

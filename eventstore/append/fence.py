@@ -102,7 +102,7 @@ class Fence:
             if len(topic.partitions) != self._partitions:
                 raise WrongStore(
                     f"topic {self._topic} has {len(topic.partitions)} partitions, the settings say "
-                    f"{self._partitions}: set LIBRARY_PARTITIONS={len(topic.partitions)}"
+                    f"{self._partitions}: `library doctor` says what to do"
                 )
         self.replicated = len(metadata.brokers) > 1 or len(topic.partitions[self._partition].replicas) > 1
         self._spare = producer

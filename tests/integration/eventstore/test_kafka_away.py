@@ -59,7 +59,7 @@ def test_a_writer_names_another_partition_count(new_settings: Callable[..., Sett
     (outcome,) = writer.execute([command(ADD)], 600)
     assert isinstance(outcome, OutcomeUnknown)
     assert not outcome.sent
-    assert "LIBRARY_PARTITIONS=2" in outcome.reason
+    assert "has 2 partitions, the settings say 4: `library doctor`" in outcome.reason
     writer.close()
 
 

@@ -7,7 +7,14 @@ from pathlib import Path
 import click
 import pytest
 from confluent_kafka import Consumer, TopicPartition
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewPartitions,
+    ResourceType,
+)
 from msgspec.structs import replace
 
 from eventstore.partitions import partition_of
@@ -18,7 +25,9 @@ from library.checks import doctor as checks
 from library.checks.doctor import examine
 from library.checks.finding import Finding, Grade
 from library.cli import library
+from library.commands.backup import backup
 from library.commands.doctor import doctor
+from library.commands.restore import restore
 from library.process.ports import free_port
 from library.store.groups import members
 from library.store.offsets import settled_end
@@ -74,6 +83,23 @@ def test_doctor_distinguishes_missing_topics_from_another_partition_count(away):
     _, by_check = findings(replace(away, partitions=3))
     assert "has 8 partitions, the settings say 3" in by_check["topics"].found
     assert by_check["topics"].mend == "export LIBRARY_PARTITIONS=8"
+
+
+def test_after_partitions_were_added_doctor_advises_backup_and_restore(away, new_settings, tmp_path):
+    write_events(away, added_and_removed(20))
+    admin, store = AdminClient(client_config(away)), events_topic(away)
+    admin.create_partitions([NewPartitions(store, 10)])[store].result(20)
+    eventually(lambda: len(admin.list_topics(store, timeout=5).topics[store].partitions) == 10)
+    _, by_check = findings(away)
+    assert "somebody has added partitions" in by_check["topics"].found
+    assert by_check["topics"].mend == "library backup FILE"
+    assert "LIBRARY_PARTITIONS" not in by_check["topics"].found + by_check["topics"].mend
+    saved, target = str(tmp_path / "backup"), new_settings(partitions=10)
+    for command, settings in ((backup, away), (restore, target)):
+        done = run_command(command, settings, saved)
+        assert done.exit_code == 0, done.stderr
+    _, by_check = findings(target)
+    assert by_check["topics"].grade is Grade.FINE
 
 
 def test_doctor_reports_a_cleanup_policy_that_loses_events(away):
