@@ -12,7 +12,7 @@ from foundation.cli.app import CommandError, run, with_settings
 if TYPE_CHECKING:
     from confluent_kafka.admin import AdminClient
 
-    from eventstore.topics import Table
+    from eventstore.topics import Identity, Table
     from foundation.settings import Settings
     from projector.app import App
     from projector.projection import Projection
@@ -45,14 +45,25 @@ def projector(settings: "Settings", index: int, chosen: str | None, ready_file: 
     projection = _projection(chosen)
     admin = _checked(settings, projection.table)
     # Imported here because Faust takes half a second
-    from eventstore.topics import identify
     from projector import app, worker
 
     _silence_faust(settings)
-    built = app.build(settings, index, lambda: identify(admin, settings, projection.table), projection)
+    built = app.build(settings, index, lambda: _identity(admin, settings, projection.table), projection)
     if settings.metrics_port:
         _serve_metrics(built, settings)
     worker.leave(worker.run(built, ready_file))
+
+
+def _identity(admin: "AdminClient", settings: "Settings", table: "Table") -> "Identity":
+    """The current identity of cluster and topics. Raises Unrecoverable for another partition count."""
+    from eventstore.topics import WrongTopic, check_topics, identify
+    from projector.batched_faust.errors import Unrecoverable
+
+    try:
+        check_topics(admin, settings, [table])
+    except WrongTopic as error:
+        raise Unrecoverable(str(error)) from error
+    return identify(admin, settings, table)
 
 
 def _serve_metrics(app: "App", settings: "Settings") -> None:

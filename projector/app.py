@@ -37,6 +37,8 @@ QUEUED_BATCHES = 2
 ROW_MAX_BYTES = 1_000_000
 """A row, and a batch of rows: a broker's default maximum, less the overhead."""
 STOP_TIMEOUT_S = 10.0
+TOPIC_CHECK_INTERVAL_S = 10.0
+"""A worker notices within this time that somebody has added partitions or replaced a topic."""
 
 
 def end_within(code: int, seconds: float = STOP_TIMEOUT_S) -> None:
@@ -110,6 +112,7 @@ def build(settings: Settings, index: int, identify: Callable[[], Identity], proj
     assert table.changelog_topic_name == table_name.changelog(settings)
     source = app.topic(events_topic(settings), key_type=bytes, value_type=bytes, value_serializer="raw")
     app.metrics = Metrics(lambda: cast(Consumer, app.consumer).progress())
+    app.timer(TOPIC_CHECK_INTERVAL_S)(table.check_topics)
     agent = Agent(app, table, projection)
     app.on_partitions_assigned.connect(agent.forget, weak=False)
     app.agent(source, name="project")(agent.run)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaError, Producer
+from confluent_kafka.admin import ClusterMetadata, TopicMetadata
 
 from eventstore.append.deadline import MAX_REQUEST_S, Deadline
 from eventstore.append.pacing import Pacing
@@ -94,18 +95,39 @@ class Fence:
             # After a single request, half of all claims meet a timer of 500 ms in librdkafka
             for _ in range(2):
                 metadata = producer.list_topics(self._topic, deadline.left())
-            topic = metadata.topics[self._topic]
-            if topic.error is not None:
-                raise ClaimLost(
-                    f"topic {self._topic} can't be used (`library topics create` makes it)", topic.error
-                )
-            if len(topic.partitions) != self._partitions:
-                raise WrongStore(
-                    f"topic {self._topic} has {len(topic.partitions)} partitions, the settings say "
-                    f"{self._partitions}: `library doctor` says what to do"
-                )
+            topic = self._checked(metadata)
         self.replicated = len(metadata.brokers) > 1 or len(topic.partitions[self._partition].replicas) > 1
         self._spare = producer
+
+    def check_topic(self, deadline: Deadline) -> None:
+        """Compare the topic with the settings again.
+
+        Raises WrongStore for another number of partitions, and ClaimLost if Kafka does not answer.
+        """
+        producer = self._owner or self._spare
+        if producer is None:
+            return
+        try:
+            with lost_on_error("asking for the topic"):
+                self._checked(producer.list_topics(self._topic, deadline.left()))
+        except WrongStore:
+            # The next claim must compare again
+            self._spare = None
+            raise
+
+    def _checked(self, metadata: ClusterMetadata) -> TopicMetadata:
+        """The topic as described by Kafka. Raises ClaimLost, and WrongStore."""
+        topic = metadata.topics[self._topic]
+        if topic.error is not None:
+            raise ClaimLost(
+                f"topic {self._topic} can't be used (`library topics create` makes it)", topic.error
+            )
+        if len(topic.partitions) != self._partitions:
+            raise WrongStore(
+                f"topic {self._topic} has {len(topic.partitions)} partitions, the settings say "
+                f"{self._partitions}: `library doctor` says what to do"
+            )
+        return topic
 
     def claim(self, deadline: Deadline) -> None:
         """Fence every earlier owner. Kafka aborts a transaction that one left open. Raises ClaimLost.

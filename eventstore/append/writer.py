@@ -18,7 +18,7 @@ from eventstore.append.catch_up import CatchUp, OpenTransaction
 from eventstore.append.deadline import Deadline
 from eventstore.append.fence import Fence, Record
 from eventstore.decider import Decider
-from eventstore.errors import ClaimLost, OtherLog, StateLost
+from eventstore.errors import ClaimLost, OtherLog, StateLost, WrongStore
 from eventstore.state.outcomes import Outcome, OutcomeUnknown, Receipt, Submitted, Unwritable
 from eventstore.state.snapshot import Snapshot
 from eventstore.state.write_state import WriteState
@@ -29,6 +29,9 @@ PROBE_KEY = b"!probe"
 YIELD_S = 0.02
 """A writer that was fenced yields for this long: enough for the other to claim, read and commit."""
 MAX_BACKOFF_S = 0.5
+TOPIC_CHECK_INTERVAL_S = 5.0
+"""A writer notices within this time that somebody has added partitions."""
+TOPIC_CHECK_TIMEOUT_S = 1.0
 SAVE_WRITING_ENTRIES = 50_000
 """Unsaved entries that make a save worthwhile while commands arrive."""
 SAVE_IDLE_ENTRIES = 20_000
@@ -76,6 +79,7 @@ class Writer:
         self.state: WriteState | None = None
         self._in_doubt = False
         self._was_claimed = False
+        self._check_topic_at = time.monotonic() + TOPIC_CHECK_INTERVAL_S
 
     def execute(self, submitted: Sequence[Submitted], deadline_s: float) -> list[Outcome]:
         """Decide the commands in order and append all their events in one transaction, or none of them.
@@ -112,12 +116,27 @@ class Writer:
         """Wait until Kafka accepts the next transaction, as ``execute`` does with a batch that is closed."""
         self.fence.wait()
 
-    def rest(self) -> None:
-        """Do deferred work: save the snapshot. Call it after the answers are sent."""
+    def rest(self) -> OutcomeUnknown | None:
+        """Do deferred work: save the snapshot, check the topic. Call it after the answers are sent.
+
+        Returns the reason if the topic's number of partitions has changed: then nothing can be written.
+        """
         if self._snapshot is not None and self.state is not None:
             self._snapshot.settle(self.state)
             if self.state.unsaved >= SAVE_IDLE_ENTRIES:
                 self._snapshot.save_in_background(self.state)
+        if time.monotonic() < self._check_topic_at:
+            return None
+        self._check_topic_at = time.monotonic() + TOPIC_CHECK_INTERVAL_S
+        try:
+            self.fence.check_topic(Deadline(TOPIC_CHECK_TIMEOUT_S))
+        except WrongStore as error:
+            self._start_over(error)
+            return OutcomeUnknown(str(error), sent=False)
+        except ClaimLost as error:
+            # Kafka does not answer: the next command meets that, too
+            _log.debug("partition %d: %s", self.partition, error)
+        return None
 
     def close(self) -> None:
         """Give the partition up. Another writer can take it without waiting."""

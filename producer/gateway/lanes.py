@@ -202,7 +202,8 @@ class Lane:
             self._settle([entry.future], [writer.look_up(entry.command_id, UNREACHABLE_DEADLINE_S)])
         if not batch and self.trouble:
             self._note(writer.check(UNREACHABLE_DEADLINE_S))
-        writer.rest()
+        if (changed := writer.rest()) is not None:
+            self._note(changed)
 
     def _execute(self, writer: Writer, submissions: Sequence[Submission]) -> None:
         start = time.monotonic()

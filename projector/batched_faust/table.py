@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection
 from typing import Any, NoReturn, cast
 
 import faust
+from confluent_kafka import KafkaException
 from faust.tables.manager import TableManager
 from faust.types import TP
 
@@ -74,6 +75,19 @@ class Table(faust.Table[bytes, bytes]):
         for partition in set(self.store.opened()) & set(partitions):
             if self.store.ahead(partition):
                 raise Stale(f"{topic} {partition} ends before the rows that this worker has")
+
+    async def check_topics(self) -> None:
+        """End the worker if the topics have changed since the claim. A silent Kafka changes nothing."""
+        if self._identity is None:
+            return
+        try:
+            identity = await asyncio.to_thread(self._identify)
+            if identity != self._identity:
+                raise Stale(f"the topics were replaced: {self._identity}, now {identity}")
+        except KafkaException as error:
+            self.log.debug("the topics can't be compared: %s", error)
+        except (Stale, Unrecoverable) as error:
+            await cast(Any, self.app).crash(error)
 
     async def release(self, partitions: Collection[int]) -> None:
         """Release the changelogs."""

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, NewPartitions
 
+from eventstore.topics import events_topic
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from inventory.commands import AddBook, AddCopies
@@ -131,6 +132,20 @@ def test_a_gateway_reports_missing_kafka_and_recovers(tmp_path: Path):
             assert gateway.post(AddCopies(ISBN, 1), "first").status_code == 201
             assert gateway.post(AddCopies(ISBN, 1), "second").status_code == 201
             assert commands(settings) == Counter(["first", "second"])
+
+
+def test_a_running_gateway_refuses_commands_once_partitions_were_added(
+    system: Settings, gateway: GatewayProcess
+):
+    admin, store = AdminClient(client_config(system)), events_topic(system)
+    admin.create_partitions([NewPartitions(store, system.partitions + 1)])[store].result(20)
+    eventually(lambda: len(gateway.client.get("/readyz").json()["troubles"]) == system.partitions, limit=60)
+    assert gateway.client.get("/readyz").status_code == 503
+    said = f"has {system.partitions + 1} partitions, the settings say {system.partitions}"
+    assert said in gateway.client.get("/readyz").text
+    refused = gateway.post(AddCopies(ISBN, 1), "late")
+    assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
+    assert said in refused.json()["detail"]
 
 
 def test_a_gateway_names_a_port_in_use(gateway: GatewayProcess):

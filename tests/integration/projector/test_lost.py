@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from confluent_kafka.admin import NewPartitions
 from rocksdict import Options, Rdict
 
 from eventstore.partitions import partition_of
@@ -122,6 +123,15 @@ def test_a_worker_refuses_to_skip_deleted_events(settings, crew, store):
     worker = crew.start()
     assert worker.ended() == 65
     assert "events were deleted" in worker.said()
+
+
+def test_a_running_worker_ends_once_partitions_were_added(settings, crew, store):
+    worker = crew.start()
+    until_caught_up(settings)
+    admin, topic = admin_of(settings), events_topic(settings)
+    admin.create_partitions([NewPartitions(topic, settings.partitions + 1)])[topic].result(20)
+    assert worker.ended(limit=60) == 65
+    assert f"has {settings.partitions + 1} partitions, the settings say" in worker.said()
 
 
 def test_a_worker_refuses_a_changelog_with_deleted_rows(settings, crew, store):

@@ -55,8 +55,8 @@ class Scripted(Writer):
     def wait(self) -> None:
         pass
 
-    def rest(self) -> None:
-        pass
+    def rest(self) -> OutcomeUnknown | None:
+        return None
 
     def close(self) -> None:
         self.closed = True
