@@ -1,1 +1,1 @@
-"""Views of the event store to learn from; docs/consumer-groups.md tells about them."""
+"""Programs to learn from: consumer groups, a projection and another domain; each has a page in docs/."""

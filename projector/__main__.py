@@ -43,7 +43,7 @@ def projector(settings: "Settings", index: int, chosen: str | None, ready_file: 
         ready_file.unlink(missing_ok=True)
     log_as("projector", settings.log_level)
     projection = _projection(chosen)
-    admin = _checked(settings, projection.table)
+    admin = _checked(settings, projection.table, chosen)
     # Imported here because Faust takes half a second
     from projector import app, worker
 
@@ -90,12 +90,12 @@ def _projection(chosen: str | None) -> "Projection":
         raise CommandError(exits.MALFORMED, str(error)) from error
 
 
-def _checked(settings: "Settings", table: "Table") -> "AdminClient":
+def _checked(settings: "Settings", table: "Table", chosen: str | None) -> "AdminClient":
     """A client of a Kafka whose topics match the settings. Waits for Kafka until the deadline."""
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 
-    from eventstore.topics import WrongTopic, check_topics
+    from eventstore.topics import MissingTopic, WrongTopic, check_topics
     from foundation.kafka_clients import client_config, why
 
     admin = AdminClient(client_config(settings))
@@ -105,7 +105,10 @@ def _checked(settings: "Settings", table: "Table") -> "AdminClient":
             check_topics(admin, settings, [table], timeout=min(5.0, settings.deadline))
             return admin
         except WrongTopic as error:
-            raise CommandError(exits.BAD_DATA, str(error)) from error
+            text = str(error)
+            if chosen and isinstance(error, MissingTopic):
+                text = f"{error.found}: `{error.mend} --projection {chosen}`"
+            raise CommandError(exits.BAD_DATA, text) from error
         except KafkaException as error:
             if time.monotonic() > limit:
                 raise CommandError(

@@ -1,9 +1,13 @@
 """A projection: a table folded from the event store, with its own consumer group and changelog."""
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import NamedTuple, Protocol, TypeAlias
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+from msgspec import Struct
 
 from eventstore.topics import Table
 from projector.batched_faust.batch import Record
@@ -29,9 +33,18 @@ class Fold(Protocol):
         """The rows that changed since the last call, by key, encoded, each in its last state."""
 
 
+class RowCodec(Protocol):
+    """Encodes and decodes rows; ``eventstore.avro.Codec`` is one."""
+
+    def encode(self, value: Struct) -> bytes: ...  # noqa: D102
+    def decode(self, data: bytes | None) -> Any: ...  # noqa: D102
+
+
 @dataclass(frozen=True)
 class Projection:
     """``table`` names the consumer group and the changelog; ``fold`` makes the fold of one partition.
+
+    ``codec`` decodes the rows; its ``decode`` raises ``eventstore.avro.Undecodable``.
 
     The worker may fold an event again, after a crash or a replay. A fold must give the same rows then, and
     start rows anew when the first event of a row comes again. ``projector.fold.keyed_fold`` does that for any
@@ -40,6 +53,7 @@ class Projection:
 
     table: Table
     fold: Callable[[Read], Fold]
+    codec: RowCodec
 
 
 class NoProjection(ValueError):
@@ -47,12 +61,15 @@ class NoProjection(ValueError):
 
 
 def load_projection(name: str) -> Projection:
-    """The projection at ``module:attribute``. Raises NoProjection."""
+    """The projection at ``module:attribute``, also of a module in this folder. Raises NoProjection."""
     module, colon, attribute = name.partition(":")
     if not colon:
         raise NoProjection(
             f"{name!r} is not MODULE:NAME, for example examples.patron_loans.projection:PROJECTION"
         )
+    if (folder := str(Path.cwd())) not in sys.path:
+        # An installed program searches only the installed packages
+        sys.path.append(folder)
     try:
         found = getattr(import_module(module), attribute)
     except (ImportError, AttributeError) as error:

@@ -1,21 +1,23 @@
-"""Fold the whole event store again, event by event, and compare table and query API with the result."""
+"""Fold the whole event store again, and compare tables and query API with the result."""
 
 import time
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import msgspec
+from confluent_kafka import Message
 from msgspec import Struct
 
 from eventstore.partition_reader import read_partition
 from eventstore.partitions import partition_of
-from eventstore.topics import events_topic
+from eventstore.topics import Table, events_topic
 from inventory.projection import project
 from library.checks.api_listing import Item, Listed, Listing, loan_item, title_item
 from library.store.table_part import TablePart, table_parts
 from schemas.codec import encode
 from schemas.records import parse_title_key
 from schemas.row import InventoryRow, Loan
+from schemas.topics import INVENTORY
 
 if TYPE_CHECKING:
     from foundation.settings import Settings
@@ -45,20 +47,37 @@ class Difference(Struct, frozen=True):
         if self.expected is None:
             return f"no events produce this {what}"
         wanted, found = msgspec.to_builtins(self.expected), msgspec.to_builtins(self.found)
-        names = [name for name in {**wanted, **found} if wanted.get(name) != found.get(name)]
         return ", ".join(
             name if name == "loans" else f"{name} {found.get(name)!r}, not {wanted.get(name)!r}"
-            for name in names
+            for name in differing(wanted, found)
         )
 
 
-class Checked(Struct):
+def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """The names of the members that differ."""
+    return [name for name in {**one, **other} if one.get(name) != other.get(name)]
+
+
+D = TypeVar("D", covariant=True)
+
+
+class Checked(Struct, Generic[D]):
     """The comparison of one partition; ``following`` is the next offset after the position it was made at."""
 
     partition: int
     following: int
-    titles: int
-    differences: list[Difference]
+    rows: int
+    differences: Sequence[D]
+
+
+class Comparison(Protocol[D]):
+    """Folds the events of one partition, then compares the result with the table."""
+
+    def fold(self, message: Message) -> None:
+        """Fold the next event in."""
+
+    def checked(self, part: TablePart) -> Checked[D]:
+        """Compare the rows with ``part``, which has the same events."""
 
 
 class Behind(Exception):
@@ -71,25 +90,39 @@ class OtherStore(Exception):
 
 def check(
     settings: "Settings", source: str, ends: dict[int, int], api: Listed | None, report: Callable[[int], None]
-) -> Iterator[Checked]:
-    """Compare every partition, at a position at or after ``ends``.
+) -> Iterator[Checked[Difference]]:
+    """Compare every partition of the inventory, as ``compare`` does. Raises also Gap for missing events."""
+    return compare(
+        settings, INVENTORY, source, ends, lambda p: _InventoryComparison(p, settings.partitions, api), report
+    )
 
-    ``source`` names the event store as TablePosition does; ``report`` gets the number of offsets compared
-    so far. Raises Behind, OtherStore, Gap for missing events, and as ``read_partition``.
+
+def compare(
+    settings: "Settings",
+    table: Table,
+    source: str,
+    ends: dict[int, int],
+    comparison_of: Callable[[int], Comparison[D]],
+    report: Callable[[int], None],
+) -> Iterator[Checked[D]]:
+    """Compare every partition of ``table``, at a position at or after ``ends``.
+
+    ``source`` names the event store as TablePosition does; ``comparison_of`` begins the comparison of a
+    partition; ``report`` gets the number of offsets compared so far. Raises Behind, OtherStore, and as
+    ``read_partition``.
     """
     passed = 0
     for partition, end in sorted(ends.items()):
-        part = _at_least(settings, partition, end)
+        part = _at_least(settings, table, partition, end)
         if part.position is not None and part.position.source != source:
             raise OtherStore(
                 f"the table was made from another event store, {part.position.source}, not {source}: delete "
                 "the changelog topic, `library topics create`, and start the projector"
             )
-        comparison = _Comparison(partition, settings.partitions, api)
+        comparison = comparison_of(partition)
         for message in read_partition(settings, events_topic(settings), partition, end=part.next):
             offset = message.offset() or 0
-            isbn, version = parse_title_key(message.key())
-            comparison.fold(isbn, version, offset, message.value())
+            comparison.fold(message)
             if offset % PROGRESS_EVENTS == 0:
                 report(passed + min(offset, end))
         passed += end
@@ -97,23 +130,26 @@ def check(
         yield comparison.checked(part)
 
 
-def _at_least(settings: "Settings", partition: int, end: int) -> TablePart:
+def _at_least(settings: "Settings", table: Table, partition: int, end: int) -> TablePart:
     """The partition once it has reached ``end`` and no replay is running. Raises Behind."""
     advanced_at, best = time.monotonic(), -1
-    for part in table_parts(settings, partition):
+    for part in table_parts(settings, table, partition):
         if part.next >= end and not part.replaying:
             return part
         if part.next > best:
             advanced_at, best = time.monotonic(), part.next
         elif time.monotonic() - advanced_at > settings.deadline:
+            why = "`library status` shows whether the projector runs, `library logs projector` why it waits"
+            if table != INVENTORY:
+                why = f"the log of the workers of {table.group_id(settings)} shows why"
             raise Behind(
                 f"the table stays at offset {part.next} of partition {partition}, the events end at {end}: "
-                "`library status` shows whether the projector runs, `library logs projector` why it waits"
+                + why
             )
     raise AssertionError("follow_partition never ends")
 
 
-class _Comparison:
+class _InventoryComparison:
     """One partition's rows folded from its events, beside the items that the query API listed."""
 
     def __init__(self, partition: int, partitions: int, api: Listed | None) -> None:
@@ -141,9 +177,10 @@ class _Comparison:
                 loan_item,
             )
 
-    def fold(self, isbn: str, version: int, offset: int, value: bytes | None) -> None:
-        before = self._rows.get(isbn)
-        row = self._rows[isbn] = project(before, isbn, version, offset, value)
+    def fold(self, message: Message) -> None:
+        isbn, version = parse_title_key(message.key())
+        offset, before = message.offset() or 0, self._rows.get(isbn)
+        row = self._rows[isbn] = project(before, isbn, version, offset, message.value())
         if self._titles is None or self._loans is None or row is before:
             return
         self._titles.change(isbn, offset, None if row.removed else row)
@@ -154,10 +191,10 @@ class _Comparison:
             for new in set(has) - set(had):
                 self._loans.change((isbn, new.user_id), offset, new)
 
-    def checked(self, part: TablePart) -> Checked:
+    def checked(self, part: TablePart) -> Checked[Difference]:
         differences = [
             Difference(isbn, "table", self._rows.get(isbn), part.row(isbn))
-            for isbn in sorted(self._rows.keys() | part.rows.keys())
+            for isbn in sorted(self._rows.keys() | {key.decode() for key in part.rows})
             if isbn not in self._rows or not _holds(part, self._rows[isbn])
         ]
         if self._titles is not None:
@@ -175,4 +212,4 @@ class _Comparison:
 
 def _holds(part: TablePart, row: InventoryRow) -> bool:
     """Whether the table has this row, perhaps encoded under an older schema."""
-    return part.rows.get(row.isbn) == encode(row) or part.row(row.isbn) == row
+    return part.rows.get(row.isbn.encode()) == encode(row) or part.row(row.isbn) == row

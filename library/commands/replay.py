@@ -6,15 +6,18 @@ import click
 
 from foundation.cli import exits
 from foundation.cli.app import CommandError, with_settings
+from library.commands.projections import projection_option
 
 if TYPE_CHECKING:
     from confluent_kafka.admin import AdminClient
 
     from foundation.settings import Settings
+    from projector.projection import Projection
 
 
 @click.command()
 @with_settings("data_dir", "kafka", "name")
+@projection_option
 @click.option("--group", metavar="G", help="A consumer group of your own; by default the projector's.")
 @click.option("--to-beginning", is_flag=True, help="From the first event; the default for the projector.")
 @click.option(
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 @click.option("--to-offset", metavar="P:N", help="From offset N of partition P; several: 0:12,3:40.")
 def replay(
     settings: "Settings",
+    projection: "Projection | None",
     group: str | None,
     to_beginning: bool,
     to_time: str | None,
@@ -35,6 +39,8 @@ def replay(
     The projector recomputes every row from its first event, with the current rules. Meanwhile the inventory
     can be read and changed; no reader sees an older state, and new changes become visible when the replay
     reaches them. Returns when the replay has finished; if interrupted, the projector still finishes it.
+
+    The workers of another projection must be stopped; they replay when they are started.
     """
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
@@ -46,15 +52,22 @@ def replay(
     from schemas.topics import projector_group
 
     admin = AdminClient(client_config(settings))
+    if projection is not None:
+        if group is not None:
+            raise CommandError(exits.MALFORMED, "give --group or --projection: a projection has one group")
+        group = projection.table.group_id(settings)
     try:
-        if group in (None, projector_group(settings)):
+        if projection is not None or group in (None, projector_group(settings)):
             if to_time or to_offset:
                 raise CommandError(
                     exits.MALFORMED,
-                    "the projector replays from the beginning only, because all rows must follow the same "
+                    "a projection replays from the beginning only, because all rows must follow the same "
                     "rules; --to-time and --to-offset are for groups of your own: --group G",
                 )
-            _replay_projector(admin, settings)
+            if group in (None, projector_group(settings)):
+                _replay_projector(admin, settings)
+            else:
+                _replay_projection(admin, settings, group)
         else:
             _reset(admin, settings, checked_group(settings, str(group)), to_beginning, to_time, to_offset)
     except GroupActive as error:
@@ -70,6 +83,17 @@ def _replay_projector(admin: "AdminClient", settings: "Settings") -> None:
 
     if not replay_projector(admin, settings, beginning(admin, events_topic(settings))):
         click.echo("the projector will replay from the beginning when it is started", err=True)
+
+
+def _replay_projection(admin: "AdminClient", settings: "Settings", group: str) -> None:
+    from eventstore.topics import events_topic
+    from library.store.groups import reset_offsets, wait_until_empty
+    from library.store.offsets import beginning
+
+    topic = events_topic(settings)
+    wait_until_empty(admin, group, 0)
+    reset_offsets(admin, topic, group, beginning(admin, topic))
+    click.echo(f"{group} will replay from the beginning when its workers are started", err=True)
 
 
 def _reset(

@@ -7,11 +7,13 @@ import click
 from foundation.cli import exits
 from foundation.cli.app import CommandError, with_settings
 from foundation.cli.unreachable import unreachable
+from library.commands.projections import projection_option
 
 if TYPE_CHECKING:
     from confluent_kafka.admin import AdminClient
 
     from foundation.settings import Settings
+    from projector.projection import Projection
 
 
 @click.group()
@@ -20,10 +22,12 @@ def topics() -> None:
 
 
 @topics.command()
+@projection_option
 @with_settings("kafka", "name", "partitions", "replication", "data_dir")
-def create(settings: "Settings") -> None:
+def create(settings: "Settings", projection: "Projection | None") -> None:
     """Create missing topics, and compare existing ones with the settings.
 
+    With --projection these are the event store and the changelog of that projection.
     An event store that compaction can delete events from, as releases up to 0.1.0 made it, is altered.
     """
     from confluent_kafka import KafkaException
@@ -31,18 +35,19 @@ def create(settings: "Settings") -> None:
 
     from eventstore.topics import WrongTopic, protect_events
     from foundation.kafka_clients import client_config
-    from schemas.topics import ensure_topics, topic_configs
+    from schemas.topics import TABLES, ensure_topics, topic_configs
 
     admin = AdminClient(client_config(settings))
+    tables = TABLES if projection is None else [projection.table]
     try:
-        ensure_topics(admin, settings)
+        ensure_topics(admin, settings, tables=tables)
         if changed := protect_events(admin, settings):
             click.echo(changed, err=True)
     except WrongTopic as error:
         raise CommandError(exits.FAILED, str(error)) from error
     except KafkaException as error:
         raise unreachable(settings, error) from error
-    for name in topic_configs(settings):
+    for name in topic_configs(settings, tables):
         click.echo(f"{name} exists, with {settings.partitions} partitions", err=True)
 
 

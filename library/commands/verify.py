@@ -7,19 +7,25 @@ import click
 
 from foundation.cli import exits
 from foundation.cli.app import CommandError, with_settings
+from library.commands.projections import projection_option
 
 if TYPE_CHECKING:
     from foundation.http.client import Service
     from foundation.settings import Settings
     from library.checks.api_listing import Listed
+    from library.checks.comparison import Checked
+    from projector.projection import Projection
 
 
 @click.command()
+@projection_option
 @click.option("--table-only", is_flag=True, help="Skip the query API.")
 @click.option("--json", "as_json", is_flag=True, help="JSON lines: the differences, then a summary.")
 @with_settings("kafka", "name", "api", "data_dir", "deadline")
-def verify(settings: "Settings", table_only: bool, as_json: bool) -> int:
+def verify(settings: "Settings", projection: "Projection | None", table_only: bool, as_json: bool) -> int:
     """Fold all events again, and compare the rows of the table and the query API with the result.
+
+    With --projection compare the table of that projection, which folds the events itself.
 
     The system keeps running meanwhile: each partition is compared at one position, at or after its end when
     the command started. Prints the differences; ends with 4 if there are any.
@@ -32,60 +38,83 @@ def verify(settings: "Settings", table_only: bool, as_json: bool) -> int:
     from foundation.kafka_clients import KafkaUnavailable, client_config
     from inventory.row_fold import Gap
     from library.checks.comparison import Behind, OtherStore
+    from library.checks.projection_rows import BadEvent
     from library.store.offsets import StillOpen, settled_end
 
     admin = AdminClient(client_config(settings))
     try:
         ends = settled_end(admin, events_topic(settings), settings.deadline)
+        if projection is not None:
+            return _compare_projection(admin, settings, projection, ends, as_json)
         api = None if table_only else _listed(settings)
         return _compare(admin, settings, ends, api, as_json)
     except (KafkaException, KafkaUnavailable) as error:
         raise unreachable(settings, error) from error
     except (Behind, StillOpen) as error:
         raise CommandError(exits.FAILED, str(error)) from error
-    except (Gap, OtherStore) as error:
+    except (Gap, OtherStore, BadEvent) as error:
         raise CommandError(exits.BAD_DATA, str(error)) from error
 
 
 def _compare(
     admin: Any, settings: "Settings", ends: dict[int, int], api: "Listed | None", as_json: bool
 ) -> int:
-    from eventstore.positions import format_positions
     from foundation.cli.progress import Progress
-    from foundation.cli.tables import print_rows
     from library.checks.comparison import check
     from schemas.topics import identify
 
     source = identify(admin, settings).source
     with Progress("verifying", sum(ends.values()), "records") as progress:
         compared = list(check(settings, source, ends, api, progress.show))
-    differences = [difference for part in compared for difference in part.differences]
-    titles, wrong = sum(part.titles for part in compared), len(differences)
-    if as_json or differences:
-        rows = [_row(difference) if as_json else _line(difference) for difference in differences]
-        print_rows(["isbn", "where", "difference"], rows, as_json)
-    position = format_positions({part.partition: part.following - 1 for part in compared})
     scope = "table" if api is None else "table and query API"
-    if as_json:
-        summary = {"titles": titles, "differences": wrong, "position": position, "api": api is not None}
-        print_rows([], [summary], as_json)
-    elif wrong:
-        click.echo(f"{wrong:,} differences in {titles:,} titles, {scope}, at {position}", err=True)
-    else:
-        click.echo(f"{titles:,} titles match their events, in {scope}, at {position}", err=True)
-    sys.stdout.flush()
-    return exits.NOT_FOUND if wrong else exits.DONE
+    return _report(compared, ["isbn", "where"], "titles", scope, {"api": api is not None}, as_json)
 
 
-def _row(difference: Any) -> dict[str, Any]:
+def _compare_projection(
+    admin: Any, settings: "Settings", projection: "Projection", ends: dict[int, int], as_json: bool
+) -> int:
+    from foundation.cli.progress import Progress
+    from library.checks.projection_rows import check_projection
+    from schemas.topics import identify
+
+    source = identify(admin, settings, table=projection.table).source
+    with Progress("verifying", sum(ends.values()), "records") as progress:
+        compared = list(check_projection(settings, projection, source, ends, progress.show))
+    scope = f"the table of {projection.table.group_id(settings)}"
+    return _report(compared, ["key"], "rows", scope, {}, as_json)
+
+
+def _report(
+    compared: "list[Checked[Any]]",
+    columns: list[str],
+    unit: str,
+    scope: str,
+    more: dict[str, Any],
+    as_json: bool,
+) -> int:
+    """Print the differences and a summary; the exit code."""
     import msgspec
 
-    row: dict[str, Any] = msgspec.to_builtins(difference)
-    return row
+    from eventstore.positions import format_positions
+    from foundation.cli.tables import print_rows
 
-
-def _line(difference: Any) -> dict[str, Any]:
-    return {"isbn": difference.isbn, "where": difference.where, "difference": difference.summary}
+    differences = [difference for part in compared for difference in part.differences]
+    total, wrong = sum(part.rows for part in compared), len(differences)
+    position = format_positions({part.partition: part.following - 1 for part in compared})
+    if as_json:
+        summary = {unit: total, "differences": wrong, "position": position} | more
+        print_rows([], [*msgspec.to_builtins(differences), summary], as_json)
+    elif wrong:
+        lines = [
+            {name: getattr(one, name) for name in columns} | {"difference": one.summary}
+            for one in differences
+        ]
+        print_rows([*columns, "difference"], lines)
+        click.echo(f"{wrong:,} differences in {total:,} {unit}, {scope}, at {position}", err=True)
+    else:
+        click.echo(f"{total:,} {unit} match their events, in {scope}, at {position}", err=True)
+    sys.stdout.flush()
+    return exits.NOT_FOUND if wrong else exits.DONE
 
 
 def _listed(settings: "Settings") -> "Listed":

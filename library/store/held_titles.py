@@ -14,7 +14,7 @@ from library.store.offsets import Offsets, end
 from library.store.table_part import table_parts
 from schemas.codec import Undecodable, type_name
 from schemas.row import Held, InventoryRow
-from schemas.topics import changelog_topic
+from schemas.topics import INVENTORY, changelog_topic
 
 if TYPE_CHECKING:
     from foundation.settings import Settings
@@ -49,9 +49,9 @@ def held_titles(settings: "Settings") -> list[HeldTitle]:
     admin = AdminClient(client_config(settings))
     held = []
     for partition in sorted(end(admin, changelog_topic(settings))):
-        part = next(table_parts(settings, partition))
+        part = next(table_parts(settings, INVENTORY, partition))
         for isbn in sorted(part.rows):
-            row = part.row(isbn)
+            row = part.row(isbn.decode())
             if row is not None and row.held is not None:
                 held.append(HeldTitle(partition, row, row.held))
     return held

@@ -1,4 +1,4 @@
-"""One partition of the inventory table, read from its changelog."""
+"""One partition of a table, read from its changelog."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from eventstore.partition_reader import follow_partition
-from eventstore.table_position import POSITION_KEY, TablePosition
+from eventstore.table_position import CODEC, POSITION_KEY, TablePosition
+from eventstore.topics import Table
 from schemas.codec import decode
 from schemas.row import InventoryRow
-from schemas.topics import changelog_topic
 
 if TYPE_CHECKING:
     from foundation.settings import Settings
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class TablePart(Struct):
     """The rows, and the table's position in the event store."""
 
-    rows: dict[str, bytes]
-    """Encoded rows by ISBN: most are only compared."""
+    rows: dict[bytes, bytes]
+    """Encoded rows by key: most are only compared."""
     position: TablePosition | None = None
     highest: int = 0
 
@@ -34,8 +34,8 @@ class TablePart(Struct):
         return self.next < self.highest
 
     def row(self, isbn: str) -> InventoryRow | None:
-        """The title's row."""
-        value = self.rows.get(isbn)
+        """The title's row in the inventory table. Raises Undecodable."""
+        value = self.rows.get(isbn.encode())
         if value is None:
             return None
         row = decode(value)
@@ -43,22 +43,22 @@ class TablePart(Struct):
         return row
 
 
-def table_parts(settings: "Settings", partition: int) -> Iterator[TablePart]:
-    """The partition, each time its changelog has been read to the end.
+def table_parts(settings: "Settings", table: Table, partition: int) -> Iterator[TablePart]:
+    """The partition of the table, each time its changelog has been read to the end.
 
     At the end it is consistent: the rows of a batch become visible together. Raises as ``follow_partition``.
     """
     part = TablePart({})
-    for message in follow_partition(settings, changelog_topic(settings), partition):
+    for message in follow_partition(settings, table.changelog(settings), partition):
         if message is None:
             yield part
             continue
         key, value = message.key() or b"", message.value()
         if key == POSITION_KEY:
-            position = decode(value)
+            position = CODEC.decode(value)
             assert isinstance(position, TablePosition)
             part.position, part.highest = position, max(part.highest, position.next)
         elif value is None:
-            part.rows.pop(key.decode(), None)
+            part.rows.pop(key, None)
         else:
-            part.rows[key.decode()] = value
+            part.rows[key] = value

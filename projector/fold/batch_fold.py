@@ -8,7 +8,7 @@ from inventory.projection import project
 from projector.batched_faust.batch import Record
 from projector.fold.wire_row import WireRow
 from projector.projection import BadRecord, Projection, Read
-from schemas.codec import decode, encode
+from schemas.codec import CODEC, decode, encode
 from schemas.records import parse_title_key
 from schemas.row import InventoryRow
 from schemas.topics import INVENTORY
@@ -89,5 +89,5 @@ def _encoded(state: _State) -> bytes:
     return state.encoded() if isinstance(state, WireRow) else encode(state)
 
 
-INVENTORY_PROJECTION = Projection(INVENTORY, PartitionFold)
+INVENTORY_PROJECTION = Projection(INVENTORY, PartitionFold, CODEC)
 """The inventory table."""

@@ -7,7 +7,7 @@ beginning thus computes every row with today's function, and a repeat after a cr
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -18,7 +18,7 @@ from eventstore.keys import BadKey, parse_event_key
 from eventstore.recorded import event_of
 from eventstore.topics import Table
 from projector.batched_faust.batch import Record
-from projector.projection import BadRecord, Projection, Read
+from projector.projection import BadRecord, Projection, Read, RowCodec
 
 
 class Row(Struct, frozen=True, kw_only=True):
@@ -26,13 +26,6 @@ class Row(Struct, frozen=True, kw_only=True):
 
     first_offset: int = -1
     last_offset: int = -1
-
-
-class RowCodec(Protocol):
-    """Encodes and decodes rows; ``eventstore.avro.Codec`` is one."""
-
-    def encode(self, value: Struct) -> bytes: ...  # noqa: D102
-    def decode(self, data: bytes | None) -> Any: ...  # noqa: D102
 
 
 E = TypeVar("E", bound=Struct)
@@ -56,7 +49,7 @@ class KeyedTable(Generic[E, R]):
 
     def projection(self) -> Projection:
         """The table as a projection for ``projector.app.build``."""
-        return Projection(self.table, lambda read: KeyedFold(self, read))
+        return Projection(self.table, lambda read: KeyedFold(self, read), self.codec)
 
 
 class KeyedFold:

@@ -13,6 +13,7 @@ import pytest
 from foundation.cli import exits
 from foundation.settings import Settings
 from library.store.table_part import table_parts
+from schemas.topics import INVENTORY
 from tests.support.worked_example import PACKAGES, ROOT, apply, blocks_of, copy_tree
 from tests.system.end_to_end.system import System
 
@@ -103,9 +104,9 @@ def system(broker: str, tree: Path, tmp_path: Path) -> Iterator[SystemOf]:
 def row_schemas(settings: Settings) -> dict[str, int]:
     """The schema id of each title's row in the table's changelog."""
     return {
-        isbn: int.from_bytes(row[1:5], "big")
+        isbn.decode(): int.from_bytes(row[1:5], "big")
         for partition in range(settings.partitions)
-        for isbn, row in next(table_parts(settings, partition)).rows.items()
+        for isbn, row in next(table_parts(settings, INVENTORY, partition)).rows.items()
     }
 
 

@@ -6,10 +6,10 @@ from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartiti
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from eventstore.table_position import POSITION_KEY
-from eventstore.topics import events_topic
+from eventstore.topics import Table, events_topic
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
-from schemas.topics import changelog_topic, ensure_topics, projector_group
+from schemas.topics import INVENTORY, changelog_topic, ensure_topics, projector_group
 from tests.support.projector.table_check import read_topic
 from tests.support.waiting import eventually
 
@@ -36,13 +36,15 @@ def lose_changelog(settings: Settings) -> list[list[tuple[bytes, bytes]]]:
     return transactions
 
 
-def write_changelog(settings: Settings, partition: int, rows: list[tuple[bytes, bytes]]) -> None:
+def write_changelog(
+    settings: Settings, partition: int, rows: list[tuple[bytes, bytes]], table: Table = INVENTORY
+) -> None:
     """Append rows as one transaction."""
     producer = Producer(client_config(settings) | {"transactional.id": f"tests-{time.time_ns()}"})
     producer.init_transactions(30)
     producer.begin_transaction()
     for key, value in rows:
-        producer.produce(changelog_topic(settings), value, key, partition)
+        producer.produce(table.changelog(settings), value, key, partition)
     producer.commit_transaction()
 
 

@@ -1,5 +1,6 @@
 """A keyed fold gives the same rows however often its events come again, and starts rows anew in a replay."""
 
+import sys
 from random import Random
 from typing import TypeAlias
 
@@ -129,3 +130,12 @@ def test_a_projection_is_found_by_module_and_name():
     from projector.fold.batch_fold import INVENTORY_PROJECTION
 
     assert load_projection("projector.fold.batch_fold:INVENTORY_PROJECTION") is INVENTORY_PROJECTION
+
+
+def test_a_projection_in_a_module_of_the_current_folder_is_found(tmp_path, monkeypatch):
+    module = "from projector.fold.batch_fold import INVENTORY_PROJECTION as PROJECTION\n"
+    (tmp_path / "projection_in_this_folder.py").write_text(module)
+    monkeypatch.chdir(tmp_path)
+    # As in an installed program
+    monkeypatch.setattr("sys.path", [folder for folder in sys.path if folder])
+    assert load_projection("projection_in_this_folder:PROJECTION").table.name == "inventory"
