@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: help up test-fast test test-integration test-system test-three-brokers test-containers chaos chaos-projector bench-rebuild bench-append bench-append-memory bench-query check lock clean
+.PHONY: help up test-fast test test-integration test-system test-three-brokers test-containers chaos chaos-projector bench-fold bench-rebuild bench-append bench-append-memory bench-query check lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-19s %s\n", $$1, $$2}'
@@ -59,6 +59,9 @@ $(PEER): benchmarks/kafka_streams/pom.xml $(wildcard benchmarks/kafka_streams/sr
 	@command -v mvn >/dev/null || { echo "Maven is needed to build the Kafka Streams peer: on Debian, apt-get install maven" >&2; exit 1; }
 	@mvn -q -B -f benchmarks/kafka_streams package
 	@touch $@
+
+bench-fold: .venv/.dev ## events folded by one process without Kafka, by the fast path and by the slow one
+	@$(BIN)/python -m benchmarks.fold $(ARGS)
 
 bench-rebuild: .venv/.dev $(PEER) ## the table rebuilt by us, Kafka Streams and stock Faust: make bench-rebuild ARGS="--events 400000"
 	@$(BIN)/python -m benchmarks.rebuild $(ARGS)
