@@ -1,7 +1,8 @@
 """A row as the bytes it is stored as. Common events are applied to it without decoding either.
 
 In Avro, a BookBorrowed after its ISBN is byte for byte the Loan that its row gets, and a BookAdded starts as
-its row does. Most events are therefore folded by moving slices: 305,000 events/s against 66,000.
+its row does. Most events are therefore folded by moving slices: 235,000 events/s instead of 94,000
+(``make bench-fold``).
 Anything that is not exactly of the expected form is rejected here and takes the slow path,
 ``inventory.projection``. ``tests/unit/projector/test_batch_fold.py`` compares both ways byte by byte; it has
 to pass without this module before the module may go. See ``docs/decisions/0013``.
