@@ -23,6 +23,8 @@ from schemas.topics import changelog_topic, identify, projector_group
 from tests.support.waiting import LIMIT_S, eventually
 
 Rows = dict[str, InventoryRow]
+COORDINATOR_STARTS = {KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_LOAD_IN_PROGRESS}
+"""librdkafka does not call these retriable."""
 
 
 class Changelog(Struct):
@@ -129,7 +131,7 @@ def until_lag(settings: Settings, accepted: Callable[[int], bool], limit: float 
             return accepted(lag(settings))
         except KafkaException as error:
             # A new system's coordinator and leaders are not available at once
-            if error.args[0].retriable():
+            if error.args[0].retriable() or error.args[0].code() in COORDINATOR_STARTS:
                 return False
             raise
 
