@@ -15,7 +15,8 @@ PACKAGES = (
     "foundation", "eventstore", "schemas", "inventory", "producer", "projector", "query_api", "library",
 )  # fmt: skip
 COPIED = (
-    *PACKAGES, "docs", "examples", "tests/support", "tests/unit", "tests/conftest.py", "pyproject.toml",
+    *PACKAGES, "benchmarks", "docs", "examples", "tests/support", "tests/unit", "tests/conftest.py",
+    "pyproject.toml",
 )  # fmt: skip
 NEW_FILE = "new file "
 
@@ -55,7 +56,7 @@ def copy_tree(to: Path) -> Path:
     for name in COPIED:
         source, target = ROOT / name, to / name
         if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.pyc", "target"))
         else:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, target)
