@@ -19,6 +19,7 @@ from eventstore.topics import events_topic
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from inventory.commands import AddBook, BorrowBook, ReturnBook
+from inventory.isbn import in_house
 from inventory.rules import Title
 from producer.writers import binding, decider_of, snapshot_of, writer_of
 from schemas.events import Event
@@ -359,19 +360,13 @@ def test_a_full_disk_keeps_the_previous_snapshot(
     writer = start(saved)
     writer.execute([], 20)
     monkeypatch.setattr("eventstore.state.snapshot.CheckedMap", FullDisk)
-    more = [AddBook(f"{n}", "A title that takes its place " * 30) for n in numbers(60)]
+    more = [AddBook(in_house(n), "A title that takes its place " * 30) for n in range(60)]
     assert all(isinstance(outcome, Accepted) for outcome in run(writer, *more))
     writer.close()
     assert "database or disk is full" in caplog.text
     monkeypatch.undo()
     assert loaded(saved) == 4
     all_is_right(saved)
-
-
-def numbers(count: int) -> list[str]:
-    from inventory.isbn import in_house
-
-    return [in_house(n) for n in range(count)]
 
 
 def test_a_writer_works_where_no_snapshot_can_be_written(saved: Settings, caplog: pytest.LogCaptureFixture):
@@ -395,8 +390,7 @@ def test_a_missing_data_directory_is_not_created(new_settings: Callable[..., Set
 
 def test_a_snapshot_is_bound_to_cluster_topic_and_rules(saved: Settings):
     cluster, topic, rules = binding(saved).split()
-    assert cluster
-    assert topic
+    assert all((cluster, topic))
     assert rules == f"{decider_of(saved).fingerprint()}.{layout.VERSION}"
 
 
