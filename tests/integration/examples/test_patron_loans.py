@@ -168,6 +168,13 @@ def test_replay_of_a_projection_refuses_impossible_arguments(broker: str, argume
     assert says in done.stderr
 
 
+def test_verify_names_the_workers_of_a_table_that_does_not_catch_up(settings: Settings) -> None:
+    EventStore(settings).append(20)
+    done = library(replace(settings, deadline=2.0), "verify", "--projection", PROJECTION)
+    assert done.returncode == exits.FAILED
+    assert f"the log of the workers of {TABLE.group_id(settings)} shows why" in done.stderr
+
+
 def test_a_worker_without_a_changelog_names_the_command_that_creates_it(new_settings) -> None:
     settings = new_settings(partitions=1)
     with crew_of(settings) as crew:
