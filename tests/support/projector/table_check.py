@@ -15,6 +15,7 @@ from eventstore.topics import events_topic
 from foundation.kafka_clients import client_config, reading_config
 from foundation.settings import Settings
 from inventory.projection import project
+from library.store.groups import COORDINATOR_MOVING
 from projector.batched_faust.store import IDENTITY_KEY, Store
 from schemas.codec import decode
 from schemas.records import parse_title_key
@@ -23,8 +24,6 @@ from schemas.topics import changelog_topic, identify, projector_group
 from tests.support.waiting import LIMIT_S, eventually
 
 Rows = dict[str, InventoryRow]
-COORDINATOR_STARTS = {KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_LOAD_IN_PROGRESS}
-"""librdkafka does not call these retriable."""
 
 
 class Changelog(Struct):
@@ -131,7 +130,7 @@ def until_lag(settings: Settings, accepted: Callable[[int], bool], limit: float 
             return accepted(lag(settings))
         except KafkaException as error:
             # A new system's coordinator and leaders are not available at once
-            if error.args[0].retriable() or error.args[0].code() in COORDINATOR_STARTS:
+            if error.args[0].retriable() or error.args[0].code() in COORDINATOR_MOVING:
                 return False
             raise
 
