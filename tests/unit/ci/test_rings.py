@@ -114,7 +114,7 @@ def test_the_last_lines_name_flaky_and_failed_tests():
 def test_each_ring_has_the_arguments_of_its_make_target():
     for ring in rings.RINGS:
         done = subprocess.run(
-            ["make", "-n", "-o", ".venv/.dev", ring.target],
+            ["make", "-n", "--no-print-directory", "-o", ".venv/.dev", ring.target],
             cwd=ROOT,
             capture_output=True,
             text=True,
