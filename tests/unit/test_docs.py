@@ -47,3 +47,14 @@ def test_each_section_of_the_changelog_has_each_heading_once():
     for section in text.split("\n## ")[1:]:
         headings = re.findall(r"^### (\w+)$", section, re.MULTILINE)
         assert headings == [name for name in ("Added", "Changed", "Removed", "Fixed") if name in headings]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_page_has_lines_of_at_most_110_characters(page: Path):
+    code = False
+    for number, line in enumerate(page.read_text("utf-8").splitlines(), 1):
+        if line.lstrip().startswith("```"):
+            code = not code
+        # Tables and code can't be wrapped
+        if not code and not line.startswith("    ") and not line.lstrip().startswith("|"):
+            assert len(line) <= 110, f"line {number} has {len(line)} characters"
