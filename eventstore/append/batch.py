@@ -71,6 +71,9 @@ class _Batch:
 
     def decide(self, one: Submitted) -> Outcome:
         command_id, stream = one.command_id, self.decider.stream(one.command)
+        if not self.decider.events.is_stream(stream):
+            # A record with such a key would stop the partition
+            return Refused(Rejection("bad_stream", f"{stream[:40]!r} names no stream of this store"))
         same_id = self.accepted.get(command_id) or self.state.accepted(command_id)
         earlier = next((command for command in same_id if command.stream == stream), None)
         fingerprint = digest(one.command)

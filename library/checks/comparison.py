@@ -14,7 +14,7 @@ from eventstore.topics import Table, events_topic
 from inventory.projection import project
 from library.checks.api_listing import Item, Listed, Listing, loan_item, title_item
 from library.store.table_part import TablePart, table_parts
-from schemas.codec import encode
+from schemas.codec import Undecodable, encode
 from schemas.records import parse_title_key
 from schemas.row import InventoryRow, Loan
 from schemas.topics import INVENTORY
@@ -37,11 +37,15 @@ class Difference(Struct, frozen=True):
     where: str
     expected: InventoryRow | Item | None
     found: InventoryRow | Item | None
+    unreadable: str = ""
+    """Why the stored row can't be decoded."""
 
     @property
     def summary(self) -> str:
         """The fields that differ, without naming borrowers."""
         what = "loan" if self.where == "api loans" else "row"
+        if self.unreadable:
+            return f"the {what} can't be read: {self.unreadable}"
         if self.found is None:
             return f"the {what} is missing"
         if self.expected is None:
@@ -193,8 +197,8 @@ class _InventoryComparison:
 
     def checked(self, part: TablePart) -> Checked[Difference]:
         differences = [
-            Difference(isbn, "table", self._rows.get(isbn), part.row(isbn))
-            for isbn in sorted(self._rows.keys() | {key.decode() for key in part.rows})
+            _row_difference(part, isbn, self._rows.get(isbn))
+            for isbn in sorted(self._rows.keys() | {key.decode(errors="replace") for key in part.rows})
             if isbn not in self._rows or not _holds(part, self._rows[isbn])
         ]
         if self._titles is not None:
@@ -212,4 +216,16 @@ class _InventoryComparison:
 
 def _holds(part: TablePart, row: InventoryRow) -> bool:
     """Whether the table has this row, perhaps encoded under an older schema."""
-    return part.rows.get(row.isbn.encode()) == encode(row) or part.row(row.isbn) == row
+    if part.rows.get(row.isbn.encode()) == encode(row):
+        return True
+    try:
+        return part.row(row.isbn) == row
+    except Undecodable:
+        return False
+
+
+def _row_difference(part: TablePart, isbn: str, expected: InventoryRow | None) -> Difference:
+    try:
+        return Difference(isbn, "table", expected, part.row(isbn))
+    except Undecodable as error:
+        return Difference(isbn, "table", expected, None, str(error))

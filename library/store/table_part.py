@@ -8,7 +8,7 @@ from msgspec import Struct
 from eventstore.partition_reader import follow_partition
 from eventstore.table_position import CODEC, POSITION_KEY, TablePosition
 from eventstore.topics import Table
-from schemas.codec import decode
+from schemas.codec import Undecodable, decode
 from schemas.row import InventoryRow
 
 if TYPE_CHECKING:
@@ -39,7 +39,8 @@ class TablePart(Struct):
         if value is None:
             return None
         row = decode(value)
-        assert isinstance(row, InventoryRow)
+        if not isinstance(row, InventoryRow):
+            raise Undecodable(f"a {type(row).__name__} under the key of a row")
         return row
 
 

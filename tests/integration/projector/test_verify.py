@@ -63,11 +63,13 @@ def test_verify_passes_while_events_are_being_written(settings, store):
 
 def test_verify_names_rows_that_contradict_their_events(settings, store):
     rows = expected_rows(settings)
-    wrong, older, *_ = [row for row in rows.values() if row.version > 1 and not row.removed]
+    wrong, older, damaged, *_ = [row for row in rows.values() if row.version > 1 and not row.removed]
     stray = InventoryRow("9789999999991", "stray", "", 1, 1, (), False, 1, NOW)
     for row in (replace(wrong, title="wrong"), replace(older, version=older.version - 1), stray):
         write_changelog(settings, partition_of(row.isbn, 3), [(row.isbn.encode(), encode(row))])
+    write_changelog(settings, partition_of(damaged.isbn, 3), [(damaged.isbn.encode(), b"damaged")])
     found = {difference.isbn: difference.summary for difference in _differences(settings)}
+    assert found.pop(damaged.isbn) == "the row can't be read: first byte 100, not 0"
     assert found == {
         wrong.isbn: f"title 'wrong', not {wrong.title!r}",
         older.isbn: f"version {older.version - 1}, not {older.version}",
@@ -76,7 +78,7 @@ def test_verify_names_rows_that_contradict_their_events(settings, store):
     done = library(settings, "verify", "--table-only")
     assert done.returncode == 4
     assert f"{wrong.isbn}\ttable\ttitle 'wrong'" in done.stdout
-    assert "3 differences" in done.stderr
+    assert "4 differences" in done.stderr
 
 
 def test_verify_names_titles_that_the_query_api_shows_wrongly(settings, store):

@@ -81,6 +81,12 @@ def test_a_committed_batch_changes_the_state_and_its_marker_takes_an_offset():
     ]
 
 
+def test_a_command_for_a_name_that_is_no_stream_is_refused():
+    done = decided(WriteState(LIBRARY), Submitted("first", AddBook("not-an-isbn", "Title")))
+    assert refused(done.outcomes[0]) == "bad_stream"
+    assert done.records == []
+
+
 def test_a_repeat_gets_the_first_answer_and_writes_nothing():
     done = decided(holding(Title()), command(ADD, "first"))
     assert done.outcomes == [
