@@ -37,7 +37,7 @@ class NoKafka:
     """A source whose store ends where the replica ends."""
 
     partitions = PARTITIONS
-    events, changelog = "library.commands.events", "library-projector-inventory-changelog"
+    events, changelog = "library.events", "library-projector-inventory-changelog"
 
     def __init__(self, stock: "ApiWithoutKafka") -> None:
         self._stock = stock

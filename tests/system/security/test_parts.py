@@ -52,7 +52,7 @@ def test_each_service_works_with_only_its_own_users_rights(shared: Settings, tmp
         eventually(lambda: row(port).get("available") == 9)
         operator = replace(shared, api=f"http://{HOST}:{port}", gateway="")
         done(operator, "topics", "create")
-        assert "library.commands.events" in done(operator, "topics", "describe")
+        assert "library.events" in done(operator, "topics", "describe")
         assert "broken" not in done(operator, "doctor")
         done(operator, "verify")
 
