@@ -63,9 +63,16 @@ def fetch_all(
     if rows is not None and len(stored) != rows:
         raise Damaged(f"a table has {len(stored)} rows, not {rows}")
     try:
-        return msgspec.convert(stored, list[kind], builtin_types=(bytes,))  # type: ignore[valid-type]
+        typed: list[T] = msgspec.convert({"rows": stored}, _rows(kind), builtin_types=(bytes,)).rows  # type: ignore[arg-type]
+        return typed
     except msgspec.ValidationError as error:
         raise Damaged(f"a stored value has another type: {error}") from error
+
+
+@cache
+def _rows(kind: Any) -> Any:
+    """A struct with such rows: msgspec parses a struct once, but other types at every call (2 us, not 10)."""
+    return msgspec.defstruct("Rows", [("rows", list[kind])])
 
 
 def fetch_one(
