@@ -123,6 +123,9 @@ def _silence_faust(settings: "Settings") -> None:
     if settings.log_level != "DEBUG":
         for name in ("faust", "mode", "aiokafka"):
             logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(settings.log_level)))
+        # A new broker has no coordinator for a moment, and aiokafka asks again
+        coordinator = logging.getLogger("aiokafka.consumer.group_coordinator")
+        coordinator.addFilter(lambda record: "GroupCoordinatorNotAvailable" not in record.getMessage())
 
 
 if __name__ == "__main__":
