@@ -79,7 +79,8 @@ class WireRow:
 
         ``data`` is the encoded row, if the caller has it.
         """
-        if row.removed or row.held is not None or not fast_path().rows:
+        # After a damaged BookAdded the shelf can be negative: only the plain fold refuses what keeps it so
+        if row.removed or row.held is not None or row.available < 0 or not fast_path().rows:
             return None
         wire = _wire(row)
         if wire is None:

@@ -6,7 +6,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -198,6 +198,8 @@ sequences = st.lists(
 
 @settings(max_examples=100, deadline=None)
 @given(sequences, st.integers(1, 10))
+@example([(encode(BookAdded(ISBN, "t", "a", -1, NOW)), "first"), (CORRECTED, "next")], 1)
+@example([(encode(BookAdded(ISBN, "t", "a", -2, NOW)), "first"), (MORE, "next")], 1)
 def test_a_batch_fold_equals_the_plain_fold_for_any_sequence(sequence, size):
     added = encode(BookAdded(ISBN, "Elixir in Action", "Saša Jurić", 3, NOW))
     records, version = [(0, event_key(ISBN, 1), added)], 1
