@@ -30,7 +30,7 @@ PYTEST := $(BIN)/python -m pytest
 PARALLEL := -n 2 --dist loadfile -m "not slow and not containers"
 
 test-fast: .venv/.dev ## unit tests, no broker: half a minute, after every change
-	@$(PYTEST) -n 2 tests/unit $(ARGS)
+	@$(PYTEST) -n 2 -p no:faker -p no:schemathesis tests/unit $(ARGS)
 
 test: .venv/.dev ## unit, integration and system tests: 8 minutes, before every push
 	@$(PYTEST) $(PARALLEL) $(ARGS)

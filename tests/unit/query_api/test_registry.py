@@ -1,7 +1,6 @@
 """The schema registry: as Confluent's, which can't be written to."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,9 +12,9 @@ SUBJECT = "library.inventory.BookAdded"
 MEDIA_TYPE = "application/vnd.schemaregistry.v1+json"
 
 
-@pytest.fixture
-def api(tmp_path: Path) -> ApiWithoutKafka:
-    return ApiWithoutKafka(tmp_path)
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> ApiWithoutKafka:
+    return ApiWithoutKafka(tmp_path_factory.mktemp("api"))
 
 
 def post(api: ApiWithoutKafka, path: str, schema: str, **more: Any) -> Any:

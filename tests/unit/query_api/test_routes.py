@@ -17,10 +17,9 @@ A, B, NEVER = "9781593275846", "9781680502992", "9780262033848"
 AT = 1714564800123
 
 
-@pytest.fixture
-def stock(tmp_path: Path) -> ApiWithoutKafka:
+def stocked_api(folder: Path) -> ApiWithoutKafka:
     return ApiWithoutKafka(
-        tmp_path,
+        folder,
         [
             BookAdded(A, "Elixir in Action", "Saša Jurić", 10, AT),
             BookAdded(B, "Programming Elixir", "Dave Thomas", 5, AT + 1),
@@ -28,6 +27,18 @@ def stock(tmp_path: Path) -> ApiWithoutKafka:
             BookRemoved(B, AT + 2000),
         ],
     )
+
+
+@pytest.fixture(scope="module")
+def stock(tmp_path_factory: pytest.TempPathFactory) -> ApiWithoutKafka:
+    """Shared by the tests that only read: an application takes longer to build than to answer."""
+    return stocked_api(tmp_path_factory.mktemp("api"))
+
+
+@pytest.fixture
+def own_stock(tmp_path: Path) -> ApiWithoutKafka:
+    """For tests that change its replica."""
+    return stocked_api(tmp_path)
 
 
 def problem(answer: Any) -> tuple[int, str]:
@@ -66,16 +77,16 @@ def test_both_routes_of_a_title_answer_the_same(stock: ApiWithoutKafka):
         assert sorted(plain.headers.items()) == sorted(other.headers.items())
 
 
-def test_an_etag_changes_only_with_the_content(stock: ApiWithoutKafka):
-    tag = stock.ask(f"/inventory/{A}").headers["etag"]
+def test_an_etag_changes_only_with_the_content(own_stock: ApiWithoutKafka):
+    tag = own_stock.ask(f"/inventory/{A}").headers["etag"]
     for sent in (tag, f'"other", {tag}', f"W/{tag}", "*"):
-        answer = stock.ask(f"/inventory/{A}", headers={"If-None-Match": sent})
+        answer = own_stock.ask(f"/inventory/{A}", headers={"If-None-Match": sent})
         assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", tag)
-    stock.put(BookBorrowed(A, "ann", AT + 3000, AT))
-    changed = stock.ask(f"/inventory/{A}", headers={"If-None-Match": tag})
+    own_stock.put(BookBorrowed(A, "ann", AT + 3000, AT))
+    changed = own_stock.ask(f"/inventory/{A}", headers={"If-None-Match": tag})
     assert changed.status_code == 200
     assert changed.headers["etag"] != tag
-    assert stock.ask(f"/inventory/{A}?version=2").headers["etag"] == tag
+    assert own_stock.ask(f"/inventory/{A}?version=2").headers["etag"] == tag
 
 
 def test_unknown_and_removed_titles_are_distinguished(stock: ApiWithoutKafka):
@@ -221,19 +232,19 @@ def test_a_read_after_a_position_sees_that_write(stock: ApiWithoutKafka):
     assert problem(stock.ask(f"/inventory/{A}?after={beyond}")) == (400, "beyond_the_end")
 
 
-def test_a_read_waits_for_a_position_that_is_not_there_yet(stock: ApiWithoutKafka):
+def test_a_read_waits_for_a_position_that_is_not_there_yet(own_stock: ApiWithoutKafka):
     """The event is in the store, the replica does not have it yet."""
-    partition = stock.stored[0].partition
-    position = f"{partition}:{stock.next[partition]}"
+    partition = own_stock.stored[0].partition
+    position = f"{partition}:{own_stock.next[partition]}"
 
     async def write_while_reading() -> Any:
-        async with stock.client() as client, stock.waiters.running():
-            stock.next[partition] += 1
+        async with own_stock.client() as client, own_stock.waiters.running():
+            own_stock.next[partition] += 1
             early = await client.get(f"/inventory/{A}?after={position}&timeout=0.01")
             waiting = asyncio.ensure_future(client.get(f"/inventory/{A}?after={position}&timeout=20"))
             await asyncio.sleep(0)
-            stock.next[partition] -= 1
-            stock.put(BookBorrowed(A, "ann", AT + 3000, AT))
+            own_stock.next[partition] -= 1
+            own_stock.put(BookBorrowed(A, "ann", AT + 3000, AT))
             return early, await waiting
 
     early, answer = asyncio.run(write_while_reading())
@@ -243,26 +254,26 @@ def test_a_read_waits_for_a_position_that_is_not_there_yet(stock: ApiWithoutKafk
     assert position in answer.headers["inventory-position"].split(",")
 
 
-def test_a_replica_that_never_caught_up_answers_503(stock: ApiWithoutKafka):
+def test_a_replica_that_never_caught_up_answers_503(own_stock: ApiWithoutKafka):
     halfway = Progress((0,) * PARTITIONS, (0,) * PARTITIONS, (1,) * PARTITIONS, (False,) * PARTITIONS)
-    stock.replica.progress = halfway
+    own_stock.replica.progress = halfway
     for path in ("/inventory", f"/inventory/{A}", f"/inventory/{A}/history", "/loans", "/stats", "/changes"):
-        answer = stock.ask(path)
+        answer = own_stock.ask(path)
         assert problem(answer) == (503, "not_ready")
         assert answer.headers["retry-after"] == "1"
-    assert stock.ask("/readyz").status_code == 503
-    assert stock.ask("/healthz").json() == {"status": "ok"}
+    assert own_stock.ask("/readyz").status_code == 503
+    assert own_stock.ask("/healthz").json() == {"status": "ok"}
 
 
-def test_a_replica_that_lags_answers_and_reports_its_position(stock: ApiWithoutKafka):
-    before = stock.replica.progress
-    stock.replica.progress = Progress(before.rows, before.history, before.table, before.settled)
-    stock.follower.trouble = "Kafka does not answer"
-    ready = stock.ask("/readyz")
+def test_a_replica_that_lags_answers_and_reports_its_position(own_stock: ApiWithoutKafka):
+    before = own_stock.replica.progress
+    own_stock.replica.progress = Progress(before.rows, before.history, before.table, before.settled)
+    own_stock.follower.trouble = "Kafka does not answer"
+    ready = own_stock.ask("/readyz")
     assert ready.status_code == 503
     assert ready.json()["position"] == ready.headers["inventory-position"] == str(before)
     assert ready.json()["trouble"] == "Kafka does not answer"
-    assert stock.ask(f"/inventory/{A}").status_code == 200
+    assert own_stock.ask(f"/inventory/{A}").status_code == 200
 
 
 def test_the_docs_page_loads_nothing_from_elsewhere(stock: ApiWithoutKafka):
