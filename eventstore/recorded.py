@@ -54,13 +54,19 @@ def recorded(message: Message, events: Events[E]) -> Recorded[E]:
     Raises BadKey for a key that names no stream of the domain, and Undecodable for a value that is not an
     event, or belongs to another stream than the key's.
     """
-    stream, version = parse_event_key(message.key())
-    if not events.is_stream(stream):
-        raise BadKey(f"key {message.key()!r} names no stream of {events.name}")
+    stream, version = parse_stream_key(message.key(), events)
     event = event_of(stream, message.value(), events)
     return Recorded(
         message.partition() or 0, message.offset() or 0, version, event, read_headers(message.headers())
     )
+
+
+def parse_stream_key(key: bytes | None, events: Events[Any]) -> tuple[str, int]:
+    """Stream and version of an event's key. Raises BadKey, also for a stream that is not the domain's."""
+    stream, version = parse_event_key(key)
+    if not events.is_stream(stream):
+        raise BadKey(f"key {key!r} names no stream of {events.name}")
+    return stream, version
 
 
 def event_of(stream: str, value: bytes | None, events: Events[E]) -> E:

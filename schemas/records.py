@@ -2,7 +2,6 @@
 
 from eventstore import recorded as engine
 from eventstore.decider import Events
-from eventstore.keys import BadKey, parse_event_key
 from eventstore.recorded import Message
 from eventstore.recorded import Recorded as Recorded
 from schemas.codec import Undecodable, decode, encode
@@ -24,10 +23,7 @@ def recorded(message: Message) -> Recorded[Event]:
 
 def parse_title_key(key: bytes | None) -> tuple[str, int]:
     """ISBN and version of an event's key. Raises BadKey."""
-    isbn, version = parse_event_key(key)
-    if not _is_isbn(isbn):
-        raise BadKey(f"key {key!r} is not <13 digits>/<version>")
-    return isbn, version
+    return engine.parse_stream_key(key, EVENTS)
 
 
 def _decode(value: bytes | None) -> Event:
@@ -38,7 +34,7 @@ def _decode(value: bytes | None) -> Event:
 
 
 def _is_isbn(stream: str) -> bool:
-    return len(stream) == 13 and stream.isdigit()
+    return len(stream) == 13 and stream.isascii() and stream.isdigit()
 
 
 EVENTS: Events[Event] = Events("library.inventory", encode, _decode, lambda event: event.isbn, _is_isbn)

@@ -9,9 +9,9 @@ from msgspec import Struct
 from eventstore.avro import Undecodable
 from eventstore.decider import Decider
 from eventstore.headers import COMMAND_ID, DIGEST
-from eventstore.keys import BadKey, parse_event_key
+from eventstore.keys import BadKey
 from eventstore.positions import Position
-from eventstore.recorded import event_of
+from eventstore.recorded import event_of, parse_stream_key
 from eventstore.state.outcomes import Appended, Receipt
 
 
@@ -175,9 +175,7 @@ class WriteState:
         offset = message.offset() or 0
         self.next, self.time = offset + 1, max(self.time, message.timestamp()[1])
         try:
-            stream, version = parse_event_key(message.key())
-            if not self._events.is_stream(stream):
-                raise BadKey(f"key {message.key()!r} names no stream of {self._events.name}")
+            stream, version = parse_stream_key(message.key(), self._events)
         except BadKey as error:
             self.trouble = (
                 f"offset {offset} of partition {message.partition()} names no stream ({error}), so nothing "

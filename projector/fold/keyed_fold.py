@@ -14,8 +14,8 @@ from msgspec.structs import replace
 
 from eventstore.avro import Undecodable
 from eventstore.decider import Events
-from eventstore.keys import BadKey, parse_event_key
-from eventstore.recorded import event_of
+from eventstore.keys import BadKey
+from eventstore.recorded import event_of, parse_stream_key
 from eventstore.topics import Table
 from projector.batched_faust.batch import Record
 from projector.projection import BadRecord, Projection, Read, RowCodec
@@ -75,9 +75,7 @@ class KeyedFold:
         return rows
 
     def _add(self, offset: int, key: bytes | None, value: bytes | None) -> None:
-        stream, _ = parse_event_key(key)
-        if not self._table.events.is_stream(stream):
-            raise BadKey(f"key {key!r} names no stream of {self._table.events.name}")
+        stream, _ = parse_stream_key(key, self._table.events)
         event = event_of(stream, value, self._table.events)
         name = self._table.key(event)
         if name is None:

@@ -79,7 +79,6 @@ def test_a_key_is_parsed_once_whatever_its_value(monkeypatch: pytest.MonkeyPatch
         parsed.append(key)
         return parse_event_key(key)
 
-    for module in ("schemas.records", "eventstore.recorded"):
-        monkeypatch.setattr(f"{module}.parse_event_key", count)
+    monkeypatch.setattr("eventstore.recorded.parse_event_key", count)
     batch_of(f"{ISBN}/3".encode(), value)
     assert len(parsed) == 1
