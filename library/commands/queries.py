@@ -83,6 +83,7 @@ def _listing(command: Function) -> Function:
     decorated: Any = command
     for option in reversed(
         (
+            click.option("--author", metavar="WORDS", help="Whose author has these words."),
             click.option(
                 "--available/--unavailable", default=None, help="With, or without, a copy on the shelf."
             ),
@@ -104,6 +105,7 @@ def inventory(
     settings: "Settings",
     isbn: str | None,
     at: str | None,
+    author: str | None,
     available: bool | None,
     sort: str | None,
     limit: int | None,
@@ -112,11 +114,11 @@ def inventory(
     """Show all titles, or the title ISBN. --csv prints what `import` reads."""
     moment = None if at is None else _end_of(settings, at)
     if isbn is None:
-        parameters = {"at": moment, **_selection(available, sort)}
+        parameters = {"at": moment, **_selection(author, available, sort)}
         _show(settings, title_columns(), ("inventory",), parameters, form, limit, "no titles")
-    elif (available, sort, limit) != (None, None, None):
+    elif (author, available, sort, limit) != (None, None, None, None):
         raise CommandError(
-            exits.MALFORMED, "--available, --sort and --limit are for all titles: leave ISBN out"
+            exits.MALFORMED, "--author, --available, --sort and --limit are for all titles: leave ISBN out"
         )
     else:
         _show(settings, title_columns(), ("inventory", isbn), {"at": moment}, form, one=True)
@@ -129,14 +131,15 @@ def inventory(
 def search(
     settings: "Settings",
     text: str,
+    author: str | None,
     available: bool | None,
     sort: str | None,
     limit: int | None,
     form: Form,
 ) -> None:
     """Show titles whose title or author contains the words of TEXT."""
-    parameters = {"q": text, **_selection(available, sort)}
-    nothing = f"no titles with {text!r}"
+    parameters = {"q": text, **_selection(author, available, sort)}
+    nothing = f"no titles with {text!r}" + ("" if author is None else f" by {author!r}")
     _show(settings, title_columns(), ("inventory",), parameters, form, limit, nothing)
 
 
@@ -159,8 +162,9 @@ def loans(settings: "Settings", user: str | None, isbn: str | None, overdue: boo
     _show(settings, LOAN_COLUMNS, ("loans",), parameters, form, nothing="no open loans")
 
 
-def _selection(available: bool | None, sort: str | None) -> dict[str, str | None]:
-    return {"available": None if available is None else str(available).lower(), "sort": sort}
+def _selection(author: str | None, available: bool | None, sort: str | None) -> Parameters:
+    shelf = None if available is None else str(available).lower()
+    return {"author": author, "available": shelf, "sort": sort}
 
 
 def _end_of(settings: "Settings", text: str) -> str:

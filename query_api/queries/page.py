@@ -14,6 +14,7 @@ class TitleFilters(Struct, frozen=True):
     available: bool | None = None
     sort: str = "isbn"
     at: int | None = None
+    author: str | None = None
 
     @property
     def column(self) -> str:

@@ -39,16 +39,15 @@ def find_titles(
         direction = " DESC"
     where, values = ["t.removed = 0"], []
     source = "titles t"
-    match filters.q and match_expression(filters.q):
-        case None | "":
-            if filters.q is not None:
-                return TitlePage([], None)
-        case str(expression):
-            source = "search CROSS JOIN titles t ON t.isbn = search.rowid"
-            where.append("search MATCH ?")
-            values.append(expression)
-            if filters.column == "isbn":
-                key = "search.rowid"
+    if (filters.q, filters.author) != (None, None):
+        expression = match_expression(filters.q, filters.author)
+        if not expression:
+            return TitlePage([], None)
+        source = "search CROSS JOIN titles t ON t.isbn = search.rowid"
+        where.append("search MATCH ?")
+        values.append(expression)
+        if filters.column == "isbn":
+            key = "search.rowid"
     if filters.available is not None:
         where.append("t.available > 0" if filters.available else "t.available = 0")
     order = f"{key}{direction}"
@@ -73,6 +72,16 @@ def find_titles(
     return TitlePage([body for *_, body in titles], TitleKey(titles[-1][1], titles[-1][0]) if more else None)
 
 
-def match_expression(text: str) -> str:
-    """The FTS5 expression for titles with words that begin as each word of ``text``; empty: no title."""
-    return " ".join(f'"{phrase}" *' for phrase in phrases(text))
+def match_expression(text: str | None, author: str | None = None) -> str:
+    """The FTS5 expression for titles with words that begin as each word of ``text``, and authors with words
+    that begin as each word of ``author``; None: any. Empty: no title matches, one of them has no word.
+    """
+    parts = []
+    for words, column in ((text, ""), (author, "author : ")):
+        if words is None:
+            continue
+        beginnings = " ".join(f'"{phrase}" *' for phrase in phrases(words))
+        if not beginnings:
+            return ""
+        parts.append(f"{column}({beginnings})")
+    return " AND ".join(parts)

@@ -48,6 +48,13 @@ Query = Annotated[
         description="Words of title or author, or their beginnings; case and accents don't matter.",
     ),
 ]  # fmt: skip
+Author = Annotated[
+    str | None,
+    QueryParameter(
+        min_length=1, max_length=200,
+        description="Words of the author, or their beginnings; case and accents don't matter.",
+    ),
+]  # fmt: skip
 Available = Annotated[
     bool | None, QueryParameter(description="true: with a copy on the shelf; false: with none.")
 ]
@@ -60,19 +67,21 @@ async def list_inventory(
     limit: Limit = 50,
     cursor: Cursor = None,
     q: Query = None,
+    author: Author = None,
     available: Available = None,
     sort: Annotated[Sort, QueryParameter(description="Order; `-` before it: downwards.")] = "isbn",
     at: At = None,
 ) -> Response[Titles]:
     """Titles of the inventory, page by page."""
-    filters = TitleFilters(q, available, sort, None if at is None else parse_time_parameter(at, _now()))
+    moment = None if at is None else parse_time_parameter(at, _now())
+    filters = TitleFilters(q, available, sort, moment, author)
     question = ["inventory", filters]
     start = parse_cursor_parameter(cursor, question, TitleKey)
     if filters.at is not None:
         if filters.column != "isbn":
             raise Problem(400, "bad_sort", "the inventory of the past is sorted by isbn only")
         found = await asyncio.to_thread(_past_page, replica, filters, limit, start)
-    elif (q, available) == (None, None):
+    elif (q, author, available) == (None, None, None):
         found = find_titles(replica.reader(), filters, limit, start)
     else:
         found = await asyncio.to_thread(_page, replica, filters, limit, start)

@@ -98,7 +98,13 @@ def test_titles_can_be_selected_sorted_and_limited(url: str, monkeypatch: pytest
     assert isbns(run(queries.inventory, url, "--limit", "5")) == [FIRST, SECOND]
     assert isbns(run(queries.inventory, url, "--available")) == [FIRST, SECOND]
     assert isbns(run(queries.search, url, "e", "--unavailable")) == []
-    for arguments in (["--limit", "0"], ["--limit", "9" * 20], ["--sort", "size"], [FIRST, "--available"]):
+    assert isbns(run(queries.inventory, url, "--author", "CAPEK k")) == [FIRST]
+    assert isbns(run(queries.inventory, url, "--author", "a", "--at", NOON)) == [GONE]
+    assert isbns(run(queries.search, url, "e", "--author", "juric")) == [SECOND]
+    assert run(queries.search, url, "e", "--author", "poe").stderr == "no titles with 'e' by 'poe'\n"
+    for arguments in (["--limit", "0"], ["--limit", "9" * 20], ["--sort", "size"], [FIRST, "--available"],
+        [FIRST, "--author", "a"], ["--author", ""],
+    ):  # fmt: skip
         result = run(queries.inventory, url, *arguments)
         assert (result.exit_code, result.stdout) == (exits.MALFORMED, "")
 

@@ -22,6 +22,7 @@ from schemas.events import (
     Event,
 )
 from schemas.row import InventoryRow
+from schemas.times import rfc3339
 from tests.support.query_api.api_without_kafka import ApiWithoutKafka
 from tests.support.query_api.event_strategies import START, event_logs
 
@@ -60,15 +61,18 @@ def ordered(rows: list[InventoryRow], sort: str) -> list[str]:
 
 
 searches = st.sampled_from(["eli", "juric s", "fusse", "日本", "war peace", "wa", "e", "zz", "--"])
+authors = st.sampled_from(["juric", "SA jur", "w", "日", "eli act", "--"])
 
 
 @settings(max_examples=30, deadline=None)
 @given(
-    event_logs(), st.none() | searches, st.none() | st.booleans(), st.sampled_from(SORTS), st.integers(1, 3)
-)
+    event_logs(), st.none() | searches, st.none() | authors, st.none() | st.booleans(),
+    st.sampled_from(SORTS), st.integers(1, 3), st.booleans(),
+)  # fmt: skip
 def test_pages_are_the_filtered_and_sorted_rows(
-    events: list[Event], q: str | None, available: bool | None, sort: str, limit: int
-):
+    events: list[Event], q: str | None, author: str | None, available: bool | None, sort: str, limit: int,
+    past: bool,
+):  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         stock = ApiWithoutKafka(Path(folder), events)
         wanted = [
@@ -76,11 +80,16 @@ def test_pages_are_the_filtered_and_sorted_rows(
             for row in stock.rows.values()
             if not row.removed
             and (q is None or has_words(q, row.title, row.author))
+            and (author is None or has_words(author, row.author))
             and available in (None, row.available > 0)
         ]
         parameters: dict[str, Any] = {"sort": sort, "limit": limit}
         if q is not None:
             parameters["q"] = q
+        if author is not None:
+            parameters["author"] = author
+        if past and sort.endswith("isbn"):
+            parameters["at"] = rfc3339(START + 1_000_000)
         if available is not None:
             parameters["available"] = str(available).lower()
         found = walk(stock, **parameters)
@@ -143,7 +152,7 @@ def test_a_cursor_belongs_to_its_filters(tmp_path: Path):
     stock = ApiWithoutKafka(tmp_path, [BookAdded(number(n), "T", "A", 3, START) for n in range(5)])
     cursor = stock.ask("/inventory?limit=2&sort=title").json()["next_cursor"]
     assert stock.ask(f"/inventory?limit=3&sort=title&cursor={cursor}").status_code == 200
-    for other in ("sort=author", "sort=title&q=t", "sort=title&available=true"):
+    for other in ("sort=author", "sort=title&q=t", "sort=title&available=true", "sort=title&author=a"):
         answer = stock.ask(f"/inventory?{other}&cursor={cursor}")
         assert (answer.status_code, answer.json()["code"]) == (400, "bad_cursor")
 
@@ -155,6 +164,8 @@ def test_a_search_finds_a_name_however_it_is_typed(tmp_path: Path, q: str):
     stock = ApiWithoutKafka(tmp_path, [BookAdded(number(1), "Elixir in Action", "Saša Jurić", 1, START)])
     assert [item["isbn"] for item in walk(stock, q=q, limit=10)] == [number(1)]
     assert [item["isbn"] for item in walk(stock, q=q, limit=10, at="2024-05-01T12:00:00Z")] == [number(1)]
+    assert [item["isbn"] for item in walk(stock, author=q, limit=10)] == [number(1)]
+    assert walk(stock, author="Elixir", q=q, limit=10) == []
 
 
 def test_loan_pages_filter_by_borrower_title_and_due_date(tmp_path: Path):
