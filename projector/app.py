@@ -13,6 +13,7 @@ import faust
 from faust import stores, transport
 from faust.types import TP
 
+from eventstore.avro import Undecodable
 from eventstore.topics import Identity, events_topic
 from foundation.settings import Settings
 from projector.batched_faust.batch import Batch
@@ -21,7 +22,7 @@ from projector.batched_faust.store import MEMORY
 from projector.batched_faust.table import Table, Tables
 from projector.ending import exit_code
 from projector.metrics import Metrics
-from projector.projection import Fold, Projection
+from projector.projection import DamagedRow, Fold, Projection
 from projector.security import broker_credentials
 
 log = logging.getLogger(__name__)
@@ -80,10 +81,7 @@ def build(settings: Settings, index: int, identify: Callable[[], Identity], proj
         broker=[f"kafka+batch://{server}" for server in settings.kafka.split(",")],
         broker_credentials=broker_credentials(settings),
         store="rocksdb+batch://",
-        # Faust expands format fields in it
-        datadir=str(Path(settings.data_dir) / f"{table_name.group}-{index}")
-        .replace("{", "{{")
-        .replace("}", "}}"),
+        datadir=_literal(Path(settings.data_dir) / f"{table_name.group}-{index}"),
         Table=Table,
         TableManager=Tables,
         topic_partitions=settings.partitions,
@@ -141,6 +139,8 @@ class Agent:
             try:
                 await self._project(batch)
             except Exception as error:
+                if isinstance(error, DamagedRow):
+                    await self._start_anew(batch.tp, error.key)
                 # Faust would continue with the next batch
                 await self._app.crash(error)
                 raise
@@ -163,6 +163,21 @@ class Agent:
             rows = fold.take()
             await self._table.write(batch, rows)
             self._app.metrics.batch(len(batch), len(rows), time.monotonic() - begun)
+
+    async def _start_anew(self, tp: TP, damaged: bytes) -> None:
+        """Delete all damaged rows, and let the next worker read the events from the beginning."""
+        await cast(Consumer, self._app.consumer).rewind(tp)
+        keys = {damaged} | await asyncio.to_thread(self._undecodable, tp.partition)
+        await self._table.delete(tp.partition, keys)
+
+    def _undecodable(self, partition: int) -> set[bytes]:
+        keys = set()
+        for key, row in self._table.store.rows(partition):
+            try:
+                self._projection.codec.decode(row)
+            except Undecodable:
+                keys.add(key)
+        return keys
 
     def _halt(self, tp: TP, offset: int, reason: Exception) -> None:
         log.error(

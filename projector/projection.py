@@ -23,11 +23,22 @@ class BadRecord(NamedTuple):
     reason: Exception
 
 
+class DamagedRow(Exception):
+    """A stored row can't be decoded, or is another key's. All rows of the partition are computed anew."""
+
+    def __init__(self, key: bytes, reason: object) -> None:
+        self.key = key
+        super().__init__(
+            f"the stored row of {key.decode(errors='backslashreplace')} is damaged, so all rows of its "
+            f"partition are computed anew from the first event: {reason}"
+        )
+
+
 class Fold(Protocol):
     """Folds the batches of one partition, in order."""
 
     def add(self, records: Sequence[Record]) -> BadRecord | None:
-        """Fold the records in, up to a bad one."""
+        """Fold the records in, up to a bad one. May raise DamagedRow."""
 
     def take(self) -> dict[bytes, bytes]:
         """The rows that changed since the last call, by key, encoded, each in its last state."""

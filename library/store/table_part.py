@@ -56,10 +56,18 @@ def table_parts(settings: "Settings", table: Table, partition: int) -> Iterator[
             continue
         key, value = message.key() or b"", message.value()
         if key == POSITION_KEY:
-            position = CODEC.decode(value)
-            assert isinstance(position, TablePosition)
-            part.position, part.highest = position, max(part.highest, position.next)
+            _move(part, value)
         elif value is None:
             part.rows.pop(key, None)
         else:
             part.rows[key] = value
+
+
+def _move(part: TablePart, value: bytes | None) -> None:
+    """Take a position record. An unreadable one makes the projector read all events again."""
+    try:
+        position: TablePosition = CODEC.decode(value)
+    except Undecodable:
+        part.position = None
+        return
+    part.position, part.highest = position, max(part.highest, position.next)

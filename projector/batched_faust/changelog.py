@@ -56,11 +56,11 @@ class Producer(driver.Producer):
         await self.release(set(self._claimed))
         await super().on_stop()
 
-    async def append(self, topic: str, partition: int, rows: Sequence[tuple[bytes, bytes]]) -> int:
+    async def append(self, topic: str, partition: int, rows: Sequence[tuple[bytes, bytes | None]]) -> int:
         """Commit ``rows`` in this order as one transaction, and return the offset of the last.
 
-        Raises Stale without a claim, Unrecoverable for a row that no batch can hold, and what aiokafka raises
-        for a claim that another worker has taken over.
+        A row of None is deleted. Raises Stale without a claim, Unrecoverable for a row that no batch can
+        hold, and what aiokafka raises for a claim that another worker has taken over.
         """
         producer = self._claimed.get(partition)
         if producer is None:
@@ -68,7 +68,7 @@ class Producer(driver.Producer):
         builders = [producer.create_batch()]
         for key, value in rows:
             # aiokafka accepts a batch's first row of any size, and the broker then refuses it
-            if len(value) > self.max_batch_size:
+            if value is not None and len(value) > self.max_batch_size:
                 raise Unrecoverable(
                     f"the row of {key.decode(errors='replace')} has {len(value)} bytes, the changelog takes "
                     f"{self.max_batch_size}: the title has too many open loans, or too long ones"

@@ -47,6 +47,13 @@ class Consumer(driver.Consumer):
         self._halted.add(tp)
         self.pause_partitions([tp])
 
+    async def rewind(self, tp: TP) -> None:
+        """Commit offset 0: after a restart the partition is read from the beginning, as in a replay."""
+        self.halt(tp)
+        # A later commit of a batch that is done must not overwrite it
+        self._open.pop(tp, None)
+        await self._commit({tp: 0})
+
     def sources(self, tps: Iterable[TP]) -> list[TP]:
         """The partitions of the event store among ``tps``."""
         return [tp for tp in tps if not self._is_changelog_tp(tp)]

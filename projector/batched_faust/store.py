@@ -1,14 +1,20 @@
 """The table's rows on disk: one RocksDB for each partition, one write for each batch."""
 
+import errno
+import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, cast
 
 from faust.stores import rocksdb
 from faust.types import TP, EventT
 from rocksdict import WriteBatch
 
+from eventstore.table_position import POSITION_KEY
 from projector.batched_faust.batch import Batch
+from projector.batched_faust.errors import Damaged
 
 IDENTITY_KEY = b"__identity__"
 """In RocksDB only: cluster and topics that the rows belong to. No row may have this key."""
@@ -16,9 +22,21 @@ IDENTITY_KEY = b"__identity__"
 MEMORY = {"block_cache_size": 512 << 10, "write_buffer_size": 2 << 20, "max_write_buffer_number": 2}
 """RocksDB's options, in bytes for each partition. The fold keeps recent rows, so small caches suffice."""
 
+_PASSING = (
+    errno.EAGAIN,
+    errno.ENOLCK,
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENOMEM,
+)
+"""Errors that say nothing about the rows: locked by another worker, no room, no memory, too many files."""
+
 
 class Store(rocksdb.Store):
-    """RocksDB bound to its changelog. Data of another changelog is deleted and recovered."""
+    """RocksDB bound to its changelog. Damaged data and data of another changelog is deleted and recovered."""
 
     mundane_level = "debug"
 
@@ -36,18 +54,36 @@ class Store(rocksdb.Store):
 
     def ahead(self, partition: int) -> bool:
         """Whether the rows are newer than the changelog's end: it was truncated or replaced."""
-        return self._is_ahead(partition, self._db_for_partition(partition))
+        return self.offset(partition) >= self._end(partition)
 
     def offset(self, partition: int) -> int:
-        """The changelog offset of the newest row; -1 if there is none."""
-        return int(self._db_for_partition(partition).get(self.offset_key) or -1)
+        """The changelog offset of the newest row; -1 if there is none. Raises Damaged."""
+        return _offset(self.read(partition, self.offset_key))
 
     def read(self, partition: int, key: bytes) -> bytes | None:
-        """A row, or the position record."""
-        return cast("bytes | None", self._db_for_partition(partition).get(key))
+        """A row, or the position record. Raises Damaged."""
+        try:
+            return cast("bytes | None", self._db_for_partition(partition).get(key))
+        except Exception as error:
+            raise self._discarded(partition, error) from error
+
+    def rows(self, partition: int) -> Iterator[tuple[bytes, bytes]]:
+        """All rows, without the records about them."""
+        for key, row in self._db_for_partition(partition).items():
+            if key not in (IDENTITY_KEY, POSITION_KEY, self.offset_key):
+                yield key, row
+
+    def discard(self, partition: int) -> None:
+        """Delete the rows of the partition. They can't be used again before a restart."""
+        if (db := self._dbs.pop(partition, None)) is not None:
+            db.close()
+        _delete(self.partition_path(partition))
 
     def write(self, partition: int, rows: Iterable[tuple[bytes, bytes | None]], offset: int) -> None:
-        """Store rows and the changelog offset of the last one, all or nothing. A row of None is deleted."""
+        """Store rows and the changelog offset of the last one, all or nothing. A row of None is deleted.
+
+        Raises Damaged.
+        """
         batch = WriteBatch(raw_mode=True)
         for key, value in rows:
             if value is None:
@@ -55,7 +91,10 @@ class Store(rocksdb.Store):
             else:
                 batch.put(key, value)
         batch.put(self.offset_key, b"%d" % offset)
-        self._db_for_partition(partition).write(batch)
+        try:
+            self._db_for_partition(partition).write(batch)
+        except Exception as error:
+            raise self._discarded(partition, error) from error
 
     def apply_changelog_batch(
         self,
@@ -70,17 +109,66 @@ class Store(rocksdb.Store):
             self.write(event.message.partition, rows, event.message.offset)
 
     def _open_for_partition(self, partition: int) -> Any:
+        path = self.partition_path(partition)
+        if os.path.lexists(path):
+            try:
+                return self._opened(partition)
+            except Exception as error:
+                if _is_passing(error):
+                    raise
+                self.log.warning(
+                    "partition %s: the rows on disk are not used, they are read from the changelog again: %s",
+                    partition, error,
+                )  # fmt: skip
+            _delete(path)
         db = super()._open_for_partition(partition)
-        known = db.get(IDENTITY_KEY)
-        if known != self.identity or self._is_ahead(partition, db):
-            if known is not None:
-                self.log.warning("partition %s: the rows on disk are of another changelog", partition)
-            db.close()
-            shutil.rmtree(self.partition_path(partition))
-            db = super()._open_for_partition(partition)
-            db.put(IDENTITY_KEY, self.identity)
+        db.put(IDENTITY_KEY, self.identity)
         return db
 
-    def _is_ahead(self, partition: int, db: Any) -> bool:
-        end = self.ends[TP(cast(Any, self.table).changelog_topic_name, partition)]
-        return int(db.get(self.offset_key) or -1) >= end
+    def _opened(self, partition: int) -> Any:
+        """The existing RocksDB. Raises Damaged if it is another changelog's, and what RocksDB raises."""
+        db = super()._open_for_partition(partition)
+        try:
+            if db.get(IDENTITY_KEY) != self.identity:
+                raise Damaged("they are not known to be of this changelog")
+            if _offset(db.get(self.offset_key)) >= self._end(partition):
+                raise Damaged("they are newer than this changelog's end")
+        except Exception:
+            # Unlocks the files
+            db.close()
+            raise
+        return db
+
+    def _end(self, partition: int) -> int:
+        return self.ends[TP(cast(Any, self.table).changelog_topic_name, partition)]
+
+    def _discarded(self, partition: int, error: Exception) -> Exception:
+        """The error to raise for ``error``; the rows are deleted if it is about them."""
+        if isinstance(error, Damaged) or _is_passing(error):
+            return error
+        self.discard(partition)
+        return Damaged(f"partition {partition}: the rows on disk can't be read and were deleted: {error}")
+
+
+def _offset(stored: bytes | None) -> int:
+    """The number; -1 if there is none. Raises Damaged."""
+    try:
+        return -1 if stored is None else int(stored)
+    except ValueError as error:
+        raise Damaged(f"{stored!r} is no offset") from error
+
+
+def _is_passing(error: Exception) -> bool:
+    """Whether the rows may be sound. RocksDB raises plain exceptions with the system's words in them."""
+    return any(os.strerror(number) in str(error) for number in _PASSING)
+
+
+def _delete(path: Path) -> None:
+    """Delete a file or folder, or move it aside if this user may not delete its content. Raises OSError."""
+    try:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    except PermissionError:
+        path.rename(path.with_name(f"{path.name}.damaged-{time.time_ns()}"))

@@ -1,7 +1,7 @@
 """The table: rows, written a batch at a time, and their position in the source."""
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, NoReturn, cast
 
 import faust
@@ -9,6 +9,7 @@ from confluent_kafka import KafkaException
 from faust.tables.manager import TableManager
 from faust.types import TP
 
+from eventstore.avro import Undecodable
 from eventstore.table_position import CODEC, POSITION_KEY, TablePosition
 from eventstore.topics import Identity
 from projector.batched_faust.batch import Batch
@@ -96,19 +97,24 @@ class Table(faust.Table[bytes, bytes]):
     def position(self, partition: int) -> int:
         """The next source offset. The rows include every event before it, and perhaps later ones.
 
-        Raises Unrecoverable when the rows were made from another event store.
+        It is 0 without a readable position: all events are read again. Raises Unrecoverable when the rows
+        were made from another event store.
         """
         assert self._identity is not None
         stored = self.store.read(partition, POSITION_KEY)
         if stored is None:
             return 0
-        position = CODEC.decode(stored)
-        if not isinstance(position, TablePosition) or position.source != self._identity.source:
+        try:
+            position: TablePosition = CODEC.decode(stored)
+        except Undecodable as error:
+            self.log.warning("partition %s has no readable position, reading from 0: %s", partition, error)
+            return 0
+        if position.source != self._identity.source:
             raise Unrecoverable(
                 f"the changelog {self.changelog_topic_name} was made from another event store ({position}), "
                 f"not from {self._identity.source}: delete that topic, `library topics create`, start again"
             )
-        return position.next
+        return max(0, position.next)
 
     async def write(self, batch: Batch, rows: dict[bytes, bytes]) -> None:
         """Store the rows that ``batch`` changed, and the batch's end as the table's position.
@@ -131,6 +137,12 @@ class Table(faust.Table[bytes, bytes]):
             raise Stale(f"{topic} {partition} was replaced: it ends at {end}")
         self.store.write(partition, written, end)
         batch.done = True
+
+    async def delete(self, partition: int, keys: Iterable[bytes]) -> None:
+        """Delete rows, in the changelog and then on disk. Raises as ``Producer.append``."""
+        deletions = [(key, None) for key in keys]
+        end = await self.producer.append(self.changelog_topic_name, partition, deletions)
+        self.store.write(partition, deletions, end)
 
     def apply_changelog_batch(self, batch: Any) -> None:
         """Recover rows. An error ends the worker: Faust would log it and continue without these rows."""

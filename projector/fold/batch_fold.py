@@ -7,8 +7,8 @@ from eventstore.keys import BadKey
 from inventory.projection import project
 from projector.batched_faust.batch import Record
 from projector.fold.wire_row import WireRow
-from projector.projection import BadRecord, Projection, Read
-from schemas.codec import CODEC, decode, encode
+from projector.projection import BadRecord, DamagedRow, Projection, Read
+from schemas.codec import CODEC, Undecodable, decode, encode
 from schemas.records import parse_title_key
 from schemas.row import InventoryRow
 from schemas.topics import INVENTORY
@@ -33,7 +33,10 @@ class PartitionFold:
         self._changed: dict[bytes, _State] = {}
 
     def add(self, records: Iterable[Record]) -> BadRecord | None:
-        """Fold the records in, up to one that names no title. Raises Gap: the worker must not continue."""
+        """Fold the records in, up to one that names no title.
+
+        Raises DamagedRow, and Gap: the worker must not continue.
+        """
         recent, changed = self._recent, self._changed
         for offset, key, value in records:
             name = key[:13] if key is not None else b""
@@ -69,12 +72,22 @@ class PartitionFold:
     def _remembered(self, name: bytes) -> _State | None:
         state = self._older.get(name)
         if state is None and (stored := self._read(name)) is not None:
-            row = decode(stored)
-            assert isinstance(row, InventoryRow)
+            row = _decoded(name, stored)
             state = WireRow.of(row, stored) or row
         if state is not None:
             self._recent[name] = state
         return state
+
+
+def _decoded(name: bytes, stored: bytes) -> InventoryRow:
+    """The title's row. Raises DamagedRow."""
+    try:
+        row = decode(stored)
+    except Undecodable as error:
+        raise DamagedRow(name, error) from error
+    if not isinstance(row, InventoryRow) or row.isbn.encode() != name:
+        raise DamagedRow(name, f"a {type(row).__name__} under the key of another row")
+    return row
 
 
 def _row(state: _State | None) -> InventoryRow | None:

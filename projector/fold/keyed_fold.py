@@ -18,7 +18,7 @@ from eventstore.keys import BadKey
 from eventstore.recorded import event_of, parse_stream_key
 from eventstore.topics import Table
 from projector.batched_faust.batch import Record
-from projector.projection import BadRecord, Projection, Read, RowCodec
+from projector.projection import BadRecord, DamagedRow, Projection, Read, RowCodec
 
 
 class Row(Struct, frozen=True, kw_only=True):
@@ -60,7 +60,7 @@ class KeyedFold:
         self._changed: dict[bytes, Row] = {}
 
     def add(self, records: Iterable[Record]) -> BadRecord | None:
-        """Fold the records in, up to one that can't be decoded or applied."""
+        """Fold the records in, up to one that can't be decoded or applied. Raises DamagedRow."""
         for offset, key, value in records:
             try:
                 self._add(offset, key, value)
@@ -94,5 +94,10 @@ class KeyedFold:
         stored = self._read(key)
         if stored is None:
             return None
-        decoded: Row = self._table.codec.decode(stored)
-        return decoded
+        try:
+            row = self._table.codec.decode(stored)
+        except Undecodable as error:
+            raise DamagedRow(key, error) from error
+        if not isinstance(row, Row):
+            raise DamagedRow(key, f"a {type(row).__name__}")
+        return row

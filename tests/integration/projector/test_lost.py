@@ -15,7 +15,14 @@ from schemas.codec import encode
 from schemas.events import BookAdded, BookBorrowed, BookReturned
 from schemas.topics import changelog_topic, identify
 from tests.support.projector.event_store import EventStore
-from tests.support.projector.table_check import assert_exact, read_changelog, until_caught_up
+from tests.support.projector.library_command import library
+from tests.support.projector.table_check import (
+    assert_exact,
+    expected_rows,
+    read_changelog,
+    rocksdb_rows,
+    until_caught_up,
+)
 from tests.support.projector.topic_damage import (
     admin_of,
     delete_before,
@@ -23,6 +30,7 @@ from tests.support.projector.topic_damage import (
     reset_group,
     write_changelog,
 )
+from tests.support.waiting import eventually
 
 ISBN = "9780000000002"
 NOW = 1_763_900_000_000
@@ -97,6 +105,29 @@ def test_a_store_ahead_of_its_changelog_or_of_another_table_is_discarded(setting
         db.close()
     crew.start().until_ready()
     assert_exact(settings)
+
+
+def test_rows_that_cannot_be_understood_are_computed_anew(settings, crew, store):
+    """On disk without a restart, in the changelog with one, whatever the number of damaged rows."""
+    tables = sorted(Path(settings.data_dir).glob("projector-0/v*/tables/*.db"))
+    assert len(tables) == settings.partitions
+    (tables[0] / "CURRENT").write_bytes(b"garbage")
+    shutil.rmtree(tables[1])
+    tables[1].write_bytes(b"a file")
+    damaged = [isbn for isbn in read_changelog(settings).rows if partition_of(isbn, 3) == 2]
+    assert len(damaged) > 10
+    write_changelog(settings, 2, [(isbn.encode(), b"garbage") for isbn in damaged])
+    write_changelog(settings, 1, [(POSITION_KEY, b"garbage")])
+    store.append(150)
+    worker = crew.start()
+    assert worker.ended() == 1
+    assert "is damaged, so all rows of its partition are computed anew" in worker.said()
+    crew.start()
+    until_caught_up(settings)
+    verified = library(settings, "verify", "--table-only")
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    rows = expected_rows(settings)
+    eventually(lambda: rocksdb_rows(settings) == rows)
 
 
 def test_a_worker_refuses_an_event_store_that_ends_before_the_table(settings, crew, store):
