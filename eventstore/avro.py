@@ -30,6 +30,14 @@ class SchemaMismatch(TypeError):
     """A struct and its committed schema have different fields; the message names them."""
 
 
+def schema_id(data: bytes | None) -> int | None:
+    """The id of the schema that a framed value names; None for bytes that are not framed."""
+    if data is None or len(data) < _PREFIX.size or data[0] != 0:
+        return None
+    number: int = _PREFIX.unpack_from(data)[1]
+    return number
+
+
 class Schema(NamedTuple):
     """A committed schema: ``text`` as published, ``parsed`` for fastavro."""
 

@@ -78,6 +78,59 @@ class EventDocument(Struct, frozen=True):
     error: str | UnsetType = UNSET
 
 
+@published_as("Event")
+class ListedEvent(EventDocument, frozen=True, kw_only=True):
+    """An event of any title."""
+
+    isbn: Isbn
+
+
+class Events(Struct, frozen=True):
+    """A page of the events of all titles; ``next_cursor`` is null on the last.
+
+    A page of one type of event may be short, or empty, and still have a next page.
+    """
+
+    items: list[ListedEvent]
+    next_cursor: str | None
+
+
+class Header(Struct, frozen=True):
+    """A header of a record; bytes that are not UTF-8 are replaced in ``value``."""
+
+    name: str
+    value: str | None
+
+
+class SchemaReference(Struct, frozen=True):
+    """The schema that a value names; without a name if this release does not know it."""
+
+    id: int
+    name: str | None
+    version: int | None
+
+
+class Record(Struct, frozen=True):
+    """An event as the event store has it. What its key or value do not say is null."""
+
+    position: str
+    key: str
+    recorded_at: Time
+    """Kafka's time stamp of the record."""
+    isbn: str | None
+    version: int | None
+    type: str
+    time: Time | None
+    command_id: str
+    data: dict[str, Any]
+    headers: list[Header]
+    schema: SchemaReference | None
+    value: str | None
+    """The bytes in hexadecimal; null: there are none."""
+    error: str | UnsetType = UNSET
+    """Why the record can't be decoded."""
+
+
 class History(Struct, frozen=True):
     """A page of a title's events, first to last."""
 

@@ -2,17 +2,20 @@
 
 from typing import Any
 
-from confluent_kafka import Consumer, IsolationLevel, KafkaException, TopicPartition
+import msgspec
+from confluent_kafka import Consumer, IsolationLevel, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
+from eventstore.partition_reader import read_partition
 from eventstore.topics import Identity, events_topic
-from foundation.kafka_clients import client_config, reading_config, why
+from foundation.kafka_clients import KafkaUnavailable, client_config, reading_config, why
 from foundation.settings import Settings
 from query_api.replica.progress import Ends, Progress
 from schemas.topics import changelog_topic, check_topics, identify
 
 _EARLIEST = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 _LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+_RECORD_BUFFER_KB = 1024
 
 
 class Source:
@@ -60,6 +63,19 @@ class Source:
         answer = self.admin.list_offsets({tp: _LATEST}, request_timeout=timeout)
         return int(answer[tp].result().offset)
 
+    def record(self, partition: int, offset: int, timeout: float) -> Message | None:
+        """The committed record of the event store at this offset; None: there is none.
+
+        Raises KafkaUnavailable instead of waiting longer.
+        """
+        patient = msgspec.structs.replace(self._settings, deadline=timeout)
+        for message in read_partition(
+            patient, self.events, partition, offset, end=offset + 1, buffer_kb=_RECORD_BUFFER_KB
+        ):
+            # Beyond the end, the reader begins at the beginning
+            return message if message.offset() == offset else None
+        return None
+
     def why(self, error: Exception) -> str:
         """The cause of ``error``, in a sentence."""
         return why(self._settings, error)
@@ -84,4 +100,4 @@ class Source:
         return consumer
 
 
-__all__ = ["KafkaException", "Source"]
+__all__ = ["KafkaException", "KafkaUnavailable", "Source"]

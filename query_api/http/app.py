@@ -19,7 +19,7 @@ from query_api.http.metrics import Metrics
 from query_api.http.openapi import complete
 from query_api.http.parameters import AnyRequest, provide_replica
 from query_api.http.responses import CACHED
-from query_api.http.routes import changes, health, inventory, loans, registry, stats
+from query_api.http.routes import changes, events, health, inventory, loans, registry, stats
 from query_api.http.title_fast_path import TitleFastPath
 from query_api.replica.tables import RELEASE
 
@@ -28,6 +28,7 @@ ROUTES = [
     *loans.routes,
     *stats.routes,
     *changes.routes,
+    *events.routes,
     *registry.routes,
     *health.routes,
 ]

@@ -5,6 +5,8 @@ import logging
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 
+from confluent_kafka import Message
+
 from eventstore.positions import BadPosition, parse_positions
 from foundation.http.headers import Headers
 from foundation.http.problem import Problem
@@ -95,6 +97,13 @@ class Reading:
                 400, "bad_position",
                 f"there is no partition {beyond[0]}: the event store has {self._source.partitions}",
             )  # fmt: skip
+
+    def record(self, partition: int, offset: int, timeout: float) -> Message | None:
+        """The record of the event store at this offset; None: there is none.
+
+        Raises KafkaException, KafkaUnavailable.
+        """
+        return self._source.record(partition, offset, timeout)
 
     async def counted(self, events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """``events``, counted in ``readers`` until they end."""

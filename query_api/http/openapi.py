@@ -20,7 +20,10 @@ TAGS = {
         "Titles, their events and loans.",
         ("list_inventory", "get_title", "get_history", "list_loans"),
     ),
-    "changes": ("What happens, as it happens.", ("follow_changes",)),
+    "changes": (
+        "What happens, as it happens, and what happened.",
+        ("follow_changes", "list_events", "get_event"),
+    ),
     "schemas": (
         "A schema registry that can only be read.",
         (
@@ -31,7 +34,7 @@ TAGS = {
     "operation": ("How the service is.", ("stats", "metrics", "readiness", "health", "docs")),
 }  # fmt: skip
 NOT_STORED = {
-    *("follow_changes", "get_history", "list_loans", "metrics", "readiness"),
+    *("follow_changes", "get_event", "get_history", "list_events", "list_loans", "metrics", "readiness"),
     *("look_up_schema", "register_schema"),
 }
 """Operations whose responses are `no-store`."""

@@ -12,8 +12,11 @@ from schemas.event_json import event_data
 from schemas.times import rfc3339
 
 
-class _StoredColumns(NamedTuple):
+class StoredEventRow(NamedTuple):
+    """The columns of a stored event that documents are made of."""
+
     place: int
+    isbn: int
     version: int
     at: int
     type: str
@@ -22,22 +25,25 @@ class _StoredColumns(NamedTuple):
     problem: str | None
 
 
+COLUMNS = ", ".join(StoredEventRow._fields)
+
+
 def events_of(
     db: sqlite3.Connection, isbn: int, limit: int, after: int
 ) -> tuple[list[EventDocument], int | None]:
     """At most ``limit`` events after version ``after``, and the last one's version if more follow."""
     rows = fetch_all(
         db,
-        _StoredColumns,
-        "SELECT place, version, at, type, command_id, value, problem FROM events "
-        "WHERE isbn = ? AND version > ? ORDER BY version LIMIT ?",
+        StoredEventRow,
+        f"SELECT {COLUMNS} FROM events WHERE isbn = ? AND version > ? ORDER BY version LIMIT ?",
         (isbn, after, limit + 1),
     )
-    events = [_event_document(isbn, stored) for stored in rows[:limit]]
+    events = [event_document(stored) for stored in rows[:limit]]
     return events, events[-1].version if len(rows) > limit else None
 
 
-def _event_document(isbn: int, stored: _StoredColumns) -> EventDocument:
+def event_document(stored: StoredEventRow) -> EventDocument:
+    """The event's document. Raises Damaged."""
     partition, offset = divmod(stored.place, SHIFT)
     return EventDocument(
         stored.version,
@@ -45,6 +51,6 @@ def _event_document(isbn: int, stored: _StoredColumns) -> EventDocument:
         rfc3339(stored.at),
         stored.command_id,
         f"{partition}:{offset}",
-        event_data(decode_event(isbn, stored.value)) if stored.problem is None else {},
+        event_data(decode_event(stored.isbn, stored.value)) if stored.problem is None else {},
         UNSET if stored.problem is None else stored.problem,
     )

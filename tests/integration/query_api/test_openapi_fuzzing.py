@@ -20,6 +20,7 @@ ENDLESS = "/changes"
 PLAIN = ["/config", "/docs", "/healthz", "/metrics", "/mode", "/readyz", "/schemas/types", "/subjects"]
 """Routes that take nothing, so that nothing in a request can be wrong."""
 ROUTES = [
+    "/events", "/events/{partition}/{offset}",
     "/inventory", "/inventory/{isbn}", "/inventory/{isbn}/history", "/loans", "/schemas/ids/{number}",
     "/schemas/ids/{number}/versions", "/stats", "/subjects/{subject}/versions",
     "/subjects/{subject}/versions/{version}",
@@ -69,10 +70,24 @@ def test_the_query_api_answers_every_fuzzed_request_as_documented(
 
 
 paths = st.sampled_from(
-    ["/inventory", f"/inventory/{A}", "/loans", "/stats", "/readyz", "/subjects", "/docs", ENDLESS]
+    ["/inventory", f"/inventory/{A}", "/loans", "/events", "/stats", "/readyz", "/subjects", "/docs", ENDLESS]
 ) | st.text(max_size=30).map(lambda text: f"/inventory/{quote(text, safe='')}")
 names = st.sampled_from(
-    ["q", "limit", "cursor", "sort", "at", "version", "after", "timeout", "user_id", "since"]
+    [
+        "q",
+        "limit",
+        "cursor",
+        "sort",
+        "at",
+        "version",
+        "after",
+        "timeout",
+        "user_id",
+        "since",
+        "until",
+        "type",
+        "partition",
+    ]
 )
 odd = st.text(max_size=40) | st.sampled_from(
     ["\0", "'", '"', "%", "*", '" OR 1 --', "9" * 400, "-1", "1e9", "NaN", "٣"]

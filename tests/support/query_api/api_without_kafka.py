@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import httpx
 
+from eventstore.keys import event_key
 from eventstore.partitions import partition_of
 from eventstore.topics import Identity
 from foundation.http.callers import AllowedHosts
@@ -44,6 +45,37 @@ class NoKafka:
 
     def high_watermark(self, partition: int, timeout: float) -> int:
         return self._stock.next[partition]
+
+    def record(self, partition: int, offset: int, timeout: float) -> "StoredRecord | None":
+        return next(
+            (StoredRecord(e) for e in self._stock.stored if (e.partition, e.offset) == (partition, offset)),
+            None,
+        )
+
+
+class StoredRecord:
+    """A stored event as a record of Kafka."""
+
+    def __init__(self, stored: StoredEvent) -> None:
+        self._stored = stored
+
+    def partition(self) -> int:
+        return self._stored.partition
+
+    def offset(self) -> int:
+        return self._stored.offset
+
+    def key(self) -> bytes:
+        return event_key(self._stored.isbn, self._stored.version)
+
+    def value(self) -> bytes | None:
+        return self._stored.value
+
+    def timestamp(self) -> tuple[int, int]:
+        return 1, self._stored.at
+
+    def headers(self) -> list[tuple[str, bytes | None]]:
+        return [("command_id", self._stored.command_id.encode()), ("blob", b"\xff"), ("empty", None)]
 
 
 class NoGroups:
