@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: help up test-fast test test-integration test-system test-three-brokers test-containers chaos chaos-projector bench-fold bench-rebuild bench-append bench-append-memory bench-query check lock clean
+.PHONY: help up test-fast test test-integration test-system test-page test-three-brokers test-containers chaos chaos-projector bench-fold bench-rebuild bench-append bench-append-memory bench-query check lock vendor clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-19s %s\n", $$1, $$2}'
@@ -27,7 +27,7 @@ up: .venv/.runtime ## the whole system on this machine: make up ARGS="--port 809
 	@$(BIN)/library up $(ARGS)
 
 PYTEST := $(BIN)/python -m pytest
-PARALLEL := -n 2 --dist loadfile -m "not slow and not containers"
+PARALLEL := -n 2 --dist loadfile -m "not slow and not containers and not page"
 
 test-fast: .venv/.dev ## unit tests, no broker: half a minute, after every change
 	@$(PYTEST) -n 2 -p no:faker -p no:schemathesis tests/unit $(ARGS)
@@ -40,6 +40,9 @@ test-integration: .venv/.dev ## tests of one room against a real broker: make te
 
 test-system: .venv/.dev ## tests of whole systems, started by `library up`
 	@$(PYTEST) $(PARALLEL) tests/system $(ARGS)
+
+test-page: .venv/.dev ## the page in a browser: 3 minutes; needs chromium
+	@$(PYTEST) -m page tests/page $(ARGS)
 
 test-three-brokers: .venv/.dev ## leaders frozen and thawed, brokers killed: 3 minutes, three Javas
 	@$(PYTEST) -m slow tests/three_brokers $(ARGS)
@@ -81,6 +84,9 @@ check: .venv/.dev ## style, types, and the layers of imports
 lock: .venv/.made ## write the hash locks again, without registry addresses
 	@$(BIN)/uv pip compile -q --universal -p 3.11 --generate-hashes --no-header --no-annotate --extra embedded --group build pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile -q --universal -p 3.11 --generate-hashes --no-header --no-annotate --extra embedded --group build --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+vendor: ## fetch the page's libraries anew from npm and compare: make vendor ARGS=--write replaces them
+	@$(PYTHON) .ci/vendor.py $(ARGS)
 
 clean: ## remove what this Makefile made; never data
 	@rm -rf .venv

@@ -35,7 +35,7 @@ def main(settings: Settings) -> None:
             follower = Follower(source, folder, waiters.notify)
             reading = Reading(source, follower, waiters)
             metrics = Metrics(reading, GroupLags(source))
-            app = create_app(reading, waiters, metrics, AllowedHosts(settings))
+            app = create_app(reading, waiters, metrics, AllowedHosts(settings), settings)
             log.info("listening on %s:%d", settings.host, settings.port)
             serve(app, settings.host, settings.port, drain=waiters.end)
     except (PortTaken, NoFolderFree) as error:

@@ -12,14 +12,16 @@ from foundation.http.callers import AllowedHosts
 from foundation.http.errors import problem_response
 from foundation.http.middleware import Middleware
 from foundation.http.openapi import ApiDocument
+from foundation.settings import Settings
 from query_api.following.waiters import Waiters
 from query_api.http.current_titles import CurrentTitles
 from query_api.http.freshness import Reading
 from query_api.http.metrics import Metrics
 from query_api.http.openapi import complete
+from query_api.http.page import Page
 from query_api.http.parameters import AnyRequest, provide_replica
 from query_api.http.responses import CACHED
-from query_api.http.routes import changes, events, health, inventory, loans, registry, stats
+from query_api.http.routes import changes, events, health, inventory, loans, page_settings, registry, stats
 from query_api.http.title_fast_path import TitleFastPath
 from query_api.replica.tables import RELEASE
 
@@ -31,10 +33,13 @@ ROUTES = [
     *events.routes,
     *registry.routes,
     *health.routes,
+    *page_settings.routes,
 ]
 
 
-def create_app(reading: Reading, waiters: Waiters, metrics: Metrics, hosts: AllowedHosts) -> TitleFastPath:
+def create_app(
+    reading: Reading, waiters: Waiters, metrics: Metrics, hosts: AllowedHosts, settings: Settings
+) -> TitleFastPath:
     """The ASGI application. Its lifespan starts and stops the follower."""
     titles = CurrentTitles(reading.follower)
     document = ApiDocument(complete)
@@ -67,12 +72,13 @@ def create_app(reading: Reading, waiters: Waiters, metrics: Metrics, hosts: Allo
             "reading": provided(reading),
             "titles": provided(titles),
             "metrics": provided(metrics),
+            "settings": provided(settings),
         },
         lifespan=following,
         exception_handlers={sqlite3.DatabaseError: unreadable, Exception: failed},
     )
     inner = Middleware(
-        app,
+        Page(app, settings),
         hosts,
         cache_control=CACHED,
         more_headers=lambda state: reading.headers(state["position"].encode()),

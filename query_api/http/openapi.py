@@ -31,7 +31,10 @@ TAGS = {
             "subject_version", "look_up_schema", "register_schema", "registry_config", "registry_mode",
         ),
     ),
-    "operation": ("How the service is.", ("stats", "metrics", "readiness", "health", "docs")),
+    "operation": (
+        "How the service is.",
+        ("stats", "metrics", "readiness", "health", "docs", "page_settings"),
+    ),
 }  # fmt: skip
 NOT_STORED = {
     *("follow_changes", "get_event", "get_history", "list_events", "list_loans", "metrics", "readiness"),

@@ -116,9 +116,8 @@ class ApiWithoutKafka:
     @cached_property
     def app(self) -> TitleFastPath:
         """The application."""
-        return create_app(
-            self.reading, self.waiters, self._metrics, AllowedHosts(Settings(api="http://testserver"))
-        )
+        settings = Settings(api="http://testserver")
+        return create_app(self.reading, self.waiters, self._metrics, AllowedHosts(settings), settings)
 
     def put(self, *events: Event | tuple[str, bytes, int]) -> list[str]:
         """Store events, or undecodable values (ISBN, bytes, time); return their positions."""

@@ -1,0 +1,136 @@
+"""The page for browsers: its views, each at a URL of its own, and its files below ``/page/``."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from foundation.http.headers import Headers, joined_header
+from foundation.http.problem import Problem
+from foundation.http.responses import HttpResponse, render_problem, send_response
+from foundation.settings import Settings
+from query_api.http.page_files import PREFIX, PageFile, page_files
+
+VIEWS = frozenset({"/", "/desk", "/loans", "/events", "/operations"})
+"""URLs of views, besides those of titles."""
+TITLE_VIEW = "/titles/"
+"""With an ISBN after it."""
+API_ROUTES = frozenset({"/loans", "/events"})
+"""Views whose URL is also a route of the API: it answers unless a request prefers HTML."""
+_VARY_ACCEPT = (b"vary", b"Accept")
+_VARY_ENCODING = (b"vary", b"Accept-Encoding")
+
+
+class Page:
+    """ASGI: answers what belongs to the page; passes other requests to ``app``."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app = app
+        self._index, self._files = page_files()
+        self._policy = content_policy(settings.gateway).encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        request: Any = scope
+        if request["type"] != "http" or request["method"] != "GET":
+            await self._app(scope, receive, send)
+            return
+        path = request["path"]
+        if (file := self._files.get(path)) is not None:
+            await send_response(send, self._response(request, file, [_VARY_ENCODING]))
+        elif not is_view(path):
+            await self._app(scope, receive, send)
+        elif path in API_ROUTES and not prefers_html(request["headers"], otherwise=False):
+            await self._app(scope, receive, _with_header(send, _VARY_ACCEPT))
+        elif path not in API_ROUTES and not prefers_html(request["headers"], otherwise=True):
+            problem = Problem(404, "no_such_route", "there is no such route; /openapi.json lists them")
+            await send_response(send, render_problem(problem), [_VARY_ACCEPT])
+        else:
+            vary = [_VARY_ACCEPT, _VARY_ENCODING]
+            await send_response(send, self._response(request, self._index, vary))
+
+    def _response(self, request: Any, file: PageFile, more: Headers) -> HttpResponse:
+        headers = [
+            (b"content-type", file.media_type.encode()),
+            (b"content-security-policy", self._policy),
+            (b"cross-origin-opener-policy", b"same-origin"),
+            *more,
+        ]
+        if accepts(joined_header(request["headers"], b"accept-encoding") or "", "gzip"):
+            headers += [(b"content-encoding", b"gzip"), (b"etag", file.compressed_etag.encode())]
+            return HttpResponse(200, headers, file.compressed)
+        return HttpResponse(200, [*headers, (b"etag", file.plain_etag.encode())], file.plain)
+
+
+def is_view(path: str) -> bool:
+    """Whether ``path`` is a view's URL."""
+    if path.startswith(TITLE_VIEW):
+        return "/" not in path[len(TITLE_VIEW) :] and len(path) > len(TITLE_VIEW)
+    return path in VIEWS
+
+
+def content_policy(gateway: str) -> str:
+    """The Content-Security-Policy of the page, which sends commands to the gateway at ``gateway``."""
+    connect = " ".join(["'self'", *filter(None, [origin_of(gateway)])])
+    return (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        f"connect-src {connect}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+        "require-trusted-types-for 'script'; trusted-types 'none'"
+    )
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port of ``url``; empty if it is no HTTP address."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return ""
+    if parts.scheme not in ("http", "https") or not host or set(host) & set("; ,'\""):
+        return ""
+    host = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{host}" + ("" if port is None else f":{port}")
+
+
+def prefers_html(headers: Any, *, otherwise: bool) -> bool:
+    """Whether a request wants HTML rather than JSON (RFC 9110, 12.5.1); ``otherwise`` if it wants both alike.
+
+    Programs send no Accept header, or one for everything: only a browser names HTML.
+    """
+    accept = joined_header(headers, b"accept") or "*/*"
+    html = _quality(accept, ("text/html", "text/*", "*/*"))
+    json = _quality(accept, ("application/json", "application/*", "*/*"))
+    return html > json or (html == json and html > 0 and otherwise)
+
+
+def accepts(header: str, name: str) -> bool:
+    """Whether a header that lists names with qualities has ``name``, or ``*``, with more than 0."""
+    return _quality(header, (name, "*")) > 0
+
+
+def _quality(header: str, ranges: tuple[str, ...]) -> float:
+    """The quality that ``header`` gives to the first of ``ranges`` that it has; 0 if it has none."""
+    qualities: dict[str, float] = {}
+    for entry in header.lower().split(","):
+        name, *parameters = (part.strip() for part in entry.split(";"))
+        quality = 1.0
+        for parameter in parameters:
+            if parameter.startswith("q="):
+                try:
+                    quality = float(parameter[2:])
+                except ValueError:
+                    quality = 0.0
+        qualities[name] = quality
+    return next((qualities[name] for name in ranges if name in qualities), 0.0)
+
+
+def _with_header(send: Send, header: tuple[bytes, bytes]) -> Any:
+    async def send_with_header(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], header]
+        await send(message)
+
+    return send_with_header
+
+
+__all__ = ["API_ROUTES", "PREFIX", "TITLE_VIEW", "VIEWS", "Page", "content_policy", "is_view", "prefers_html"]

@@ -1,0 +1,37 @@
+"""What the page for browsers must know about its system."""
+
+from typing import Any
+
+from litestar import Response, get
+from litestar.di import NamedDependency
+from msgspec import Struct
+
+from foundation.settings import Settings
+from query_api.documents import json_of
+from query_api.http.responses import CACHED, json_response
+from query_api.replica.tables import RELEASE
+
+
+class PageSettings(Struct, frozen=True):
+    """Settings of the system that the page shows or uses."""
+
+    gateway: str
+    """Where browsers send commands; empty: nowhere."""
+    token_required: bool
+    """Whether the gateway requires a bearer token."""
+    timezone: str
+    """The library's time zone: loans are due at the end of its day."""
+    loan_days: int
+    release: str
+
+
+@get("/page/settings.json", operation_id="page_settings")
+async def page_settings(settings: NamedDependency[Settings]) -> Response[PageSettings]:
+    """Settings of the system, for the page."""
+    document = PageSettings(
+        settings.gateway, bool(settings.token), settings.timezone, settings.loan_days, RELEASE
+    )
+    return json_response(json_of(document), CACHED)
+
+
+routes: list[Any] = [page_settings]
