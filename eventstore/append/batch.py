@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from eventstore.append.fence import Record
 from eventstore.decider import Decider, Rejection
-from eventstore.headers import event_headers
+from eventstore.headers import ACTOR, event_headers
 from eventstore.keys import event_key
 from eventstore.positions import Position
 from eventstore.state.outcomes import (
@@ -95,7 +95,7 @@ class _Batch:
             return Accepted(Receipt(command_id, stream, (), str(position)))
         events = self._append(one, fingerprint, stream, current, decision)
         offset = self.state.next + len(self.records) - 1
-        command = AcceptedCommand(stream, fingerprint, events, offset)
+        command = AcceptedCommand(stream, fingerprint, events, offset, one.carried.get(ACTOR, ""))
         self.accepted[command_id] = (*same_id, command)
         return Accepted(command.receipt(command_id, self.partition))
 

@@ -8,11 +8,12 @@ import msgspec
 from msgspec import Struct
 
 from eventstore.decider import Rejection
-from eventstore.headers import CARRIED
+from eventstore.headers import ACTOR, CARRIED
 from foundation.text import Malformed, line
 
 COMMAND_ID_MAX_CHARS = 200
 CARRIED_MAX_CHARS = 1_000
+ACTOR_MAX_CHARS = 200
 
 
 class Submitted(Struct, frozen=True):
@@ -35,8 +36,15 @@ def checked_envelope(command_id: str, carried: Mapping[str, str] | None = None) 
     for name, value in headers.items():
         if name not in CARRIED:
             raise Malformed(name[:40], f"only {', '.join(CARRIED)} are carried, not {name[:40]!r}")
-        headers[name] = line(name, value, CARRIED_MAX_CHARS)
+        headers[name] = checked_actor(value) if name == ACTOR else line(name, value, CARRIED_MAX_CHARS)
+    if headers.get(ACTOR) == "":
+        del headers[ACTOR]
     return line("command_id", command_id, COMMAND_ID_MAX_CHARS), headers
+
+
+def checked_actor(name: str) -> str:
+    """The trimmed name of somebody who sends commands; empty where nobody is named. Raises Malformed."""
+    return line(ACTOR, name, ACTOR_MAX_CHARS, empty=True, visible=True)
 
 
 def digest(command: Struct) -> str:
@@ -58,13 +66,15 @@ class Receipt(Struct, frozen=True):
     """Proof of an accepted command: its events, and the position ``partition:offset`` of the last one.
 
     A receipt without events means that the state was already as the command wants it. Its position is then
-    the last offset that the decision is based on.
+    the last offset that the decision is based on. ``actor`` is whom the events name; it is empty where nobody
+    was named, or where nothing was done.
     """
 
     command_id: str
     stream: str
     events: tuple[Appended, ...]
     position: str
+    actor: str = ""
 
 
 class Accepted(Struct, frozen=True):

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from confluent_kafka import Message
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from eventstore.avro import Undecodable
 from eventstore.decider import Decider
-from eventstore.headers import COMMAND_ID, DIGEST
+from eventstore.headers import ACTOR, COMMAND_ID, DIGEST
 from eventstore.keys import BadKey
 from eventstore.positions import Position
 from eventstore.recorded import event_of, parse_stream_key
@@ -30,10 +30,12 @@ class AcceptedCommand(Struct, frozen=True, gc=False):
     digest: str
     events: tuple[Appended, ...]
     offset: int
+    actor: str = ""
 
     def receipt(self, command_id: str, partition: int) -> Receipt:
         """The first answer again."""
-        return Receipt(command_id, self.stream, self.events, str(Position(partition, self.offset)))
+        position = str(Position(partition, self.offset))
+        return Receipt(command_id, self.stream, self.events, position, self.actor)
 
 
 class LastEvent(Struct, frozen=True):
@@ -198,18 +200,22 @@ class WriteState:
         headers = _headers(message)
         if command_id := headers.get(COMMAND_ID, b"").decode(errors="replace"):
             digest = headers.get(DIGEST, b"").decode(errors="replace")
-            self._add_accepted(command_id, stream, digest, Appended(type(event).__name__, version), offset)
+            actor = headers.get(ACTOR, b"").decode(errors="replace")
+            appended = Appended(type(event).__name__, version)
+            self._add_accepted(command_id, AcceptedCommand(stream, digest, (appended,), offset, actor))
 
-    def _add_accepted(self, command_id: str, stream: str, digest: str, event: Appended, offset: int) -> None:
+    def _add_accepted(self, command_id: str, newest: AcceptedCommand) -> None:
         """Add an event to its command. The events of one command follow each other in the log."""
         before: tuple[Appended, ...] = ()
         others = []
         for command in self.accepted(command_id):
-            if command.stream == stream:
+            if command.stream == newest.stream:
                 before = command.events
             else:
                 others.append(command)
-        self.added[command_id] = (*others, AcceptedCommand(stream, digest, (*before, event), offset))
+        if before:
+            newest = structs.replace(newest, events=(*before, *newest.events))
+        self.added[command_id] = (*others, newest)
 
     def _block(self, stream: str, before: StreamState, offset: int, what: str) -> None:
         reason = f"{stream} can't be written: offset {offset}, {what}; upgrade, or run `library doctor`"

@@ -78,17 +78,18 @@ def _start(settings: "Settings", text: str) -> "Start":
 
 def fields_of(event: "Recorded[Event]") -> dict[str, Any]:
     """The event as ``history`` shows it, plus its ISBN and its caller's headers."""
-    from eventstore.headers import CARRIED
+    from eventstore.headers import ACTOR, CARRIED
     from schemas.event_json import event_data
     from schemas.times import rfc3339
 
-    carried = {name: event.headers[name] for name in CARRIED if name in event.headers}
+    carried = {name: event.headers[name] for name in CARRIED if name in event.headers and name != ACTOR}
     return {
         "isbn": event.event.isbn,
         "version": event.version,
         "type": event.type,
         "time": rfc3339(event.event.timestamp),
         "command_id": event.command_id,
+        "actor": event.headers.get(ACTOR, ""),
         "position": str(event.position),
         "data": event_data(event.event),
         **carried,
@@ -102,7 +103,8 @@ def _json_line(event: "Recorded[Event]") -> str:
 def _text_line(event: "Recorded[Event]") -> str:
     fields = fields_of(event)
     data = " ".join(f"{name}={value}" for name, value in fields["data"].items())
-    return f"{fields['time']}  {fields['isbn']}  {fields['version']:>4}  {fields['type']:<16} {data}"
+    by = f"  by {fields['actor']}" if fields["actor"] else ""
+    return f"{fields['time']}  {fields['isbn']}  {fields['version']:>4}  {fields['type']:<16} {data}{by}"
 
 
 def _report(unreadable: "Unreadable") -> None:

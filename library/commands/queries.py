@@ -41,8 +41,9 @@ HISTORY_COLUMNS = (
     Column("time"),
     Column("type"),
     Column("data", Fit.WRAPPED),
-    Column("command_id", drop=1),
-    Column("position", drop=2),
+    Column("command_id", drop=2),
+    Column("position", drop=3),
+    Column("actor", Fit.TEXT, drop=1),
 )
 LOAN_COLUMNS = (
     ISBN,

@@ -47,7 +47,7 @@ def command_options(command: Function) -> Function:
             click.option("--command-id", metavar="ID", help="Makes a retry safe: one id has one effect."),
             click.option("--json", "as_json", is_flag=True, help="Print the receipt as one line of JSON."),
             click.option("--wait", is_flag=True, help="Return when the query API shows the change."),
-            with_settings("kafka", "name", "gateway", "api", "data_dir", "deadline"),
+            with_settings("actor", "kafka", "name", "gateway", "api", "data_dir", "deadline"),
         )
     ):
         decorated = option(decorated)
@@ -147,7 +147,8 @@ def _print(accepted: "Accepted", options: SubmitOptions) -> None:
         from inventory.isbn import display
 
         isbn = display(isbn)
-    where = f"(position {receipt.position}, command id {receipt.command_id})"
+    by = f", by {receipt.actor}" if receipt.actor else ""
+    where = f"(position {receipt.position}, command id {receipt.command_id}{by})"
     for event in receipt.events:
         click.echo(f"{isbn} version {event.version}: {event_words(event.type)} {where}")
     if not receipt.events:

@@ -13,6 +13,7 @@ from foundation.http.middleware import Middleware
 from foundation.http.openapi import ApiDocument
 from foundation.http.server import serve
 from foundation.settings import Settings
+from foundation.tokens import parse_tokens
 from producer.gateway.endpoint import CommandEndpoint
 from producer.gateway.fast_path import CommandFastPath
 from producer.gateway.gateway import Gateway
@@ -38,7 +39,7 @@ def create_app(gateway: Gateway, metrics: Metrics) -> CommandFastPath:
     settings = gateway.settings
     requests = RequestReader(settings)
     commands = CommandEndpoint(gateway, requests, metrics.answers)
-    document = ApiDocument(lambda value: complete(value, token=bool(settings.token)))
+    document = ApiDocument(lambda value: complete(value, token=bool(parse_tokens(settings.token))))
 
     @asynccontextmanager
     async def running(_: Litestar) -> AsyncIterator[None]:

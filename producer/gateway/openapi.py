@@ -1,11 +1,12 @@
 """The gateway's OpenAPI document: what the types of its routes don't say."""
 
+from collections.abc import Mapping
 from typing import Any, get_args
 
 import msgspec
 
-from eventstore.headers import CARRIED
-from eventstore.state.outcomes import COMMAND_ID_MAX_CHARS
+from eventstore.headers import ACTOR, CARRIED
+from eventstore.state.outcomes import ACTOR_MAX_CHARS, COMMAND_ID_MAX_CHARS
 from foundation.http.openapi import (
     Json,
     describe_headers,
@@ -26,6 +27,8 @@ _REFUSALS = {
     "403": "Pages of another origin may not use the gateway.",
     "421": "The Host header does not name this service.",
 }
+_KEY_LIMITS = {"minLength": 1, "maxLength": COMMAND_ID_MAX_CHARS}
+_CARRIED_LIMITS = {ACTOR: {"maxLength": ACTOR_MAX_CHARS}}
 _HEADERS = {
     "401": {"WWW-Authenticate": header_object("`Bearer`.", required=True)},
     "503": {"Retry-After": header_object("Seconds after which to try again.", kind="integer")},
@@ -47,8 +50,11 @@ def complete(document: Json, *, token: bool) -> None:
     document["components"]["schemas"].update(_command_schemas())
     submit["requestBody"] = {"required": True, "content": {"application/json": {"schema": _any_command()}}}
     submit["parameters"] = [
-        _header("Idempotency-Key", _KEY, required=True, minLength=1, maxLength=COMMAND_ID_MAX_CHARS),
-        *(_header(name.replace("_", "-").title(), meaning) for name, meaning in CARRIED.items()),
+        _header("Idempotency-Key", _KEY, required=True, limits=_KEY_LIMITS),
+        *(
+            _header(header_name(name), meaning, limits=_CARRIED_LIMITS.get(name, {}))
+            for name, meaning in CARRIED.items()
+        ),
     ]
     for parameter in look_up["parameters"]:
         if parameter["name"] == "command_id":
@@ -65,14 +71,19 @@ def complete(document: Json, *, token: bool) -> None:
         "token": {
             "type": "http",
             "scheme": "bearer",
-            "description": "The setting `token`, if it is not empty.",
+            "description": "One of the setting `token`, if it is not empty. A named one says who did it.",
         }
     }
     if token:
         submit["security"] = look_up["security"] = [{"token": []}]
 
 
-def _header(name: str, description: str, *, required: bool = False, **limits: int) -> Json:
+def header_name(name: str) -> str:
+    """The request header of a header in CARRIED."""
+    return name.replace("_", "-").title()
+
+
+def _header(name: str, description: str, *, required: bool = False, limits: Mapping[str, int]) -> Json:
     schema = {"type": "string", **limits}
     return {"name": name, "in": "header", "required": required, "description": description, "schema": schema}
 

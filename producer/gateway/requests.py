@@ -7,16 +7,18 @@ from typing import Any, get_args
 
 from msgspec.structs import fields
 
-from eventstore.headers import CARRIED
-from eventstore.state.outcomes import Submitted, submit
+from eventstore.headers import ACTOR, CARRIED
+from eventstore.state.outcomes import Submitted, checked_actor, submit
 from foundation.http.callers import AllowedHosts
 from foundation.http.headers import header_text, require_no_encoding, unique_headers
 from foundation.http.openapi import check_query
 from foundation.http.problem import Problem
 from foundation.settings import Settings
 from foundation.text import Malformed
+from foundation.tokens import parse_tokens
 from inventory import commands
 from producer.gateway.bodies import BodyReader
+from producer.gateway.responses import OTHER_ACTOR
 from schemas.times import BadTime, parse_time
 
 _CARRIED = {name.replace("_", "-").encode(): name for name in CARRIED}
@@ -50,7 +52,7 @@ class RequestReader:
     def __init__(self, settings: Settings) -> None:
         self._hosts = AllowedHosts(settings)
         self._bodies = BodyReader()
-        self._authorization = f"Bearer {settings.token}".encode() if settings.token else None
+        self._tokens = [(name, f"Bearer {secret}".encode()) for name, secret in parse_tokens(settings.token)]
 
     async def read(self, scope: Any, receive: Any) -> Submitted:
         """The command in a request, its ASGI scope first."""
@@ -58,7 +60,7 @@ class RequestReader:
         host, origin = header_text(headers.get(b"host")), header_text(headers.get(b"origin"))
         self._hosts.check(host, origin, scope["http_version"])
         check_query(scope["query_string"], ())
-        self._authorize(headers)
+        user = self._authorize(headers)
         if (media_type := headers.get(b"content-type")) not in _JSON_TYPES and not _is_json(media_type):
             detail = "a command is sent as Content-Type: application/json"
             raise Problem(415, "unsupported_media_type", detail, headers={"Accept-Post": "application/json"})
@@ -73,7 +75,10 @@ class RequestReader:
         try:
             command = commands.from_json(body)
             check_names(command, body)
-            return submit(_decode("command_id", key), command, carried_headers(headers))
+            carried = carried_headers(headers)
+            if user:
+                carried[ACTOR] = _actor(user, carried.get(ACTOR, ""))
+            return submit(_decode("command_id", key), command, carried)
         except Malformed as error:
             raise malformed(error) from error
 
@@ -81,20 +86,36 @@ class RequestReader:
         """Check the token of a request, where one is required."""
         self._authorize(unique_headers(scope["headers"], _UNIQUE))
 
-    def _authorize(self, headers: dict[bytes, bytes]) -> None:
-        required = self._authorization
-        if required is not None and not compare_digest(headers.get(b"authorization", b""), required):
+    def _authorize(self, headers: dict[bytes, bytes]) -> str:
+        """The name of the request's token; empty where it has none, or where no token is required."""
+        if not self._tokens:
+            return ""
+        given, user = headers.get(b"authorization", b""), None
+        # Each is compared: the time must not say which one was nearly right
+        for name, required in self._tokens:
+            if compare_digest(given, required):
+                user = name
+        if user is None:
             raise Problem(
                 401,
                 "no_token",
-                "the gateway requires a token: Authorization: Bearer <the setting `token`>",
+                "the gateway requires a token: Authorization: Bearer <one of the setting `token`>",
                 headers={"WWW-Authenticate": "Bearer"},
             )
+        return user
+
+
+def _actor(user: str, said: str) -> str:
+    """The name of the token's user. Raises Problem where the request names somebody else, and Malformed."""
+    if checked_actor(said) not in ("", user):
+        detail = f"this token is of {user!r}: leave the header Actor out, or send a token of {said[:40]!r}"
+        raise Problem(403, OTHER_ACTOR, detail)
+    return user
 
 
 def malformed(error: Malformed) -> Problem:
     """What is wrong with a command, and where."""
-    field = "Idempotency-Key" if error.field == "command_id" else error.field
+    field = {"command_id": "Idempotency-Key", ACTOR: "Actor"}.get(error.field, error.field)
     return Problem(400, "malformed", str(error), field=field)
 
 

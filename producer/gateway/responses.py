@@ -18,6 +18,7 @@ RETRY_LATER = {"Retry-After": "1"}
 
 # Codes of problems that no rule has
 REUSED_ID = "reused_id"
+OTHER_ACTOR = "other_actor"
 OUTCOME_UNKNOWN = "outcome_unknown"
 UNWRITABLE = "unwritable"
 # With these nothing was done, and a repeat may be accepted a moment later
@@ -87,6 +88,8 @@ def parse_response(status: int, headers: Mapping[str, str], body: bytes, command
             borrowers = problem.get("borrowers", [])
             names = tuple(str(name) for name in borrowers) if isinstance(borrowers, list) else ()
             return Refused(Rejection(code, detail, names))
+        case 403, _ if code == OTHER_ACTOR:
+            return Refused(Rejection(code, detail))
         case 422, _ if code == REUSED_ID:
             return Reused(command_id)
         case 503, _ if code == UNWRITABLE:

@@ -29,6 +29,7 @@ AnyRequest = Request[Any, Any, Any]
 _MEANINGS = {
     400: "Malformed: `detail` says what, `field` where.",
     401: "The gateway requires a token.",
+    403: "The token is of somebody else than the header Actor says, or the page is of another origin.",
     404: "No command with this id was accepted, and no attempt begun before can be any more.",
     408: "The body did not arrive in time.",
     409: "A rule refuses it, `code` says which; a repeat is decided afresh. Of a look-up: name the title.",
@@ -65,7 +66,7 @@ class Readiness(Struct, frozen=True):
             description="Nothing to do: it is as wanted.",
             generate_examples=False,
         ),
-        **problem_specs(_MEANINGS, 400, 401, 408, 409, 413, 415, 422, 503, 504),
+        **problem_specs(_MEANINGS, 400, 401, 403, 408, 409, 413, 415, 422, 503, 504),
     },
 )
 async def submit_command(

@@ -8,6 +8,7 @@ from confluent_kafka import KafkaException
 from msgspec import Struct
 
 from eventstore.append.writer import Writer
+from eventstore.headers import ACTOR
 from eventstore.positions import parse_positions
 from eventstore.state.outcomes import (
     Accepted,
@@ -15,7 +16,6 @@ from eventstore.state.outcomes import (
     OutcomeUnknown,
     Refused,
     Reused,
-    Submitted,
     Unwritable,
     submit,
 )
@@ -89,6 +89,7 @@ def append_share(task: Task, share: Share, stopping: Callable[[], bool]) -> Iter
     Raises Stopped if Kafka is away, if an outcome stays unknown, or if ``stopping`` between two transactions.
     """
     settings, folder = task.settings, Path(task.folder)
+    carried = {ACTOR: settings.actor} if settings.actor else None
     try:
         writer = _writer(settings, share)
     except KafkaException as error:
@@ -97,7 +98,8 @@ def append_share(task: Task, share: Share, stopping: Callable[[], bool]) -> Iter
         for batch in spooled_batches(folder, share.partition):
             if stopping():
                 raise Stopped("interrupted", True)
-            outcomes = writer.execute([_submitted(task.identity, row) for row in batch], settings.deadline)
+            commands = [submit(f"import-{task.identity}-{row.line}", row.command, carried) for row in batch]
+            outcomes = writer.execute(commands, settings.deadline)
             yield _settled(folder, share.partition, batch, outcomes)
             writer.rest()
     finally:
@@ -107,10 +109,6 @@ def append_share(task: Task, share: Share, stopping: Callable[[], bool]) -> Iter
 def _writer(settings: Settings, share: Share) -> Writer:
     snapshot = None if share.in_memory else snapshot_of(settings, share.partition, binding(settings))
     return writer_of(settings, share.partition, snapshot)
-
-
-def _submitted(identity: str, row: SpooledRow) -> Submitted:
-    return submit(f"import-{identity}-{row.line}", row.command)
 
 
 def _settled(folder: Path, partition: int, batch: list[SpooledRow], outcomes: list[Outcome]) -> Committed:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Check the file and write no event.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one line of JSON.")
 @click.option("--wait", is_flag=True, help="Return when the query API shows the titles.")
-@with_settings("kafka", "name", "api", "data_dir", "deadline")
+@with_settings("actor", "kafka", "name", "api", "data_dir", "deadline")
 def import_(
     settings: "Settings",
     file: Path,
@@ -64,6 +64,8 @@ def import_(
 
     Importing a file twice changes nothing, and an import that was stopped is completed by running it again.
     """
+    from eventstore.state.outcomes import checked_actor
+    from foundation.text import Malformed
     from producer.imports.columns import FIELDS, SETTABLE, BadOption, assignments
     from producer.imports.files import BadFile, Layout, open_catalogue
     from producer.imports.rejects import open_rejects
@@ -73,6 +75,10 @@ def import_(
 
     if rejects is not None and rejects.exists() and file.exists() and rejects.samefile(file):
         raise CommandError(exits.MALFORMED, f"--rejects would overwrite {file}: name another file")
+    try:
+        checked_actor(settings.actor)
+    except Malformed as error:
+        raise CommandError(exits.MALFORMED, str(error)) from error
     began = time.monotonic()
     with TemporaryDirectory(prefix="library-import-") as folder:
         try:

@@ -6,7 +6,7 @@ from typing import Any
 from confluent_kafka import Message
 from msgspec import Struct, field
 
-from eventstore.headers import COMMAND_ID, read_headers
+from eventstore.headers import ACTOR, COMMAND_ID, read_headers
 from eventstore.keys import BadKey
 from eventstore.table_position import POSITION_KEY, TablePosition
 from query_api.replica.events import StoredEvent
@@ -78,7 +78,7 @@ class RecordBatch(Struct):
             self._pass_over("events", partition, offset, str(error))
             return
         value = message.value()
-        command_id, problem = "", None
+        command_id, actor, problem = "", "", None
         try:
             event = event_of(isbn, value)
         except Undecodable as error:
@@ -87,9 +87,10 @@ class RecordBatch(Struct):
         else:
             headers: Any = message.headers()
             at, kind = event.timestamp, type(event).__name__
-            command_id = read_headers(headers).get(COMMAND_ID, "")
+            by_name = read_headers(headers)
+            command_id, actor = by_name.get(COMMAND_ID, ""), by_name.get(ACTOR, "")
         self.events.append(
-            StoredEvent(partition, offset, isbn, version, at, kind, command_id, value, problem)
+            StoredEvent(partition, offset, isbn, version, at, kind, command_id, value, problem, actor)
         )
 
     def _pass_over(self, stream: str, partition: int, offset: int, reason: str) -> None:

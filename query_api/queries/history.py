@@ -21,6 +21,7 @@ class StoredEventRow(NamedTuple):
     at: int
     type: str
     command_id: str
+    actor: str
     value: bytes | None
     problem: str | None
 
@@ -50,6 +51,7 @@ def event_document(stored: StoredEventRow) -> EventDocument:
         stored.type,
         rfc3339(stored.at),
         stored.command_id,
+        stored.actor,
         f"{partition}:{offset}",
         event_data(decode_event(stored.isbn, stored.value)) if stored.problem is None else {},
         UNSET if stored.problem is None else stored.problem,

@@ -13,7 +13,10 @@ CHECKPOINT_INTERVAL_VERSIONS = 100
 
 
 class StoredEvent(Struct, frozen=True):
-    """An event as it is stored; ``at`` in ms. ``problem`` says why its value can't be decoded."""
+    """An event as it is stored; ``at`` in ms. ``problem`` says why its value can't be decoded.
+
+    ``actor`` is empty where nobody was named.
+    """
 
     partition: int
     offset: int
@@ -24,6 +27,7 @@ class StoredEvent(Struct, frozen=True):
     command_id: str
     value: bytes | None
     problem: str | None = None
+    actor: str = ""
 
 
 def put_events(db: sqlite3.Connection, events: Iterable[StoredEvent]) -> None:
@@ -36,6 +40,7 @@ def put_events(db: sqlite3.Connection, events: Iterable[StoredEvent]) -> None:
             e.at,
             e.type,
             e.command_id,
+            e.actor,
             e.value,
             e.problem,
         )
@@ -43,7 +48,7 @@ def put_events(db: sqlite3.Connection, events: Iterable[StoredEvent]) -> None:
     ]
     if not rows:
         return
-    added = db.executemany("INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows).rowcount
+    added = db.executemany("INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows).rowcount
     db.execute("UPDATE totals SET events = events + ?", (added,))
     db.executemany("INSERT OR IGNORE INTO known VALUES (?, ?)", [(row[1], row[3]) for row in rows])
     for row in rows:

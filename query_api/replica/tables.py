@@ -19,7 +19,7 @@ def documents_fingerprint() -> str:
     return digest.hexdigest()[:16]
 
 
-FORMAT = f"2/{RELEASE}/{documents_fingerprint()}"
+FORMAT = f"3/{RELEASE}/{documents_fingerprint()}"
 """A replica with another format is read again: its tables, its documents or its fold may differ."""
 
 SHIFT = 1 << 40
@@ -56,7 +56,7 @@ CREATE TABLE loans (
 -- place: see SHIFT; value: the record's; problem: why it can't be decoded
 CREATE TABLE events (
     place INTEGER PRIMARY KEY, isbn INT NOT NULL, version INT NOT NULL, at INT NOT NULL, type TEXT NOT NULL,
-    command_id TEXT NOT NULL, value BLOB, problem TEXT
+    command_id TEXT NOT NULL, actor TEXT NOT NULL, value BLOB, problem TEXT
 );
 CREATE UNIQUE INDEX events_of_title ON events (isbn, version);
 -- every title that was ever added, and when it first was

@@ -97,6 +97,23 @@ def test_caller_headers_reach_the_event_with_and_without_a_gateway(store: Settin
         assert carried.items() <= event.headers.items()
 
 
+def test_who_did_it_is_on_the_event_and_in_every_receipt(store: Settings, gateway: GatewayProcess):
+    """The writers without a gateway start anew each time: they read the actor in the log."""
+    direct, indirect = (
+        msgspec.structs.replace(settings, actor="Žofie") for settings in (store, gateway.settings)
+    )
+    for settings, command, key in ((direct, ADD, "a"), (indirect, AddCopies(ISBN, 1), "b")):
+        assert accepted(submit(settings, command, key)).receipt.actor == "Žofie"
+        for repeating in (store, msgspec.structs.replace(gateway.settings, actor="Bob")):
+            again = accepted(submit(repeating, command, key))
+            assert (again.receipt.actor, again.replayed) == ("Žofie", True)
+    assert accepted(submit(indirect, AddCopies(ISBN, 2), "c", {"actor": "Carl"})).receipt.actor == "Carl"
+    assert accepted(submit(store, AddCopies(ISBN, 3), "d")).receipt.actor == ""
+    assert [event.headers.get("actor") for event in history(store)] == ["Žofie", "Žofie", "Carl", None]
+    receipt = gateway.client.get("/commands/a", params={"isbn": ISBN}).json()
+    assert receipt["actor"] == "Žofie"
+
+
 def test_a_client_bypasses_a_stopped_or_frozen_gateway(store: Settings, gateway: GatewayProcess):
     settings = msgspec.structs.replace(gateway.settings, deadline=10)
     accepted(submit(settings, ADD))

@@ -3,6 +3,7 @@
 import json
 import signal
 from collections.abc import Callable
+from pathlib import Path
 
 from foundation.cli import exits
 from tests.system.end_to_end.system import System
@@ -23,7 +24,22 @@ def test_an_events_group_resumes_and_other_groups_read_everything(
     assert lines(system.done("events", "--group", "e2e")) == [(isbn, 1), (isbn, 2)]
     assert system.done("events", "--group", "e2e") == ""
     event = json.loads(system.done("events").splitlines()[-1])
-    assert set(event) == {"isbn", "version", "type", "time", "command_id", "position", "data"}
+    assert set(event) == {"isbn", "version", "type", "time", "command_id", "actor", "position", "data"}
+
+
+def test_who_did_it_is_shown_in_receipts_history_and_events(
+    system: System, new_isbn: Callable[[], str], tmp_path: Path
+) -> None:
+    isbn = new_isbn()
+    catalogue = tmp_path / "books.csv"
+    catalogue.write_text(f"isbn,title\n{isbn},T\n", "utf-8")
+    system.done("import", str(catalogue), "--actor", "Žofie")
+    borrowed = system.run("borrow", isbn, "ann", "--json", LIBRARY_ACTOR="desk 1")
+    assert json.loads(borrowed.stdout)["actor"] == "desk 1"
+    assert system.receipt("return", isbn)["actor"] == ""
+    for lines_of in (("history", isbn, "--json"), ("events",)):
+        told = [json.loads(line) for line in system.done(*lines_of).splitlines()]
+        assert [event["actor"] for event in told[-3:]] == ["Žofie", "desk 1", ""]
 
 
 def test_a_closed_pipe_ends_events_and_the_next_reader_resumes(

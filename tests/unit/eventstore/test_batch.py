@@ -113,6 +113,21 @@ def test_a_command_id_belongs_to_its_title():
     assert [one.stream for one in done.accepted["first"]] == [ISBN, OTHER]
 
 
+def test_the_receipt_names_the_actor_of_the_first_attempt_whoever_repeats_it():
+    ann, bob, nobody = (
+        Submitted("first", ADD, carried) for carried in ({"actor": "ann"}, {"actor": "bob"}, {})
+    )
+    outcomes = decided(WriteState(LIBRARY), ann, bob, nobody).outcomes
+    assert [accepted(outcome).receipt.actor for outcome in outcomes] == ["ann", "ann", "ann"]
+    unsaid, said = decided(WriteState(LIBRARY), nobody, bob).outcomes
+    assert [accepted(outcome).receipt.actor for outcome in (unsaid, said)] == ["", ""]
+
+
+def test_a_receipt_without_events_names_nobody():
+    done = decided(holding(), Submitted("second", ADD, {"actor": "ann"}))
+    assert accepted(done.outcomes[0]).receipt.actor == ""
+
+
 def test_an_answer_recovered_from_the_log_is_not_marked_as_a_repeat():
     done = decide_batch(LIBRARY, holding(), 3, [command(ADD, "first")], AT, tried={"first"})
     assert not accepted(done.outcomes[0]).replayed

@@ -168,6 +168,8 @@ SENT: dict[str, dict[str, Any]] = {
     "an encoding": {"headers": HEADERS | {"content-encoding": "gzip"}},
     "a member twice": {"content": BODY.replace(b"{", b'{"isbn": "1", ')},
     "a parameter": {"path": "/commands?colour=red"},
+    "an actor": {"headers": HEADERS | {"actor": "Ann"}},
+    "a malformed actor": {"headers": HEADERS | {"actor": "a" * 201}},
     "another host": {"headers": HEADERS | {"host": "evil.example"}},
 }
 

@@ -79,6 +79,10 @@ def run(*arguments: str) -> Result:
         (["correct", ISBN, "--title", ""], "title is empty"),
         (["borrow", ISBN, "u", "--command-id", ""], "command id is empty"),
         (["borrow", ISBN, "u", "--command-id", "x" * 201], "201 characters"),
+        (["borrow", ISBN, "u", "--actor", "a" * 201], "201 characters"),
+        (["borrow", ISBN, "u", "--actor", "a\x07b"], "control character"),
+        (["borrow", ISBN, "u", "--actor", "a\u200bb"], "not shown"),
+        (["import", __file__, "--actor", "a\x07b"], "control character"),
         (["borrow", ISBN, "u", "--timeout", "soon"], "not a valid float"),
         (["borrow", ISBN, "u", "--timeout", "0"], "deadline"),
     ],
@@ -130,7 +134,17 @@ def test_a_receipt_is_one_line_of_json(submitted: list[Sent]) -> None:
         "isbn": "9781593275846",
         "events": [{"type": "BookAdded", "version": 1}],
         "position": "3:17",
+        "actor": "",
     }
+
+
+def test_a_receipt_names_who_did_it(capsys: pytest.CaptureFixture[str]) -> None:
+    by_ann = Receipt("id-1", "9781593275846", (Appended("BookBorrowed", 2),), "3:17", "Ann")
+    for as_json in (False, True):
+        report(Settings(), Accepted(by_ann), SubmitOptions("id-1", False, as_json, False))
+    text, document = capsys.readouterr().out.splitlines()
+    assert text == "9781593275846 version 2: borrowed (position 3:17, command id id-1, by Ann)"
+    assert json.loads(document)["actor"] == "Ann"
 
 
 def test_an_in_house_number_comes_from_the_command_id(submitted: list[Sent]) -> None:

@@ -37,7 +37,9 @@ class Record:
         return self._value
 
     def headers(self) -> list[tuple[str, bytes]]:
-        return event_headers("library.inventory", "command-1", "digest", 0, "BookAdded", AT, {})
+        return event_headers(
+            "library.inventory", "command-1", "digest", 0, "BookAdded", AT, {"actor": "Žofie"}
+        )
 
     def timestamp(self) -> tuple[int, int]:
         return 1, AT + 5
@@ -53,7 +55,7 @@ def batch_of(key: bytes, value: bytes) -> RecordBatch:
 def test_an_event_is_stored_with_its_command_and_time():
     (stored,) = batch_of(f"{ISBN}/3".encode(), encode(EVENT)).events
     assert (stored.isbn, stored.version, stored.at, stored.type) == (ISBN, 3, AT, "BookAdded")
-    assert (stored.command_id, stored.problem) == ("command-1", None)
+    assert (stored.command_id, stored.actor, stored.problem) == ("command-1", "Žofie", None)
 
 
 def test_an_event_that_cannot_be_decoded_is_stored_with_the_reason_and_the_record_s_time():

@@ -160,7 +160,7 @@ def test_loans_command_filters_by_borrower_title_and_due_date(url: str):
 
 def test_history_lists_events_in_order(url: str):
     header, *lines = run(queries.history, url, GONE).stdout.splitlines()
-    assert header == "version\ttime\ttype\tdata\tcommand_id\tposition"
+    assert header == "version\ttime\ttype\tdata\tcommand_id\tposition\tactor"
     assert [line.split("\t")[:3:2] for line in lines] == [["1", "BookAdded"], ["2", "BookRemoved"]]
 
 
