@@ -69,6 +69,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Bearer tokens that the gateway requires: one, or several as ``name=secret,…``; empty: none."""
     actor: str = ""
     """Who sends the commands of the command line; empty: nobody is named."""
+    page_origins: str = ""
+    """Origins of the pages that may use the gateway, separated by commas; empty: the query API's."""
+    page_gateway: str = ""
+    """Where the page finds the gateway: a URL, or ``:port`` on its own host; empty: the gateway's port."""
     kafka_security: str = "PLAINTEXT"
     """PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL."""
     kafka_sasl_mechanism: str = "SCRAM-SHA-256"
@@ -101,6 +105,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} is one of {', '.join(allowed)}, not {getattr(self, name)!r}")
         parse_tokens(self.token)
+        _check_page_settings(self)
         try:
             ZoneInfo(self.timezone)
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:
@@ -112,6 +117,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return self.gateway_port or self.port + 1
 
 
+_URL = r"https?://(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?"
+_ORIGIN = re.compile(rf"{_URL}/?|:\d{{1,5}}(?:-\d{{1,5}})?", re.ASCII)
+_PAGE_GATEWAY = re.compile(rf"(?:{_URL}(?:/[\w./~-]*)?|:\d{{1,5}})?", re.ASCII)
 _LOWEST_PORTS = {"port": 1, "kafka_port": 1, "gateway_port": 0, "metrics_port": 0}
 _CHOICES = {
     "durability": ("disk", "os"),
@@ -120,6 +128,19 @@ _CHOICES = {
     "kafka_sasl_mechanism": ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"),
 }
 SECRETS = ("token", "kafka_password")
+
+
+def _check_page_settings(settings: Settings) -> None:
+    for origin in filter(None, settings.page_origins.split(",")):
+        if not _ORIGIN.fullmatch(origin.strip()):
+            raise ValueError(
+                "page_origins are as https://library.example, :8080 or :8080-8083, separated by commas, "
+                f"not {origin.strip()!r}"
+            )
+    if not _PAGE_GATEWAY.fullmatch(settings.page_gateway):
+        raise ValueError(
+            f"page_gateway is as https://gateway.example or :8081, not {settings.page_gateway!r}"
+        )
 
 
 class Loaded(Struct, frozen=True):

@@ -4,6 +4,7 @@ import ipaddress
 from functools import lru_cache
 from urllib.parse import urlsplit
 
+from foundation.http.origins import PageOrigins
 from foundation.http.problem import Problem
 from foundation.settings import Settings
 
@@ -18,12 +19,13 @@ class AllowedHosts:
 
     A page can make a browser send requests to 127.0.0.1, from its own origin or under its own host name
     (DNS rebinding). Accepted hosts are ``localhost``, IP addresses and the hosts in the settings, which a
-    stranger does not control. Accepted origins are those of the same host and port.
+    stranger does not control. Accepted origins are those of the same host and port, and ``pages``.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, pages: PageOrigins | None = None) -> None:
         configured = (_host_name(urlsplit(url).netloc) for url in (settings.api, settings.gateway))
         self._names = {"localhost", settings.host.lower(), *configured} - {""}
+        self._pages = pages
         self.allows = lru_cache(maxsize=256)(self._allows)
 
     def check(self, host: str | None, origin: str | None, http_version: str = "1.1") -> None:
@@ -42,7 +44,9 @@ class AllowedHosts:
                 f"the Host header names {host[:100]!r}, which is not this service: use its address, "
                 "localhost, or the name in the settings `api` and `gateway`",
             )
-        if origin is not None and origin.partition("://")[2] != host:
+        if origin is None or origin.partition("://")[2] == host:
+            return
+        if self._pages is None or not self._pages.allows(origin, host or ""):
             raise Problem(403, "foreign_origin", f"pages of {origin[:100]!r} may not use this service")
 
     def _allows(self, host: str) -> bool:

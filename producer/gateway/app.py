@@ -7,10 +7,12 @@ from importlib.metadata import version
 
 from litestar import Litestar
 
+from eventstore.headers import CARRIED
 from foundation.http.app import create_litestar, provided
 from foundation.http.callers import AllowedHosts
 from foundation.http.middleware import Middleware
 from foundation.http.openapi import ApiDocument
+from foundation.http.origins import VARY, PageAccess, PageOrigins
 from foundation.http.server import serve
 from foundation.settings import Settings
 from foundation.tokens import parse_tokens
@@ -18,7 +20,7 @@ from producer.gateway.endpoint import CommandEndpoint
 from producer.gateway.fast_path import CommandFastPath
 from producer.gateway.gateway import Gateway
 from producer.gateway.metrics import Metrics
-from producer.gateway.openapi import complete
+from producer.gateway.openapi import complete, header_name
 from producer.gateway.requests import RequestReader
 from producer.gateway.routes import ROUTES
 
@@ -34,10 +36,16 @@ def run(settings: Settings) -> None:
     serve(app, settings.host, settings.effective_gateway_port, drain=gateway.drain)
 
 
-def create_app(gateway: Gateway, metrics: Metrics) -> CommandFastPath:
+REQUEST_HEADERS = ("Authorization", "Content-Type", "Idempotency-Key", *map(header_name, CARRIED))
+RESPONSE_HEADERS = ("Location", "Inventory-Position", "Idempotency-Replayed", "Retry-After")
+
+
+def create_app(gateway: Gateway, metrics: Metrics) -> PageAccess:
     """The ASGI application. Its lifespan starts and stops the gateway."""
     settings = gateway.settings
-    requests = RequestReader(settings)
+    origins = PageOrigins(settings)
+    hosts = AllowedHosts(settings, origins)
+    requests = RequestReader(settings, hosts)
     commands = CommandEndpoint(gateway, requests, metrics.answers)
     document = ApiDocument(lambda value: complete(value, token=bool(parse_tokens(settings.token))))
 
@@ -65,4 +73,11 @@ def create_app(gateway: Gateway, metrics: Metrics) -> CommandFastPath:
         },
         lifespan=running,
     )
-    return CommandFastPath(Middleware(app, AllowedHosts(settings), cache_control="no-cache"), commands)
+    framework = Middleware(app, hosts, cache_control="no-cache", more_headers=lambda _: VARY)
+    return PageAccess(
+        CommandFastPath(framework, commands),
+        origins,
+        methods="GET, HEAD, POST",
+        request_headers=", ".join(REQUEST_HEADERS),
+        response_headers=", ".join(RESPONSE_HEADERS),
+    )

@@ -5,11 +5,12 @@ from typing import Any
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from foundation.http.headers import SAFETY
+from foundation.http.origins import VARY
 from foundation.http.responses import send_response
 from producer.gateway.bodies import discard
 from producer.gateway.endpoint import CommandEndpoint
 
-_HEADERS = [(b"cache-control", b"no-store"), *SAFETY]
+_HEADERS = [(b"cache-control", b"no-store"), *SAFETY, *VARY]
 
 
 class CommandFastPath:

@@ -49,8 +49,8 @@ _FEWEST_QUOTES = {
 class RequestReader:
     """Reads requests for commands. All methods raise Problem for a request that is not acceptable."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._hosts = AllowedHosts(settings)
+    def __init__(self, settings: Settings, hosts: AllowedHosts | None = None) -> None:
+        self._hosts = hosts or AllowedHosts(settings)
         self._bodies = BodyReader()
         self._tokens = [(name, f"Bearer {secret}".encode()) for name, secret in parse_tokens(settings.token)]
 

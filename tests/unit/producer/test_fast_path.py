@@ -17,11 +17,11 @@ from eventstore.state.outcomes import (
     Unwritable,
 )
 from foundation.http.app import LARGEST_BODY_BYTES
+from foundation.http.origins import PageAccess
 from foundation.settings import Settings
 from inventory.commands import BorrowBook
 from producer.gateway import gateway as gateways
 from producer.gateway.app import create_app
-from producer.gateway.fast_path import CommandFastPath
 from producer.gateway.gateway import Gateway
 from producer.gateway.lanes import QueueFull
 from producer.gateway.metrics import Metrics
@@ -55,7 +55,7 @@ class Lane:
         return future
 
 
-def application(lane: Lane, **settings: Any) -> tuple[Gateway, CommandFastPath]:
+def application(lane: Lane, **settings: Any) -> tuple[Gateway, PageAccess]:
     """A gateway with one lane, and its application."""
     metrics = Metrics()
     gateway = Gateway(Settings(partitions=1, **settings), metrics.observe)
@@ -147,9 +147,10 @@ def test_a_stopping_gateway_takes_no_command_and_answers_those_it_took(monkeypat
     assert ready.status_code == 503
 
 
-def by_framework(app: CommandFastPath) -> Any:
+def by_framework(app: PageAccess) -> Any:
     """The application without its fast path."""
-    return app._app
+    app._app = app._app._app
+    return app
 
 
 SENT: dict[str, dict[str, Any]] = {
@@ -170,6 +171,8 @@ SENT: dict[str, dict[str, Any]] = {
     "a parameter": {"path": "/commands?colour=red"},
     "an actor": {"headers": HEADERS | {"actor": "Ann"}},
     "a malformed actor": {"headers": HEADERS | {"actor": "a" * 201}},
+    "the page": {"headers": HEADERS | {"origin": "http://localhost:8080"}},
+    "another page": {"headers": HEADERS | {"origin": "http://localhost:8079"}},
     "another host": {"headers": HEADERS | {"host": "evil.example"}},
 }
 
