@@ -126,6 +126,7 @@ class Record(Struct, frozen=True):
     type: str
     time: Time | None
     command_id: str
+    actor: str
     data: dict[str, Any]
     headers: list[Header]
     schema: SchemaReference | None

@@ -6,7 +6,7 @@ from confluent_kafka import Message
 from msgspec import UNSET
 
 from eventstore.avro import schema_id
-from eventstore.headers import COMMAND_ID, read_headers
+from eventstore.headers import ACTOR, COMMAND_ID, read_headers
 from eventstore.keys import BadKey
 from query_api.documents import Header, Record, SchemaReference
 from schemas.codec import CODEC, Undecodable, type_name
@@ -23,7 +23,7 @@ def record_document(message: Message) -> Record:
     key, value = message.key(), message.value()
     headers: Any = message.headers() or ()
     isbn = version = error = time = None
-    kind, data = _type(value), {}
+    kind, data, by_name = _type(value), {}, read_headers(headers)
     try:
         isbn, version = parse_title_key(key)
         event = event_of(isbn, value)
@@ -38,7 +38,8 @@ def record_document(message: Message) -> Record:
         version=version,
         type=kind,
         time=time,
-        command_id=read_headers(headers).get(COMMAND_ID, ""),
+        command_id=by_name.get(COMMAND_ID, ""),
+        actor=by_name.get(ACTOR, ""),
         data=data,
         headers=[
             Header(name, None if text is None else text.decode(errors="replace")) for name, text in headers

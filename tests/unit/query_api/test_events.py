@@ -84,6 +84,7 @@ def test_an_event_has_its_data_and_one_that_cannot_be_decoded_its_error(stock: A
         "type": "CopiesAdded",
         "time": rfc3339(START + 300),
         "command_id": "c205",
+        "actor": "",
         "position": expected(stock, type="CopiesAdded")[0],
         "data": {"quantity": 2},
         "isbn": A,
@@ -218,6 +219,7 @@ def test_one_event_is_returned_whole(stock: ApiWithoutKafka):
         "type": "CopiesAdded",
         "time": rfc3339(START + 300),
         "command_id": "c205",
+        "actor": "",
         "data": {"quantity": 2},
         "headers": [
             {"name": "command_id", "value": "c205"},
