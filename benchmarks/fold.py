@@ -1,10 +1,10 @@
 """``make bench-fold`` measures how many events one process folds into rows, without Kafka and RocksDB.
 
-It measures CPU time: other programs on the machine change the result little.
+It folds one of a store's partitions, in CPU time: other programs on the machine change the result little.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 from pathlib import Path
@@ -16,7 +16,6 @@ from msgspec import Struct
 
 from benchmarks.results import save, say, show
 from eventstore.keys import event_key
-from eventstore.partitions import partition_of
 from inventory.projection import project
 from projector.batched_faust.batch import Record
 from projector.fold.batch_fold import PartitionFold
@@ -28,6 +27,9 @@ from tests.support.workload import workload
 
 RESULTS = Path(__file__).parent / "results" / "fold.json"
 PARTITIONS = 8
+"""Of a store. One is measured; the others would be alike."""
+EVENTS_PER_TITLE = 5
+"""At least: with fewer, a store is little more than its catalogue."""
 BATCH_EVENTS = 20_000
 """As the projector's (``projector.app.BATCH_MAX_EVENTS``)."""
 
@@ -47,12 +49,16 @@ WiderRow.__name__ = "InventoryRow"
 
 
 class Result(Struct):
-    """A way to fold, and its rate in events per second of CPU time: the median of all rounds."""
+    """A way to fold, and its rate in events per second of CPU time: the median of all rounds.
+
+    ``titles`` and ``events`` are those of the whole store.
+    """
 
     fold: str
     titles: int
     events: int
     events_per_second: int
+    microseconds_per_event: float
 
 
 def fast(records: Sequence[Record]) -> Rows:
@@ -60,6 +66,16 @@ def fast(records: Sequence[Record]) -> Rows:
     stored: dict[bytes, bytes] = {}
     fold = PartitionFold(stored.get)
     for batch in _batches(records):
+        assert fold.add(batch) is None
+        stored.update(fold.take())
+    return stored
+
+
+def forgetful(records: Sequence[Record]) -> Rows:
+    """Fold the same, but read each batch's rows from the store, as with far more titles than memory."""
+    stored: dict[bytes, bytes] = {}
+    for batch in _batches(records):
+        fold = PartitionFold(stored.get)
         assert fold.add(batch) is None
         stored.update(fold.take())
     return stored
@@ -92,49 +108,58 @@ def _wider() -> AbstractContextManager[None]:
 CONTESTANTS = {
     "fast path": (nullcontext, fast),
     "fast path, two more fields": (_wider, fast),
+    "fast path, nothing in memory": (nullcontext, forgetful),
     "slow path": (nullcontext, slow),
 }
 
 
-def _fold_all(fold: Callable[[Sequence[Record]], Rows], partitions: Sequence[Sequence[Record]]) -> Rows:
-    return {key: row for records in partitions for key, row in fold(records).items()}
-
-
-def measure(titles: int, events: int, seed: int, repeats: int) -> list[Result]:
+def measure(titles: int, events: int, seed: int, repeats: int, zipf: float = 0.0) -> list[Result]:
     """Measure every way to fold in turn, ``repeats`` times. The ways to fold must agree on the rows."""
-    partitions: list[list[Record]] = [[] for _ in range(PARTITIONS)]
-    for _, version, event in islice(workload(titles, seed), events):
-        records = partitions[partition_of(event.isbn, PARTITIONS)]
-        records.append((len(records), event_key(event.isbn, version), encode(event)))
+    events = max(events, EVENTS_PER_TITLE * titles)
+    steps = islice(workload(titles // PARTITIONS, seed, zipf), events // PARTITIONS)
+    records: list[Record] = [
+        (offset, event_key(event.isbn, version), encode(event))
+        for offset, (_, version, event) in enumerate(steps)
+    ]
     seconds: dict[str, list[float]] = {name: [] for name in CONTESTANTS}
     for _ in range(repeats):
         rows = {}
         for name, (schema, fold) in CONTESTANTS.items():
             with schema():
                 # Compared with the slow path at its first use, which takes a moment
-                fold(partitions[0][:1])
+                fold(records[:1])
                 begun = time.process_time()
-                rows[name] = _fold_all(fold, partitions)
+                rows[name] = fold(records)
                 seconds[name].append(time.process_time() - begun)
-        if rows["fast path"] != rows["slow path"]:
+        if not rows["fast path"] == rows["fast path, nothing in memory"] == rows["slow path"]:
             raise click.ClickException("the fast path and the slow path differ")
-    return [Result(name, titles, events, round(events / median(seconds[name]))) for name in CONTESTANTS]
+    return [_result(name, titles, events, len(records), median(seconds[name])) for name in CONTESTANTS]
+
+
+def _result(name: str, titles: int, events: int, folded: int, seconds: float) -> Result:
+    return Result(name, titles, events, round(folded / seconds), round(1e6 * seconds / folded, 2))
 
 
 @click.command()
-@click.option("--titles", default=(20_000, 200_000), multiple=True, show_default=True)
-@click.option("--events", default=200_000, show_default=True)
+@click.option(
+    "--titles", default=(20_000, 200_000, 1_000_000), multiple=True, show_default=True,
+    help="Titles of the store, an eighth of them in the measured partition; may be repeated.",
+)  # fmt: skip
+@click.option(
+    "--events", default=1_000_000, show_default=True, help="Events of the store, at least five per title."
+)
+@click.option("--zipf", default=0.0, show_default=True, help="Draw title n in proportion to n ** -ZIPF.")
 @click.option("--seed", default=1, show_default=True, help="The same seed gives the same events.")
 @click.option("--repeats", default=3, show_default=True, help="Rounds; every figure is their median.")
 @click.option("--output", type=click.Path(path_type=Path), default=RESULTS, show_default=True)
-def main(titles: tuple[int, ...], events: int, seed: int, repeats: int, output: Path) -> None:
-    """Fold a generated workload in this process, by the fast path and by the slow one."""
+def main(titles: tuple[int, ...], events: int, zipf: float, seed: int, repeats: int, output: Path) -> None:
+    """Fold one partition of a generated store in this process, by the fast path and by the slow one."""
     results = []
     for number in titles:
-        say(f"{events:,} events over {number:,} titles")
-        results += measure(number, events, seed, repeats)
+        say(f"one of {PARTITIONS} partitions of a store with {number:,} titles")
+        results += measure(number, events, seed, repeats, zipf)
     show(results)
-    save(output, {"results": results})
+    save(output, {"results": results, "zipf": zipf})
 
 
 if __name__ == "__main__":
