@@ -53,6 +53,9 @@ class PartitionFold:
                 continue
             if state is None:
                 state = self._remembered(name)
+                if type(state) is WireRow and state.following == key and value and state.apply(value):
+                    changed[name] = state
+                    continue
             if state is not None and 1 < version <= state.version:
                 continue
             row = _row(state)
@@ -72,8 +75,10 @@ class PartitionFold:
     def _remembered(self, name: bytes) -> _State | None:
         state = self._older.get(name)
         if state is None and (stored := self._read(name)) is not None:
-            row = _decoded(name, stored)
-            state = WireRow.of(row, stored) or row
+            state = WireRow.stored(name, stored)
+            if state is None:
+                row = _decoded(name, stored)
+                state = WireRow.of(row, stored) or row
         if state is not None:
             self._recent[name] = state
         return state

@@ -28,7 +28,7 @@ from schemas.events import (
     DetailsCorrected,
     LoanRenewed,
 )
-from schemas.row import InventoryRow, Loan
+from schemas.row import Held, InventoryRow, Loan
 from tests.support.projector.next_release import appended_fields
 from tests.support.workload import workload
 
@@ -154,6 +154,53 @@ def _compare(row, value):
         assert wire.following == event_key(ISBN, row.version + 2)
     else:
         assert wire.encoded() == encode(row)
+
+
+@st.composite
+def stored_rows(draw) -> bytes:
+    """Rows as stored, half of them damaged."""
+    row = draw(rows)
+    data = bytearray(encode(replace(row, available=min(row.available, row.quantity))))
+    place = draw(st.integers(0, len(data) - 1))
+    match draw(st.integers(0, 7)):
+        case 0:
+            del data[place:]
+        case 1:
+            data[place] = draw(st.integers(0, 255))
+        case 2:
+            del data[place]
+        case 3:
+            data[place : place + 1] = [data[place] | 0x80, 0]
+    return bytes(data)
+
+
+@settings(max_examples=400, deadline=None)
+@given(stored_rows())
+@example(encode(LENT))
+@example(encode(replace(LENT, loans=())))
+@example(encode(replace(LENT, removed=True, loans=())))
+@example(encode(replace(LENT, held=Held(3, 1, "why"))))
+@example(encode(replace(LENT, loans=(Loan("ann", NOW, NOW), Loan("ann", NOW, NOW)))))
+def test_a_row_taken_apart_by_slices_equals_the_decoded_row(data):
+    wire = WireRow.stored(ISBN.encode(), data)
+    if wire is None:
+        return
+    assert wire.encoded() == data
+    expected = WireRow.of(decode(data))
+    assert expected is not None
+    assert {name: getattr(wire, name) for name in WireRow.__slots__} == {
+        name: getattr(expected, name) for name in WireRow.__slots__
+    }
+
+
+def test_rows_of_the_workload_are_taken_apart_by_slices():
+    fold, taken = PartitionFold(no_row), {}
+    for step in islice(workload(100, seed=3), 2000):
+        fold.add([(0, event_key(step.event.isbn, step.version), encode(step.event))])
+        taken.update(fold.take())
+    slow = [data for name, data in taken.items() if WireRow.stored(name, data) is None]
+    assert all(decode(data).removed for data in slow)
+    assert len(slow) < 10
 
 
 FIRST = encode(BookAdded(ISBN, "t", "a", 1, NOW))

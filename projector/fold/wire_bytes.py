@@ -1,0 +1,68 @@
+"""Parts of Avro values as bytes: numbers, texts and times, found and written without decoding."""
+
+import re
+
+BODY = 5
+"""Where the Avro body starts, after the frame with the schema id."""
+AFTER_ISBN = BODY + 1 + 13
+_TIME = rb"[\x80-\xff]{5}[\x01-\x7f]"
+"""A time in ms as a zigzag varint of 6 bytes: mid 1970 to autumn 2039."""
+one_time = re.compile(_TIME).fullmatch
+two_times = re.compile(_TIME + _TIME).fullmatch
+loan_at = re.compile(rb"([\0-\x7f]+)" + _TIME + _TIME).match
+"""A loan; its group is the borrower, with a length of one byte in front that is still to be checked."""
+time_at = re.compile(_TIME).match
+MAX_USER_BYTES = 63
+"""The length of a longer text takes more than one byte."""
+
+
+def after_user(value: bytes) -> int:
+    """The end of the borrower after the ISBN; 0 if it is long or not ASCII."""
+    length = value[AFTER_ISBN] if len(value) > AFTER_ISBN else 1
+    end = AFTER_ISBN + 1 + (length >> 1)
+    return 0 if length & 1 or length > 2 * MAX_USER_BYTES or not value[AFTER_ISBN:end].isascii() else end
+
+
+def after_text(value: bytes, at: int) -> int:
+    """The end of the text at ``at``; 0 if it is damaged, or if ``at`` is 0."""
+    length, start = number(value, at)
+    end = start + length
+    if not at or length < 0:
+        return 0
+    try:
+        value[start:end].decode()
+    except UnicodeDecodeError:
+        return 0
+    return end
+
+
+def number(value: bytes, at: int) -> tuple[int, int]:
+    """The number at ``at`` and its end. -1 unless it is 0 to 8,191 in the fewest bytes."""
+    here = value[at : at + 2]
+    if here and here[0] < 0x80:
+        return (-1, at) if here[0] & 1 else (here[0] >> 1, at + 1)
+    if len(here) < 2 or here[0] & 1 or not 0 < here[1] < 0x80:
+        return -1, at
+    return (here[0] & 0x7F | here[1] << 7) >> 1, at + 2
+
+
+def text(value: str) -> bytes:
+    """The text with its length in front."""
+    data = value.encode()
+    return varint(len(data)) + data
+
+
+def varint(value: int) -> bytes:
+    """The number in zigzag coding, in the fewest bytes."""
+    zigzag = value << 1 if value >= 0 else (-value << 1) - 1
+    if zigzag < 0x80:
+        return _SMALL[zigzag]
+    out = bytearray()
+    while zigzag >= 0x80:
+        out.append(zigzag & 0x7F | 0x80)
+        zigzag >>= 7
+    out.append(zigzag)
+    return bytes(out)
+
+
+_SMALL = [bytes([byte]) for byte in range(0x80)]
