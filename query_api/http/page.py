@@ -10,6 +10,7 @@ from foundation.http.problem import Problem
 from foundation.http.responses import HttpResponse, render_problem, send_response
 from foundation.settings import Settings
 from query_api.http.page_files import PREFIX, PageFile, page_files
+from query_api.http.page_gateway import gateway_for_page
 
 VIEWS = frozenset({"/", "/desk", "/loans", "/events", "/operations"})
 """URLs of views, besides those of titles."""
@@ -27,7 +28,7 @@ class Page:
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
         self._index, self._files = page_files()
-        self._policy = content_policy(settings.gateway).encode()
+        self._settings = settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -50,9 +51,10 @@ class Page:
             await send_response(send, self._response(request, self._index, vary))
 
     def _response(self, request: Any, file: PageFile, more: Headers) -> HttpResponse:
+        host = joined_header(request["headers"], b"host") or ""
         headers = [
             (b"content-type", file.media_type.encode()),
-            (b"content-security-policy", self._policy),
+            (b"content-security-policy", content_policy(gateway_for_page(self._settings, host)).encode()),
             (b"cross-origin-opener-policy", b"same-origin"),
             *more,
         ]

@@ -7,7 +7,10 @@ from litestar.di import NamedDependency
 from msgspec import Struct
 
 from foundation.settings import Settings
+from foundation.tokens import parse_tokens
 from query_api.documents import json_of
+from query_api.http.page_gateway import gateway_for_page
+from query_api.http.parameters import AnyRequest
 from query_api.http.responses import CACHED, json_response
 from query_api.replica.tables import RELEASE
 
@@ -26,11 +29,11 @@ class PageSettings(Struct, frozen=True):
 
 
 @get("/page/settings.json", operation_id="page_settings")
-async def page_settings(settings: NamedDependency[Settings]) -> Response[PageSettings]:
+async def page_settings(request: AnyRequest, settings: NamedDependency[Settings]) -> Response[PageSettings]:
     """Settings of the system, for the page."""
-    document = PageSettings(
-        settings.gateway, bool(settings.token), settings.timezone, settings.loan_days, RELEASE
-    )
+    gateway = gateway_for_page(settings, request.headers.get("host", ""))
+    required = bool(parse_tokens(settings.token))
+    document = PageSettings(gateway, required, settings.timezone, settings.loan_days, RELEASE)
     return json_response(json_of(document), CACHED)
 
 

@@ -43,7 +43,7 @@ def test_every_view_is_html_for_a_browser_and_allows_nothing_foreign(api: ApiWit
         == "'none'"
     )
     assert policy["script-src"] == policy["style-src"] == "'self'"
-    assert policy["connect-src"] == "'self' http://127.0.0.1:8081"
+    assert policy["connect-src"] == "'self' http://localhost:8081"
     assert "unsafe" not in response.headers["content-security-policy"]
 
 
@@ -109,7 +109,7 @@ def test_the_settings_name_the_gateway_the_zone_and_whether_a_token_is_needed(ap
     known = api.ask("/page/settings.json").json()
     assert known.pop("release")
     assert known == {
-        "gateway": "http://127.0.0.1:8081", "token_required": False, "timezone": "UTC", "loan_days": 21,
+        "gateway": "http://localhost:8081", "token_required": False, "timezone": "UTC", "loan_days": 21,
     }  # fmt: skip
 
 
