@@ -32,6 +32,14 @@ class Response(NamedTuple):
         except (ValueError, LookupError, TypeError):
             return f"status {self.status}"
 
+    @property
+    def code(self) -> str:
+        """The code of a problem document; empty where there is none."""
+        try:
+            return str(self.value["code"])
+        except (ValueError, LookupError, TypeError):
+            return ""
+
 
 class Service:
     """One connection to the service at ``url``, opened when it is needed. Not thread-safe.

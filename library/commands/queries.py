@@ -13,7 +13,7 @@ from foundation.cli.app import CommandError, with_settings
 from foundation.cli.tables import Column, Fit
 
 if TYPE_CHECKING:
-    from foundation.http.client import Response, Service
+    from foundation.http.client import Service
     from foundation.settings import Settings
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -235,17 +235,9 @@ def _get(service: "Service", path: tuple[str, ...], parameters: Parameters) -> d
     """The response's JSON. Raises NoAnswer, and CommandError for a problem document."""
     response = service.get(path, parameters)
     if response.status != 200:
-        raise CommandError(_EXITS.get(response.status, exits.FAILED), response.detail, _code(response))
+        raise CommandError(_EXITS.get(response.status, exits.FAILED), response.detail, response.code)
     value: dict[str, Any] = response.value
     return value
-
-
-def _code(response: "Response") -> str:
-    """The code of a problem document, or an empty text."""
-    try:
-        return str(response.value["code"])
-    except (ValueError, LookupError, TypeError):
-        return ""
 
 
 _EXITS = {400: exits.MALFORMED, 404: exits.NOT_FOUND, 410: exits.NOT_FOUND, 503: exits.UNAVAILABLE}

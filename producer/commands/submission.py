@@ -4,6 +4,7 @@ import functools
 import os
 import re
 import sys
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, assert_never
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+API_WAIT_S = 30.0
+"""For which one request to the query API may wait."""
 API_PATIENCE_S = 5.0
 """Added to the time that the query API may wait: our own time-out is only for one that hangs."""
 
@@ -156,13 +159,20 @@ def _print(accepted: "Accepted", options: SubmitOptions) -> None:
 
 
 def wait_until_visible(settings: "Settings", path: tuple[str, ...], positions: str) -> None:
-    """Return when the query API answers ``path`` as of ``positions``. Raises CommandError if it does not."""
+    """Return when the query API answers ``path`` as of ``positions``. Raises CommandError if it does not.
+
+    A longer deadline than one request may wait for is spent in several requests.
+    """
     from foundation.http.client import NoAnswer, Service
 
-    parameters = {"after": positions, "timeout": f"{settings.deadline:g}"}
+    give_up_at = time.monotonic() + settings.deadline
     try:
-        with Service(settings.api, settings.deadline + API_PATIENCE_S) as service:
-            response = service.get(path, parameters)
+        with Service(settings.api, min(settings.deadline, API_WAIT_S) + API_PATIENCE_S) as service:
+            while True:
+                wait_s = min(max(give_up_at - time.monotonic(), 0.0), API_WAIT_S)
+                response = service.get(path, {"after": positions, "timeout": f"{wait_s:.3f}"})
+                if response.code != "not_there_yet" or time.monotonic() >= give_up_at:
+                    break
     except NoAnswer as error:
         raise CommandError(exits.UNAVAILABLE, f"done, but it can't be read yet: {error}") from error
     if response.status not in (200, 404, 410):

@@ -1,6 +1,5 @@
 """From an HTTP request to a checked command. What is wrong with a request is found as early as possible."""
 
-import json
 import re
 from hmac import compare_digest
 from typing import Any, get_args
@@ -13,6 +12,7 @@ from foundation.http.callers import AllowedHosts
 from foundation.http.headers import header_text, require_no_encoding, unique_headers
 from foundation.http.openapi import check_query
 from foundation.http.problem import Problem
+from foundation.json_names import require_unique_names
 from foundation.settings import Settings
 from foundation.text import Malformed
 from foundation.tokens import parse_tokens
@@ -152,14 +152,7 @@ def check_names(command: commands.Command, body: bytes) -> None:
     that difference; tests/unit/producer/test_requests.py holds without them.
     """
     if body.count(b'"') > _FEWEST_QUOTES[type(command)] and _MAY_REPEAT.search(body) is not None:
-        json.loads(body, object_pairs_hook=_unique_names)
-
-
-def _unique_names(members: list[tuple[str, Any]]) -> None:
-    names = [name for name, _ in members]
-    for name in names:
-        if names.count(name) > 1:
-            raise Malformed(name, f"the member {name!r} occurs more than once")
+        require_unique_names(body)
 
 
 def _decode(field: str, value: bytes) -> str:

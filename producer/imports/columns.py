@@ -63,13 +63,19 @@ class Columns(Struct, frozen=True):
 
 def csv_columns(header: Sequence[str], mapped: Mapping[str, str], constants: Mapping[str, str]) -> Columns:
     """Find the fields among a CSV file's columns, by ``mapped`` or by name. Raises BadOption."""
-    indexes = {_compared(name): index for index, name in reversed(list(enumerate(header)))}
+    names = [_compared(name) for name in header]
     keys = {}
     for field in FIELDS:
         wanted = mapped.get(field, field)
-        index = indexes.get(_compared(wanted))
-        if index is not None:
-            keys[field] = index
+        found = [index for index, name in enumerate(names) if name == _compared(wanted)]
+        if len(found) > 1:
+            places = " and ".join(str(index + 1) for index in found)
+            raise BadOption(
+                f"columns {places} are both called {wanted!r}: rename one, or name another with --map "
+                f"{field}=COLUMN; the columns are: {', '.join(header)}"
+            )
+        if found:
+            keys[field] = found[0]
         elif field in mapped:
             raise BadOption(
                 f"there is no column {wanted!r} for {field}; the columns are: {', '.join(header)}"

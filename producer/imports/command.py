@@ -73,36 +73,46 @@ def import_(
     from producer.imports.source import regular_file
     from producer.imports.spool import Spool
 
-    if rejects is not None and rejects.exists() and file.exists() and rejects.samefile(file):
-        raise CommandError(exits.MALFORMED, f"--rejects would overwrite {file}: name another file")
     try:
         checked_actor(settings.actor)
     except Malformed as error:
         raise CommandError(exits.MALFORMED, str(error)) from error
     began = time.monotonic()
-    with TemporaryDirectory(prefix="library-import-") as folder:
-        try:
+    try:
+        with TemporaryDirectory(prefix="library-import-") as folder:
             maps, constants = assignments("--map", mapped, FIELDS), assignments("--set", constant, SETTABLE)
             layout = Layout(format_, encoding, _character(delimiter), maps, constants)
+            _require_other_file(rejects, file)
             catalogue = open_catalogue(regular_file(file, Path(folder)), layout)
             ends = None if dry_run else _log_ends(settings)
             # Before the first event: after the last it would be too late to find out that it can't be written
             descriptor = None if rejects is None else open_rejects(rejects)
             spool = Spool(Path(folder), settings.partitions)
             result = _import(spool, catalogue, repeated, settings, ends)
-        except BadOption as error:
-            raise CommandError(exits.MALFORMED, str(error)) from error
-        except BadFile as error:
-            raise CommandError(exits.BAD_DATA, str(error)) from error
-        except OSError as error:
-            raise CommandError(
-                exits.FAILED, f"{error.filename or file}: {error.strerror or error}"
-            ) from error
-        result.seconds = time.monotonic() - began
-        report(result, spool, catalogue, descriptor, as_json)
+            result.seconds = time.monotonic() - began
+            report(result, spool, catalogue, descriptor, as_json)
+    except BadOption as error:
+        raise CommandError(exits.MALFORMED, str(error)) from error
+    except BadFile as error:
+        raise CommandError(exits.BAD_DATA, str(error)) from error
+    except OSError as error:
+        raise CommandError(exits.FAILED, f"{error.filename or file}: {error.strerror or error}") from error
     if wait and result.offsets:
         _wait(settings, result.offsets)
     return exits.BAD_DATA if result.rejected else exits.DONE
+
+
+def _require_other_file(rejects: Path | None, file: Path) -> None:
+    """Raises BadOption for a rejects file that can't be one, or that would overwrite the catalogue."""
+    from producer.imports.columns import BadOption
+    from producer.imports.source import STANDARD_INPUT, is_same_file
+
+    if rejects is None:
+        return
+    if rejects in (Path(), STANDARD_INPUT):
+        raise BadOption("--rejects needs the name of a file; /dev/stdout is standard output")
+    if is_same_file(file, rejects):
+        raise BadOption(f"--rejects would overwrite {file}: name another file")
 
 
 def _import(

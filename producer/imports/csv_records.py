@@ -67,12 +67,12 @@ class _Lines:
 
 
 def csv_records(
-    lines: Iterator[str], delimiter: str, is_row: Callable[[str], bool]
+    lines: Iterator[str], delimiter: str, hides_rows: Callable[[list[str]], bool]
 ) -> Iterator[tuple[int, Record]]:
     """Each record with the number of its first line, from 1.
 
-    If a quoted cell contains a line for which ``is_row`` is true, two rows have a stray quote each. Nothing
-    shows where their cells end: all lines of the record are unreadable.
+    If ``hides_rows`` is true for the lines of a record, two rows have a stray quote each. Nothing shows where
+    their cells end: all lines of the record are unreadable.
     """
     csv.field_size_limit(MAX_CELL_CHARACTERS)
     source, number = _Lines(lines), 1
@@ -91,7 +91,7 @@ def csv_records(
             # The other has kept what it read of the record
             reader = csv.reader(source, delimiter=delimiter, strict=True)
             continue
-        if len(source.record) > 1 and any(map(is_row, source.record[1:])):
+        if len(source.record) > 1 and hides_rows(source.record):
             last = number + len(source.record) - 1
             reason = f"lines up to {last} are in one quoted cell: {_HINT}"
             for line in source.record:

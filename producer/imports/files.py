@@ -3,6 +3,7 @@
 import codecs
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator
 from io import TextIOWrapper
 from itertools import chain
@@ -12,6 +13,8 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 from msgspec import Struct
 
+from foundation.json_names import require_unique_names
+from foundation.text import Malformed
 from inventory.isbn import plain
 from producer.imports.columns import BadOption, Columns, Row, csv_columns, json_columns
 from producer.imports.csv_records import Record, Unreadable, csv_records, raw_cells
@@ -24,6 +27,10 @@ PROGRESS_ROWS = 1_000
 _JSON_SUFFIXES = (".jsonl", ".ndjson")
 _SEP = "sep="
 _BYTE_ORDER_MARK = "\ufeff"
+_END_OF_FILE = "\x1a"
+"""Ctrl-Z, which DOS programs write at the end."""
+_QUOTED = re.compile('"[^"]*"?')
+_JSON_ARRAY = re.compile(r"\s*\[\s*(?:\{|$)")
 _SAMPLE = "isbn;title\n"
 _JSON = msgspec.json.Decoder(dict[str, Any])
 
@@ -58,7 +65,7 @@ class Catalogue(Struct, frozen=True):
 
 def open_catalogue(path: Path, layout: Layout) -> Catalogue:
     """Look at a file's beginning. Raises BadOption, BadFile, and OSError if it can't be opened."""
-    encoding = _codec(layout.encoding)
+    encoding = _marked(path, _codec(layout.encoding))
     status = path.stat()
     with path.open(encoding=encoding, newline="") as file:
         lines = _decoded(path, encoding, file)
@@ -69,8 +76,10 @@ def open_catalogue(path: Path, layout: Layout) -> Catalogue:
             delimiter, header = "", tuple[str, ...]()
             columns = json_columns(layout.mapped, layout.constants)
         else:
-            delimiter = layout.delimiter or separator or max(DELIMITERS, key=first.count)
-            names = _names(path, number, next(csv_records(chain([first], lines), delimiter, _no_row))[1])
+            _require_text(path, number, first)
+            delimiter = layout.delimiter or separator or max(DELIMITERS, key=_QUOTED.sub("", first).count)
+            records = csv_records(chain([first], lines), delimiter, lambda _: False)
+            names = _names(path, number, next(records)[1])
             header = tuple(name for name in names if name != REASON)
             columns = csv_columns(header, layout.mapped, layout.constants)
     return Catalogue(
@@ -105,7 +114,8 @@ def rows(
     is_csv = catalogue.format == "csv"
     with (
         catalogue.path.open("rb") as binary,
-        TextIOWrapper(binary, encoding=catalogue.encoding, newline="" if is_csv else "\n") as file,
+        # Lines end with CR, LF or both: JSON has neither within its texts
+        TextIOWrapper(binary, encoding=catalogue.encoding, newline="") as file,
     ):
         lines = _decoded(catalogue.path, catalogue.encoding, file)
         read = _csv_rows(catalogue, lines) if is_csv else enumerate(map(_json_row, lines), 1)
@@ -117,30 +127,31 @@ def rows(
 
 def _csv_rows(catalogue: Catalogue, lines: Iterator[str]) -> Iterator[tuple[int, Row | Unreadable | None]]:
     first_number, first, _ = _beginning(lines)
-    reason: int | None = None
+    reasons: list[int] = []
+    width, isbn = len(catalogue.header), catalogue.columns.keys["isbn"]
 
-    def is_row(line: str) -> bool:
-        cells = without_reason(raw_cells(line, catalogue.delimiter))
-        index = catalogue.columns.keys["isbn"]
-        compact = plain(cells[index].strip('="')) if index < len(cells) else ""
-        return len(compact) >= 7 and compact[:-1].isdigit()
+    def without_reasons(cells: list[str]) -> list[str]:
+        return [cell for index, cell in enumerate(cells) if index not in reasons] if reasons else cells
 
-    def without_reason(cells: list[str]) -> list[str]:
-        return cells if reason is None else cells[:reason] + cells[reason + 1 :]
+    def hides_rows(record: list[str]) -> bool:
+        first, *others = (without_reasons(raw_cells(line, catalogue.delimiter)) for line in record)
+        # A quoted cell before the ISBN may have several lines, too: then the first line is no row
+        return (_has_isbn(first, isbn) or len(first) >= width) and any(
+            _has_isbn(cells, isbn) or (len(cells) == width and not cells[isbn].strip()) for cells in others
+        )
 
-    records = csv_records(chain([first], lines), catalogue.delimiter, is_row)
+    records = csv_records(chain([first], lines), catalogue.delimiter, hides_rows)
     _, header = next(records)
     assert isinstance(header, list)
-    reason = header.index(REASON) if REASON in header else None
-    width = len(catalogue.header)
+    reasons = [index for index, name in enumerate(header) if name == REASON]
     for number, record in records:
         line = first_number - 1 + number
         if isinstance(record, Unreadable):
             assert isinstance(record.found, list)
-            yield line, Unreadable(without_reason(record.found), record.reason)
+            yield line, Unreadable(without_reasons(record.found), record.reason)
             continue
-        cells = record if reason is None else without_reason(record)
-        if not any(map(str.strip, cells)):
+        cells = without_reasons(record)
+        if not any(map(str.strip, cells)) or cells == [_END_OF_FILE]:
             yield line, None
         elif len(cells) > width and any(map(str.strip, cells[width:])):
             why = f"the row has {len(cells)} cells, the header {width}: is a quote or a delimiter missing?"
@@ -157,6 +168,12 @@ def _json_row(line: str) -> Row | Unreadable | None:
         row = _JSON.decode(text)
     except (msgspec.DecodeError, RecursionError) as error:
         return Unreadable(text, f"not a JSON object: {error}")
+    # Quotation marks of names and texts: with more of them a name may occur twice, or a text has some
+    if text.count('"') != 2 * (len(row) + sum(type(value) is str for value in row.values())):
+        try:
+            require_unique_names(text)
+        except Malformed as error:
+            return Unreadable(text, str(error))
     row.pop(REASON, None)
     return row or Unreadable(text, "the object is empty")
 
@@ -181,8 +198,23 @@ def _names(path: Path, number: int, record: Record) -> list[str]:
     return record
 
 
-def _no_row(_: str) -> bool:
-    return False
+def _has_isbn(cells: list[str], index: int) -> bool:
+    """Whether a cell has a number like an ISBN, right or wrong."""
+    compact = plain(cells[index].strip('="')) if index < len(cells) else ""
+    return len(compact) >= 7 and compact[:-1].isdigit()
+
+
+def _require_text(path: Path, number: int, first: str) -> None:
+    """Raises BadFile if a CSV file's header shows that it is something else."""
+    if _JSON_ARRAY.match(first):
+        raise BadFile(
+            f"{path.name} is a JSON array: an import reads one object a line, as `jq -c '.[]'` prints them"
+        )
+    if "\0" in first:
+        raise BadFile(
+            f"{path.name}, line {number}: it has null characters, as UTF-16 without a byte order mark has; "
+            "try --encoding utf-16-le or utf-16-be"
+        )
 
 
 def _decoded(path: Path, encoding: str, file: TextIOWrapper) -> Iterator[str]:
@@ -190,12 +222,23 @@ def _decoded(path: Path, encoding: str, file: TextIOWrapper) -> Iterator[str]:
     number = 0
     try:
         for number, line in enumerate(file, 1):
-            yield line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line
+            yield line.lstrip(_BYTE_ORDER_MARK) if number == 1 else line
     except UnicodeError as error:
         raise BadFile(
             f"{path.name}, near line {number + 1}: not {encoding} ({error}); save the file as UTF-8, or name "
             "its encoding, for example --encoding windows-1252 or utf-16"
         ) from error
+
+
+def _marked(path: Path, encoding: str) -> str:
+    """The encoding that a file's byte order mark shows. UTF-8 does not begin with that of another one."""
+    if encoding != "utf-8":
+        return encoding
+    with path.open("rb") as file:
+        beginning = file.read(4)
+    if beginning in (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE):
+        return "utf-32"
+    return "utf-16" if beginning[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else encoding
 
 
 def _codec(encoding: str) -> str:

@@ -53,14 +53,15 @@ def report(result: Result, spool: Spool, catalogue: Catalogue, rejects: int | No
     Raises CommandError if rows are unaccounted for, or if the rejects or the result can't be written.
     """
     result.rejected = sum(1 for _ in all_rejected(spool.folder))
-    failure = None if rejects is None else _write_rejects(rejects, catalogue, spool)
+    failure = None if rejects is None else _write_rejects(rejects, catalogue, spool, result.counts is None)
     try:
         click.echo(_json(result) if as_json else _sentence(result))
     except OSError as error:
+        done = "no event was written, and" if result.counts is None else "the import is done, but"
         raise CommandError(
             exits.FAILED,
-            f"the import is done, but its result can't be printed ({error.strerror}); running it again "
-            "prints it, and changes nothing",
+            f"{done} the result can't be printed ({error.strerror}); running it again prints it, and changes "
+            "nothing",
         ) from error
     _print_notices(result)
     if result.rejected and rejects is None:
@@ -74,16 +75,18 @@ def report(result: Result, spool: Spool, catalogue: Catalogue, rejects: int | No
         )
 
 
-def _write_rejects(descriptor: int, catalogue: Catalogue, spool: Spool) -> CommandError | None:
+def _write_rejects(descriptor: int, catalogue: Catalogue, spool: Spool, dry_run: bool) -> CommandError | None:
     try:
         write_rejects(descriptor, catalogue, all_rejected(spool.folder))
     except (OSError, BadFile) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        return CommandError(
-            exits.FAILED,
-            f"the rejected rows can't be written ({reason}); the others are imported. Run the same import "
-            "again: it repeats nothing, and writes the rejected rows",
+        others = (
+            "no event was written"
+            if dry_run
+            else "the others are imported. Run the same import again: it repeats nothing, and writes the "
+            "rejected rows"
         )
+        return CommandError(exits.FAILED, f"the rejected rows can't be written ({reason}); {others}")
     return None
 
 

@@ -115,7 +115,8 @@ def append(
     counts, offsets = Counts(), dict[int, int]()
     for committed in workers.append(task, shares) if workers.count else _append_here(task, shares):
         counts.add(committed.counts)
-        offsets[committed.partition] = max(offsets.get(committed.partition, -1), committed.offset)
+        if committed.offset >= 0:
+            offsets[committed.partition] = max(offsets.get(committed.partition, -1), committed.offset)
         progress(counts.all)
     return counts, offsets
 

@@ -169,6 +169,8 @@ def test_an_import_checks_kafka_before_it_reads_the_file(settings: Settings, cat
         (["--encoding", "utf-16"], exits.BAD_DATA, "not utf-16"),
         (["--rejects", "{file}"], exits.MALFORMED, "would overwrite"),
         (["--rejects", "/nowhere/at/all"], exits.FAILED, "/nowhere/at/all"),
+        (["--rejects", ""], exits.MALFORMED, "the name of a file"),
+        (["--rejects", "-"], exits.MALFORMED, "the name of a file"),
     ],
 )
 def test_an_import_explains_wrong_arguments(
@@ -190,6 +192,32 @@ def test_a_dry_run_needs_no_kafka_and_says_what_it_would_reject(tmp_path: Path) 
     assert (result["checked"], result["rejected"]) == (1, 2)
     assert "line 3: '9.78e12' is in scientific notation" in done.stderr
     assert "line 4: the ISBN is empty" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        ("- --rejects {file} <{file}", exits.MALFORMED, "would overwrite"),
+        ("/dev/stdin --rejects {file} <{file}", exits.MALFORMED, "would overwrite"),
+        ("{link} --rejects {file}", exits.MALFORMED, "would overwrite"),
+        ("- --rejects {file}.new <&-", exits.BAD_DATA, "standard input is empty"),
+        ("{file} --rejects /dev/full", exits.FAILED, "No space left on device); no event was written"),
+        ("{file} >/dev/full", exits.FAILED, "no event was written, and the result can't be printed"),
+    ],
+)
+def test_a_dry_run_neither_overwrites_its_file_nor_claims_to_be_an_import(
+    arguments: str, code: int, message: str, tmp_path: Path
+) -> None:
+    file, link = tmp_path / "books.csv", tmp_path / "link.csv"
+    file.write_text(f"isbn,title\n{isbn_of(1)},T\nx,wrong\n", "utf-8")
+    link.symlink_to(file)
+    content = file.read_bytes()
+    program = f"{sys.executable} -m producer import --dry-run {arguments.format(file=file, link=link)}"
+    done = subprocess.run(["bash", "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.returncode == code
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert file.read_bytes() == content
 
 
 def piped(settings: Settings, shell: str) -> dict[str, int]:
@@ -265,8 +293,8 @@ def test_no_event_is_written_if_the_rejects_file_cant_be(settings: Settings, tmp
     ("arguments", "message"),
     [
         ("--rejects /dev/full", "the rejected rows can't be written (No space left on device)"),
-        (">/dev/full", "its result can't be printed (No space left on device); running it again"),
-        (">&-", "its result can't be printed (Bad file descriptor)"),
+        (">/dev/full", "but the result can't be printed (No space left on device); running it again"),
+        (">&-", "but the result can't be printed (Bad file descriptor)"),
     ],
 )
 def test_an_import_that_cant_report_says_that_it_is_done(

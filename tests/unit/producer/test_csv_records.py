@@ -15,7 +15,9 @@ Found = list[tuple[int, list[str] | str]]
 def found(text: str, row_starts_with: str = "#") -> Found:
     """The records of a text; an unreadable one as its raw text."""
     lines = io.StringIO(text, newline="")
-    records = csv_records(lines, ",", lambda line: line.startswith(row_starts_with))
+    records = csv_records(
+        lines, ",", lambda record: any(line.startswith(row_starts_with) for line in record[1:])
+    )
     return [(n, ",".join(r.found) if isinstance(r, Unreadable) else r) for n, r in records]
 
 

@@ -100,6 +100,13 @@ def test_characters_that_are_not_shown_are_no_part_of_a_column_name() -> None:
     assert columns.command([ISBN10, "T"]).title == "T"
 
 
+def test_columns_that_are_not_used_may_have_one_name() -> None:
+    columns = csv_columns(["isbn", "", "title", "", "n", "n", "title 2"], {}, {})
+    assert columns.command([ISBN10, "", "T", "", "", "", "U"]).title == "T"
+    mapped = csv_columns(["isbn", "title", "title", "name"], {"title": "name"}, {})
+    assert mapped.command([ISBN10, "x", "y", "T"]).title == "T"
+
+
 def test_missing_cells_are_empty() -> None:
     columns = csv_columns(["isbn", "title", "author", "quantity"], {}, {})
     assert columns.command([ISBN10, "T"]) == AddBook(ISBN13, "T", "", 1)
@@ -110,6 +117,8 @@ def test_missing_cells_are_empty() -> None:
     [
         (["isbn", "name"], {}, "--map title=COLUMN; the columns are: isbn, name"),
         (["isbn", "title"], {"author": "writer"}, "no column 'writer' for author"),
+        (["isbn", "title", " ISBN "], {}, "columns 1 and 3 are both called 'isbn'"),
+        (["isbn", "title", "w", "w"], {"author": "W"}, "columns 3 and 4 are both called 'W'"),
     ],
 )
 def test_a_missing_column_is_named(header: list[str], mapped: dict[str, str], message: str) -> None:
@@ -168,6 +177,10 @@ def test_mark_delimiter_quotes_and_blank_lines_are_understood(books: Path) -> No
         (f"isbn,title\n{A},T,, ,\n", 2, [A, "T"]),
         (f"isbn,title,\n{A},T,\n", 2, [A, "T", ""]),
         (f"isbn,title\n{A}\n", 2, [A]),
+        (f'\ufeff\ufeff"isbn","title"\n{A},T\n', 2, [A, "T"]),
+        (f'"isbn";"title";"a, b, c"\n{A};T;\n', 2, [A, "T", ""]),
+        (f"reason,isbn,reason,title\nr1,{A},r2,T\n", 2, [A, "T"]),
+        (f"isbn,title\r{A},T\r", 2, [A, "T"]),
     ],
 )
 def test_lines_and_cells_that_a_spreadsheet_adds_are_ignored(
@@ -177,12 +190,29 @@ def test_lines_and_cells_that_a_spreadsheet_adds_are_ignored(
 
 
 def test_rows_without_content_are_blank(books: Path) -> None:
-    catalogue = catalogue_of(books, f'isbn,title\n{A},T\n,,\n,\n\n" ",""\n{B},T\n,')
+    catalogue = catalogue_of(books, f'isbn,title\n{A},T\n,,\n,\n\n" ",""\n{B},T\n,\n\x1a')
     assert list(rows(catalogue)) == [
         (2, [A, "T"]),
         *((n, None) for n in (3, 4, 5, 6)),
         (7, [B, "T"]),
         (8, None),
+        (9, None),
+    ]
+
+
+@pytest.mark.parametrize("rows_between", ["", ",no number,x\n", f"{B},T,x\n,no number,x\n"])
+def test_rows_without_an_isbn_are_not_hidden_either(rows_between: str, books: Path) -> None:
+    content = f'isbn,title,notes\n{A},"T1,x\n{rows_between},T2",y\n'
+    found = list(rows(catalogue_of(books, content)))
+    assert [line for line, _ in found] == list(range(2, content.count("\n") + 1))
+    assert all(isinstance(row, Unreadable) for _, row in found)
+
+
+def test_a_cell_before_the_isbn_may_have_several_lines(books: Path) -> None:
+    content = f'notes,isbn,title\n"one\ntwo",{A},T\n"one, and\ntwo, or\nthree",{B},T\n'
+    assert list(rows(catalogue_of(books, content))) == [
+        (2, ["one\ntwo", A, "T"]),
+        (4, ["one, and\ntwo, or\nthree", B, "T"]),
     ]
 
 
@@ -221,6 +251,25 @@ def test_text_in_another_encoding_is_an_error_with_its_line(books: Path) -> None
         assert list(rows(catalogue)) == [(2, ["439023483", "Čapek"])]
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+@pytest.mark.parametrize("order", ["-le", "-be"])
+def test_a_byte_order_mark_shows_the_encoding(encoding: str, order: str, books: Path) -> None:
+    catalogue = catalogue_of(books, f"\ufeffisbn\ttitle\r\n{A}\tČapek\r\n", encoding + order)
+    assert (catalogue.encoding, list(rows(catalogue))) == (encoding, [(2, [A, "Čapek"])])
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_without_a_mark_is_an_error_that_names_it(encoding: str, books: Path) -> None:
+    with pytest.raises(BadFile, match=r"books\.csv, line 1: .*--encoding utf-16-le"):
+        catalogue_of(books, f"isbn,title\n{A},T\n", encoding)
+
+
+@pytest.mark.parametrize("content", ['[{"isbn": "1"}]', '[\n {"isbn": "1"}\n]\n'])
+def test_a_json_array_is_an_error_that_names_the_way_out(content: str, tmp_path: Path) -> None:
+    with pytest.raises(BadFile, match=r"JSON array.*jq -c"):
+        catalogue_of(tmp_path / "books.json", content)
+
+
 @pytest.mark.parametrize("encoding", ["klingon", "undefined", "rot13", "hex", "", "utf-8\x00"])
 def test_an_unknown_encoding_is_a_wrong_option(encoding: str, books: Path) -> None:
     with pytest.raises(BadOption, match="encoding"):
@@ -242,6 +291,22 @@ def test_json_lines_that_are_no_objects_are_unreadable(tmp_path: Path) -> None:
         (4, "not json"),
         (5, "{}"),
     ]
+
+
+def test_json_lines_may_end_as_lines_of_any_system_do(tmp_path: Path) -> None:
+    catalogue = catalogue_of(tmp_path / "books", '{"isbn": "1"}\r{"isbn": "2"}\r\n{"isbn": "3"}\n')
+    assert list(rows(catalogue)) == [(n, {"isbn": str(n)}) for n in (1, 2, 3)]
+
+
+def test_a_json_name_that_occurs_twice_makes_the_row_unreadable(tmp_path: Path) -> None:
+    content = (
+        '{"isbn": "1", "title": "a", "title": "b"}\n{"isbn": "2", "x": {"a": 1, "a": 1}}\n'
+        '{"isbn": "3", "title": "a \\"title\\": b", "x": [{"a": 1}, {"a": 1}]}\n'
+        '{"isbn": "4", "n": 1, "n": 1}\n{"isbn": "5", "t\\u0069tle": "a", "title": "a"}\n'
+    )
+    found = list(rows(catalogue_of(tmp_path / "books.jsonl", content)))
+    assert [line for line, row in found if isinstance(row, Unreadable)] == [1, 2, 4, 5]
+    assert all("occurs more than once" in row.reason for _, row in found if isinstance(row, Unreadable))
 
 
 def test_json_lines_are_recognised_by_their_first_character(tmp_path: Path) -> None:
