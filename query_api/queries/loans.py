@@ -8,6 +8,7 @@ from msgspec import Struct
 from query_api.documents import LoanDocument
 from query_api.queries.cursors import Number
 from query_api.replica.damage import decode_title, fetch_all
+from schemas.row import InventoryRow
 from schemas.times import rfc3339
 
 
@@ -63,3 +64,24 @@ def find_loans(
         return loans, None
     isbn, user, _, due, _ = rows[limit - 1]
     return loans, LoanKey(due, isbn, user)
+
+
+def loans_of(
+    row: InventoryRow, filters: LoanFilters, limit: int, after: LoanKey | None, now: int
+) -> tuple[list[LoanDocument], LoanKey | None]:
+    """The open loans of a title, as ``find_loans`` returns them: ``row`` is its state at ``now`` (ms)."""
+    isbn = int(row.isbn)
+    keys = sorted(
+        key
+        for loan in row.loans
+        for key in [LoanKey(loan.due_at, isbn, loan.user_id)]
+        if filters.user_id in (None, loan.user_id)
+        and filters.overdue in (None, loan.due_at < now)
+        and (after is None or key > after)
+    )
+    since = {loan.user_id: loan.borrowed_at for loan in row.loans}
+    found = [
+        LoanDocument(row.isbn, row.title, user, rfc3339(since[user]), rfc3339(due), due < now)
+        for due, _, user in keys[:limit]
+    ]
+    return found, keys[limit - 1] if len(keys) > limit else None

@@ -15,6 +15,7 @@ class TitleFilters(Struct, frozen=True):
     sort: str = "isbn"
     at: int | None = None
     author: str | None = None
+    held: bool | None = None
 
     @property
     def column(self) -> str:

@@ -48,6 +48,8 @@ def titles_at(db: sqlite3.Connection, filters: TitleFilters, limit: int, after: 
 def _matches(row: InventoryRow, filters: TitleFilters) -> bool:
     if filters.available is not None and (row.available > 0) != filters.available:
         return False
+    if filters.held is not None and (row.held is not None) != filters.held:
+        return False
     if filters.author is not None and not has_words(filters.author, row.author):
         return False
     return filters.q is None or has_words(filters.q, row.title, row.author)

@@ -50,6 +50,8 @@ def find_titles(
             key = "search.rowid"
     if filters.available is not None:
         where.append("t.available > 0" if filters.available else "t.available = 0")
+    if filters.held is not None:
+        where.append(f"t.held = {filters.held:d}")
     order = f"{key}{direction}"
     if filters.column != "isbn":
         order += f", t.isbn{direction}"

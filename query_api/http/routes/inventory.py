@@ -58,6 +58,9 @@ Author = Annotated[
 Available = Annotated[
     bool | None, QueryParameter(description="true: with a copy on the shelf; false: with none.")
 ]
+Held = Annotated[
+    bool | None, QueryParameter(description="true: with an event that can't be applied; false: without.")
+]
 
 
 @get("/", responses=problems(400, 503), response_headers=[LINKED], operation_id="list_inventory")
@@ -69,19 +72,20 @@ async def list_inventory(
     q: Query = None,
     author: Author = None,
     available: Available = None,
+    held: Held = None,
     sort: Annotated[Sort, QueryParameter(description="Order; `-` before it: downwards.")] = "isbn",
     at: At = None,
 ) -> Response[Titles]:
     """Titles of the inventory, page by page."""
     moment = None if at is None else parse_time_parameter(at, _now())
-    filters = TitleFilters(q, available, sort, moment, author)
+    filters = TitleFilters(q, available, sort, moment, author, held)
     question = ["inventory", filters]
     start = parse_cursor_parameter(cursor, question, TitleKey)
     if filters.at is not None:
         if filters.column != "isbn":
             raise Problem(400, "bad_sort", "the inventory of the past is sorted by isbn only")
         found = await asyncio.to_thread(_past_page, replica, filters, limit, start)
-    elif (q, author, available) == (None, None, None):
+    elif (q, author, available, held) == (None, None, None, None):
         found = find_titles(replica.reader(), filters, limit, start)
     else:
         found = await asyncio.to_thread(_page, replica, filters, limit, start)

@@ -7,6 +7,7 @@ from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
+from foundation.http.problem import Problem
 from query_api.documents import Loans, json_of
 from query_api.http.parameters import (
     AnyRequest,
@@ -14,15 +15,24 @@ from query_api.http.parameters import (
     Limit,
     parse_cursor_parameter,
     parse_isbn_parameter,
+    parse_time_parameter,
     parse_user_parameter,
 )
 from query_api.http.responses import LINKED, NOT_STORED, page_response, problems
 from query_api.queries.cursors import make_cursor
-from query_api.queries.loans import LoanFilters, LoanKey, find_loans
+from query_api.queries.loans import LoanFilters, LoanKey, find_loans, loans_of
+from query_api.replica.past import row_at
 from query_api.replica.replica import Replica
 
 UserId = Annotated[str | None, QueryParameter(min_length=1, max_length=200, description="Of this borrower.")]
 OfIsbn = Annotated[str | None, QueryParameter(min_length=1, max_length=40, description="Of this title.")]
+At = Annotated[
+    str | None,
+    QueryParameter(
+        min_length=1, max_length=40,
+        description="As they were at this time, RFC 3339 with an offset; of one title: give `isbn`, too.",
+    ),
+]  # fmt: skip
 Overdue = Annotated[bool | None, QueryParameter(description="true: due before now; false: not yet due.")]
 
 
@@ -35,13 +45,22 @@ async def list_loans(
     user_id: UserId = None,
     isbn: OfIsbn = None,
     overdue: Overdue = None,
+    at: At = None,
 ) -> Response[Loans]:
-    """Open loans, the first due first."""
+    """Open loans, the first due first; those of one title also at a time in the past."""
     user = None if user_id is None else parse_user_parameter(user_id)
     filters = LoanFilters(user, None if isbn is None else parse_isbn_parameter(isbn), overdue)
-    question = ["loans", filters]
+    now = int(time.time() * 1000)
+    moment = None if at is None else parse_time_parameter(at, now)
+    question: list[Any] = ["loans", filters] if moment is None else ["loans", filters, moment]
     start = parse_cursor_parameter(cursor, question, LoanKey)
-    found, following = find_loans(replica.reader(), filters, limit, start, int(time.time() * 1000))
+    if moment is None:
+        found, following = find_loans(replica.reader(), filters, limit, start, now)
+    elif filters.isbn is None:
+        raise Problem(400, "at_without_isbn", "past loans are those of one title: give isbn, too")
+    else:
+        row = row_at(replica.reader(), filters.isbn, at=moment)
+        found, following = ([], None) if row is None else loans_of(row, filters, limit, start, moment)
     next_cursor = None if following is None else make_cursor(question, following)
     return page_response(request, json_of(Loans(found, next_cursor)), next_cursor, NOT_STORED)
 

@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 
 from inventory.row_fold import fold
 from query_api.documents import json_of, title_document
+from query_api.queries.loans import LoanFilters, loans_of
 from query_api.queries.page import TitleFilters
 from query_api.queries.past import titles_at
 from query_api.replica.past import row_at
 from schemas.events import BookAdded, BookBorrowed, BookReturned, Event
 from schemas.row import InventoryRow
+from schemas.times import parse_time, rfc3339
 from tests.support.query_api.api_without_kafka import ApiWithoutKafka
 from tests.support.query_api.event_strategies import ISBNS, START, event_logs, names
 
@@ -44,11 +46,31 @@ def test_past_rows_are_exact_for_every_version_and_time(
             for version, row in enumerate(rows, 1):
                 assert row_at(db, int(isbn), version=version) == row
             earlier = [row for row in rows if row.updated_at <= moment]
+            loans = [loan for row in earlier[-1:] for loan in row.loans]
+            assert past_loans(stock, isbn, moment) == sorted(
+                (loan.due_at, loan.user_id, loan.borrowed_at) for loan in loans
+            )
             assert row_at(db, int(isbn), at=moment) == (earlier[-1] if earlier else None)
             then += [row for row in earlier[-1:] if not row.removed]
         wanted = [row for row in then if available in (None, row.available > 0)]
         filters = TitleFilters(None, available, "-isbn" if downwards else "isbn", moment)
         assert pages(stock, filters, limit) == [json_of(title_document(row)) for row in wanted]
+
+
+def past_loans(stock: ApiWithoutKafka, isbn: str, moment: int) -> list[tuple[int, str, int]]:
+    """The title's loans at ``moment`` as (due, borrower, since), read page by page."""
+    row = row_at(stock.replica.reader(), int(isbn), at=moment)
+    found, after = list[tuple[int, str, int]](), None
+    while row is not None:
+        loans, after = loans_of(row, LoanFilters(), 1, after, moment)
+        found += [
+            (parse_time(loan.due_at), loan.user_id, parse_time(loan.borrowed_at))
+            for loan in loans
+            if loan.overdue == (parse_time(loan.due_at) < moment)
+        ]
+        if after is None:
+            break
+    return found
 
 
 def pages(stock: ApiWithoutKafka, filters: TitleFilters, limit: int) -> list[bytes]:
@@ -85,6 +107,9 @@ def test_an_event_that_cannot_be_read_holds_the_title_from_then_on(tmp_path: Pat
     stock = ApiWithoutKafka(tmp_path, [BookAdded(isbn, "T", "A", 1, START)])
     stock.put((isbn, b"poison", START + 1), BookBorrowed(isbn, "ann", START + 2, START + 9))
     assert "held" not in stock.ask(f"/inventory/{isbn}?version=1").json()
+    then = rfc3339(START)
+    for query, found in (("held=true", 1), ("held=false", 0), (f"held=true&at={then}", 0), (f"at={then}", 1)):
+        assert len(stock.ask(f"/inventory?{query}").json()["items"]) == found, query
     for path in (f"/inventory/{isbn}", f"/inventory/{isbn}?version=3"):
         answer = stock.ask(path).json()
         assert (answer["version"], answer["available"], answer["held"]["version"]) == (1, 1, 2)

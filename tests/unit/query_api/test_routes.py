@@ -150,9 +150,24 @@ def test_the_inventory_of_a_past_time_is_returned(stock: ApiWithoutKafka):
     assert problem(stock.ask("/inventory?at=2024-05-01T12:00:00.500Z&sort=title")) == (400, "bad_sort")
 
 
+def test_the_loans_of_a_title_at_a_past_time_are_returned(stock: ApiWithoutKafka):
+    (loan,) = stock.ask(f"/loans?isbn={A}&at=2024-05-01T12:00:01.123Z").json()["items"]
+    assert (loan["user_id"], loan["overdue"]) == ("user123", False)
+    for query in (
+        "at=2024-05-01T12:00:01.122Z",
+        "at=2020-01-01T00:00:00Z",
+        "at=2024-05-02T12:00:00Z&user_id=ann",
+    ):
+        assert stock.ask(f"/loans?isbn={A}&{query}").json()["items"] == [], query
+    (late,) = stock.ask(f"/loans?isbn={A}&at=2024-05-02T12:00:00Z&overdue=true").json()["items"]
+    assert late == {**loan, "overdue": True}
+
+
 @pytest.mark.parametrize(
     ("path", "status", "code"),
     [
+        ("/loans?at=2024-05-01T12:00:00Z", 400, "at_without_isbn"),
+        (f"/loans?isbn={A}&at=2999-05-01T12:00:00Z", 400, "in_the_future"),
         ("/inventory/9781593275847", 400, "bad_isbn"),
         ("/inventory/abc", 400, "bad_isbn"),
         ("/inventory?limit=0", 400, "malformed"),
