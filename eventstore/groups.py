@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, ConsumerGroupDescription
 
 
 def committed_offsets(admin: AdminClient, topic: str, group: str, timeout_s: float) -> dict[int, int]:
@@ -28,6 +28,28 @@ def committed_offsets_by_group(
         except KafkaException:
             continue
     return offsets
+
+
+def members_by_group(admin: AdminClient, groups: Iterable[str], timeout_s: float) -> dict[str, list[str]]:
+    """The members of several groups. A group whose coordinator does not answer is left out."""
+    names = list(groups)
+    if not names:
+        return {}
+    members = {}
+    for name, answer in admin.describe_consumer_groups(names, request_timeout=timeout_s).items():
+        try:
+            members[name] = member_names(answer.result())
+        except KafkaException:
+            continue
+    return members
+
+
+def member_names(group: ConsumerGroupDescription) -> list[str]:
+    """The group's members, each as ``client at host``."""
+    return [
+        f"{member.group_instance_id or member.client_id} at {member.host.lstrip('/')}"
+        for member in group.members
+    ]
 
 
 def lag(committed: Mapping[int, int], beginning: Mapping[int, int], end: Mapping[int, int]) -> dict[int, int]:

@@ -26,6 +26,7 @@ def main(settings: Settings) -> None:
     from query_api.http.freshness import Reading
     from query_api.http.group_lag import GroupLags
     from query_api.http.metrics import Metrics
+    from query_api.http.operations import Operations
     from query_api.replica.folders import NoFolderFree, replica_folder
 
     log_as("api", settings.log_level)
@@ -34,8 +35,9 @@ def main(settings: Settings) -> None:
             source, waiters = Source(settings), Waiters()
             follower = Follower(source, folder, waiters.notify)
             reading = Reading(source, follower, waiters)
-            metrics = Metrics(reading, GroupLags(source))
-            app = create_app(reading, waiters, metrics, AllowedHosts(settings), settings)
+            operations = Operations(reading, source, GroupLags(source), settings.gateway)
+            metrics = Metrics(reading, operations)
+            app = create_app(reading, waiters, metrics, operations, AllowedHosts(settings), settings)
             log.info("listening on %s:%d", settings.host, settings.port)
             serve(app, settings.host, settings.port, drain=waiters.end)
     except (PortTaken, NoFolderFree) as error:

@@ -6,7 +6,7 @@ from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaExcep
 from confluent_kafka.admin import AdminClient, ConsumerGroupDescription
 from msgspec import Struct
 
-from eventstore.groups import committed_offsets_by_group, lag
+from eventstore.groups import committed_offsets_by_group, lag, member_names
 from library.store.offsets import TIMEOUT_S, Offsets, beginning, end
 
 POLL_INTERVAL_S = 0.1
@@ -33,7 +33,7 @@ def members(admin: AdminClient, group: str) -> list[str]:
     while True:
         try:
             group_info = admin.describe_consumer_groups([group], request_timeout=TIMEOUT_S)[group].result()
-            return _names(group_info)
+            return member_names(group_info)
         except KafkaException as error:
             if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
                 return []
@@ -72,19 +72,12 @@ def groups_of(admin: AdminClient, topic: str) -> list[Group]:
         if offsets.get(name) or _reads(description, topic):
             here = offsets.get(name, {})
             state = description.state.name.lower().replace("_", " ")
-            groups.append(Group(name, state, _names(description), here, lag(here, first, last)))
+            groups.append(Group(name, state, member_names(description), here, lag(here, first, last)))
     return groups
 
 
 def _reads(group: ConsumerGroupDescription, topic: str) -> bool:
     return any(part.topic == topic for member in group.members for part in member.assignment.topic_partitions)
-
-
-def _names(group: ConsumerGroupDescription) -> list[str]:
-    return [
-        f"{member.group_instance_id or member.client_id} at {member.host.lstrip('/')}"
-        for member in group.members
-    ]
 
 
 def wait_until_empty(admin: AdminClient, group: str, limit_s: float) -> None:

@@ -1,9 +1,11 @@
 """Requests to Kafka about both topics."""
 
+import time
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from confluent_kafka import Consumer, IsolationLevel, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from eventstore.partition_reader import read_partition
@@ -68,13 +70,37 @@ class Source:
 
         Raises KafkaUnavailable instead of waiting longer.
         """
+        if offset >= self.ends(timeout).events[partition]:
+            return None
         patient = msgspec.structs.replace(self._settings, deadline=timeout)
         for message in read_partition(
             patient, self.events, partition, offset, end=offset + 1, buffer_kb=_RECORD_BUFFER_KB
         ):
-            # Beyond the end, the reader begins at the beginning
+            # After a marker, or an aborted event, comes another one
             return message if message.offset() == offset else None
         return None
+
+    def times(self, offsets: Mapping[int, int], timeout: float) -> dict[int, int | None]:
+        """The time (ms) of the first event at or after each partition's offset; None: there is none.
+
+        Partitions that do not answer in time are left out.
+        """
+        consumer = Consumer(reading_config(self._settings) | {"max.partition.fetch.bytes": 4096})
+        found: dict[int, int | None] = {}
+        waiting, give_up = set(offsets), time.monotonic() + timeout
+        try:
+            consumer.assign([TopicPartition(self.events, p, offset) for p, offset in offsets.items()])
+            while waiting and (left := give_up - time.monotonic()) > 0:
+                message = consumer.poll(left)
+                if message is None or (partition := message.partition()) not in waiting:
+                    continue
+                error = message.error()
+                if error is None or error.code() == KafkaError._PARTITION_EOF:
+                    waiting.discard(partition)
+                    found[partition] = message.timestamp()[1] if error is None else None
+        finally:
+            consumer.close()
+        return found
 
     def why(self, error: Exception) -> str:
         """The cause of ``error``, in a sentence."""

@@ -18,10 +18,12 @@ from query_api.http.current_titles import CurrentTitles
 from query_api.http.freshness import Reading
 from query_api.http.metrics import Metrics
 from query_api.http.openapi import complete
+from query_api.http.operations import Operations
 from query_api.http.page import Page
 from query_api.http.parameters import AnyRequest, provide_replica
 from query_api.http.responses import CACHED
 from query_api.http.routes import changes, events, health, inventory, loans, page_settings, registry, stats
+from query_api.http.routes import operations as operations_routes
 from query_api.http.title_fast_path import TitleFastPath
 from query_api.replica.tables import RELEASE
 
@@ -33,14 +35,20 @@ ROUTES = [
     *events.routes,
     *registry.routes,
     *health.routes,
+    *operations_routes.routes,
     *page_settings.routes,
 ]
 
 
 def create_app(
-    reading: Reading, waiters: Waiters, metrics: Metrics, hosts: AllowedHosts, settings: Settings
+    reading: Reading,
+    waiters: Waiters,
+    metrics: Metrics,
+    operations: Operations,
+    hosts: AllowedHosts,
+    settings: Settings,
 ) -> TitleFastPath:
-    """The ASGI application. Its lifespan starts and stops the follower."""
+    """The ASGI application. Its lifespan starts and stops the follower and ``operations``."""
     titles = CurrentTitles(reading.follower)
     document = ApiDocument(complete)
 
@@ -54,9 +62,11 @@ def create_app(
     async def following(_: Litestar) -> AsyncIterator[None]:
         async with waiters.running():
             reading.follower.start()
+            operations.start()
             try:
                 yield
             finally:
+                operations.stop()
                 reading.follower.stop()
 
     app = create_litestar(
@@ -72,6 +82,7 @@ def create_app(
             "reading": provided(reading),
             "titles": provided(titles),
             "metrics": provided(metrics),
+            "operations": provided(operations),
             "settings": provided(settings),
         },
         lifespan=following,

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 
 from confluent_kafka import Message
 
+from eventstore.partitions import partition_of
 from eventstore.positions import BadPosition, parse_positions
 from foundation.http.headers import Headers
 from foundation.http.problem import Problem
@@ -104,6 +105,10 @@ class Reading:
         Raises KafkaException, KafkaUnavailable.
         """
         return self._source.record(partition, offset, timeout)
+
+    def partition_of(self, isbn: str) -> int:
+        """The partition that has the title's events."""
+        return partition_of(isbn, self._source.partitions)
 
     async def counted(self, events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """``events``, counted in ``readers`` until they end."""

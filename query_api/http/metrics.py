@@ -8,22 +8,22 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from query_api.http.freshness import Reading
-from query_api.http.group_lag import GroupLags
+from query_api.http.operations import GroupSample, Operations
 from query_api.http.totals import lags, read_totals
 
 
 class Metrics(Collector):
     """The metrics of one query API. ``answers`` is a plain counter: cheap enough for every request."""
 
-    def __init__(self, reading: Reading, groups: GroupLags) -> None:
+    def __init__(self, reading: Reading, operations: Operations) -> None:
         self._registry = CollectorRegistry()
-        self._reading, self._groups = reading, groups
+        self._reading, self._operations = reading, operations
         self.answers: Counter[int] = Counter()
         ProcessCollector(registry=self._registry)
         self._registry.register(self)
 
     def text(self) -> bytes:
-        """The current metrics. Asks Kafka for the lag of its consumer groups, which may take seconds."""
+        """The current metrics. Raises sqlite3.Error."""
         return generate_latest(self._registry)
 
     def describe(self) -> Iterator[Metric]:
@@ -81,11 +81,35 @@ class Metrics(Collector):
             lag.add_metric([str(partition)], behind)
         yield position
         yield lag
-        groups = GaugeMetricFamily(
-            "library_group_lag", "Offsets between a consumer group's and the event store's end.",
-            labels=["group", "partition"],
+        sample = self._operations.samples()[-1]
+        age = GaugeMetricFamily(
+            "library_api_lag_seconds", "Age of the oldest event that answers do not include.",
+            labels=["partition"],
         )  # fmt: skip
-        for group, behind_by in self._groups.lags().items():
-            for partition, behind in behind_by.items():
-                groups.add_metric([group, str(partition)], behind)
-        yield groups
+        for partition, seconds in sample.ages.items():
+            age.add_metric([str(partition)], seconds)
+        yield age
+        yield from _group_metrics(sample.groups)
+
+
+def _group_metrics(samples: list[GroupSample]) -> Iterator[Metric]:
+    lag = GaugeMetricFamily(
+        "library_group_lag", "Offsets between a consumer group's and the event store's end.",
+        labels=["group", "partition"],
+    )  # fmt: skip
+    age = GaugeMetricFamily(
+        "library_group_lag_seconds", "Age of the oldest event that a consumer group has not handled.",
+        labels=["group", "partition"],
+    )  # fmt: skip
+    members = GaugeMetricFamily("library_group_members", "Members of a consumer group.", labels=["group"])
+    for sample in samples:
+        name = sample.group.name
+        for partition, behind in sample.group.lag.items():
+            lag.add_metric([name, str(partition)], behind)
+        for partition, seconds in sample.ages.items():
+            age.add_metric([name, str(partition)], seconds)
+        if sample.group.members is not None:
+            members.add_metric([name], len(sample.group.members))
+    yield lag
+    yield age
+    yield members

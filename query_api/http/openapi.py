@@ -33,11 +33,20 @@ TAGS = {
     ),
     "operation": (
         "How the service is.",
-        ("stats", "metrics", "readiness", "health", "docs", "page_settings"),
+        ("stats", "operations", "metrics", "readiness", "health", "docs", "page_settings"),
     ),
 }  # fmt: skip
 NOT_STORED = {
-    *("follow_changes", "get_event", "get_history", "list_events", "list_loans", "metrics", "readiness"),
+    *(
+        "follow_changes",
+        "get_event",
+        "get_history",
+        "list_events",
+        "list_loans",
+        "metrics",
+        "operations",
+        "readiness",
+    ),
     *("look_up_schema", "register_schema"),
 }
 """Operations whose responses are `no-store`."""

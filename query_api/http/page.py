@@ -16,7 +16,7 @@ VIEWS = frozenset({"/", "/desk", "/loans", "/events", "/operations"})
 """URLs of views, besides those of titles."""
 TITLE_VIEW = "/titles/"
 """With an ISBN after it."""
-API_ROUTES = frozenset({"/loans", "/events"})
+API_ROUTES = frozenset({"/loans", "/events", "/operations"})
 """Views whose URL is also a route of the API: it answers unless a request prefers HTML."""
 _VARY_ACCEPT = (b"vary", b"Accept")
 _VARY_ENCODING = (b"vary", b"Accept-Encoding")

@@ -10,7 +10,7 @@ from eventstore.topics import events_topic
 from foundation.kafka_clients import reading_config
 from foundation.settings import Settings
 from query_api.following.source import Source
-from query_api.http.group_lag import GroupLags
+from query_api.http.group_lag import Group, GroupLags
 from query_api.replica.progress import Ends
 from schemas.events import BookAdded, BookBorrowed
 from tests.support.query_api.loan_traffic import AT, A, store_writer
@@ -30,10 +30,11 @@ def test_group_lag_is_reported_by_group_and_partition(settings: Settings):
         consumer.close()
     # An event and its transaction's marker; where nothing was written, nothing is missing
     home = partition_of(A, settings.partitions)
-    expected = {readers: {p: 2 if p == home else 0 for p in range(settings.partitions)}}
+    lags = {p: 2 if p == home else 0 for p in range(settings.partitions)}
+    expected = [Group(readers, [], {second.partition: second.offset}, lags)]
     source = Source(settings)
     # A broker that has just begun may need a moment to tell its groups
-    eventually(lambda: GroupLags(source).lags() == expected)
+    eventually(lambda: GroupLags(source).groups() == expected)
 
 
 class Answer:
@@ -61,7 +62,10 @@ def test_a_group_that_cannot_be_queried_does_not_hide_others():
             error = KafkaException(KafkaError(KafkaError.NOT_COORDINATOR))
             return {one.group_id: Answer(error if one.group_id == "gone" else places)}
 
+        def describe_consumer_groups(self, asked: list[str], **_: Any) -> dict[str, Answer]:
+            return {name: Answer(SimpleNamespace(members=[])) for name in asked}
+
     source: Any = SimpleNamespace(
         admin=Admin(), events="events", beginnings=lambda _: {0: 0}, ends=lambda _: Ends((0,), (5,))
     )
-    assert GroupLags(source).lags() == {"there": {0: 2}}
+    assert GroupLags(source).groups() == [Group("there", [], {0: 3}, {0: 2})]

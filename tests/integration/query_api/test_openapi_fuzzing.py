@@ -17,7 +17,17 @@ from tests.support.query_api.api_without_kafka import ApiWithoutKafka
 A, B = "9781593275846", "9781680502992"
 AT = 1714564800123
 ENDLESS = "/changes"
-PLAIN = ["/config", "/docs", "/healthz", "/metrics", "/mode", "/readyz", "/schemas/types", "/subjects"]
+PLAIN = [
+    "/config",
+    "/docs",
+    "/healthz",
+    "/metrics",
+    "/mode",
+    "/operations",
+    "/readyz",
+    "/schemas/types",
+    "/subjects",
+]
 """Routes that take nothing, so that nothing in a request can be wrong."""
 ROUTES = [
     "/events", "/events/{partition}/{offset}",

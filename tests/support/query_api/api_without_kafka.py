@@ -19,8 +19,9 @@ from query_api.following.source import Source
 from query_api.following.waiters import Waiters
 from query_api.http.app import create_app
 from query_api.http.freshness import Reading
-from query_api.http.group_lag import GroupLags
+from query_api.http.group_lag import Group, GroupLags
 from query_api.http.metrics import Metrics
+from query_api.http.operations import Operations
 from query_api.http.title_fast_path import TitleFastPath
 from query_api.replica.events import StoredEvent, put_events
 from query_api.replica.progress import Progress
@@ -45,6 +46,13 @@ class NoKafka:
 
     def high_watermark(self, partition: int, timeout: float) -> int:
         return self._stock.next[partition]
+
+    def times(self, offsets: dict[int, int], timeout: float) -> dict[int, int | None]:
+        stored = self._stock.stored
+        return {
+            p: next((e.at for e in stored if e.partition == p and e.offset >= offset), None)
+            for p, offset in offsets.items()
+        }
 
     def record(self, partition: int, offset: int, timeout: float) -> "StoredRecord | None":
         return next(
@@ -78,11 +86,17 @@ class StoredRecord:
         return [("command_id", self._stored.command_id.encode()), ("blob", b"\xff"), ("empty", None)]
 
 
-class NoGroups:
-    """No consumer group."""
+class OneGroup:
+    """A consumer group that has read nothing, and its members."""
 
-    def lags(self) -> dict[str, dict[int, int]]:
-        return {"readers": {0: 3}}
+    def __init__(self, stock: "ApiWithoutKafka") -> None:
+        self._stock = stock
+        self.committed: dict[int, int] = {}
+        self.members: list[str] = ["client at host"]
+
+    def groups(self) -> list[Group]:
+        lag = {p: end - self.committed.get(p, 0) for p, end in enumerate(self._stock.next)}
+        return [Group("readers", self.members, dict(self.committed), lag)]
 
 
 class IdleFollower(Follower):
@@ -106,18 +120,22 @@ class ApiWithoutKafka:
         self.stored: list[StoredEvent] = []
         self.waiters = Waiters()
         self.source = NoKafka(self)
-        source, groups = cast(Source, self.source), cast(GroupLags, NoGroups())
+        self.groups = OneGroup(self)
+        source, groups = cast(Source, self.source), cast(GroupLags, self.groups)
         self.follower = IdleFollower(source, folder, self.waiters.notify)
         self.follower.file.replica, self.follower.trouble = self.replica, None
         self.reading = Reading(source, self.follower, self.waiters)
-        self._metrics = Metrics(self.reading, groups)
+        self.operations = Operations(self.reading, source, groups, gateway="")
+        self._metrics = Metrics(self.reading, self.operations)
         self.put(*events)
 
     @cached_property
     def app(self) -> TitleFastPath:
         """The application."""
         settings = Settings(api="http://testserver")
-        return create_app(self.reading, self.waiters, self._metrics, AllowedHosts(settings), settings)
+        return create_app(
+            self.reading, self.waiters, self._metrics, self.operations, AllowedHosts(settings), settings
+        )
 
     def put(self, *events: Event | tuple[str, bytes, int]) -> list[str]:
         """Store events, or undecodable values (ISBN, bytes, time); return their positions."""

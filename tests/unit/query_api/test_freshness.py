@@ -14,6 +14,7 @@ READS = {
     "/inventory/{isbn}": [f"/inventory/{A}?", f"/inventory/{A}?version=1&", "/inventory/978-1593275846?"],
     "/inventory/{isbn}/history": [f"/inventory/{A}/history?"],
     "/loans": ["/loans?", "/loans?user_id=ann&"],
+    "/events": ["/events?", "/events?sort=time&type=BookBorrowed&"],
     "/stats": ["/stats?"],
     "/changes": ["/changes?", "/changes?since=start&"],
 }

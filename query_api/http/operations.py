@@ -1,0 +1,200 @@
+"""How the whole system is, sampled at regular intervals: groups, lag, throughput, readiness."""
+
+import logging
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from foundation.http.client import NoAnswer, Service
+from query_api.following.source import KafkaException, Source
+from query_api.http.freshness import Reading
+from query_api.http.group_health import Health, Track, health, track
+from query_api.http.group_lag import Group, GroupLags
+from query_api.http.totals import lags, read_totals
+from query_api.queries.pending import times_from
+from query_api.replica.replica import Replica
+
+log = logging.getLogger(__name__)
+
+INTERVAL_S = 5.0
+KEPT_SAMPLES = 120
+_TIMES_TIMEOUT_S = 1.0
+_GATEWAY_TIMEOUT_S = 1.0
+
+Ages = dict[int, float]
+"""Age in seconds of the oldest event that is not handled, by partition; 0 where all are."""
+
+
+class GroupSample(Struct, frozen=True):
+    """A consumer group, the ages of its events where they are known, and how it is."""
+
+    group: Group
+    ages: Ages
+    health: Health
+    track: Track
+
+
+class GatewaySample(Struct, frozen=True):
+    """The gateway's readiness; ``trouble`` is empty while it is ready."""
+
+    url: str
+    ready: bool
+    trouble: str
+
+
+class Sample(Struct, frozen=True):
+    """The system at a time (``at``, in ms)."""
+
+    at: int
+    groups: list[GroupSample]
+    kafka_trouble: str | None
+    """Why the groups are unknown; None: they are known."""
+    lag: dict[int, int]
+    """Offsets that this query API's answers do not include, by partition."""
+    ages: Ages
+    """Of the events that answers do not include."""
+    events: int
+    """Events read since the first."""
+    events_per_second: float
+    gateway: GatewaySample | None
+    """None: no gateway is known."""
+
+
+class Operations:
+    """Samples the system, every INTERVAL_S seconds once it runs; without it, when it is asked."""
+
+    def __init__(self, reading: Reading, source: Source, groups: GroupLags, gateway: str) -> None:
+        self._reading, self._source, self._groups, self._gateway = reading, source, groups, gateway
+        self.clock = time.time
+        """The time in seconds since 1970, UTC, that ages are computed with."""
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._samples: deque[Sample] = deque(maxlen=KEPT_SAMPLES)
+        self._sampled_at = float("-inf")
+        self._running = False
+        self._tracks: dict[str, Track] = {}
+        self._replica: Replica | None = None
+
+    def start(self) -> None:
+        """Sample in a thread until ``stop``."""
+        self._running = True
+        threading.Thread(target=self._run, name="operations", daemon=True).start()
+
+    def stop(self) -> None:
+        """End the thread, without waiting for it."""
+        self._stop.set()
+
+    def samples(self) -> list[Sample]:
+        """The samples of the last minutes, the newest last; at least one. Raises sqlite3.Error."""
+        if not (self._running and self._samples):
+            self._refresh()
+        return list(self._samples)
+
+    def _refresh(self) -> None:
+        with self._lock:
+            if time.monotonic() - self._sampled_at >= INTERVAL_S:
+                sample = self._sample()
+                self._samples.append(sample)
+                self._sampled_at = time.monotonic()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._refresh()
+            except sqlite3.Error as error:
+                # Requests meet it, too, and know what to do
+                log.warning("no sample of the system could be taken: %s", error)
+            except Exception:
+                log.exception("no sample of the system could be taken")
+            self._stop.wait(max(0.05, self._sampled_at + INTERVAL_S - time.monotonic()))
+
+    def _sample(self) -> Sample:
+        at, now = int(self.clock() * 1000), time.monotonic()
+        try:
+            groups, trouble = self._groups.groups(), None
+        except KafkaException as error:
+            groups, trouble = [], self._source.why(error)
+        replica = self._reading.follower.replica
+        if replica is not self._replica:
+            # Another store: what is remembered of its groups says nothing any more
+            self._replica = replica
+            self._tracks.clear()
+            self._samples = deque(maxlen=KEPT_SAMPLES)
+        lag = lags(self._reading)
+        clock = _EventClock(self._source, replica, at, trouble is None)
+        ages = {} if replica is None else clock.ages(_next_offsets(replica), lag)
+        events = 0 if replica is None else read_totals(replica.reader()).events
+        per_second = 0.0
+        if self._samples:
+            per_second = max(0, events - self._samples[-1].events) / max(0.001, now - self._sampled_at)
+        sampled = [self._group(group, clock, now) for group in groups]
+        self._tracks = {sample.group.name: sample.track for sample in sampled}
+        return Sample(at, sampled, trouble, lag, ages, events, per_second, self._ask_gateway())
+
+    def _group(self, group: Group, clock: "_EventClock", now: float) -> GroupSample:
+        ages = clock.ages(group.committed, group.lag)
+        # An unknown age is one of an event, too
+        pending = {p: ages.get(p, 0.0) for p, behind in group.lag.items() if behind and ages.get(p) != 0}
+        tracked = track(self._tracks.get(group.name), group, pending, now)
+        return GroupSample(group, ages, health(group, tracked, pending), tracked)
+
+    def _ask_gateway(self) -> GatewaySample | None:
+        if not self._gateway:
+            return None
+        try:
+            with Service(self._gateway, _GATEWAY_TIMEOUT_S) as gateway:
+                answer = gateway.get(("readyz",), {})
+                report = answer.value
+        except NoAnswer as error:
+            return GatewaySample(self._gateway, False, str(error))
+        except ValueError:
+            report = None
+        if not isinstance(report, dict) or report.get("service") != "gateway":
+            return GatewaySample(self._gateway, False, f"another program answers at {self._gateway}")
+        troubles = [f"partition {p}: {why}" for p, why in report.get("troubles", {}).items()]
+        ready = answer.status == 200
+        return GatewaySample(self._gateway, ready, "; ".join(troubles) or ("" if ready else "it stops"))
+
+
+class _EventClock:
+    """Ages of events at the time ``at`` (ms). Events that the replica lacks are asked for in Kafka, once."""
+
+    def __init__(self, source: Source, replica: Replica | None, at: int, asks_kafka: bool) -> None:
+        self._source, self._replica, self._at = source, replica, at
+        self._asks_kafka = asks_kafka
+        self._missing: dict[int, int | None] | None = None
+
+    def ages(self, offsets: Mapping[int, int], lag: Mapping[int, int]) -> Ages:
+        """The ages of the first events at or after ``offsets``, where there is a lag."""
+        replica = self._replica
+        behind = {p: offsets.get(p, 0) for p, offsets_behind in lag.items() if offsets_behind}
+        times = {} if replica is None or not behind else times_from(replica.reader(), behind)
+        ages = dict.fromkeys(lag, 0.0)
+        for p, offset in behind.items():
+            if p in times:
+                ages[p] = max(0.001, (self._at - times[p]) / 1000)
+            elif replica is None or max(offset, replica.progress.history[p]) < offset + lag[p]:
+                missing = self._missing_times()
+                if p not in missing:
+                    del ages[p]
+                elif (first := missing[p]) is not None:
+                    ages[p] = max(0.001, (self._at - first) / 1000)
+        return ages
+
+    def _missing_times(self) -> dict[int, int | None]:
+        """The times of the first events that the replica lacks; None: of none. Some may be unknown."""
+        if self._missing is None:
+            self._missing = {}
+            if self._asks_kafka:
+                history = self._replica.progress.history if self._replica is not None else ()
+                after = {p: history[p] if history else 0 for p in range(self._source.partitions)}
+                self._missing = self._source.times(after, _TIMES_TIMEOUT_S)
+        return self._missing
+
+
+def _next_offsets(replica: Replica) -> dict[int, int]:
+    return {p: offset + 1 for p, offset in replica.progress.offsets().items()}
