@@ -80,7 +80,6 @@ def create_app(
         dependencies={
             "replica": Provide(provide_replica),
             "reading": provided(reading),
-            "titles": provided(titles),
             "metrics": provided(metrics),
             "operations": provided(operations),
             "settings": provided(settings),

@@ -10,7 +10,6 @@ from litestar.params import QueryParameter
 
 from foundation.http.problem import Problem
 from query_api.documents import History, TitleDocument, Titles, json_of, page_of, title_document
-from query_api.http.current_titles import CurrentTitles
 from query_api.http.parameters import (
     AnyRequest,
     Cursor,
@@ -96,7 +95,6 @@ async def list_inventory(
 @get("/{isbn:str}", operation_id="get_title", responses=problems(400, 404, 410, 503))
 async def get_title(
     replica: NamedDependency[Replica],
-    titles: NamedDependency[CurrentTitles],
     isbn: IsbnPath,
     at: At = None,
     version: Version = None,
@@ -108,10 +106,7 @@ async def get_title(
     if at is not None or version is not None:
         moment = None if at is None else parse_time_parameter(at, _now())
         return json_response(_past_of(replica, number, version, moment), CACHED)
-    title = titles.get(f"{number:013}")
-    if title is None:
-        raise _absent(replica, number)
-    return json_response(title.body, CACHED, ETag=title.etag)
+    return json_response(_present(replica, number), CACHED)
 
 
 @get(
@@ -148,13 +143,15 @@ def _unknown(isbn: int) -> Problem:
     return Problem(404, "unknown_title", f"{isbn:013} is not in the inventory and never was")
 
 
-def _absent(replica: Replica, isbn: int) -> Problem:
-    """Why there is no such title now."""
+def _present(replica: Replica, isbn: int) -> bytes:
+    """The title's document. Raises Problem if it is not in the inventory now."""
     found = title_json(replica.reader(), isbn)
     if found is None:
-        return _unknown(isbn)
-    _, _, version, updated_at = found
-    return removed(isbn, updated_at, version)
+        raise _unknown(isbn)
+    body, absent, version, updated_at = found
+    if absent:
+        raise removed(isbn, updated_at, version)
+    return body
 
 
 def _past_of(replica: Replica, isbn: int, version: int | None, at: int | None) -> bytes:
