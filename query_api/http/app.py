@@ -16,6 +16,7 @@ from foundation.settings import Settings
 from query_api.following.waiters import Waiters
 from query_api.http.current_titles import CurrentTitles
 from query_api.http.freshness import Reading
+from query_api.http.inventory_fast_path import InventoryFastPath
 from query_api.http.metrics import Metrics
 from query_api.http.openapi import complete
 from query_api.http.operations import Operations
@@ -24,7 +25,6 @@ from query_api.http.parameters import AnyRequest, provide_replica
 from query_api.http.responses import CACHED
 from query_api.http.routes import changes, events, health, inventory, loans, page_settings, registry, stats
 from query_api.http.routes import operations as operations_routes
-from query_api.http.title_fast_path import TitleFastPath
 from query_api.replica.tables import RELEASE
 
 ROUTES = [
@@ -47,7 +47,7 @@ def create_app(
     operations: Operations,
     hosts: AllowedHosts,
     settings: Settings,
-) -> TitleFastPath:
+) -> InventoryFastPath:
     """The ASGI application. Its lifespan starts and stops the follower and ``operations``."""
     titles = CurrentTitles(reading.follower)
     document = ApiDocument(complete)
@@ -94,4 +94,4 @@ def create_app(
         more_headers=lambda state: reading.headers(state["position"].encode()),
         counts=metrics.answers,
     )
-    return TitleFastPath(inner, titles, reading, hosts, metrics.answers)
+    return InventoryFastPath(inner, titles, reading, hosts, metrics.answers)

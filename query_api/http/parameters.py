@@ -17,11 +17,19 @@ from schemas.times import BadTime, parse_time
 
 AnyRequest = Request[Any, Any, Any]
 
-Limit = Annotated[int, QueryParameter(ge=1, le=500, description="Items on a page, at most.")]
+DEFAULT_LIMIT = 50
+LARGEST_LIMIT = 500
+LONGEST_CURSOR = 2000
+LONGEST_WORDS = 200
+LONGEST_TIME = 40
+
+Limit = Annotated[int, QueryParameter(ge=1, le=LARGEST_LIMIT, description="Items on a page, at most.")]
 Cursor = Annotated[
     str | None,
-    QueryParameter(min_length=1, max_length=2000, description="The `next_cursor` of the page before."),
-]
+    QueryParameter(
+        min_length=1, max_length=LONGEST_CURSOR, description="The `next_cursor` of the page before.",
+    ),
+]  # fmt: skip
 After = Annotated[
     str | None,
     QueryParameter(

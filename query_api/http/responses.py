@@ -1,12 +1,15 @@
 """Responses of the query API: JSON that is ready, links, caching."""
 
+import re
 from functools import partial
-from typing import Any
-from urllib.parse import urlencode
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl, urlencode
 
 from litestar import Response
 
+from foundation.http.headers import Headers
 from foundation.http.openapi import problem_specs, response_header
+from foundation.http.responses import etag_of
 from query_api.http.parameters import AnyRequest
 
 CACHED = "no-cache"
@@ -17,6 +20,9 @@ PRIVATE = "private, no-store"
 """For whole events: also a cache that ignores the one keeps to the other."""
 IMMUTABLE = "public, max-age=31536000, immutable"
 """May be used for a year without asking again."""
+
+_HARMLESS = re.compile(r"(?:[a-z_]+=(?:[\w.~+-]|%[0-9A-Fa-f]{2})*(?:&|$))*", re.ASCII).fullmatch
+"""Query strings that may be repeated in a header as they are."""
 
 LINKED = response_header("Link", "The next page, `rel=next`; not on the last.")
 
@@ -42,8 +48,40 @@ def page_response(request: AnyRequest, body: bytes, cursor: str | None, cache_co
     """A page, with a link to the next one, which begins at ``cursor``."""
     if cursor is None:
         return json_response(body, cache_control)
-    kept = [
-        (name, value) for name, value in request.query_params.multi_items() if name not in ("cursor", "after")
+    link = next_link(request.url.path, request.scope["query_string"], cursor)
+    return json_response(body, cache_control, Link=link)
+
+
+def next_link(path: str, query: bytes, cursor: str) -> str:
+    """The Link header of a page that was asked for with ``query``; the next page begins at ``cursor``."""
+    kept = "".join(part + "&" for part in _parts(query) if not part.startswith(("cursor=", "after=")))
+    return f'<{path}?{kept}cursor={cursor}>; rel="next"'
+
+
+def _parts(query: bytes) -> list[str]:
+    """The parameters of a query string, as they may stand in a header."""
+    text = query.decode("latin-1")
+    if not _HARMLESS(text):
+        text = urlencode(parse_qsl(query.decode("utf-8", "replace")))
+    return text.split("&") if text else []
+
+
+class Representation(NamedTuple):
+    """A complete answer to GET. ``headers`` have everything but the position and the safety headers."""
+
+    etag: str
+    headers: Headers
+    body: bytes
+
+
+def represent(body: bytes, *more_headers: tuple[bytes, bytes]) -> Representation:
+    """``body``, which is JSON already, for everybody."""
+    etag = etag_of(body)
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"cache-control", CACHED.encode()),
+        (b"etag", etag.encode()),
+        *more_headers,
     ]
-    target = f"{request.url.path}?{urlencode([*kept, ('cursor', cursor)])}"
-    return json_response(body, cache_control, Link=f'<{target}>; rel="next"')
+    return Representation(etag, headers, body)

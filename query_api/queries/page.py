@@ -1,14 +1,18 @@
 """A page of titles: its filters, its order, and the start of the next page."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from msgspec import Struct
 
 from query_api.queries.cursors import Number
 
+Sort = Literal["isbn", "-isbn", "title", "-title", "author", "-author", "updated_at", "-updated_at"]
+"""A column, with ``-`` before it for the reverse order."""
+SORTS: tuple[str, ...] = get_args(Sort)
+
 
 class TitleFilters(Struct, frozen=True):
-    """Which titles, in which order. ``sort`` is a column, with ``-`` before it for the reverse order."""
+    """Which titles, in which order. ``sort`` is a ``Sort``."""
 
     q: str | None = None
     available: bool | None = None

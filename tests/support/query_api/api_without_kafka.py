@@ -20,9 +20,9 @@ from query_api.following.waiters import Waiters
 from query_api.http.app import create_app
 from query_api.http.freshness import Reading
 from query_api.http.group_lag import Group, GroupLags
+from query_api.http.inventory_fast_path import InventoryFastPath
 from query_api.http.metrics import Metrics
 from query_api.http.operations import Operations
-from query_api.http.title_fast_path import TitleFastPath
 from query_api.replica.events import StoredEvent, put_events
 from query_api.replica.progress import Progress
 from query_api.replica.replica import Replica, create_replica
@@ -130,7 +130,7 @@ class ApiWithoutKafka:
         self.put(*events)
 
     @cached_property
-    def app(self) -> TitleFastPath:
+    def app(self) -> InventoryFastPath:
         """The application."""
         settings = Settings(api="http://testserver")
         return create_app(

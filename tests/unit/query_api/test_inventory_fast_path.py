@@ -1,0 +1,186 @@
+"""The fast path answers as the routes do, and from the present state whatever changes and however often."""
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from query_api.http.inventory_parameters import PAGE, PAST_TITLE, parse_ordinary
+from schemas.events import BookAdded, BookBorrowed, BookRemoved, BookReturned, Event
+from tests.support.query_api.api_without_kafka import ApiWithoutKafka
+from tests.support.query_api.loan_traffic import number
+
+AT = 1714564800123
+TITLES = [number(n) for n in range(6)]
+
+
+WORDS = ("River", "Čapek", "o'Neill", "20")
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> ApiWithoutKafka:
+    """Titles with some history, one of them removed."""
+    events: list[Event] = []
+    for place, isbn in enumerate(TITLES):
+        title, author = f"The {WORDS[place % 4]} {place}", f"{WORDS[place % 3]} A."
+        events += [BookAdded(isbn, title, author, 1, AT + place), BookBorrowed(isbn, "ann", AT + 1000, AT)]
+    events += [BookReturned(TITLES[1], "ann", AT + 2000), BookRemoved(TITLES[1], AT + 3000)]
+    return ApiWithoutKafka(tmp_path_factory.mktemp("api"), events)
+
+
+def by_the_framework(api: ApiWithoutKafka, path: str, headers: Any = None) -> Any:
+    """The fast path leaves requests with an Origin to the framework."""
+    return api.ask(path, headers={"Origin": "http://localhost", **(headers or {})})
+
+
+def assert_same_answer(one: Any, other: Any) -> None:
+    assert (one.status_code, one.content) == (other.status_code, other.content)
+    assert sorted(one.headers.items()) == sorted(other.headers.items())
+
+
+@pytest.mark.parametrize("if_none_match", [None, '"other"', "*"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/inventory",
+        "/inventory?limit=2",
+        "/inventory?limit=2&sort=-title&available=false",
+        "/inventory?q=river&limit=1&held=false",
+        "/inventory?q=th+%C4%8Cap&limit=1&author=capek",
+        "/inventory?author=o%27neill&sort=updated_at",
+        "/inventory?at=2024-05-01T12:00:00.124Z&limit=1",
+        "/inventory?at=2024-05-01T14:00:02%2B02:00&limit=3&sort=-isbn",
+        f"/inventory/{TITLES[0]}?at=2024-05-01T12:00:00.123Z",
+        f"/inventory/{TITLES[0]}?version=1",
+        f"/inventory/{TITLES[1]}?version=3",
+        f"/inventory/{TITLES[2]}",
+    ],
+)
+def test_the_fast_path_answers_as_the_framework_does(
+    api: ApiWithoutKafka, monkeypatch: pytest.MonkeyPatch, path: str, if_none_match: str | None
+):
+    headers = {} if if_none_match is None else {"If-None-Match": if_none_match}
+    expected = by_the_framework(api, path, headers)
+    assert expected.status_code == (304 if if_none_match == "*" else 200)
+
+    async def refuse(*_: Any) -> None:
+        raise AssertionError("the fast path passed the request on")
+
+    monkeypatch.setattr(api.app, "_app", refuse)
+    assert_same_answer(api.ask(path, headers=headers), expected)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"/inventory/{TITLES[1]}",
+        f"/inventory/{TITLES[1]}?version=4",
+        f"/inventory/{TITLES[1]}?version=9",
+        f"/inventory/{TITLES[0]}?version=1&at=2024-05-01T12:00:00Z",
+        f"/inventory/{TITLES[0]}?at=2020-01-01T00:00:00Z",
+        f"/inventory/{TITLES[0]}?at=2999-01-01T00:00:00Z",
+        "/inventory/9780000000000?version=1",
+        "/inventory/97800000?version=1",
+        "/inventory?limit=0",
+        "/inventory?limit=501",
+        "/inventory?limit=2&limit=3",
+        "/inventory?sort=size",
+        "/inventory?at=yesterday",
+        "/inventory?at=2024-05-01T12:00:00Z&sort=title",
+        "/inventory?cursor=abc",
+        "/inventory?available=yes&q=",
+        "/inventory?q=%FF",
+        "/inventory?shelf=1",
+        "/inventory?after=0:0&limit=1",
+    ],
+)
+def test_the_framework_answers_what_the_fast_path_does_not(api: ApiWithoutKafka, path: str):
+    assert_same_answer(api.ask(path), by_the_framework(api, path))
+
+
+@pytest.mark.parametrize(
+    "start", ["", "q=river&", "at=2024-05-01T12%3a00:01Z&", "sort=-author&available=false&"]
+)
+def test_the_links_of_pages_lead_through_all_titles(api: ApiWithoutKafka, start: str):
+    whole = [title["isbn"] for title in api.ask(f"/inventory?{start}limit=500").json()["items"]]
+    assert len(whole) > 1
+    for ask in (api.ask, lambda path: by_the_framework(api, path)):
+        found, path = [], f"/inventory?{start}limit=1"
+        while path:
+            answer = ask(path)
+            found += [title["isbn"] for title in answer.json()["items"]]
+            path = answer.links.get("next", {}).get("url", "")
+        assert found == whole
+
+
+@pytest.mark.parametrize(
+    ("query", "parsed"),
+    [
+        (b"limit=20&q=a+b%20c", {"limit": 20, "q": "a b c"}),
+        (b"available=true&sort=-isbn", {"available": True, "sort": "-isbn"}),
+        (b"q=%C4%8D", {"q": "č"}),
+        (b"limit=020", None),
+        (b"limit=501", None),
+        (b"q=a&q=b", None),
+        (b"q=", None),
+        (b"q=%FF", None),
+        (b"q=\xc4", None),
+        (b"q=a&", None),
+        (b"%71=a", None),
+        (b"after=0:1", None),
+    ],
+)
+def test_only_ordinary_parameters_are_parsed_without_the_framework(
+    query: bytes, parsed: dict[str, Any] | None
+):
+    assert parse_ordinary(query, PAGE) == parsed
+
+
+def test_a_version_beyond_a_number_of_sqlite_is_left_to_the_framework():
+    assert parse_ordinary(b"version=7", PAST_TITLE) == {"version": 7}
+    assert parse_ordinary(b"version=9223372036854775807", PAST_TITLE) is None
+
+
+def change(stock: ApiWithoutKafka, isbn: str) -> Event:
+    """Something that can happen to the title."""
+    row = stock.rows.get(isbn)
+    if row is None or row.removed:
+        return BookAdded(isbn, "T", "A", 2, AT)
+    if row.loans:
+        return BookReturned(isbn, "ann", AT)
+    return BookRemoved(isbn, AT) if row.version % 5 == 0 else BookBorrowed(isbn, "ann", AT, AT)
+
+
+@pytest.mark.parametrize(
+    ("few", "batches", "kept"), [(64, 64, 4096), (2, 64, 4096), (64, 2, 4096), (64, 64, 2)]
+)
+def test_a_cached_response_equals_a_fresh_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few: int, batches: int, kept: int
+):
+    monkeypatch.setattr("query_api.replica.replica._MAX_REMEMBERED_TITLES", few)
+    monkeypatch.setattr("query_api.replica.replica._REMEMBERED_BATCHES", batches)
+    monkeypatch.setattr("query_api.http.current_titles.MOST_KEPT", kept)
+    chance = random.Random(few * batches * kept)
+    stock = ApiWithoutKafka(tmp_path)
+    for _ in range(60):
+        for _ in range(chance.randrange(4)):
+            stock.put(*[change(stock, isbn) for isbn in chance.sample(TITLES, chance.randint(1, 4))])
+        for isbn in chance.choices(TITLES, k=3):
+            # The same title with hyphens is not kept
+            plain, other = (
+                stock.ask(f"/inventory/{spelling}") for spelling in (isbn, f"{isbn[:3]}-{isbn[3:]}")
+            )
+            assert (plain.status_code, plain.content) == (other.status_code, other.content)
+            assert plain.headers.get("etag") == other.headers.get("etag")
+            assert plain.headers["inventory-position"] == stock.reading.position()
+
+
+def test_a_rebuilt_replica_does_not_reuse_cached_responses(tmp_path: Path):
+    stock, other = (
+        ApiWithoutKafka(tmp_path / title, [BookAdded(TITLES[0], title, "A", 2, AT)])
+        for title in ("One", "Other")
+    )
+    assert stock.ask(f"/inventory/{TITLES[0]}").json()["title"] == "One"
+    stock.follower.file.replica = other.replica
+    assert stock.ask(f"/inventory/{TITLES[0]}").json()["title"] == "Other"
