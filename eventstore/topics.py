@@ -1,18 +1,10 @@
 """The event store's topic and the changelogs of its projections: names, configuration, identity."""
 
 import time
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from confluent_kafka import (
-    OFFSET_BEGINNING,
-    Consumer,
-    KafkaError,
-    KafkaException,
-    TopicCollection,
-    TopicPartition,
-)
+from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -24,9 +16,7 @@ from confluent_kafka.admin import (
 )
 from msgspec import Struct
 
-from eventstore.keys import BadKey, parse_event_key
-from eventstore.partitions import partition_of
-from foundation.kafka_clients import reading_config
+from eventstore.placement import is_confirmed, partitions_at_creation
 from foundation.settings import Settings
 
 LEADER_MOVING = frozenset(
@@ -45,9 +35,6 @@ COMPACTION_LAG_MS = 100 * 365 * 24 * 3600 * 1000
 key of an event again would delete the event. The policy is still ``compact``: it rules out DeleteRecords.
 """
 RETRY_INTERVAL_S = 0.02
-SAMPLE_EVENTS = 200
-"""Events of each partition that are read to tell with how many partitions a store was written."""
-SAMPLE_TIMEOUT_S = 5.0
 COMPACTION_LAG = "min.compaction.lag.ms"
 
 
@@ -96,6 +83,10 @@ class WrongTopic(Exception):
 
 class MissingTopic(WrongTopic):
     """A topic does not exist."""
+
+
+class AddedPartitions(WrongTopic):
+    """The events were written with another number of partitions than the topic has."""
 
 
 class Unprotected(WrongTopic):
@@ -167,7 +158,7 @@ def _require_leaders(admin: AdminClient, settings: Settings, tables: Sequence[Ta
 def check_topics(
     admin: AdminClient, settings: Settings, tables: Sequence[Table], timeout: float = 15.0
 ) -> None:
-    """Compare the topics with the settings. Raises as ``ensure_topics``, and MissingTopic."""
+    """Compare the topics with the settings. Raises as ``ensure_topics``, MissingTopic and AddedPartitions."""
     names = list(topic_configs(settings, tables))
     described = admin.describe_topics(TopicCollection(names), request_timeout=timeout)
     for name, future in described.items():
@@ -179,6 +170,7 @@ def check_topics(
             raise
         if found != settings.partitions:
             raise _wrong_partitions(settings, name, found)
+    check_placement(settings)
     store, policy = events_topic(settings), _config(admin, settings, "cleanup.policy", timeout)
     if policy != "compact":
         raise WrongTopic(
@@ -191,48 +183,34 @@ def check_topics(
 def _wrong_partitions(settings: Settings, topic: str, found: int) -> WrongTopic:
     """Advises another setting only if the store's events are where a writer with that setting looks."""
     differ = f"topic {topic} has {found} partitions, the settings say {settings.partitions}"
-    if _written_with(settings, found):
+    if partitions_at_creation(settings, events_topic(settings), found) == found:
         return WrongTopic(
             differ,
             f"export LIBRARY_PARTITIONS={found}",
             "; to change the number, `library backup` and `library restore` into a new store",
         )
-    return WrongTopic(
-        f"{differ}, and its events were written with another number: somebody has added partitions",
+    return _added_partitions(f"{differ}, and its events were written with another number")
+
+
+def _added_partitions(found: str) -> "AddedPartitions":
+    return AddedPartitions(
+        f"{found}: somebody has added partitions",
         "library backup FILE",
         ", then `library restore FILE` into a new store; change no setting, or titles get a second stream",
     )
 
 
-def _written_with(settings: Settings, partitions: int) -> bool:
-    """Whether the first events of each partition are in the right one of ``partitions``."""
+def check_placement(settings: Settings) -> None:
+    """Raises AddedPartitions if the events are not where writers with these settings look for them.
+
+    Only the first call of a process asks Kafka; a Kafka that does not answer is asked again by the next one.
+    """
     topic = events_topic(settings)
-    consumer = Consumer(reading_config(settings) | {"auto.offset.reset": "earliest"})
-    try:
-        places = [TopicPartition(topic, p, OFFSET_BEGINNING) for p in range(partitions)]
-        consumer.assign(places)
-        ended: set[int] = set()
-        seen: Counter[int] = Counter()
-        give_up = time.monotonic() + SAMPLE_TIMEOUT_S
-        while len(ended) < partitions and time.monotonic() < give_up:
-            for message in consumer.consume(SAMPLE_EVENTS, 0.1):
-                partition = message.partition() or 0
-                seen[partition] += 1
-                if message.error() is not None or seen[partition] >= SAMPLE_EVENTS:
-                    ended.add(partition)
-                elif not _belongs(message.key(), partition, partitions):
-                    return False
-    finally:
-        consumer.close()
-    return True
-
-
-def _belongs(key: bytes | None, partition: int, partitions: int) -> bool:
-    try:
-        return partition_of(parse_event_key(key)[0], partitions) == partition
-    except BadKey:
-        # Another program's record says nothing about ours
-        return True
+    if not is_confirmed(settings, topic):
+        raise _added_partitions(
+            f"topic {topic} has {settings.partitions} partitions, as the settings say, but its events were "
+            "written with fewer"
+        )
 
 
 def check_protection(admin: AdminClient, settings: Settings, timeout: float = 15.0) -> None:

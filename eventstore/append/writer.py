@@ -22,6 +22,7 @@ from eventstore.errors import ClaimLost, OtherLog, StateLost, WrongStore
 from eventstore.state.outcomes import Outcome, OutcomeUnknown, Receipt, Submitted, Unwritable
 from eventstore.state.snapshot import Snapshot
 from eventstore.state.write_state import WriteState
+from eventstore.topics import AddedPartitions, check_placement
 from foundation.settings import Settings
 
 PROBE_KEY = b"!probe"
@@ -171,6 +172,10 @@ class Writer:
             return
         self.fence.prepare(deadline)
         if self.state is None:
+            try:
+                check_placement(self.settings)
+            except AddedPartitions as error:
+                raise WrongStore(str(error)) from error
             self.state = WriteState(self._decider) if self._snapshot is None else self._snapshot.load()
             # Read most of the log before the claim: the claim is then held only for the rest
             self.catch_up.advance(self.state, deadline, self._save_if_large)

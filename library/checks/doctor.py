@@ -51,13 +51,16 @@ def examine(settings: "Settings", patience_s: float | None = None) -> Iterator[F
     if reached.grade is not Grade.BROKEN:
         topology = topics(admin, settings)
         yield topology
-        if topology.grade is not Grade.BROKEN:
-            try:
+        usable = topology.grade is not Grade.BROKEN
+        try:
+            if usable:
                 yield from transactions(admin, settings, PATIENCE_S if patience_s is None else patience_s)
+            if usable or events_topic(settings) in admin.list_topics(timeout=3).topics:
                 yield from event_keys(admin, settings)
+            if usable:
                 yield projection(admin, settings, PROGRESS_S if patience_s is None else patience_s)
-            except (KafkaException, KafkaUnavailable) as error:
-                yield Finding("broker", Grade.BROKEN, why(settings, error), "library logs kafka")
+        except (KafkaException, KafkaUnavailable) as error:
+            yield Finding("broker", Grade.BROKEN, why(settings, error), "library logs kafka")
     yield server("query API", settings.api, API)
     yield server("gateway", settings.gateway, GATEWAY)
     yield from held(settings)

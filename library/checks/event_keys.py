@@ -10,6 +10,7 @@ from confluent_kafka.admin import AdminClient
 
 from eventstore.keys import BadKey, event_key, parse_event_key
 from eventstore.partition_reader import read_partition
+from eventstore.partitions import partition_of
 from eventstore.topics import events_topic
 from library.checks.finding import Finding, Grade
 from library.store.offsets import end
@@ -29,20 +30,23 @@ def event_keys(admin: AdminClient, settings: "Settings") -> Iterator[Finding]:
     topic, records = events_topic(settings), 0
     faults: list[Finding] = []
     for partition, last in end(admin, topic).items():
-        keys = Keys()
+        keys = Keys(partition, settings.partitions)
         for message in read_partition(settings, topic, partition, end=last):
             records += 1
             keys.add(message)
         if keys.repeated:
             keys.locate(read_partition(settings, topic, partition, end=last))
-        faults += _limited(list(keys.findings(partition)), partition)
+        faults += _limited(list(keys.findings()), partition)
     yield from faults or [Finding(CHECK, Grade.FINE, f"{records:,} events, each key once")]
 
 
 class Keys:
-    """The keys of one partition, in the order of its records."""
+    """The keys of one of ``partitions`` partitions, in the order of its records."""
 
-    def __init__(self) -> None:
+    def __init__(self, partition: int, partitions: int) -> None:
+        self._partition, self._partitions = partition, partitions
+        self._elsewhere: dict[str, int] = {}
+        """The first offset of each title that belongs to another partition."""
         self.repeated: dict[bytes, list[int]] = defaultdict(list)
         """Keys that occur again, with all their offsets after ``locate``."""
         self._versions: dict[str, int] = {}
@@ -65,6 +69,8 @@ class Keys:
             return
         if version > last + 1:
             self._gaps.append((offset, stream, last, version))
+        if not last and partition_of(stream, self._partitions) != self._partition:
+            self._elsewhere[stream] = offset
         self._versions[stream] = version
 
     def locate(self, messages: Iterable[Message]) -> None:
@@ -73,8 +79,18 @@ class Keys:
             if (key := message.key()) in self.repeated:
                 self.repeated[key].append(message.offset() or 0)
 
-    def findings(self, partition: int) -> Iterator[Finding]:
+    def findings(self) -> Iterator[Finding]:
         """One for each fault."""
+        partition = self._partition
+        for stream, offset in self._elsewhere.items():
+            yield Finding(
+                CHECK,
+                Grade.BROKEN,
+                f"the events of {stream}, from offset {offset} of partition {partition} on, belong to "
+                f"partition {partition_of(stream, self._partitions)}, with {self._partitions} partitions: "
+                "writers look for them there",
+                "library backup FILE, then library restore FILE into a new store",
+            )
         for key, (first, *others) in self.repeated.items():
             count, later = len(others) + 1, ", ".join(map(str, others))
             yield Finding(

@@ -33,7 +33,7 @@ def verify(settings: "Settings", projection: "Projection | None", table_only: bo
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 
-    from eventstore.topics import events_topic
+    from eventstore.topics import AddedPartitions, check_placement, events_topic
     from foundation.cli.unreachable import unreachable
     from foundation.kafka_clients import KafkaUnavailable, client_config
     from inventory.row_fold import Gap
@@ -43,6 +43,7 @@ def verify(settings: "Settings", projection: "Projection | None", table_only: bo
 
     admin = AdminClient(client_config(settings))
     try:
+        check_placement(settings)
         ends = settled_end(admin, events_topic(settings), settings.deadline)
         if projection is not None:
             return _compare_projection(admin, settings, projection, ends, as_json)
@@ -52,7 +53,7 @@ def verify(settings: "Settings", projection: "Projection | None", table_only: bo
         raise unreachable(settings, error) from error
     except (Behind, StillOpen) as error:
         raise CommandError(exits.FAILED, str(error)) from error
-    except (Gap, OtherStore, BadEvent) as error:
+    except (AddedPartitions, Gap, OtherStore, BadEvent) as error:
         raise CommandError(exits.BAD_DATA, str(error)) from error
 
 

@@ -52,6 +52,7 @@ def needed(settings: Settings, users: Users) -> list[Access]:
         Access(users.projector, TOPIC, table, ("Read", "Write", *_DESCRIBE)),
         Access(users.projector, TRANSACTIONS, f"{table}-", ("Write", "Describe"), prefixed=True),
         Access(users.projector, GROUP, group, ("Read", "Describe")),
+        Access(users.projector, GROUP, unused, ("Read",)),
         Access(users.api, TOPIC, events, ("Read", *_DESCRIBE)),
         Access(users.api, TOPIC, table, ("Read", *_DESCRIBE)),
         Access(users.api, GROUP, group, ("Describe",)),

@@ -1,6 +1,9 @@
 import json
+import os
 import re
 import socket
+import subprocess
+import sys
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -17,8 +20,11 @@ from confluent_kafka.admin import (
 )
 from msgspec.structs import replace
 
+from eventstore.append.writer import Writer
 from eventstore.partitions import partition_of
-from eventstore.topics import events_topic
+from eventstore.state.outcomes import OutcomeUnknown
+from eventstore.topics import WrongTopic, events_topic
+from foundation.cli import exits
 from foundation.kafka_clients import client_config, reading_config
 from library.broker.java import NoJava
 from library.checks import doctor as checks
@@ -28,12 +34,17 @@ from library.cli import library
 from library.commands.backup import backup
 from library.commands.doctor import doctor
 from library.commands.restore import restore
+from library.commands.topics import topics
+from library.commands.verify import verify
 from library.process.ports import free_port
 from library.store.groups import members
 from library.store.offsets import settled_end
+from library.system.members import environment_of
 from library.system.run_file import ProcessRecord, Run, write_run
+from producer.writers import decider_of
+from query_api.following.source import Source
 from schemas.events import BookAdded
-from schemas.topics import projector_group
+from schemas.topics import changelog_topic, projector_group
 from tests.support.library.command_runner import run_command
 from tests.support.library.event_writer import BEGAN, added_and_removed, numbered_isbn, write_events
 from tests.support.waiting import eventually
@@ -100,6 +111,41 @@ def test_after_partitions_were_added_doctor_advises_backup_and_restore(away, new
         assert done.exit_code == 0, done.stderr
     _, by_check = findings(target)
     assert by_check["topics"].grade is Grade.FINE
+
+
+def test_settings_that_follow_added_partitions_are_refused_after_a_restart(new_settings, tmp_path):
+    """The topics agree with the settings, and only the place of the events shows it."""
+    system = replace(new_settings(partitions=2), data_dir=str(tmp_path))
+    write_events(system, added_and_removed(20))
+    admin = AdminClient(client_config(system))
+    for topic in (events_topic(system), changelog_topic(system)):
+        admin.create_partitions([NewPartitions(topic, 3)])[topic].result(20)
+        eventually(lambda topic=topic: len(admin.list_topics(topic, timeout=5).topics[topic].partitions) == 3)
+    more = replace(system, partitions=3, api="http://127.0.0.1:1", gateway="")
+    _, by_check = findings(more)
+    assert "has 3 partitions, as the settings say, but its events were written with fewer" in (
+        by_check["topics"].found
+    )
+    assert by_check["topics"].mend == "library backup FILE"
+    assert "belong to partition" in by_check["event keys"].found
+    outcome = Writer(more, 2, decider_of(more)).check(5)
+    assert isinstance(outcome, OutcomeUnknown)
+    assert "written with fewer" in outcome.reason
+    with pytest.raises(WrongTopic, match="written with fewer"):
+        Source(more).identify(5)
+    for command, argument, code in (
+        (verify, "--table-only", exits.BAD_DATA),
+        (topics, "create", exits.FAILED),
+    ):
+        done = run_command(command, more, argument)
+        assert done.exit_code == code
+        assert "`library backup FILE`, then `library restore FILE` into a new store" in done.stderr
+    worker = subprocess.run(
+        [sys.executable, "-m", "projector"], env=environment_of(more, os.environ), capture_output=True,
+        text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert worker.returncode == exits.BAD_DATA
+    assert "written with fewer" in worker.stderr
 
 
 def test_doctor_reports_a_cleanup_policy_that_loses_events(away):
