@@ -105,6 +105,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} is one of {', '.join(allowed)}, not {getattr(self, name)!r}")
         parse_tokens(self.token)
+        for name in ("api", "gateway"):
+            _check_address(name, getattr(self, name))
         _check_page_settings(self)
         try:
             ZoneInfo(self.timezone)
@@ -120,6 +122,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 _URL = r"https?://(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?"
 _ORIGIN = re.compile(rf"{_URL}/?|:\d{{1,5}}(?:-\d{{1,5}})?", re.ASCII)
 _PAGE_GATEWAY = re.compile(rf"(?:{_URL}(?:/[\w./~-]*)?|:\d{{1,5}})?", re.ASCII)
+_ADDRESS = re.compile(r"https?://(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?(?:/[\w./~%-]*)?")
 _LOWEST_PORTS = {"port": 1, "kafka_port": 1, "gateway_port": 0, "metrics_port": 0}
 _CHOICES = {
     "durability": ("disk", "os"),
@@ -128,6 +131,12 @@ _CHOICES = {
     "kafka_sasl_mechanism": ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"),
 }
 SECRETS = ("token", "kafka_password")
+
+
+def _check_address(name: str, url: str) -> None:
+    found = _ADDRESS.fullmatch(url)
+    if url and (found is None or not 0 < int(found["port"] or 80) <= 65535):
+        raise ValueError(f"{name} is the address of a service, as http://127.0.0.1:8080, not {url!r}")
 
 
 def _check_page_settings(settings: Settings) -> None:

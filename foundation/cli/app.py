@@ -79,7 +79,28 @@ class LazyGroup(click.Group):
             return None
         module, _, name = location.partition(":")
         command: click.Command = getattr(import_module(module), name)
+        _require_text(command)
         return command
+
+
+class _Text(click.types.StringParamType):
+    """A text. A path may have bytes that are not UTF-8; a text with them can be neither sent nor stored."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        text = super().convert(value, param, ctx)
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            self.fail(f"{text!r} is not UTF-8", param, ctx)
+        return text
+
+
+def _require_text(command: click.Command) -> None:
+    """Make a command's arguments and options accept UTF-8 only, unless they are paths; also its members'."""
+    for parameter in command.params:
+        if isinstance(parameter.type, click.types.StringParamType) and parameter.name != "data_dir":
+            parameter.type = _Text()
+    if isinstance(command, click.Group) and not isinstance(command, LazyGroup):
+        for member in command.commands.values():
+            _require_text(member)
 
 
 def with_settings(*names: str, **defaults: str) -> Callable[[Function], Function]:

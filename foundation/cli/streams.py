@@ -46,6 +46,11 @@ def prepare_streams() -> None:
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
 
 
+def use_utf_8() -> None:
+    """Write standard output in UTF-8 whatever the locale is: programs that read JSON or CSV expect it."""
+    sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
+
+
 def discard_output() -> None:
     """Flush standard output, or drop the rest: Python flushes again when it ends, and would complain."""
     try:

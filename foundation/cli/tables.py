@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from foundation.cli.streams import use_utf_8
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -63,6 +65,8 @@ def print_rows(
     ``nothing`` is printed on stderr.
     """
     shown = [column if isinstance(column, Column) else Column(column, Fit.WRAPPED) for column in columns]
+    if as_json or as_csv:
+        use_utf_8()
     if as_json:
         count = _print_json(rows)
     elif as_csv:
@@ -91,7 +95,7 @@ def _print_csv(columns: Sequence[Column], rows: Iterable[Row]) -> int:
     for count, row in enumerate(rows, 1):
         if count == 1:
             writer.writeheader()
-        writer.writerow({name: _cell(row.get(name)) for name in names})
+        writer.writerow({name: _text(row.get(name)) for name in names})
     if not count:
         writer.writeheader()
     return count
@@ -217,7 +221,10 @@ def _shown(value: object, zone: tzinfo, form: str) -> str:
 
 def _cell(value: object) -> str:
     """The value as a text without line ends and tabs, which would look like the table's own."""
+    return " ".join(_text(value).splitlines()).replace("\t", " ")
+
+
+def _text(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    text = "" if value is None else str(value)
-    return " ".join(text.splitlines()).replace("\t", " ")
+    return "" if value is None else str(value)

@@ -49,12 +49,15 @@ class Service:
 
     def __init__(self, url: str, timeout: float) -> None:
         self.url = url
-        parts = urlsplit(url)
         kinds = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
-        if parts.scheme not in kinds or not parts.hostname:
-            raise NoAnswer(f"{url!r} is not the address of a service, as http://127.0.0.1:8080")
-        self._prefix = parts.path.rstrip("/")
-        self._connection = kinds[parts.scheme](parts.hostname, parts.port, timeout=timeout)
+        try:
+            parts = urlsplit(url)
+            self._prefix = parts.path.rstrip("/")
+            self._connection = kinds[parts.scheme](parts.hostname or "", parts.port, timeout=timeout)
+            if not parts.hostname:
+                raise ValueError
+        except (LookupError, ValueError, http.client.InvalidURL) as error:
+            raise NoAnswer(f"{url!r} is not the address of a service, as http://127.0.0.1:8080") from error
 
     def __enter__(self) -> Self:
         return self

@@ -42,6 +42,7 @@ def events(settings: "Settings", group: str | None, follow: bool, start: str, as
     """
     from confluent_kafka import KafkaException
 
+    from foundation.cli.streams import use_utf_8
     from foundation.cli.unreachable import unreachable
     from foundation.kafka_clients import KafkaUnavailable
     from library.commands.groups import checked_group
@@ -49,13 +50,18 @@ def events(settings: "Settings", group: str | None, follow: bool, start: str, as
 
     if group is not None:
         group = checked_group(settings, group)
-    _end_with_the_reader()
+    ending = _end_with_the_reader()
     line = _json_line if as_json or not sys.stdout.isatty() else _text_line
+    if line is _json_line:
+        use_utf_8()
     try:
         with open_reader(group, settings=settings, start=_start(settings, start), report=_report) as reader:
-            for event in reader.follow() if follow else reader:
-                sys.stdout.write(line(event) + "\n")
-                sys.stdout.flush()
+            try:
+                for event in reader.follow() if follow else reader:
+                    sys.stdout.write(line(event) + "\n")
+                    sys.stdout.flush()
+            finally:
+                ending.set()
     except (KafkaUnavailable, KafkaException) as error:
         raise unreachable(settings, error) from error
 
@@ -111,15 +117,18 @@ def _report(unreadable: "Unreadable") -> None:
     click.echo(f"skipped: {unreadable}", err=True)
 
 
-def _end_with_the_reader() -> None:
+def _end_with_the_reader() -> threading.Event:
     """End cleanly on SIGTERM, and as soon as the reader of our output closes its pipe.
 
     A clean end leaves the consumer group, and the next reader need not wait for the session's end. Without
-    this poll a closed pipe would be noticed only at the next event.
+    this poll a closed pipe would be noticed only at the next event. To be set when the end has begun: a
+    signal must not interrupt it, and a write may have noticed the closed pipe first.
     """
-    closed = threading.Event()
+    closed, ending = threading.Event(), threading.Event()
 
     def stop(number: int, _: FrameType | None) -> None:
+        if ending.is_set():
+            return
         if closed.is_set():
             raise BrokenPipeError
         sys.exit(128 + number)
@@ -133,3 +142,4 @@ def _end_with_the_reader() -> None:
 
     signal.signal(signal.SIGTERM, stop)
     threading.Thread(target=watch, args=(sys.stdout.fileno(),), daemon=True).start()
+    return ending

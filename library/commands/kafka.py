@@ -10,6 +10,7 @@ from foundation.cli.app import CommandError, with_settings
 if TYPE_CHECKING:
     from foundation.settings import Settings
 
+_CHUNK_BYTES = 1 << 16
 TOOLS = ("acls", "configs", "consumer-groups", "get-offsets", "groups", "topics", "transactions")
 
 
@@ -26,7 +27,9 @@ def kafka(settings: "Settings", tool: str, arguments: tuple[str, ...]) -> int:
     """
     import os
     import subprocess
+    import sys
 
+    from foundation.cli.streams import OutputError
     from library.broker.jars import NoJars
     from library.broker.java import NoJava
     from library.broker.properties import java_environment
@@ -34,8 +37,18 @@ def kafka(settings: "Settings", tool: str, arguments: tuple[str, ...]) -> int:
 
     try:
         with tool_command(settings, tool, arguments, os.environ) as command:
-            return subprocess.run(command, env=java_environment(os.environ), check=False).returncode
+            with subprocess.Popen(
+                command, env=java_environment(os.environ), stdout=subprocess.PIPE, bufsize=0
+            ) as tool_process:
+                assert tool_process.stdout is not None
+                # Java does not report output that it can't write; we do
+                while output := tool_process.stdout.read(_CHUNK_BYTES):
+                    sys.stdout.buffer.write(output)
+                    sys.stdout.flush()
+            return tool_process.returncode
     except (NoJars, NoJava) as error:
         raise CommandError(exits.FAILED, str(error)) from error
+    except (OutputError, BrokenPipeError):
+        raise
     except OSError as error:
         raise CommandError(exits.FAILED, f"{error.filename or tool}: {error.strerror or error}") from error

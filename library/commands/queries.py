@@ -225,6 +225,8 @@ def _pages(service: "Service", path: tuple[str, ...], parameters: Parameters) ->
     cursor: str | None = None
     while True:
         page = _get(service, path, {**parameters, "cursor": cursor})
+        if not {"items", "next_cursor"} <= page.keys():
+            raise _other_service(service)
         yield from page["items"]
         cursor = page["next_cursor"]
         if cursor is None:
@@ -236,8 +238,19 @@ def _get(service: "Service", path: tuple[str, ...], parameters: Parameters) -> d
     response = service.get(path, parameters)
     if response.status != 200:
         raise CommandError(_EXITS.get(response.status, exits.FAILED), response.detail, response.code)
-    value: dict[str, Any] = response.value
+    try:
+        value = response.value
+    except ValueError as error:
+        raise _other_service(service) from error
+    if not isinstance(value, dict):
+        raise _other_service(service)
     return value
+
+
+def _other_service(service: "Service") -> CommandError:
+    return CommandError(
+        exits.UNAVAILABLE, f"what answers at {service.url} is not the query API: --api URL names it"
+    )
 
 
 _EXITS = {400: exits.MALFORMED, 404: exits.NOT_FOUND, 410: exits.NOT_FOUND, 503: exits.UNAVAILABLE}

@@ -54,8 +54,11 @@ class Group(Struct, frozen=True):
 
 def group_names(admin: AdminClient) -> list[str]:
     """The names of all groups on this Kafka that we may see. Raises KafkaException."""
-    listed = admin.list_consumer_groups(request_timeout=TIMEOUT_S).result().valid
-    return sorted(group.group_id for group in listed)
+    listed = admin.list_consumer_groups(request_timeout=TIMEOUT_S).result()
+    if listed.errors:
+        # Of a broker that does not answer: the groups that it coordinates would be missing
+        raise listed.errors[0]
+    return sorted(group.group_id for group in listed.valid)
 
 
 def groups_of(admin: AdminClient, topic: str) -> list[Group]:

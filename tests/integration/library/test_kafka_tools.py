@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,11 +12,14 @@ from eventstore.topics import events_topic
 from foundation.settings import Settings
 
 
-def kafka(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
+def kafka(
+    settings: Settings, *arguments: str, stdout: Any = subprocess.PIPE
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "library", "kafka", "--kafka", settings.kafka, *arguments],
         env=os.environ | {"LIBRARY_NAME": settings.name},
-        capture_output=True,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
         text=True,
         timeout=60,
     )
@@ -38,6 +43,14 @@ def test_a_tool_uses_this_systems_kafka(arguments: tuple[str, ...], output: str,
     assert "Traceback" not in done.stderr
     assert output.format(topic=topic) in (done.stderr if "--help" in arguments else done.stdout)
     assert done.returncode == (1 if "--help" in arguments else 0), done.stderr
+
+
+def test_output_of_a_tool_that_is_lost_is_an_error(settings: Settings) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = kafka(settings, "topics", "--list", stdout=full)
+    assert (done.returncode, done.stderr) == (
+        1, "Error: standard output can't be written: No space left on device\n",
+    )  # fmt: skip
 
 
 def test_the_tools_exit_code_is_the_commands(settings: Settings) -> None:

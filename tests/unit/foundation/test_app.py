@@ -168,6 +168,38 @@ def test_a_timeout_is_a_sensible_number_of_seconds(seconds: str) -> None:
     assert "deadline (--timeout) is more than 0 and at most 86400 seconds" in line
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "search {}", "inventory {}", "history {}", "loans --user {}", "inventory --author {}",
+        "inventory --api http://{}", "doctor --end-transaction {}", "borrow 9781593275846 {}",
+        "copies withdraw 9781593275846 1 --reason {}", "held show {}", "events --group {}",
+    ],
+)  # fmt: skip
+def test_a_text_that_is_not_utf_8_is_malformed(command: str) -> None:
+    done = shell("$P " + command.format(r"$'\xff'") + " --json --data-dir $'/nowhere\\xff'")
+    assert (done.returncode, done.stdout) == (exits.MALFORMED, "")
+    assert json.loads(done.stderr)["error"].endswith("\\udcff' is not UTF-8")
+
+
+@pytest.mark.parametrize(
+    "address", ["ftp://x", "127.0.0.1:8080", "http://", "http://h:x", "http://h:0", "http://h:65536",
+                "http://[::1", "http://a b", "http://h?x", "http://u@h"],
+)  # fmt: skip
+def test_an_address_that_cant_be_a_services_is_a_malformed_setting(address: str) -> None:
+    with pytest.raises(ValueError, match="api is the address of a service, as http"):
+        Settings(api=address)
+    with pytest.raises(ValueError, match="gateway is the address of a service, as http"):
+        Settings(gateway=address)
+
+
+@pytest.mark.parametrize(
+    "address", ["", "http://h", "https://h:443/", "http://[::1]:80/a/b", "http://bücher.example:1"]
+)
+def test_an_address_may_have_a_port_and_a_path(address: str) -> None:
+    assert Settings(api=address, gateway=address).api == address
+
+
 def test_a_value_that_begins_with_a_dash_needs_two_dashes() -> None:
     assert "put -- before" in shell("$P search -ology").stderr
     done = shell("$P search --api http://127.0.0.1:1 -- -ology")

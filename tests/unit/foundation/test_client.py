@@ -52,7 +52,16 @@ def test_a_problem_response_is_reported_as_a_sentence(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["http://127.0.0.1:1", "http://127.0.0.1:1/", "ftp://x", "127.0.0.1:8080", ""]
+    "address",
+    [
+        "http://127.0.0.1:1",
+        "http://127.0.0.1:1/",
+        "ftp://x",
+        "127.0.0.1:8080",
+        "",
+        "http://h:x",
+        "http://[::1",
+    ],
 )
 def test_an_unreachable_service_is_named_with_its_address(address: str) -> None:
     with pytest.raises(NoAnswer) as error, Service(address, 1) as service:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -111,6 +112,22 @@ def test_csv_quotes_and_has_a_header_without_rows(capsys: pytest.CaptureFixture[
     captured = capsys.readouterr()
     assert captured.out == 'a,b\n"say ""x""",yes\na,b\n'
     assert captured.err == "no rows\n"
+
+
+def test_csv_keeps_characters_that_would_end_a_line_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
+    print_rows(["a"], [{"a": "one\u2028two\tthree"}], as_csv=True)
+    assert capsys.readouterr().out == "a\none\u2028two\tthree\n"
+
+
+@pytest.mark.parametrize(("as_json", "written"), [(False, "a\nČ\n"), (True, '{"a": "Č"}\n')])
+def test_programs_read_utf_8_whatever_the_locale_is(
+    as_json: bool, written: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="latin-1", errors="backslashreplace"))
+    print_rows(["a"], [{"a": "Č"}], as_json, as_csv=not as_json)
+    sys.stdout.flush()
+    assert raw.getvalue() == written.encode()
 
 
 def test_json_lines_have_all_members(capsys: pytest.CaptureFixture[str]) -> None:

@@ -27,6 +27,26 @@ class Admin:
         return {names[0]: future}
 
 
+class Listing:
+    """Lists groups, and the errors of brokers that did not answer."""
+
+    def __init__(self, *errors):
+        self.errors = [KafkaException(KafkaError(code)) for code in errors]
+
+    def list_consumer_groups(self, request_timeout):
+        future: Future[SimpleNamespace] = Future()
+        future.set_result(SimpleNamespace(valid=[SimpleNamespace(group_id="g")], errors=self.errors))
+        return future
+
+
+def test_a_list_without_the_groups_of_some_broker_is_no_list():
+    whole: Any = Listing()
+    assert groups.group_names(whole) == ["g"]
+    lacking: Any = Listing(KafkaError._TIMED_OUT)
+    with pytest.raises(KafkaException):
+        groups.group_names(lacking)
+
+
 def asked(admin: Any) -> list[str]:
     return members(admin, "g")
 

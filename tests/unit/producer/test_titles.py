@@ -47,7 +47,7 @@ def run(*arguments: str) -> Result:
         (["add", ISBN, " \t"], "title is empty"),
         (["add", ISBN, "T" * 1001], "1001 characters"),
         (["add", ISBN, "T\x00"], "U+0000"),
-        (["add", ISBN, "T\ud800"], "U+D800"),
+        (["add", ISBN, "T\ud800"], "is not UTF-8"),
         (["add", ISBN, "T", "A", "0"], "not 0"),
         (["add", ISBN, "T", "A", "-1"], "not -1"),
         (["add", ISBN, "T", "A", "-1.5"], "not -1.5"),

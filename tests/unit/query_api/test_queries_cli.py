@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from foundation.cli import exits
+from foundation.http.client import Response, Service
 from inventory.commands import AddBook
 from library.commands import queries
 from producer.imports.files import Layout, open_catalogue, rows
@@ -182,6 +183,14 @@ def test_query_commands_explain_what_they_cannot_show(
     result = run(command, url, *arguments)
     assert (result.exit_code, result.stdout) == (code, "")
     assert result.stderr.startswith("Error: ")
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[]", b"{}", b'{"items": []}', b"\xff"])
+def test_a_service_that_is_not_the_query_api_is_named(body: bytes, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(Service, "get", lambda *_: Response(200, {}, body))
+    result = run(queries.loans, "http://127.0.0.1:1")
+    assert (result.exit_code, result.stdout) == (exits.UNAVAILABLE, "")
+    assert "is not the query API" in result.stderr
 
 
 def test_a_query_without_an_api_says_how_to_start_one():
