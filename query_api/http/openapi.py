@@ -18,7 +18,7 @@ _REFUSALS = {
 TAGS = {
     "inventory": (
         "Titles, their events and loans.",
-        ("list_inventory", "get_title", "get_history", "list_loans"),
+        ("list_inventory", "get_title", "get_history", "list_loans", "search_loans"),
     ),
     "changes": (
         "What happens, as it happens, and what happened.",
@@ -47,7 +47,7 @@ NOT_STORED = {
         "operations",
         "readiness",
     ),
-    *("look_up_schema", "register_schema"),
+    *("look_up_schema", "register_schema", "search_loans"),
 }
 """Operations whose responses are `no-store`."""
 

@@ -3,9 +3,10 @@
 import time
 from typing import Annotated, Any
 
-from litestar import Response, get
+from litestar import Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import QueryParameter
+from litestar.params import JSONBody, QueryParameter
+from msgspec import Meta, Struct
 
 from foundation.http.problem import Problem
 from query_api.documents import Loans, json_of
@@ -18,7 +19,7 @@ from query_api.http.parameters import (
     parse_time_parameter,
     parse_user_parameter,
 )
-from query_api.http.responses import LINKED, NOT_STORED, page_response, problems
+from query_api.http.responses import LINKED, NOT_STORED, json_response, page_response, problems
 from query_api.queries.cursors import make_cursor
 from query_api.queries.loans import LoanFilters, LoanKey, find_loans, loans_of
 from query_api.replica.past import row_at
@@ -65,4 +66,27 @@ async def list_loans(
     return page_response(request, json_of(Loans(found, next_cursor)), next_cursor, NOT_STORED)
 
 
-routes: list[Any] = [list_loans]
+class LoanSearch(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which loans, as the parameters of `GET /loans`."""
+
+    user_id: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    isbn: Annotated[str, Meta(min_length=1, max_length=40)] | None = None
+    overdue: bool | None = None
+    limit: Annotated[int, Meta(ge=1, le=500)] = 50
+    cursor: Annotated[str, Meta(min_length=1, max_length=2000)] | None = None
+
+
+@post("/loans/search", status_code=200, responses=problems(400, 503), operation_id="search_loans")
+async def search_loans(replica: NamedDependency[Replica], data: JSONBody[LoanSearch]) -> Response[Loans]:
+    """Open loans, the first due first; the borrower is in the body, not in a URL that logs may keep."""
+    user = None if data.user_id is None else parse_user_parameter(data.user_id)
+    isbn = None if data.isbn is None else parse_isbn_parameter(data.isbn)
+    filters = LoanFilters(user, isbn, data.overdue)
+    question = ["loans", filters]
+    start = parse_cursor_parameter(data.cursor, question, LoanKey)
+    found, following = find_loans(replica.reader(), filters, data.limit, start, int(time.time() * 1000))
+    next_cursor = None if following is None else make_cursor(question, following)
+    return json_response(json_of(Loans(found, next_cursor)), NOT_STORED)
+
+
+routes: list[Any] = [list_loans, search_loans]

@@ -35,7 +35,7 @@ ROUTES = [
     "/schemas/ids/{number}/versions", "/stats", "/subjects/{subject}/versions",
     "/subjects/{subject}/versions/{version}",
 ]  # fmt: skip
-POSTS = ["/subjects/{subject}", "/subjects/{subject}/versions"]
+POSTS = ["/loans/search", "/subjects/{subject}", "/subjects/{subject}/versions"]
 REQUESTS = [*((route, "GET") for route in ROUTES), *((route, "POST") for route in POSTS)]
 TRIED = [(route, "GET", GenerationMode.POSITIVE) for route in PLAIN] + [
     (*request, mode) for request in REQUESTS for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,45 @@ def test_the_inventory_of_a_past_time_is_returned(stock: ApiWithoutKafka):
     assert stock.ask("/inventory?at=2020-01-01T00:00:00Z").json() == {"items": [], "next_cursor": None}
     assert len(stock.ask("/inventory?at=2024-05-01T12:00:00.500Z&q=thomas").json()["items"]) == 1
     assert problem(stock.ask("/inventory?at=2024-05-01T12:00:00.500Z&sort=title")) == (400, "bad_sort")
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        ({}, 1),
+        ({"user_id": " user123 "}, 1),
+        ({"user_id": "user12"}, 0),
+        ({"user_id": "user123", "isbn": "978-1593275846", "overdue": True, "limit": 1}, 1),
+        ({"isbn": B}, 0),
+        ({"overdue": False}, 0),
+    ],
+)
+def test_loans_are_searched_without_a_borrower_in_the_url(
+    stock: ApiWithoutKafka, body: dict[str, Any], found: int
+):
+    answer = stock.ask("/loans/search", "POST", content=json.dumps(body).encode())
+    assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
+    assert len(answer.json()["items"]) == found
+    if found:
+        assert answer.json() == stock.ask("/loans").json()
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"{", "malformed"),
+        (b"[]", "malformed"),
+        (b'{"user": "a"}', "malformed"),
+        (b'{"user_id": ""}', "malformed"),
+        (b'{"user_id": "a\\u200bb"}', "bad_user"),
+        (b'{"isbn": "123"}', "bad_isbn"),
+        (b'{"limit": 501}', "malformed"),
+        (b'{"cursor": "x"}', "bad_cursor"),
+    ],
+)
+def test_a_bad_search_for_loans_is_a_problem(stock: ApiWithoutKafka, body: bytes, code: str):
+    answer = stock.ask("/loans/search", "POST", content=body)
+    assert (answer.status_code, answer.json()["code"]) == (400, code)
 
 
 def test_the_loans_of_a_title_at_a_past_time_are_returned(stock: ApiWithoutKafka):
