@@ -6,11 +6,15 @@ import { followChanges } from "./changes.js";
 import { useObservable } from "./observable.js";
 import { loadSettings } from "./query_api.js";
 import { interceptLinks, location, match } from "./router.js";
+import { Desk } from "./views/desk.js";
 import { Inventory } from "./views/inventory.js";
+import { Loans } from "./views/loans.js";
 
 /** Every view: where it is, its name, its component, and whether the navigation lists it. */
 const VIEWS = [
   { path: "/", name: "Inventory", component: Inventory, listed: true },
+  { path: "/desk", name: "Desk", component: Desk, listed: true },
+  { path: "/loans", name: "Loans", component: Loans, listed: true },
 ];
 
 function find(path) {

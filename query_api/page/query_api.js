@@ -26,10 +26,20 @@ export function urlOf(path, parameters = {}) {
 }
 
 /** GET: `{value, position, status}`. Throws QueryError; a request that `signal` ends throws AbortError. */
-export async function get(path, parameters = {}, { signal } = {}) {
+export function get(path, parameters = {}, { signal } = {}) {
+  return ask(urlOf(path, parameters), { signal, headers: { Accept: "application/json" } });
+}
+
+/** POST to a route that only reads, with what must not be in a URL in the body. As `get`. */
+export function post(path, body, { parameters = {}, signal } = {}) {
+  const headers = { Accept: "application/json", "Content-Type": "application/json" };
+  return ask(urlOf(path, parameters), { method: "POST", signal, headers, body: JSON.stringify(body) });
+}
+
+async function ask(url, request) {
   let response;
   try {
-    response = await fetch(urlOf(path, parameters), { signal, headers: { Accept: "application/json" } });
+    response = await fetch(url, request);
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new QueryError(OUT_OF_REACH);

@@ -1,0 +1,199 @@
+// Commands to the gateway: each has an id of its own, and is repeated with it until its outcome is known.
+import { observable } from "./observable.js";
+import { get, post, settings } from "./query_api.js";
+
+const ANSWER_LIMIT_MS = 40_000; // The gateway itself answers after 30 s
+const SHORTEST_PAUSE_MS = 300;
+const LONGEST_PAUSE_MS = 5_000;
+const NOT_THERE_YET = "not_there_yet";
+
+/** A command that was not carried out. `message` says why, `advice` what to do. */
+export class Refusal extends Error {
+  constructor(message, advice, { status = 0, code = "", borrowers = [] } = {}) {
+    super(message);
+    this.name = "Refusal";
+    Object.assign(this, { advice, status, code, borrowers });
+  }
+}
+
+/** The gateway's token: `wanted` while commands wait for one; `reason`: why the last one did not do. */
+export const token = observable({ value: stored("token"), wanted: false, reason: "" });
+
+/** Who works at this desk, for the events; empty: nobody is named. */
+export const actor = observable(stored("actor"));
+
+/** The number of commands whose outcome is not known yet. */
+export const open = observable(0);
+
+const tails = new Map(); // By title: the end of its last command
+const written = new Map(); // By partition: the offset of the last receipt
+
+export function giveToken(value) {
+  store("token", value);
+  token.set({ value, wanted: false, reason: "" });
+}
+
+export function nameActor(name) {
+  store("actor", name);
+  actor.set(name);
+}
+
+/**
+ * Carry out a command; those of one title follow each other. Returns `{receipt, replayed}`. `report` is called
+ * with `{state: "sending"}`, `{state: "token"}` and `{state: "repeating", attempt, reason}`. Throws Refusal.
+ */
+export function send(command, { report = () => {}, signal } = {}) {
+  const header = { id: newId(), time: new Date().toISOString() };
+  const before = tails.get(command.isbn);
+  open.set(open.value + 1);
+  const result = (before ?? Promise.resolve()).then(() => untilKnown(command, header, report, signal));
+  const tail = result.catch(() => {}).then(() => {
+    open.set(open.value - 1);
+    if (tails.get(command.isbn) === tail) tails.delete(command.isbn);
+  });
+  tails.set(command.isbn, tail);
+  return result;
+}
+
+/** GET from the query API what includes one's own writes; `behind`: the answer lacks some of them still. */
+export const getWithWrites = (path, parameters = {}, options = {}) =>
+  withWrites((after) => get(path, { ...parameters, after }, options));
+
+/** As getWithWrites, with what must not be in a URL in a body. */
+export const postWithWrites = (path, body, options = {}) => withWrites((after) => post(path, body, { ...options, parameters: { after } }));
+
+async function withWrites(read) {
+  const after = [...written].map(([partition, offset]) => `${partition}:${offset}`).join(",");
+  try {
+    return { ...(await read(after)), behind: false };
+  } catch (error) {
+    if (error.code === "bad_position") written.clear(); // Another store has taken the place of this one
+    else if (error.code !== NOT_THERE_YET) throw error;
+    return { ...(await read("")), behind: true };
+  }
+}
+
+async function untilKnown(command, header, report, signal) {
+  report({ state: "sending" });
+  for (let attempt = 1; ; attempt += 1) {
+    const used = token.value.value;
+    const { response, value, reason } = await attemptOf(command, header, used);
+    if (response?.status === 401) {
+      report({ state: "token" });
+      await anotherToken(used);
+      report({ state: "sending" });
+      continue;
+    }
+    if (!reason && response.ok) {
+      const [partition, offset] = value.position.split(":").map(Number);
+      written.set(partition, Math.max(offset, written.get(partition) ?? 0));
+      return { receipt: value, replayed: response.headers.get("Idempotency-Replayed") === "true" };
+    }
+    if (!reason) throw refusalOf(response.status, value);
+    report({ state: "repeating", attempt, reason });
+    await pause(Math.min(LONGEST_PAUSE_MS, SHORTEST_PAUSE_MS * 2 ** Math.min(attempt - 1, 8)), signal);
+  }
+}
+
+/** One request. `reason`: why its outcome is not known, or why nothing was done yet. */
+async function attemptOf(command, { id, time }, secret) {
+  const headers = { "Content-Type": "application/json", "Idempotency-Key": id, "Client-Time": time };
+  if (secret) headers.Authorization = `Bearer ${bytesAsText(secret)}`;
+  if (actor.value.trim()) headers.Actor = bytesAsText(actor.value.trim());
+  let url = "";
+  try {
+    url = await gatewayUrl();
+    const body = JSON.stringify(command);
+    const limit = AbortSignal.timeout(ANSWER_LIMIT_MS);
+    const response = await fetch(`${url}/commands`, { method: "POST", headers, body, signal: limit, cache: "no-store" });
+    const value = await response.json();
+    if (response.status === 504) return { response, reason: "Kafka has not confirmed it yet." };
+    if (response.status === 503 && value.code !== "unwritable") return { response, reason: "The gateway can't write just now." };
+    if (response.status >= 500 && response.status !== 503) return { response, reason: "The gateway failed." };
+    return { response, value };
+  } catch (error) {
+    if (error instanceof Refusal) throw error;
+    return { reason: error.name === "TimeoutError" ? `The gateway at ${url} is too slow.` : `The gateway at ${url} does not answer, or does not allow this page.` };
+  }
+}
+
+async function gatewayUrl() {
+  const known = settings.value ?? (await changed(settings));
+  if (!known.gateway) throw new Refusal("This system has no gateway.", "Whoever runs it can start one: library gateway.");
+  return known.gateway;
+}
+
+async function anotherToken(used) {
+  while (token.value.value === used || token.value.wanted) {
+    if (!token.value.wanted) {
+      store("token", "");
+      token.set({ value: "", wanted: true, reason: used ? "The gateway does not accept this token." : "" });
+      used = "";
+    }
+    await changed(token);
+  }
+}
+
+const ADVICE = {
+  already_added: ["This title is in the inventory already.", "Add copies to it, or correct its details."],
+  removed: ["This title was removed from the inventory.", "Add brings it back."],
+  unknown_title: ["This title is not in the inventory.", "Check the number, or add the title."],
+  none_available: [null, "Take one back first, or look at its loans."],
+  already_borrowed: [null, "To keep it longer, renew it."],
+  not_on_loan: ["There is no such open loan.", "Look at the title's loans."],
+  which_loan: ["Several copies of this title are on loan.", "Scan the card of whoever returns it, or choose:"],
+  on_loan: [null, "Take them back first."],
+  malformed: [null, "Nothing was done. Try it again with another value."],
+  other_actor: [null, "Clear the name at this desk, or use another token."],
+  unwritable: [null, "Somebody who runs the library's system has to act first."],
+};
+
+function refusalOf(status, problem) {
+  const [sentence, advice] = ADVICE[problem.code] ?? [null, "Nothing was done."];
+  return new Refusal(sentence ?? asSentence(problem.detail ?? `Status ${status}`), advice, { status, ...problem });
+}
+
+const asSentence = (text) => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`.replace(/\.\.$/, ".");
+
+/** UTF-8 as `fetch` takes it in a header: one character for each byte. */
+const bytesAsText = (text) => String.fromCharCode(...new TextEncoder().encode(text));
+
+function newId() {
+  // randomUUID is only there over HTTPS
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return `page-${Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+}
+
+const changed = (source) => new Promise((resolve) => {
+  const end = source.subscribe((value) => {
+    end();
+    resolve(value);
+  });
+});
+
+const pause = (ms, signal) => new Promise((resolve, reject) => {
+  const givenUp = () => reject(new Refusal("Given up: it may have been done, or not.", "The title's history shows which."));
+  if (signal?.aborted) givenUp();
+  signal?.addEventListener("abort", givenUp);
+  setTimeout(resolve, ms * (0.75 + Math.random() / 2));
+});
+
+function stored(name) {
+  try {
+    return window.sessionStorage.getItem(name) ?? "";
+  } catch {
+    return ""; // A browser may forbid storage: the value holds until the page is loaded again
+  }
+}
+
+function store(name, value) {
+  try {
+    window.sessionStorage.setItem(name, value);
+  } catch {
+    // As above
+  }
+}
+
+window.addEventListener("beforeunload", (event) => {
+  if (open.value) event.preventDefault();
+});
