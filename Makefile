@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: help up test-fast test test-integration test-system test-page test-three-brokers test-containers chaos chaos-projector bench-fold bench-rebuild bench-append bench-append-memory bench-query check lock vendor clean
+.PHONY: help up test-fast test test-integration test-system test-page test-three-brokers test-containers chaos chaos-projector bench-fold bench-rebuild bench-append bench-append-memory bench-query bench-size check lock vendor clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-19s %s\n", $$1, $$2}'
@@ -77,6 +77,9 @@ bench-append-memory: .venv/.dev ## a gateway's memory while it takes a million c
 
 bench-query: .venv/.dev $(PEER) ## reads over HTTP by us, Kafka Streams and nginx, and reads of own writes; needs wrk
 	@$(BIN)/python -m benchmarks.query $(ARGS)
+
+bench-size: .venv/.dev ## each part on stores of 20,000, 200,000 and 1,000,000 titles; needs wrk and 10 GB of disk
+	@$(BIN)/python -m benchmarks.size $(ARGS)
 
 check: .venv/.dev ## style, types, and the layers of imports
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache

@@ -17,6 +17,7 @@ import psutil
 from library.process.die_with_parent import dying_with_me
 
 SAMPLE_INTERVAL_S = 0.1
+WAIT_INTERVAL_S = 0.002
 MEGA = 1e6
 
 
@@ -79,6 +80,16 @@ class Processes:
                 if line.startswith("{") and line.endswith("}") and f'"{key}"' in line:
                     found.append(json.loads(line))  # noqa: PERF401
         return found
+
+    def wait(self, limit_s: float) -> int:
+        """Wait until the first process has ended by itself; return its exit code. Raises TimeoutError."""
+        # WNOWAIT: the exit reaps it, to learn its CPU time
+        options, give_up = os.WEXITED | os.WNOWAIT | os.WNOHANG, time.monotonic() + limit_s
+        while (ended := os.waitid(os.P_PID, self._processes[0].pid, options)) is None:
+            if time.monotonic() > give_up:
+                raise TimeoutError(f"waited {limit_s:g} s for {' '.join(self._commands[0])}")
+            time.sleep(WAIT_INTERVAL_S)
+        return ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
 
     def check(self) -> None:
         """Raise ProcessEnded if one of them has ended."""

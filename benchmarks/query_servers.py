@@ -30,13 +30,21 @@ class Server:
 
     def get(self, path: str) -> tuple[Any, dict[str, str]]:
         """GET a path; return the JSON and the headers."""
+        status, body, headers = self._answer(path)
+        assert status == 200, (path, status, body)
+        return json.loads(body), headers
+
+    def has(self, path: str) -> bool:
+        """Whether a GET is answered with 200."""
+        return self._answer(path)[0] == 200
+
+    def _answer(self, path: str) -> tuple[int, bytes, dict[str, str]]:
         connection = http.client.HTTPConnection(self.url.removeprefix("http://"), timeout=30)
         try:
             connection.request("GET", path)
             answer = connection.getresponse()
-            body = answer.read()
-            assert answer.status == 200, (path, answer.status, body)
-            return json.loads(body), {name.lower(): value for name, value in answer.getheaders()}
+            headers = {name.lower(): value for name, value in answer.getheaders()}
+            return answer.status, answer.read(), headers
         finally:
             connection.close()
 

@@ -37,7 +37,12 @@ def show(rows: Sequence[Struct]) -> None:
     if not rows:
         return
     names = rows[0].__struct_fields__
-    texts = [[_text(getattr(row, name)) for name in names] for row in rows]
+    show_table(names, [[getattr(row, name) for name in names] for row in rows])
+
+
+def show_table(names: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print rows with one value for each name as a table on stdout."""
+    texts = [[_text(value) for value in row] for row in rows]
     widths = [max(len(line[i]) for line in [names, *texts]) for i in range(len(names))]
     for line in [names, *texts]:
         first, *rest = (text.rjust(width) for text, width in zip(line, widths, strict=True))
