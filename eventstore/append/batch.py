@@ -48,6 +48,8 @@ def decide_batch(
 
     A command with an id in ``tried`` is not a repeat: this is its first answer. Raises ClaimLost.
     """
+    streams = filter(decider.events.is_stream, (decider.stream(one.command) for one in submitted))
+    state.prepare(streams, (one.command_id for one in submitted))
     batch = _Batch(decider, state, partition, at, tried)
     outcomes = [batch.decide(one) for one in submitted]
     return Decided(outcomes, batch.records, batch.streams, batch.accepted, batch.last(), batch.needs_proof)

@@ -15,9 +15,9 @@ import sys
 from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zlib import crc32
 
 import msgspec
@@ -26,9 +26,10 @@ from eventstore.state.background import Pause, never, paced
 
 ENTRIES_PER_PAGE = 64
 """Maximum average."""
-MAX_REMEMBERED_PAGES = 15_000
-"""Pages whose key fingerprints are kept in memory: a million entries, about 4 MB."""
+MAX_REMEMBERED_PAGES = 40_000
+"""Pages whose key fingerprints are kept in memory: two million entries, about 10 MB."""
 PAGES_PER_WRITE = 100
+PAGES_PER_READ = 100
 PARTED_LAYER_BITS = 8
 """A layer with this many bits (16,000 entries) or more is read in parts."""
 
@@ -91,25 +92,32 @@ class CheckedMap:
 
         Other connections' changes since the last ``refresh`` are noticed only when the file is read.
         """
-        # A read costs little, but it releases Python's lock
-        if self._version >= 0 and next(self._candidates(key), None) is None:
-            return None
+        return self.get_many((key,))[key]
+
+    def get_many(self, keys: Iterable[bytes]) -> dict[bytes, bytes | None]:
+        """As ``get``, for each of the keys. It reads many pages at once, each for all keys that it may have.
+
+        A read of the file costs more than a page's content, and it releases Python's lock.
+        """
+        wanted = dict.fromkeys(keys)
+        if self._version >= 0 and not any(map(self._may_have, wanted)):
+            return wanted
         while True:
             damage: Damaged | None = None
-            value: bytes | None = None
+            found = dict[bytes, bytes | None]()
             try:
-                value = self._find(key)
+                found = self._find(wanted)
             except Damaged as error:
                 # Perhaps another process has absorbed the layer meanwhile
                 damage = error
-            # Check the version after reading: if it changed, the page may come from a newer layer
+            # Check the version after reading: if it changed, a page may come from a newer layer
             version = self._changes()
             if version != self._version:
                 self._read_header(version)
             elif damage is not None:
                 raise damage
             else:
-                return value
+                return found
 
     def refresh(self) -> None:
         """Notice other connections' changes. Raises Damaged."""
@@ -123,9 +131,9 @@ class CheckedMap:
 
     def learn(self, learnt: Mapping[int, bytes]) -> None:
         """Take over the fingerprints of another map of the same file."""
-        if len(self._prints) + len(learnt) > MAX_REMEMBERED_PAGES:
-            self._prints.clear()
         self._prints.update(learnt)
+        for number in list(islice(self._prints, max(0, len(self._prints) - MAX_REMEMBERED_PAGES))):
+            del self._prints[number]
 
     def begin(self) -> None:
         """Lock out all other writers until ``commit`` or ``rollback``. Raises Damaged."""
@@ -174,17 +182,35 @@ class CheckedMap:
             if prints is None or fingerprint in prints:
                 yield number
 
-    def _find(self, key: bytes) -> bytes | None:
-        for number in self._candidates(key):
-            page = _entries(self._content(number))
-            if key in page:
-                return page[key]
-            self._remember(number, map(crc32, page))
-        return None
+    def _may_have(self, key: bytes) -> bool:
+        """Whether only the file can tell if the map has the key."""
+        return next(self._candidates(key), None) is not None
+
+    def _find(self, keys: Iterable[bytes]) -> dict[bytes, bytes | None]:
+        found: dict[bytes, bytes | None] = dict.fromkeys(keys)
+        unread = [(key, self._candidates(key)) for key in found]
+        while unread:
+            waiting = defaultdict[int, list[tuple[bytes, Iterator[int]]]](list)
+            for key, candidates in unread:
+                if (number := next(candidates, None)) is not None:
+                    waiting[number].append((key, candidates))
+            unread = []
+            # In the order of the file
+            for number, content in self._scattered(sorted(waiting)):
+                page = _entries(content)
+                for key, candidates in waiting[number]:
+                    if key in page:
+                        found[key] = page[key]
+                    else:
+                        unread.append((key, candidates))
+                if number not in self._prints:
+                    self._remember(number, map(crc32, page))
+        return found
 
     def _remember(self, number: int, marks: Iterable[int]) -> None:
         if len(self._prints) >= MAX_REMEMBERED_PAGES:
-            self._prints.clear()
+            # The one that was read first: after a start, or for a long time, not needed again
+            del self._prints[next(iter(self._prints))]
         self._prints[number] = array("H", [mark & 0xFFFF for mark in marks]).tobytes()
 
     def _changes(self) -> int:
@@ -209,13 +235,29 @@ class CheckedMap:
         return content
 
     def _contents(self, numbers: range) -> list[bytes]:
-        found = self._db.execute(
-            "SELECT number, content, seal FROM pages WHERE number BETWEEN ? AND ? ORDER BY number",
-            (numbers[0], numbers[-1]),
-        ).fetchall()
-        if [number for number, _, _ in found] != list(numbers) or not all(map(_intact, found)):
+        return self._intact(
+            numbers,
+            self._db.execute(
+                "SELECT number, content, seal FROM pages WHERE number BETWEEN ? AND ? ORDER BY number",
+                (numbers[0], numbers[-1]),
+            ).fetchall(),
+        )
+
+    def _scattered(self, numbers: Sequence[int]) -> Iterator[tuple[int, bytes]]:
+        """Pages by their numbers, which must rise."""
+        for first in range(0, len(numbers), PAGES_PER_READ):
+            some = numbers[first : first + PAGES_PER_READ]
+            places = ", ".join("?" * len(some))
+            rows = self._db.execute(
+                f"SELECT number, content, seal FROM pages WHERE number IN ({places}) ORDER BY number", some
+            ).fetchall()
+            yield from zip(some, self._intact(some, rows), strict=True)
+
+    def _intact(self, numbers: Sequence[int], rows: Sequence[tuple[int, Any, object]]) -> list[bytes]:
+        """The contents of ``rows`` if these are all ``numbers``. Raises Damaged."""
+        if [number for number, _, _ in rows] != list(numbers) or not all(map(_intact, rows)):
             raise Damaged(f"pages {numbers[0]} to {numbers[-1]} do not match their checksums")
-        return [content for _, content, _ in found]
+        return [content for _, content, _ in rows]
 
     def _new_layer(
         self, entries: Mapping[bytes, bytes], merged: Sequence[_Layer], most: int, pause: Pause

@@ -8,11 +8,12 @@ advances. An unusable file is never repaired; a file with the next number follow
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import closing
+from itertools import chain
 from pathlib import Path
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any
 
 from confluent_kafka import TopicCollection
 from confluent_kafka.admin import AdminClient
@@ -24,7 +25,7 @@ from eventstore.state import snapshot_layout as layout
 from eventstore.state.background import BackgroundThrottle
 from eventstore.state.checked_map import CheckedMap, Damaged
 from eventstore.state.snapshot_files import NumberedFiles
-from eventstore.state.write_state import AcceptedCommand, Checkpoint, Overlay, StreamState, WriteState
+from eventstore.state.write_state import Checkpoint, Overlay, WriteState
 from eventstore.topics import events_topic
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
@@ -32,8 +33,6 @@ from foundation.settings import Settings
 FOLDER = "producer"
 RETRY_INTERVAL_S = 60.0
 """After a failed save, the next one waits for this long."""
-
-T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -98,13 +97,30 @@ class Snapshot:
         """Use none of the files: the log was replaced."""
         self._pass_over("the log is another one")
 
-    def stream(self, stream: str, upto: int) -> StreamState | None:
-        """A stream's saved state. Raises StateLost if the file is damaged or has advanced past ``upto``."""
-        return self._get(layout.stream_key(stream), self._read_stream, upto)
+    def read(self, streams: Collection[str], command_ids: Collection[str], upto: int) -> Overlay:
+        """What was saved of these streams and command ids.
 
-    def accepted(self, command_id: str, upto: int) -> tuple[AcceptedCommand, ...]:
-        """Accepted commands with this id, as saved. Raises as ``stream``."""
-        return self._get(layout.command_key(command_id), layout.read_accepted, upto) or ()
+        Raises StateLost if the file is damaged or has advanced past ``upto``.
+        """
+        if self._map is None:
+            raise StateLost("the snapshot was closed")
+        stream_keys = {stream: layout.stream_key(stream) for stream in streams}
+        command_keys = {command_id: layout.command_key(command_id) for command_id in command_ids}
+        try:
+            found = self._map.get_many(chain(stream_keys.values(), command_keys.values()))
+            if self._map.root != self._seen:
+                if not self._loaded <= layout.read_root(self._map.root).next <= upto:
+                    raise StateLost("another process has saved a later snapshot")
+                self._seen = self._map.root
+            streams_found = {one: found[key] for one, key in stream_keys.items()}
+            commands_found = {one: found[key] for one, key in command_keys.items()}
+            return Overlay(
+                {one: self._read_stream(data) for one, data in streams_found.items() if data is not None},
+                {one: layout.read_accepted(data) for one, data in commands_found.items() if data is not None},
+            )
+        except (sqlite3.Error, Damaged, MsgspecError) as error:
+            self._pass_over_damage(error)
+            raise StateLost(f"the snapshot can't be read: {error}") from error
 
     def save(self, state: WriteState) -> None:
         """Save ``state`` and release its memory. If that fails, nothing changes."""
@@ -162,20 +178,6 @@ class Snapshot:
             self._saving.finish()
             self._saving = None
         self._release()
-
-    def _get(self, key: bytes, read: Callable[[bytes], T], upto: int) -> T | None:
-        if self._map is None:
-            raise StateLost("the snapshot was closed")
-        try:
-            data = self._map.get(key)
-            if self._map.root != self._seen:
-                if not self._loaded <= layout.read_root(self._map.root).next <= upto:
-                    raise StateLost("another process has saved a later snapshot")
-                self._seen = self._map.root
-            return None if data is None else read(data)
-        except (sqlite3.Error, Damaged, MsgspecError) as error:
-            self._pass_over_damage(error)
-            raise StateLost(f"the snapshot can't be read: {error}") from error
 
     def _pass_over_damage(self, error: Exception) -> None:
         _log.warning("the snapshot %s can't be read; the log is read instead: %s", self._name, error)

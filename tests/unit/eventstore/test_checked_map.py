@@ -187,3 +187,43 @@ def test_swapped_pages_are_detected(tmp_path: Path):
             except Damaged:
                 noticed += 1
         assert noticed
+
+
+def statements_of(file: CheckedMap) -> list[str]:
+    """All statements that the map executes from now on."""
+    statements: list[str] = []
+    file._db.set_trace_callback(statements.append)
+    return statements
+
+
+def test_many_keys_are_read_together(tmp_path: Path):
+    held = {b"%d" % n: b"value %d" % n for n in range(2000)}
+    with opened(tmp_path / "map") as file:
+        put(file, held)
+        put(file, {b"1": b"newer"})
+    with opened(tmp_path / "map") as file:
+        file.refresh()
+        statements = statements_of(file)
+        asked = [b"%d" % n for n in range(0, 3000, 2)] + [b"1"]
+        assert file.get_many(asked) == {key: held.get(key) for key in asked} | {b"1": b"newer"}
+        assert len([one for one in statements if one.startswith("SELECT")]) <= 4
+
+
+def test_keys_that_are_known_to_be_absent_cost_no_read(tmp_path: Path):
+    with opened(tmp_path / "map") as file:
+        put(file, {b"%d" % n: b"" for n in range(1000)})
+        file.get(b"0")
+        absent = [b"absent %d" % n for n in range(50)]
+        file.get_many(absent)
+        statements = statements_of(file)
+        assert file.get_many(absent) == dict.fromkeys(absent)
+        assert statements == []
+
+
+def test_a_full_page_cache_forgets_one_page_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("eventstore.state.checked_map.MAX_REMEMBERED_PAGES", 10)
+    with opened(tmp_path / "map") as file:
+        put(file, {b"%d" % n: b"" for n in range(3000)})
+        for number in range(100):
+            file.get(b"absent %d" % number)
+            assert len(file._prints) == 10
