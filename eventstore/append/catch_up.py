@@ -1,6 +1,7 @@
 """Brings the write state to the end of its partition, and detects an end that can't be trusted."""
 
 import gc
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
@@ -12,6 +13,7 @@ from eventstore.append.fence import TRANSACTION_TIMEOUT_S
 from eventstore.append.partition_log import End, Log
 from eventstore.errors import ClaimLost, OtherLog
 from eventstore.state.write_state import WriteState, last_event
+from foundation.memory import return_free_memory
 from foundation.settings import Settings
 
 PATIENCE_S = TRANSACTION_TIMEOUT_S + 12.0
@@ -20,6 +22,13 @@ stays open for up to 20 s (18 s were measured). Only one that stays open for lon
 """
 MARKER_DELAY_S = 1.0
 """The marker of an acknowledged transaction may take this long to reach the log."""
+LONG_READ_ENTRIES = 10_000
+"""Unsaved entries with which a read before the claim counts as long."""
+
+_long_read = threading.Lock()
+"""Held during a long read. Python runs one thread at a time, so several long reads would not be faster, but
+each would hold its own unsaved entries and fetched records in memory.
+"""
 
 
 @contextmanager
@@ -32,6 +41,26 @@ def _no_collections() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
+
+
+class _Turn:
+    """The turn of one long read; taking it again has no effect."""
+
+    def __init__(self, deadline: Deadline) -> None:
+        self._deadline, self._mine = deadline, False
+
+    def take(self) -> None:
+        """Wait until no other thread reads. Raises ClaimLost at the deadline."""
+        self._mine = self._mine or _long_read.acquire(timeout=self._deadline.left(threading.TIMEOUT_MAX))
+        if not self._mine:
+            raise ClaimLost("other partitions are read first")
+
+    def end(self) -> None:
+        """Leave the turn to another thread."""
+        if self._mine:
+            # Without this a gateway that has read its partitions would keep ten times what it needs
+            return_free_memory()
+            _long_read.release()
 
 
 class OpenTransaction(Exception):
@@ -77,6 +106,28 @@ class CatchUp:
         if expected is None:
             state.next = max(state.next, end.stable)
         return end
+
+    def ahead(self, state: WriteState, deadline: Deadline, each: Callable[[], None]) -> None:
+        """``advance`` before the partition is claimed. Long reads of several partitions take turns.
+
+        Raises ClaimLost if the end or the turn does not come in time; a further call then continues. Raises
+        OtherLog.
+        """
+        turn = _Turn(deadline)
+
+        def take_turn() -> None:
+            if state.unsaved >= LONG_READ_ENTRIES:
+                turn.take()
+
+        def each_in_turn() -> None:
+            take_turn()
+            each()
+
+        try:
+            take_turn()
+            self.advance(state, deadline, each_in_turn)
+        finally:
+            turn.end()
 
     def to_the_end(self, state: WriteState, deadline: Deadline, each: Callable[[], None]) -> None:
         """Bring ``state`` to the end of a partition that has just been claimed.

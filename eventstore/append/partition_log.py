@@ -34,7 +34,8 @@ class Log:
         self._config = reading_config(settings) | {
             # The broker shall answer at once at the end of the log
             "fetch.wait.max.ms": 0,
-            "queued.max.messages.kbytes": 16 * 1024,
+            # Each lane of a gateway has a reader
+            "queued.max.messages.kbytes": 4 * 1024,
             "socket.timeout.ms": 3000,
             "socket.connection.setup.timeout.ms": 2000,
             "metadata.max.age.ms": 5000,

@@ -78,6 +78,7 @@ class Writer:
         self.fence = fence or Fence(settings, partition)
         self.catch_up = CatchUp(settings, partition)
         self.state: WriteState | None = None
+        self._near_end = False
         self._in_doubt = False
         self._was_claimed = False
         self._check_topic_at = time.monotonic() + TOPIC_CHECK_INTERVAL_S
@@ -177,8 +178,12 @@ class Writer:
             except AddedPartitions as error:
                 raise WrongStore(str(error)) from error
             self.state = WriteState(self._decider) if self._snapshot is None else self._snapshot.load()
+            self._near_end = False
+        if not self._near_end:
             # Read most of the log before the claim: the claim is then held only for the rest
-            self.catch_up.advance(self.state, deadline, self._save_if_large)
+            self.catch_up.ahead(self.state, deadline, self._save_if_large)
+            self._near_end = True
+            self._save(SAVE_IDLE_ENTRIES)
         self.fence.claim(deadline)
         self._was_claimed = True
         self._reached("claimed")

@@ -1,0 +1,14 @@
+"""Memory that was freed, but that the C library keeps."""
+
+import ctypes
+
+
+def return_free_memory() -> None:
+    """Return free memory to the operating system, where the C library can do that (glibc).
+
+    After work that needed much memory for a short time, glibc keeps most of it: in small pieces, between
+    others that are in use, in one heap for each thread.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
