@@ -63,6 +63,11 @@ def fence_id(settings: Settings, partition: int) -> str:
     return f"{events_topic(settings)}-{partition}"
 
 
+def gateways_group(settings: Settings) -> str:
+    """The consumer group whose members share the partitions of the event store. It reads nothing."""
+    return f"{settings.name}-gateways"
+
+
 def topic_configs(settings: Settings, tables: Sequence[Table]) -> dict[str, dict[str, str]]:
     """The event store and the tables' changelogs, with what differs from the broker's defaults."""
     # A changelog can be rebuilt from the events, so it need not be flushed record by record

@@ -43,6 +43,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The embedded broker's port."""
     gateway_port: int = 0
     """The gateway's port; 0: the query API's + 1."""
+    advertise: str = ""
+    """Where other gateways of the store reach this one; empty: the address that it listens on."""
     name: str = "library"
     """The system's name on its Kafka: its topics, groups and transactional ids begin with it."""
     partitions: int = 8
@@ -105,7 +107,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} is one of {', '.join(allowed)}, not {getattr(self, name)!r}")
         parse_tokens(self.token)
-        for name in ("api", "gateway"):
+        for name in ("api", "gateway", "advertise"):
             _check_address(name, getattr(self, name))
         _check_page_settings(self)
         try:

@@ -23,7 +23,8 @@ class AllowedHosts:
     """
 
     def __init__(self, settings: Settings, pages: PageOrigins | None = None) -> None:
-        configured = (_host_name(urlsplit(url).netloc) for url in (settings.api, settings.gateway))
+        urls = (settings.api, settings.gateway, settings.advertise)
+        configured = (_host_name(urlsplit(url).netloc) for url in urls)
         self._names = {"localhost", settings.host.lower(), *configured} - {""}
         self._pages = pages
         self.allows = lru_cache(maxsize=256)(self._allows)
@@ -42,7 +43,7 @@ class AllowedHosts:
                 421,
                 "unknown_host",
                 f"the Host header names {host[:100]!r}, which is not this service: use its address, "
-                "localhost, or the name in the settings `api` and `gateway`",
+                "localhost, or the name in the settings `api`, `gateway` and `advertise`",
             )
         if origin is None or origin.partition("://")[2] == host:
             return

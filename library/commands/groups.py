@@ -25,15 +25,14 @@ def groups(settings: "Settings", as_json: bool) -> None:
     from confluent_kafka.admin import AdminClient
 
     from eventstore.positions import format_positions
-    from eventstore.topics import events_topic
     from foundation.cli.tables import print_rows
     from foundation.cli.unreachable import unreachable
     from foundation.kafka_clients import client_config
-    from library.store.groups import groups_of
+    from library.store.groups import readers_of
 
     admin = AdminClient(client_config(settings))
     try:
-        found = groups_of(admin, events_topic(settings))
+        found = readers_of(admin, settings)
     except KafkaException as error:
         raise unreachable(settings, error) from error
     rows = [
@@ -67,13 +66,12 @@ def checked_group(settings: "Settings", name: str) -> str:
 
 def require_group(admin: "AdminClient", settings: "Settings", name: str) -> None:
     """Raises CommandError if Kafka knows no such group; the message has the groups that read the events."""
-    from eventstore.topics import events_topic
-    from library.store.groups import group_names, groups_of
+    from library.store.groups import group_names, readers_of
     from schemas.topics import projector_group
 
     if name in group_names(admin):
         return
-    groups = [group.name for group in groups_of(admin, events_topic(settings))]
+    groups = [group.name for group in readers_of(admin, settings)]
     others = ", ".join(group for group in groups if group != projector_group(settings))
     raise CommandError(
         exits.NOT_FOUND,

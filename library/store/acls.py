@@ -5,7 +5,7 @@ from shlex import join
 
 from msgspec import Struct
 
-from eventstore.topics import events_topic, fence_id
+from eventstore.topics import events_topic, fence_id, gateways_group
 from foundation.kafka_clients import UNUSED
 from foundation.settings import Settings
 from schemas.topics import changelog_topic, projector_group
@@ -48,6 +48,8 @@ def needed(settings: Settings, users: Users) -> list[Access]:
         Access(users.writer, TOPIC, table, _DESCRIBE),
         Access(users.writer, TRANSACTIONS, _fence_prefix(settings), ("Write", "Describe"), prefixed=True),
         Access(users.writer, GROUP, unused, ("Read",)),
+        # Gateways share the partitions
+        Access(users.writer, GROUP, gateways_group(settings), ("Read", "Describe")),
         Access(users.projector, TOPIC, events, ("Read", *_DESCRIBE)),
         Access(users.projector, TOPIC, table, ("Read", "Write", *_DESCRIBE)),
         Access(users.projector, TRANSACTIONS, f"{table}-", ("Write", "Describe"), prefixed=True),

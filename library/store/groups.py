@@ -7,6 +7,8 @@ from confluent_kafka.admin import AdminClient, ConsumerGroupDescription
 from msgspec import Struct
 
 from eventstore.groups import committed_offsets_by_group, lag, member_names
+from eventstore.topics import events_topic, gateways_group
+from foundation.settings import Settings
 from library.store.offsets import TIMEOUT_S, Offsets, beginning, end
 
 POLL_INTERVAL_S = 0.1
@@ -61,9 +63,13 @@ def group_names(admin: AdminClient) -> list[str]:
     return sorted(group.group_id for group in listed.valid)
 
 
-def groups_of(admin: AdminClient, topic: str) -> list[Group]:
-    """The groups that have committed offsets of the topic, or have it assigned. Raises KafkaException."""
-    names = group_names(admin)
+def readers_of(admin: AdminClient, settings: Settings) -> list[Group]:
+    """The groups that have committed offsets of the event store, or have it assigned. Raises KafkaException.
+
+    The gateways' group is none of them: its members have partitions, but read nothing.
+    """
+    topic = events_topic(settings)
+    names = [name for name in group_names(admin) if name != gateways_group(settings)]
     if not names:
         return []
     offsets = committed_offsets_by_group(admin, topic, names, TIMEOUT_S)

@@ -1,5 +1,6 @@
 """The gateway as an HTTP service."""
 
+import asyncio
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -23,6 +24,11 @@ from producer.gateway.metrics import Metrics
 from producer.gateway.openapi import complete, header_name
 from producer.gateway.requests import RequestReader
 from producer.gateway.routes import ROUTES
+from producer.gateway.sharing.address import advertised_address
+from producer.gateway.sharing.membership import Members, Membership
+from producer.gateway.sharing.peers import Peers
+from producer.gateway.sharing.reception import Reception
+from producer.gateway.sharing.routing import Router
 
 
 def run(settings: Settings) -> None:
@@ -32,30 +38,46 @@ def run(settings: Settings) -> None:
     metrics = Metrics()
     gateway = Gateway(settings, metrics.observe)
     metrics.gateway = gateway
-    app = create_app(gateway, metrics)
-    serve(app, settings.host, settings.effective_gateway_port, drain=gateway.drain)
+    membership = Membership(settings, advertised_address(settings))
+
+    async def drain() -> None:
+        # Others take the partitions over while the last answers are on their way
+        await asyncio.gather(asyncio.to_thread(membership.stop), gateway.drain())
+
+    app = create_app(gateway, metrics, membership)
+    serve(app, settings.host, settings.effective_gateway_port, drain=drain)
 
 
 REQUEST_HEADERS = ("Authorization", "Content-Type", "Idempotency-Key", *map(header_name, CARRIED))
 RESPONSE_HEADERS = ("Location", "Inventory-Position", "Idempotency-Replayed", "Retry-After")
 
 
-def create_app(gateway: Gateway, metrics: Metrics) -> PageAccess:
+def create_app(gateway: Gateway, metrics: Metrics, membership: Membership) -> PageAccess:
     """The ASGI application. Its lifespan starts and stops the gateway."""
     settings = gateway.settings
     origins = PageOrigins(settings)
     hosts = AllowedHosts(settings, origins)
     requests = RequestReader(settings, hosts)
-    commands = CommandEndpoint(gateway, requests, metrics.answers)
+    peers = Peers(settings)
+    router = Router(gateway, membership.address, peers)
+    metrics.router = router
+    commands = CommandEndpoint(router, requests, metrics.answers)
     document = ApiDocument(lambda value: complete(value, token=bool(parse_tokens(settings.token))))
 
     @asynccontextmanager
     async def running(_: Litestar) -> AsyncIterator[None]:
+        loop = asyncio.get_running_loop()
+
+        def follow(members: Members) -> None:
+            loop.call_soon_threadsafe(router.follow, members)
+
         gateway.start()
+        membership.start(follow)
         try:
             yield
         finally:
-            await gateway.stop()
+            await asyncio.gather(asyncio.to_thread(membership.stop), gateway.stop())
+            await peers.close()
 
     app = create_litestar(
         ROUTES,
@@ -67,6 +89,7 @@ def create_app(gateway: Gateway, metrics: Metrics) -> PageAccess:
         ),
         dependencies={
             "gateway": provided(gateway),
+            "router": provided(router),
             "requests": provided(requests),
             "commands": provided(commands),
             "counts": provided(metrics),
@@ -75,7 +98,7 @@ def create_app(gateway: Gateway, metrics: Metrics) -> PageAccess:
     )
     framework = Middleware(app, hosts, cache_control="no-cache", more_headers=lambda _: VARY)
     return PageAccess(
-        CommandFastPath(framework, commands),
+        Reception(CommandFastPath(framework, commands), gateway, hosts),
         origins,
         methods="GET, HEAD, POST",
         request_headers=", ".join(REQUEST_HEADERS),

@@ -22,7 +22,8 @@ class BodyReader:
     notice; tests/unit/producer/test_bodies.py holds for both.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most_bytes: int = LARGEST_BODY_BYTES) -> None:
+        self._most_bytes = most_bytes
         self._started: dict[asyncio.Task[Any], float] = {}
         self._timer: asyncio.TimerHandle | None = None
 
@@ -34,7 +35,7 @@ class BodyReader:
         if self._timer is None:
             self._timer = loop.call_later(CHECK_INTERVAL_S, self._cancel_late, loop)
         try:
-            return await _read(content_length, receive)
+            return await self._read(content_length, receive)
         except asyncio.CancelledError:
             if task not in self._started and not task.uncancel():
                 detail = f"the body did not arrive in {BODY_TIMEOUT_S:g} seconds"
@@ -42,6 +43,22 @@ class BodyReader:
             raise
         finally:
             self._started.pop(task, None)
+
+    async def _read(self, content_length: bytes | None, receive: Any) -> bytes:
+        if content_length is not None and (len(content_length) > 9 or int(content_length) > self._most_bytes):
+            raise self._too_large()
+        body, more = b"", True
+        while more:
+            message = await receive()
+            body += message.get("body", b"")
+            if len(body) > self._most_bytes:
+                raise self._too_large()
+            more = message.get("more_body", False)
+        return body
+
+    def _too_large(self) -> Problem:
+        detail = f"a command has at most {self._most_bytes} bytes"
+        return Problem(413, "too_large", detail, headers={"Connection": "close"})
 
     def _cancel_late(self, loop: asyncio.AbstractEventLoop) -> None:
         late = [task for task, start in self._started.items() if loop.time() - start >= BODY_TIMEOUT_S]
@@ -63,21 +80,3 @@ async def discard(receive: Any) -> None:
                     return
     except TimeoutError:
         return
-
-
-async def _read(content_length: bytes | None, receive: Any) -> bytes:
-    if content_length is not None and (len(content_length) > 9 or int(content_length) > LARGEST_BODY_BYTES):
-        raise _too_large()
-    body, more = b"", True
-    while more:
-        message = await receive()
-        body += message.get("body", b"")
-        if len(body) > LARGEST_BODY_BYTES:
-            raise _too_large()
-        more = message.get("more_body", False)
-    return body
-
-
-def _too_large() -> Problem:
-    detail = f"a command has at most {LARGEST_BODY_BYTES} bytes"
-    return Problem(413, "too_large", detail, headers={"Connection": "close"})

@@ -6,9 +6,8 @@ from typing import Any
 
 from foundation.http.errors import as_problem
 from foundation.http.responses import HttpResponse, render_problem
-from producer.gateway.gateway import Gateway
 from producer.gateway.requests import RequestReader
-from producer.gateway.responses import render_response
+from producer.gateway.sharing.routing import Router
 
 log = logging.getLogger(__name__)
 
@@ -16,15 +15,14 @@ log = logging.getLogger(__name__)
 class CommandEndpoint:
     """Answers requests for commands. ``responses`` counts the answers by status."""
 
-    def __init__(self, gateway: Gateway, requests: RequestReader, responses: Counter[int]) -> None:
-        self._gateway, self._requests, self._responses = gateway, requests, responses
+    def __init__(self, router: Router, requests: RequestReader, responses: Counter[int]) -> None:
+        self._router, self._requests, self._responses = router, requests, responses
 
     async def answer(self, scope: Any, receive: Any) -> HttpResponse:
         """Carry out the command in a request; every error is a response, too."""
         try:
             submitted = await self._requests.read(scope, receive)
-            outcome = await self._gateway.submit(submitted)
-            response = render_response(outcome, submitted.command_id, submitted.command.isbn)
+            response = await self._router.submit(submitted)
         except Exception as error:
             problem = as_problem(error)
             if problem.status == 500:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import threading
 from asyncio import Future
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from time import monotonic
 from typing import Any, TypeVar
@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 
 class Gateway:
-    """Owns the partitions while it runs. All methods belong to the event loop that runs ``start``."""
+    """Executes commands, one lane for each partition. All methods belong to the loop that runs ``start``."""
 
     def __init__(self, settings: Settings, observe: Callable[[int, float], None]) -> None:
         self.settings, self._observe = settings, observe
@@ -46,7 +46,7 @@ class Gateway:
         self._kafka_trouble, self._retry_at = "", 0.0
 
     def start(self) -> None:
-        """Begin to read all partitions. Commands are accepted at once, and wait for that."""
+        """Start the lanes. Commands are accepted at once; ``own`` says which partitions are read already."""
         loop = asyncio.get_running_loop()
         for partition in range(self.settings.partitions):
             self.lanes.append(Lane(self._writer_of(partition), self.settings.deadline, loop, self._observe))
@@ -58,19 +58,22 @@ class Gateway:
         lane = self.lanes[partition_of(submitted.command.isbn, self.settings.partitions)]
         return await self._result(lambda: lane.submit(submitted))
 
-    async def look_up(self, command_id: str, isbn: str | None) -> list[Receipt] | Unwritable | OutcomeUnknown:
-        """Receipts of accepted commands with this id, of one title or of all. Raises as ``submit``.
+    def own(self, partitions: Collection[int]) -> None:
+        """Read these partitions and keep them; execute what is submitted for others, and give it up again."""
+        for partition, lane in enumerate(self.lanes):
+            lane.own(partition in partitions)
+
+    async def look_up(self, command_id: str, partition: int) -> list[Receipt] | Unwritable | OutcomeUnknown:
+        """Receipts of a partition's accepted commands with this id. Raises as ``submit``.
 
         An empty list: no such command was accepted, and no attempt that began before can be any more.
         """
-        lanes = self.lanes if isbn is None else [self.lanes[partition_of(isbn, self.settings.partitions)]]
-        questions = (self._result(partial(lane.look_up, command_id)) for lane in lanes)
-        receipts: list[Receipt] = []
-        for found in await asyncio.gather(*questions):
-            if not isinstance(found, list):
-                return found
-            receipts += [receipt for receipt in found if isbn in (None, receipt.stream)]
-        return receipts
+        return await self._result(partial(self.lanes[partition].look_up, command_id))
+
+    @property
+    def owned(self) -> list[int]:
+        """Partitions that are kept."""
+        return [partition for partition, lane in enumerate(self.lanes) if lane.owned]
 
     @property
     def open(self) -> int:
@@ -78,11 +81,11 @@ class Gateway:
         return len(self._pending)
 
     def troubles(self) -> dict[int, str]:
-        """Partitions that can't be written at the moment, and why."""
+        """Own partitions that can't be written at the moment, and why."""
         troubles = {}
         for partition, lane in enumerate(self.lanes):
             trouble = lane.trouble if lane.alive else "its thread has ended"
-            if trouble is not None:
+            if lane.owned and trouble is not None:
                 troubles[partition] = trouble
         return troubles
 

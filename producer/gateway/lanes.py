@@ -30,7 +30,7 @@ GATHER_PER_COMMAND_S = 0.001
 """By which the next batch is delayed for each command but the first of the last one; see ``Lane._gather``."""
 LONGEST_GATHER_S = 0.016
 IDLE_INTERVAL_S = 1.0
-"""Without a command after which a lane does deferred work."""
+"""Without a command after which a lane does deferred work, and gives up a partition that it does not own."""
 RETRY_INTERVAL_S = 0.5
 """Without a command after which a lane checks whether Kafka can be reached again."""
 
@@ -56,22 +56,33 @@ class LookUp(NamedTuple):
     future: "Future[Receipts]"
 
 
+class Wake:
+    """An entry of the queue that only ends a wait."""
+
+
+WAKE = Wake()
+
+
 class Batch:
     """What is taken from the queue together."""
 
     def __init__(self) -> None:
         self.submissions: list[Submission] = []
         self.look_ups: list[LookUp] = []
+        self.taken_over = False
+        """Whether the partition was taken over a moment ago: it has to be read."""
 
     def __len__(self) -> int:
         return len(self.submissions) + len(self.look_ups)
 
-    def add(self, entry: Submission | LookUp) -> None:
+    def add(self, entry: Submission | LookUp | Wake) -> None:
         """Add an entry of the queue."""
         if isinstance(entry, Submission):
             self.submissions.append(entry)
-        else:
+        elif isinstance(entry, LookUp):
             self.look_ups.append(entry)
+        else:
+            self.taken_over = True
 
     def futures(self) -> "list[Future[Any]]":
         """Of all entries."""
@@ -83,6 +94,7 @@ class Batch:
 class Lane:
     """Feeds one partition's writer from a thread of its own.
 
+    A lane that is not ``owned`` executes what it gets, too, but does not hold the partition for long.
     ``make_writer`` is called in that thread and may raise KafkaUnavailable; ``observe`` gets the size of each
     batch and its duration in seconds. All methods belong to the thread that runs ``loop``.
     """
@@ -98,16 +110,23 @@ class Lane:
         """Why commands can't be carried out at the moment; None if they can."""
         self._make_writer, self._observe = make_writer, observe
         self._deadline_s, self._loop = deadline_s, loop
-        self._queue: SimpleQueue[Submission | LookUp | None] = SimpleQueue()
+        self._queue: SimpleQueue[Submission | LookUp | Wake | None] = SimpleQueue()
         self._look_ups = 0
+        self.owned = False
         # The partition is read at once: the first command need not wait for that
         self._interval_s = 0.0
         self._gather_until = 0.0
         self._thread = threading.Thread(target=self._run, name="lane", daemon=True)
 
     def start(self) -> None:
-        """Begin to read the partition, then to work."""
+        """Begin to work."""
         self._thread.start()
+
+    def own(self, owned: bool) -> None:
+        """Take the partition over, and read it at once; or give it up, after what was submitted."""
+        if owned != self.owned:
+            self.owned = owned
+            self._queue.put(WAKE)
 
     def submit(self, submitted: Submitted) -> "Future[Outcome]":
         """The outcome, once it is certain. Raises QueueFull."""
@@ -151,6 +170,10 @@ class Lane:
     def _run(self) -> None:
         writer: Writer | None = None
         while (batch := self._next_batch(writer)) is not None:
+            if not batch and not self.owned:
+                self._release(writer)
+                writer = None
+                continue
             try:
                 writer = writer or self._make_writer()
             except KafkaUnavailable as error:
@@ -164,6 +187,13 @@ class Lane:
                 writer = None
         if writer is not None:
             writer.close()
+
+    def _release(self, writer: Writer | None) -> None:
+        """Give the partition up: the gateway that has it need not wait for the fence."""
+        if writer is not None:
+            writer.close()
+        self.trouble = None
+        self._interval_s = IDLE_INTERVAL_S
 
     def _next_batch(self, writer: Writer | None) -> Batch | None:
         """All that waits: an empty batch after an interval without any, None when the lane must end."""
@@ -179,7 +209,7 @@ class Lane:
                 entry = self._queue.get_nowait()
         except Empty:
             return batch
-        if not batch:
+        if entry is None and not batch:
             return None
         # The end comes after this batch
         self._queue.put(None)
@@ -200,7 +230,7 @@ class Lane:
             self._execute(writer, batch.submissions)
         for entry in batch.look_ups:
             self._settle([entry.future], [writer.look_up(entry.command_id, UNREACHABLE_DEADLINE_S)])
-        if not batch and self.trouble:
+        if not batch and (self.trouble or batch.taken_over):
             self._note(writer.check(UNREACHABLE_DEADLINE_S))
         if (changed := writer.rest()) is not None:
             self._note(changed)

@@ -10,6 +10,7 @@ from prometheus_client.registry import Collector
 
 if TYPE_CHECKING:
     from producer.gateway.gateway import Gateway
+    from producer.gateway.sharing.routing import Router
 
 BATCH_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 """Commands."""
@@ -23,6 +24,7 @@ class Metrics(Collector):
         self.registry = CollectorRegistry()
         self.answers: Counter[int] = Counter()
         self.gateway: Gateway | None = None
+        self.router: Router | None = None
         self._batch_sizes = Histogram(
             "library_gateway_batch_commands",
             "Commands in one transaction.",
@@ -62,9 +64,30 @@ class Metrics(Collector):
         writable = GaugeMetricFamily(
             "library_gateway_writable", "1 where the last batch reached Kafka.", labels=["partition"]
         )
+        owned = GaugeMetricFamily(
+            "library_gateway_owned", "1 for partitions that this gateway has.", labels=["partition"]
+        )
         troubles = self.gateway.troubles()
         for partition, lane in enumerate(self.gateway.lanes):
             waiting.add_metric([str(partition)], lane.waiting)
             writable.add_metric([str(partition)], partition not in troubles)
+            owned.add_metric([str(partition)], lane.owned)
         yield waiting
         yield writable
+        yield owned
+        if self.router is not None:
+            yield from self._forwarding(self.router)
+
+    def _forwarding(self, router: "Router") -> Iterator[Metric]:
+        peers = router.peers
+        yield GaugeMetricFamily(
+            "library_gateway_others", "Other gateways of the store.", value=len(router.members.others)
+        )
+        forwarded = CounterMetricFamily(
+            "library_gateway_forwarded",
+            "Commands sent to the gateway that has their partition; `unanswered` ones were executed here.",
+            labels=["result"],
+        )
+        forwarded.add_metric(["answered"], peers.forwarded - peers.unanswered)
+        forwarded.add_metric(["unanswered"], peers.unanswered)
+        yield forwarded

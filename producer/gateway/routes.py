@@ -21,6 +21,7 @@ from producer.gateway.gateway import Gateway
 from producer.gateway.metrics import Metrics
 from producer.gateway.requests import RequestReader, malformed
 from producer.gateway.responses import UNAVAILABLE, UNWRITABLE, render_receipt
+from producer.gateway.sharing.routing import Router
 from producer.receipt import ReceiptDocument
 
 NOT_STORED = {"Cache-Control": "no-store"}
@@ -47,6 +48,10 @@ class Readiness(Struct, frozen=True):
 
     ready: bool
     troubles: dict[str, str]
+    partitions: list[int]
+    """Those that this gateway has."""
+    others: dict[str, list[int]]
+    """The other gateways of the store by their addresses, and the partitions that each has."""
     service: str = "gateway"
     """Which service answers."""
 
@@ -83,7 +88,7 @@ async def submit_command(
 )
 async def look_up(
     request: AnyRequest,
-    gateway: NamedDependency[Gateway],
+    router: NamedDependency[Router],
     requests: NamedDependency[RequestReader],
     isbn: Annotated[
         str | None, QueryParameter(description="The command's title: each title has its own command ids.")
@@ -100,7 +105,7 @@ async def look_up(
         raise malformed(error) from error
     # As it was sent: the router ignores slashes at its ends
     command_id = unquote(request.scope["raw_path"].decode("latin-1").partition("/commands/")[2])
-    receipts = await gateway.look_up(command_id, title)
+    receipts = await router.look_up(command_id, title)
     if not isinstance(receipts, list):
         code = UNWRITABLE if isinstance(receipts, Unwritable) else UNAVAILABLE
         raise Problem(503, code, receipts.reason)
@@ -120,11 +125,14 @@ async def look_up(
     operation_id="readiness",
     responses={503: ResponseSpec(Readiness, description="Not now.", generate_examples=False)},
 )
-async def readiness(gateway: NamedDependency[Gateway]) -> Response[Readiness]:
-    """Readiness: whether commands of all partitions can be carried out, as far as the last try showed."""
+async def readiness(
+    gateway: NamedDependency[Gateway], router: NamedDependency[Router]
+) -> Response[Readiness]:
+    """Readiness: whether commands of this gateway's partitions can be carried out, as the last try showed."""
     troubles = {str(partition): why for partition, why in gateway.troubles().items()}
     ready = not troubles and not gateway.stopping
-    return Response(Readiness(ready, troubles), status_code=200 if ready else 503, headers=NOT_STORED)
+    readiness = Readiness(ready, troubles, gateway.owned, router.partitions_of_others())
+    return Response(readiness, status_code=200 if ready else 503, headers=NOT_STORED)
 
 
 @get("/metrics", operation_id="metrics", media_type="text/plain")

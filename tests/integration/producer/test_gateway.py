@@ -156,9 +156,19 @@ def test_the_gateway_reports_health_readiness_metrics_and_its_openapi_document(
 ):
     assert gateway.client.get("/healthz").json() == {"status": "ok"}
     assert gateway.client.head("/healthz").status_code == 200
-    assert gateway.client.get("/readyz").json() == {"ready": True, "troubles": {}, "service": "gateway"}
+    alone = {"partitions": [0, 1], "others": {}}
+    readiness = {"ready": True, "troubles": {}, "service": "gateway"} | alone
+    assert gateway.client.get("/readyz").json() == readiness
     counted = gateway.client.get("/metrics").text
-    for name in ("answers_total", "batch_commands_sum", "batch_seconds_sum", "open", "waiting", "writable"):
+    for name in (
+        "answers_total",
+        "batch_commands_sum",
+        "batch_seconds_sum",
+        "open",
+        "waiting",
+        "writable",
+        "owned",
+    ):
         assert f"library_gateway_{name}" in counted
     document = gateway.client.get("/openapi.json").json()
     assert document["openapi"].startswith("3.1")

@@ -25,6 +25,7 @@ from producer.gateway.app import create_app
 from producer.gateway.gateway import Gateway
 from producer.gateway.lanes import QueueFull
 from producer.gateway.metrics import Metrics
+from producer.gateway.sharing.membership import Membership
 from tests.support.producer.writer_calls import ISBN
 
 BODY = msgspec.json.encode(BorrowBook(ISBN, "ann"))
@@ -36,7 +37,7 @@ RECEIPT = Receipt("key 1", ISBN, (Appended("BookBorrowed", 2),), "0:7")
 class Lane:
     """Answers at once with ``result``, or never where there is none."""
 
-    alive, trouble, waiting = True, None, 0
+    alive, owned, trouble, waiting = True, True, None, 0
 
     def __init__(self, result: Any = None) -> None:
         self.result = result
@@ -61,7 +62,7 @@ def application(lane: Lane, **settings: Any) -> tuple[Gateway, PageAccess]:
     gateway = Gateway(Settings(partitions=1, **settings), metrics.observe)
     gateway.lanes.append(lane)  # type: ignore[arg-type]
     metrics.gateway = gateway
-    return gateway, create_app(gateway, metrics)
+    return gateway, create_app(gateway, metrics, Membership(gateway.settings, "http://127.0.0.1:8081"))
 
 
 async def request(app: Any, method: str = "POST", path: str = "/commands", **more: Any) -> httpx.Response:
@@ -124,7 +125,13 @@ def test_readiness_names_what_is_wrong():
     lane.trouble = "Kafka is away"  # type: ignore[assignment]
     response = respond(lane, method="GET", path="/readyz")
     assert response.status_code == 503
-    assert response.json() == {"ready": False, "troubles": {"0": "Kafka is away"}, "service": "gateway"}
+    assert response.json() == {
+        "ready": False,
+        "troubles": {"0": "Kafka is away"},
+        "partitions": [0],
+        "others": {},
+        "service": "gateway",
+    }
 
 
 def test_a_stopping_gateway_takes_no_command_and_answers_those_it_took(monkeypatch: pytest.MonkeyPatch):

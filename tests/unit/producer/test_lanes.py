@@ -71,6 +71,7 @@ def run_with_lane(work: Callable[[Lane], Any], *writers: Scripted, deadline_s: f
         loop = asyncio.get_running_loop()
         lane = Lane(lambda: next(left), deadline_s, loop, lambda size, _: sizes.append(size))
         lane.start()
+        lane.own(True)
         try:
             await asyncio.wait_for(work(lane), 20)
         finally:

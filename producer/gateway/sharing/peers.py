@@ -1,0 +1,162 @@
+"""Commands on their way to other gateways, in batches over kept connections."""
+
+import asyncio
+import hashlib
+import logging
+from asyncio import Future
+from collections.abc import Sequence
+from time import monotonic
+from typing import Any, TypeAlias
+
+import aiohttp
+import msgspec
+from msgspec import Struct
+
+from eventstore.state.outcomes import Receipt
+from foundation.http.responses import HttpResponse
+from foundation.settings import Settings
+from inventory.commands import Command
+
+PATH = "/forwarded"
+ANSWER_TIMEOUT_S = 2.0
+"""That another gateway has for an answer; after it we execute the command ourselves."""
+CONNECT_TIMEOUT_S = 0.5
+SUSPECT_S = 3.0
+"""For which a gateway that did not answer gets nothing more."""
+LARGEST_BATCH = 500
+MOST_IN_FLIGHT = 2
+"""Batches of one partition: one is committed while the next one gathers."""
+
+log = logging.getLogger(__name__)
+
+
+class ForwardedCommand(Struct, frozen=True, array_like=True, tag="c"):
+    """A checked command on its way to the gateway that has its partition."""
+
+    command_id: str
+    command: Command
+    carried: dict[str, str]
+
+
+class ForwardedLookUp(Struct, frozen=True, array_like=True, tag="l"):
+    """A question on its way: which receipts has this command id in this partition?"""
+
+    command_id: str
+    partition: int
+
+
+Forwarded: TypeAlias = ForwardedCommand | ForwardedLookUp
+Answer: TypeAlias = HttpResponse | list[Receipt] | None
+"""The response of a command, or receipts of a look-up; None: the other gateway could not decide it."""
+
+encode = msgspec.msgpack.Encoder().encode
+decode_entries = msgspec.msgpack.Decoder(list[Forwarded]).decode
+
+
+class AnswerSheet(Struct, frozen=True, array_like=True):
+    """The answers to a batch, in its order. One of the lists is empty for each entry's kind."""
+
+    responses: list[HttpResponse | None]
+    receipts: list[list[Receipt] | None]
+
+
+_decode_answers = msgspec.msgpack.Decoder(AnswerSheet).decode
+
+
+def authorization(settings: Settings) -> str:
+    """What one gateway shows another: made from the setting ``token``, which both have."""
+    return "Gateway " + hashlib.sha256(f"forwarded {settings.token}".encode()).hexdigest()
+
+
+class Peers:
+    """The other gateways of the store. All methods belong to one event loop; ``close`` ends it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._headers = {"Authorization": authorization(settings), "Content-Type": "application/msgpack"}
+        self._session: aiohttp.ClientSession | None = None
+        self._pipes: dict[tuple[str, int], _Pipe] = {}
+        self._suspect_until: dict[str, float] = {}
+        self.forwarded = 0
+        """Entries that were sent to others."""
+        self.unanswered = 0
+        """Of them, those that came back without an answer."""
+
+    def ask(self, address: str, partition: int, entry: Forwarded) -> "Future[Answer]":
+        """The answer of the gateway at ``address``; None if it gave none."""
+        pipe = self._pipes.get((address, partition))
+        if pipe is None:
+            pipe = self._pipes[address, partition] = _Pipe(self, address)
+        return pipe.put(entry)
+
+    def suspects(self, address: str) -> bool:
+        """Whether the gateway did not answer a moment ago."""
+        return self._suspect_until.get(address, 0.0) > monotonic()
+
+    async def close(self) -> None:
+        """End all connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def send(self, address: str, entries: Sequence[Forwarded]) -> list[Answer]:
+        """One request. Every entry is answered, with None where the other gateway does not answer."""
+        self.forwarded += len(entries)
+        answers: list[Answer]
+        try:
+            answers = await self._post(address, entries)
+        except (aiohttp.ClientError, OSError, TimeoutError, msgspec.MsgspecError) as error:
+            log.info("the gateway at %s does not answer: %r", address, error)
+            self._suspect_until[address] = monotonic() + SUSPECT_S
+            answers = [None] * len(entries)
+        self.unanswered += answers.count(None)
+        return answers
+
+    async def _post(self, address: str, entries: Sequence[Forwarded]) -> list[Answer]:
+        if self._session is None:
+            timeout = aiohttp.ClientTimeout(total=ANSWER_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S)
+            self._session = aiohttp.ClientSession(
+                timeout=timeout,
+                headers=self._headers,
+                connector=aiohttp.TCPConnector(limit=0),
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+        async with self._session.post(
+            address.rstrip("/") + PATH, data=encode(entries), allow_redirects=False
+        ) as response:
+            body = await response.read()
+            if response.status != 200:
+                raise aiohttp.ClientError(f"status {response.status}")
+        sheet = _decode_answers(body)
+        responses, receipts = iter(sheet.responses), iter(sheet.receipts)
+        return [next(responses if isinstance(entry, ForwardedCommand) else receipts) for entry in entries]
+
+
+class _Pipe:
+    """Entries of one partition on their way to one gateway."""
+
+    def __init__(self, peers: Peers, address: str) -> None:
+        self._peers, self._address = peers, address
+        self._waiting: list[tuple[Forwarded, Future[Any]]] = []
+        self._in_flight: set[asyncio.Task[None]] = set()
+
+    def put(self, entry: Forwarded) -> "Future[Answer]":
+        future: Future[Answer] = asyncio.get_running_loop().create_future()
+        self._waiting.append((entry, future))
+        self._send_next()
+        return future
+
+    def _send_next(self) -> None:
+        while self._waiting and len(self._in_flight) < MOST_IN_FLIGHT:
+            batch, self._waiting = self._waiting[:LARGEST_BATCH], self._waiting[LARGEST_BATCH:]
+            task = asyncio.get_running_loop().create_task(self._send(batch))
+            self._in_flight.add(task)
+            task.add_done_callback(self._sent)
+
+    async def _send(self, batch: "list[tuple[Forwarded, Future[Any]]]") -> None:
+        answers = await self._peers.send(self._address, [entry for entry, _ in batch])
+        for (_, future), answer in zip(batch, answers, strict=True):
+            if not future.done():
+                future.set_result(answer)
+
+    def _sent(self, task: "asyncio.Task[None]") -> None:
+        self._in_flight.discard(task)
+        self._send_next()

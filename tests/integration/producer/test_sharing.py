@@ -1,0 +1,178 @@
+"""Gateways that share the partitions of a store, each a process of its own."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from itertools import chain
+from pathlib import Path
+from signal import SIGKILL, SIGTERM
+from uuid import uuid4
+
+import httpx
+import msgspec
+import pytest
+from confluent_kafka.admin import AdminClient
+
+from eventstore.partitions import partition_of
+from foundation.kafka_clients import client_config
+from foundation.settings import Settings
+from inventory import isbn as identifiers
+from inventory.commands import AddBook, AddCopies, BorrowBook
+from producer.gateway.sharing.peers import authorization
+from schemas.topics import ensure_topics
+from tests.support.producer.gateway_process import GatewayProcess, post, problem, running_gateway
+from tests.support.waiting import eventually
+
+PARTITIONS = 6
+
+
+def new_store(broker: str, folder: Path) -> Settings:
+    """A store without a gateway."""
+    name = f"test-{uuid4().hex[:12]}"
+    settings = Settings(kafka=broker, name=name, data_dir=str(folder), partitions=PARTITIONS)
+    ensure_topics(AdminClient(client_config(settings)), settings)
+    return settings
+
+
+@pytest.fixture(scope="module")
+def gateways(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[GatewayProcess]]:
+    """Three that share the partitions. A test that ends one starts it again."""
+    store = new_store(broker, tmp_path_factory.mktemp("shared"))
+    with ExitStack() as stack:
+        running = [stack.enter_context(running_gateway(store)) for _ in range(3)]
+        eventually(lambda: shared(running))
+        yield running
+
+
+def partitions_of(gateway: GatewayProcess) -> list[int]:
+    partitions: list[int] = gateway.client.get("/readyz").json()["partitions"]
+    return partitions
+
+
+def shared(gateways: list[GatewayProcess]) -> bool:
+    """Whether each has some partitions, and together they have each once."""
+    each = [partitions_of(gateway) for gateway in gateways]
+    return all(each) and sorted(chain.from_iterable(each)) == list(range(PARTITIONS))
+
+
+def titles() -> dict[int, str]:
+    """A title in each partition."""
+    found: dict[int, str] = {}
+    while len(found) < PARTITIONS:
+        isbn = identifiers.in_house(uuid4().int % 10**11)
+        found[partition_of(isbn, PARTITIONS)] = isbn
+    return found
+
+
+def counter(gateway: GatewayProcess, name: str) -> float:
+    lines = gateway.client.get("/metrics").text.splitlines()
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
+
+
+def test_each_partition_has_one_gateway_and_any_gateway_takes_any_command(gateways: list[GatewayProcess]):
+    for isbn in titles().values():
+        for number, gateway in enumerate(gateways):
+            answer = gateway.post(AddBook(isbn, "A") if number == 0 else AddCopies(isbn, 1))
+            assert answer.status_code == 201
+            assert answer.json()["events"][0]["version"] == number + 1
+    for gateway in gateways:
+        of_others = PARTITIONS - len(partitions_of(gateway))
+        assert counter(gateway, 'library_gateway_forwarded_total{result="answered"}') == of_others
+        assert counter(gateway, 'library_gateway_forwarded_total{result="unanswered"}') == 0
+
+
+def test_a_repeat_at_another_gateway_gets_the_first_answer(gateways: list[GatewayProcess]):
+    isbn, key = next(iter(titles().values())), uuid4().hex
+    first = gateways[0].post(AddBook(isbn, "A"), key)
+    for gateway in gateways:
+        repeat = gateway.post(AddBook(isbn, "A"), key)
+        assert (repeat.status_code, repeat.headers["idempotency-replayed"]) == (201, "true")
+        assert repeat.json() == first.json()
+        assert gateway.client.get(f"/commands/{key}").json() == first.json()
+        assert gateway.client.get(f"/commands/{key}", params={"isbn": isbn}).json() == first.json()
+        assert gateway.client.get(f"/commands/{uuid4().hex}").status_code == 404
+
+
+def test_refusals_and_actors_pass_through(gateways: list[GatewayProcess]):
+    isbn = next(iter(titles().values()))
+    assert gateways[0].post(AddBook(isbn, "A"), actor="desk").status_code == 201
+    for gateway in gateways:
+        refusal = gateway.post(BorrowBook(identifiers.in_house(1), "ann"))
+        assert (refusal.status_code, refusal.json()["code"]) == (409, "unknown_title")
+        assert gateway.post(AddCopies(isbn, 1), actor="desk").json()["actor"] == "desk"
+
+
+class Callers:
+    """Commands to all partitions through some gateways, one after the other in each of their threads."""
+
+    def __init__(self, gateways: list[GatewayProcess], isbns: list[str]) -> None:
+        self.statuses: list[int] = []
+        self._stop = threading.Event()
+        self._pool = ThreadPoolExecutor(len(gateways) * len(isbns))
+        self._calls = [self._pool.submit(self._call, each, isbn) for each in gateways for isbn in isbns]
+
+    def _call(self, gateway: GatewayProcess, isbn: str) -> None:
+        with httpx.Client(base_url=gateway.settings.gateway, timeout=60) as client:
+            while not self._stop.is_set():
+                self.statuses.append(post(client, AddCopies(isbn, 1)).status_code)
+
+    def more(self, count: int) -> None:
+        """Wait for so many further answers."""
+        enough = len(self.statuses) + count
+        eventually(lambda: len(self.statuses) >= enough)
+
+    def end(self) -> None:
+        """Let each finish its command; raises what any of them raised."""
+        self._stop.set()
+        for call in self._calls:
+            call.result()
+        self._pool.shutdown()
+
+
+@pytest.mark.parametrize("what", ["killed", "stopped", "frozen"])
+def test_a_gateway_that_goes_costs_its_neighbours_no_error(gateways: list[GatewayProcess], what: str):
+    *left, gone = gateways
+    isbns = list(titles().values())
+    for isbn in isbns:
+        assert gone.post(AddBook(isbn, "A")).status_code == 201
+    callers = Callers(left, isbns)
+    callers.more(20)
+    if what == "frozen":
+        gone.freeze()
+    else:
+        gone.end(SIGKILL if what == "killed" else SIGTERM)
+    callers.more(20)
+    eventually(lambda: shared(left))
+    callers.more(20)
+    if what == "frozen":
+        gone.thaw()
+    else:
+        gone.start()
+    eventually(lambda: shared(gateways))
+    callers.more(20)
+    callers.end()
+    assert set(callers.statuses) == {201}
+    versions = [left[0].post(AddCopies(isbn, 1)).json()["events"][0]["version"] for isbn in isbns]
+    assert sum(versions) == len(callers.statuses) + 2 * len(isbns)
+
+
+def test_gateways_that_cannot_reach_each_other_answer_all_the_same(broker: str, tmp_path: Path):
+    store = new_store(broker, tmp_path)
+    isolated = msgspec.structs.replace(store, advertise="http://127.0.0.1:1")
+    with running_gateway(store) as one, running_gateway(isolated) as other:
+        eventually(lambda: partitions_of(one) and partitions_of(other))
+        for isbn in titles().values():
+            assert one.post(AddBook(isbn, "A")).status_code == 201
+            assert other.post(AddCopies(isbn, 1)).status_code == 201
+            assert one.post(AddCopies(isbn, 1)).json()["events"][0]["version"] == 3
+
+
+def test_only_gateways_of_the_store_may_forward(broker: str, tmp_path: Path):
+    guarded = msgspec.structs.replace(new_store(broker, tmp_path), token="sesame")
+    with running_gateway(guarded) as gateway:
+        refused = gateway.client.post("/forwarded", content=b"\x90")
+        problem(refused, 401, "no_gateway")
+        mark = {"authorization": authorization(guarded)}
+        assert gateway.client.post("/forwarded", content=b"\x90", headers=mark).status_code == 200
+        problem(gateway.client.post("/forwarded", content=b"\xc1", headers=mark), 400, "malformed")
