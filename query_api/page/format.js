@@ -44,7 +44,7 @@ export function fromNow(time, now = Date.now()) {
 /** The reader's zone, for example Europe/Prague. */
 export const readerZone = () => Intl.DateTimeFormat().resolvedOptions().timeZone;
 
-/** 9781593275846 as 978-1-59327-584-6 can't be split without the ranges: groups that are easy to compare. */
+/** An ISBN in two groups: publishers' groups would need the registry's table of ranges. */
 export const isbnText = (isbn) => `${isbn.slice(0, 3)}-${isbn.slice(3)}`;
 
 const EVENTS = {

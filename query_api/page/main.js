@@ -9,12 +9,14 @@ import { interceptLinks, location, match } from "./router.js";
 import { Desk } from "./views/desk.js";
 import { Inventory } from "./views/inventory.js";
 import { Loans } from "./views/loans.js";
+import { Title } from "./views/title.js";
 
 /** Every view: where it is, its name, its component, and whether the navigation lists it. */
 const VIEWS = [
   { path: "/", name: "Inventory", component: Inventory, listed: true },
   { path: "/desk", name: "Desk", component: Desk, listed: true },
   { path: "/loans", name: "Loans", component: Loans, listed: true },
+  { path: "/titles/{isbn}", name: "Title", component: Title, listed: false },
 ];
 
 function find(path) {

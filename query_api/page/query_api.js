@@ -21,7 +21,7 @@ export function urlOf(path, parameters = {}) {
   for (const [name, value] of Object.entries(parameters)) {
     if (value !== undefined && value !== null && value !== "") query.set(name, String(value));
   }
-  const text = query.toString();
+  const text = query.toString().replaceAll("%3A", ":"); // A time in the address can be read
   return text ? `${path}?${text}` : path;
 }
 

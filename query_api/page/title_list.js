@@ -95,10 +95,11 @@ export class TitleList {
   apply(changes, reset) {
     if (reset) this.reload();
     for (const { isbn, type } of changes) {
-      if (this.places.has(isbn)) this.stale.add(isbn);
+      if (this.places.has(isbn) && type === "BookRemoved") this.put(this.items.filter((item) => item.isbn !== isbn), false);
+      else if (this.places.has(isbn)) this.stale.add(isbn);
       else if (type === "BookAdded" || this.filtered) this.news += 1;
     }
-    if (this.stale.size || this.news) this.timer ||= setTimeout(() => this.refresh(), 0);
+    if (changes.length) this.timer ||= setTimeout(() => this.refresh(), 0);
   }
 
   /** Whether a change can move a title into the list or out of it. */

@@ -129,6 +129,11 @@ def axe_findings(page: Page) -> list[str]:
     ]
 
 
+def sideways_pixels(page: Page) -> int:
+    """How much wider the page is than its window."""
+    return int(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+
+
 def screenshot(page: Page, name: str) -> Path:
     """Keep a picture of the page as an artefact; returns its file."""
     SCREENSHOTS.mkdir(exist_ok=True)

@@ -47,7 +47,7 @@ TITLES = 300
 BUSY = 1
 """The number of the title with the longest history."""
 BUSY_EVENTS = 400
-SCRIPT = 8
+SCRIPT = 288
 """The number of the title that tries to run a script."""
 ATTACK = "<img src=x onerror=\"document.title='broken'\"><script>document.title='broken'</script>"
 
@@ -80,10 +80,12 @@ def _life(
     rng: random.Random, number: int, quantity: int, count: int, since: int, now: int
 ) -> Iterator[Event]:
     isbn, readers = isbn_of(number), list[str]()
-    step = (now - since) // (count + 2) if count else 0
+    step = (now - since) * 3 // (2 * count + 4) if count else 0
     at = since
     for index in range(count):
         at += rng.randint(step // 3, step)
+        if at >= now:
+            return
         chance = rng.random()
         if readers and (len(readers) >= quantity or chance < 0.44):
             yield BookReturned(isbn, readers.pop(rng.randrange(len(readers))), at)
@@ -97,7 +99,7 @@ def _life(
             yield LoanRenewed(isbn, readers[0], at, at + LOAN_MS)
         elif chance < 0.56:
             title, author = WORKS[number % len(WORKS)]
-            yield DetailsCorrected(isbn, f"{title} (revised)", author, at)
+            yield DetailsCorrected(isbn, title, f"{author}, translated", at)
         else:
             readers.append(f"reader-{number:02d}-{index:03d}")
             yield BookBorrowed(isbn, readers[-1], at, at + LOAN_MS)

@@ -13,12 +13,14 @@ import { TitleList } from "../title_list.js";
 const TYPING_PAUSE_MS = 120;
 const FILTERS = { all: ["All", {}], available: ["On the shelf", { available: true }], out: ["None left", { available: false }], held: ["Held", { held: true }] };
 const COLUMNS = [["title", "Title"], ["author", "Author"], ["isbn", "ISBN"], [null, "On the shelf"], ["updated_at", "Changed"]];
+const ORDERS = new Set(COLUMNS.flatMap(([column]) => (column ? [column, `-${column}`] : [])));
 const DEFAULT_SORT = "title";
+const LONGEST_SEARCH = 200; // Characters, as the query API has it
 
 let kept = null; // The last list, for readers who come back to it
 
 export function Inventory({ query }) {
-  const wanted = { q: query.get("q") ?? "", filter: FILTERS[query.get("filter")] ? query.get("filter") : "all", sort: query.get("sort") ?? DEFAULT_SORT };
+  const wanted = { q: (query.get("q") ?? "").slice(0, LONGEST_SEARCH), filter: FILTERS[query.get("filter")] ? query.get("filter") : "all", sort: ORDERS.has(query.get("sort")) ? query.get("sort") : DEFAULT_SORT };
   const totals = useTotals();
   const list = useTitleList(wanted);
   const change = (changes) => {
@@ -77,7 +79,7 @@ function SearchBox({ value, onChange }) {
   };
   return html`<div class="search-box">
     <label for="search">Search titles and authors</label>
-    <input id="search" type="search" dir="auto" autocomplete="off" spellcheck=${false} maxlength="200" placeholder="capek, earthsea, война…"
+    <input id="search" type="search" dir="auto" autocomplete="off" spellcheck=${false} maxlength=${LONGEST_SEARCH} placeholder="capek, earthsea, война…"
       value=${typed} onInput=${(event) => type(event.target.value)} />
   </div>`;
 }
