@@ -9,6 +9,7 @@ COMMANDS = {
     "up": "library.commands.system:up",
     "down": "library.commands.system:down",
     "status": "library.commands.system:status",
+    "open": "library.commands.page:open_page",
     "restart": "library.commands.processes:restart",
     "stop": "library.commands.processes:stop",
     "start": "library.commands.processes:start",

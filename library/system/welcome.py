@@ -26,6 +26,7 @@ def welcome(settings: Settings, folder: Path, detached: bool) -> str:
         [
             "The library is open.",
             "",
+            f"  the page     {settings.api}/",
             f"  query API    {settings.api}   (documentation: /docs)",
             f"  commands     {settings.gateway}",
             f"  Kafka        {settings.kafka}",

@@ -22,6 +22,7 @@ from tests.support.library.installed_system import System
 from tests.support.waiting import eventually
 
 SCREENSHOTS = Path(__file__).parent / "screenshots"
+IMAGES = Path(__file__).parents[2] / "docs" / "images"
 VIOLATIONS = """
 window.violations = [];
 document.addEventListener("securitypolicyviolation", (event) => {
@@ -134,9 +135,13 @@ def sideways_pixels(page: Page) -> int:
     return int(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
 
 
-def screenshot(page: Page, name: str) -> Path:
-    """Keep a picture of the page as an artefact; returns its file."""
+def screenshot(page: Page, name: str, image: str = "") -> None:
+    """Keep a picture of the page as an artefact.
+
+    With LIBRARY_TEST_RENEW_IMAGES it is also the documentation's picture ``image``.
+    """
     SCREENSHOTS.mkdir(exist_ok=True)
     file = SCREENSHOTS / f"{name}.png"
     page.screenshot(path=file)
-    return file
+    if image and os.environ.get("LIBRARY_TEST_RENEW_IMAGES"):
+        shutil.copy(file, IMAGES / f"{image}.png")

@@ -9,6 +9,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted(
     path for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob(".github/**/*.md")]
 )
+LARGEST_IMAGE_BYTES = 200_000
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 
@@ -23,6 +24,13 @@ def anchors(page: Path) -> set[str]:
     """Anchors of a page's headings, as code hosts make them."""
     titles = HEADING.findall(page.read_text("utf-8"))
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_every_picture_is_small_and_used():
+    text = "".join(page.read_text("utf-8") for page in PAGES)
+    for image in (ROOT / "docs" / "images").iterdir():
+        assert image.stat().st_size < LARGEST_IMAGE_BYTES, image.name
+        assert f"images/{image.name})" in text, image.name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from hatchling.builders.wheel import WheelBuilder
 
 from query_api.http.page import VIEWS, content_policy, prefers_html
 from query_api.http.page_files import FOLDER, page_files
@@ -174,3 +175,11 @@ def test_files_are_compressed_the_same_each_time(tmp_path: Path):
     assert first == second
     assert list(first[1]) == ["/page/a.js"]
     assert gzip.decompress(first[1]["/page/a.js"].compressed) == b"1"
+
+
+def test_a_wheel_contains_every_file_of_the_page():
+    root = FOLDER.parents[1]
+    included = {file.distribution_path for file in WheelBuilder(str(root)).recurse_included_files()}
+    files = {path.relative_to(root).as_posix() for path in FOLDER.rglob("*") if path.is_file()}
+    assert "query_api/page/index.html" in files
+    assert files <= included
