@@ -54,4 +54,12 @@ def as_problem(error: Exception) -> Problem:
 def _summary(extra: Any) -> str:
     """Litestar's list of validation errors as one sentence."""
     entries: Iterable[Any] = extra if isinstance(extra, list) else ()
-    return "; ".join(f"{entry.get('key', 'body')}: {entry.get('message', 'invalid')}" for entry in entries)
+    return "; ".join(map(_entry, entries))
+
+
+def _entry(entry: Any) -> str:
+    key, message = entry.get("key", "body"), entry.get("message", "invalid")
+    if key == "data":
+        # Litestar's name for the body, and its message where there is none
+        key, message = "body", "it is empty" if message == "'data'" else message
+    return f"{key}: {message}"

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, TypeAlias
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote_to_bytes
 
 import msgspec
 from litestar import Litestar, MediaType, Request
@@ -140,10 +140,21 @@ class ApiDocument(OpenAPIRenderPlugin):
         document, and pages of its own.
         """
         parameters = self._parameters.get(str(request.scope.get("path_template")))
-        if parameters is None:
+        # The router drops empty segments, also encoded ones: /inventory/%2F would list the inventory
+        if parameters is None or (_has_empty_segment(request) and not _has_path(request)):
             raise NotFoundException
         if not request.route_handler.opt.get("any_parameter"):
             check_query(request.scope["query_string"], parameters)
+
+
+def _has_empty_segment(request: Request[Any, Any, Any]) -> bool:
+    raw_path = request.scope["raw_path"]
+    return b"//" in (unquote_to_bytes(raw_path) if b"%" in raw_path else raw_path)
+
+
+def _has_path(request: Request[Any, Any, Any]) -> bool:
+    """Whether the route has a parameter that may contain slashes."""
+    return any(path.endswith(":path}") for path in request.route_handler.paths)
 
 
 def _without_single_choices(value: Any) -> Any:
@@ -163,7 +174,11 @@ def check_query(query: bytes, parameters: Collection[str]) -> None:
     if not query:
         return
     seen = set()
-    for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
+    try:
+        pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True, errors="strict")
+    except UnicodeDecodeError as error:
+        raise Problem(400, "malformed", f"the query is not percent-encoded UTF-8: {error}") from error
+    for name, _ in pairs:
         if name not in parameters:
             has = f"it has {', '.join(sorted(parameters))}" if parameters else "it has none"
             raise Problem(400, "unknown_parameter", f"{name[:40]!r} is no parameter of this route: {has}")

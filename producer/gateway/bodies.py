@@ -28,7 +28,7 @@ class BodyReader:
         self._timer: asyncio.TimerHandle | None = None
 
     async def read(self, content_length: bytes | None, receive: Any) -> bytes:
-        """A request's whole body. Raises Problem 408 or 413."""
+        """A request's whole body. Raises Problem 400 for one that is cut off, 408 or 413."""
         task, loop = asyncio.current_task(), asyncio.get_running_loop()
         assert task is not None
         self._started[task] = loop.time()
@@ -50,6 +50,9 @@ class BodyReader:
         body, more = b"", True
         while more:
             message = await receive()
+            if message["type"] == "http.disconnect":
+                # What arrived may be a whole command by itself, but it is not what was announced
+                raise Problem(400, "malformed", "the connection ended before the body", field="body")
             body += message.get("body", b"")
             if len(body) > self._most_bytes:
                 raise self._too_large()

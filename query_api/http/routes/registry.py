@@ -15,6 +15,9 @@ from msgspec import Struct
 
 from foundation.http.openapi import ANY_PARAMETER
 from foundation.http.problem import Problem
+from foundation.json_names import require_unique_names
+from foundation.text import Malformed
+from query_api.http.parameters import AnyRequest
 from query_api.http.responses import CACHED, IMMUTABLE, NOT_STORED, problems
 from schemas.codec import CODEC, Schema
 
@@ -65,7 +68,7 @@ class SchemaRequest(Struct, frozen=True, rename="camel"):
 
 # Clients send parameters about deleted schemas and formats: here nothing is deleted, and everything is Avro
 _get = partial(get, media_type=MEDIA_TYPE, sync_to_thread=False, opt=ANY_PARAMETER)
-_post = partial(post, media_type=MEDIA_TYPE, sync_to_thread=False, opt=ANY_PARAMETER, status_code=200)
+_post = partial(post, media_type=MEDIA_TYPE, opt=ANY_PARAMETER, status_code=200)
 
 
 @_get("/schemas/types", operation_id="schema_types")
@@ -132,18 +135,22 @@ def registry_mode() -> Response[dict[str, str]]:
 
 
 @_post("/subjects/{subject:str}", operation_id="look_up_schema", responses=problems(400, 404, 422))
-def look_up_schema(subject: Subject, data: JSONBody[SchemaRequest]) -> Response[Registered]:
+async def look_up_schema(
+    request: AnyRequest, subject: Subject, data: JSONBody[SchemaRequest]
+) -> Response[Registered]:
     """The version of a subject that has this schema."""
-    schema = _equal_schema(subject, data)
+    schema = _equal_schema(subject, data, await request.body())
     if schema is None:
         raise _problem(404, 40403, f"no version of {subject} has this schema")
     return _answer(Registered(subject, schema.version, schema.id, schema.text), NOT_STORED)
 
 
 @_post("/subjects/{subject:str}/versions", operation_id="register_schema", responses=problems(400, 404, 422))
-def register_schema(subject: Subject, data: JSONBody[SchemaRequest]) -> Response[RegisteredId]:
+async def register_schema(
+    request: AnyRequest, subject: Subject, data: JSONBody[SchemaRequest]
+) -> Response[RegisteredId]:
     """The id of a schema that the subject has already; no other can be added."""
-    schema = _equal_schema(subject, data)
+    schema = _equal_schema(subject, data, await request.body())
     if schema is None:
         raise _problem(422, 42205, f"{subject} is read-only: schemas are released with the program")
     return _answer(RegisteredId(schema.id), NOT_STORED)
@@ -154,12 +161,17 @@ def _answer(value: object, cache_control: str = CACHED) -> Response[Any]:
     return Response(msgspec.json.encode(value), media_type=MEDIA_TYPE, headers=headers)
 
 
-def _equal_schema(subject: str, request: SchemaRequest) -> Schema | None:
+def _equal_schema(subject: str, request: SchemaRequest, body: bytes) -> Schema | None:
+    try:
+        require_unique_names(body)
+    except Malformed as error:
+        raise Problem(400, "malformed", str(error)) from error
     versions = _of(subject)
     try:
         if request.schema_type != "AVRO":
             raise ValueError(f"the type {request.schema_type[:40]!r} is not AVRO")
         wanted = json.loads(request.schema)
+        require_unique_names(request.schema)
     except (ValueError, RecursionError) as error:
         raise _problem(422, 42201, f"not an Avro schema: {error}") from error
     return next((schema for schema in versions if json.loads(schema.text) == wanted), None)

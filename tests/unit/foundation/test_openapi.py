@@ -27,6 +27,10 @@ def test_documented_parameters_are_accepted(query: bytes):
         (b"q=a&q=a", "repeated_parameter"),
         (b"q=a&%71=b", "repeated_parameter"),
         (b"q&q", "repeated_parameter"),
+        (b"q=%ff", "malformed"),
+        (b"q=a%C3", "malformed"),
+        (b"q=%ED%A0%80", "malformed"),
+        (b"%ff=a", "malformed"),
     ],
 )
 def test_other_and_repeated_parameters_are_refused(query: bytes, code: str):

@@ -42,6 +42,19 @@ def test_a_body_is_the_pieces_that_arrive():
     assert asyncio.run(BodyReader().read(None, pieces(3, 0, 4))) == b"x" * 7
 
 
+@pytest.mark.parametrize("content_length", [b"80", None])
+def test_a_body_that_is_cut_off_is_refused(content_length: bytes | None):
+    messages = [
+        {"type": "http.request", "body": b'{"type":"RemoveBook"}', "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+
+    async def receive() -> Any:
+        return messages.pop(0)
+
+    assert status_of(content_length, receive) == 400
+
+
 def test_a_body_that_does_not_arrive_is_given_up():
     assert status_of(b"80", never) == 408
 

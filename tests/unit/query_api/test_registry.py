@@ -64,6 +64,7 @@ REFUSED = [
     ("POST", f"/subjects/{SUBJECT}", ANY, 404, 40403),
     ("POST", f"/subjects/{SUBJECT}", "{", 422, 42201),
     ("POST", f"/subjects/{SUBJECT}", "[" * 30_000, 422, 42201),
+    ("POST", f"/subjects/{SUBJECT}", '{"type": "string", "type": "string"}', 422, 42201),
     ("POST", "/subjects/nothing", ANY, 404, 40401),
     ("POST", f"/subjects/{SUBJECT}/versions", ANY, 422, 42205),
     ("POST", "/subjects/nothing/versions", ANY, 404, 40401),
@@ -94,10 +95,14 @@ def test_every_error_has_confluents_format(
     assert response.headers["content-type"] == "application/problem+json"
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"schema": 1}', b"{}"])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b'{"schema": 1}', b"{}", b'{"schema": "{}", "schema": "{}"}', b'{"schema": "{}"} x'],
+)
 def test_a_request_without_a_schema_has_confluents_format_too(api: ApiWithoutKafka, content: bytes):
     response = api.ask(f"/subjects/{SUBJECT}", "POST", {"Content-Type": MEDIA_TYPE}, content)
     assert (response.status_code, response.json()["error_code"]) == (400, 400)
+    assert content or response.json()["detail"] == "body: it is empty"
 
 
 def test_another_type_of_schema_is_none(api: ApiWithoutKafka):
