@@ -32,7 +32,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     api: str = "http://127.0.0.1:8080"
     """Where the query API answers."""
     gateway: str = "http://127.0.0.1:8081"
-    """Where the gateway takes commands; empty: commands go through a fence of their own."""
+    """Where gateways take commands, several separated by commas; empty: a command uses its own fence."""
     data_dir: str = ".library"
     """Folder of a system on this machine: the broker's log, tables, replicas, snapshots, logs."""
     host: str = "127.0.0.1"
@@ -42,7 +42,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     kafka_port: int = 9092
     """The embedded broker's port."""
     gateway_port: int = 0
-    """The gateway's port; 0: the query API's + 1."""
+    """The gateway's port; 0: the query API's + 1. Further gateways on this machine use the next ports."""
     advertise: str = ""
     """Where other gateways of the store reach this one; empty: the address that it listens on."""
     name: str = "library"
@@ -59,6 +59,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The time zone of that day."""
     deadline: float = 30.0
     """How long a command may take before its outcome is called unknown."""
+    gateways: int = 1
+    """Gateway processes of a system on this machine."""
     workers: int = 1
     """Projector processes of a system on this machine."""
     metrics_port: int = 0
@@ -92,7 +94,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
                 raise ValueError(f"{name} is {lowest} to 65535, not {getattr(self, name)}")
         if self.effective_gateway_port > 65535:
             raise ValueError(f"port {self.port} leaves no room for the gateway after it: set gateway_port")
-        for name in ("partitions", "replication", "loan_days", "workers"):
+        for name in ("partitions", "replication", "loan_days", "gateways", "workers"):
             if not 1 <= getattr(self, name) <= 10_000:
                 raise ValueError(f"{name} is 1 to 10000, not {getattr(self, name)}")
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,100}", self.name):
@@ -107,8 +109,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} is one of {', '.join(allowed)}, not {getattr(self, name)!r}")
         parse_tokens(self.token)
-        for name in ("api", "gateway", "advertise"):
-            _check_address(name, getattr(self, name))
+        _check_addresses(self)
         _check_page_settings(self)
         try:
             ZoneInfo(self.timezone)
@@ -119,6 +120,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def effective_gateway_port(self) -> int:
         """The gateway's port."""
         return self.gateway_port or self.port + 1
+
+    @property
+    def gateway_urls(self) -> list[str]:
+        """The addresses in ``gateway``."""
+        return [url for url in map(str.strip, self.gateway.split(",")) if url]
 
 
 _URL = r"https?://(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?"
@@ -139,6 +145,13 @@ def _check_address(name: str, url: str) -> None:
     found = _ADDRESS.fullmatch(url)
     if url and (found is None or not 0 < int(found["port"] or 80) <= 65535):
         raise ValueError(f"{name} is the address of a service, as http://127.0.0.1:8080, not {url!r}")
+
+
+def _check_addresses(settings: Settings) -> None:
+    for url in settings.gateway_urls:
+        _check_address("gateway", url)
+    for name in ("api", "advertise"):
+        _check_address(name, getattr(settings, name))
 
 
 def _check_page_settings(settings: Settings) -> None:

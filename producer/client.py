@@ -1,7 +1,7 @@
-"""Executes one command: through the gateway if it answers, otherwise with a fence of its own.
+"""Executes one command: through the first gateway that answers, otherwise with a fence of its own.
 
-Both ways write to the same log and look the command's id up there. If the first way breaks off, trying the
-second is safe: the command takes effect once.
+All ways write to the same log and look the command's id up there. If one breaks off, trying the
+next is safe: the command takes effect once.
 """
 
 import threading
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT_S = 1.0
 """How long the gateway has to accept a connection."""
 GATEWAY_SHARE = 0.5
-"""Part of the deadline in which the gateway has to answer; the rest is left for a fence of our own."""
+"""Part of the deadline in which the gateways have to answer; the rest is left for a fence of our own."""
 SNAPSHOT_TIMEOUT_S = 5.0
 """How long Kafka has to say which log a snapshot belongs to."""
 
@@ -43,26 +43,28 @@ def execute(
     command_id, headers = checked_envelope(command_id, {ACTOR: settings.actor, **(carried or {})})
     started = monotonic()
     outcome: Outcome = OutcomeUnknown("no gateway is configured", sent=False)
-    if settings.gateway:
-        outcome = _by_gateway(settings, command_id, command, headers)
-    if not isinstance(outcome, OutcomeUnknown):
-        return outcome
-    may_be_done = outcome.sent
+    may_be_done = False
+    for url in settings.gateway_urls:
+        outcome = _by_gateway(settings, url, command_id, command, headers)
+        if not isinstance(outcome, OutcomeUnknown):
+            return outcome
+        may_be_done |= outcome.sent
     remaining_s = settings.deadline - (monotonic() - started)
-    if remaining_s <= 0:
-        return outcome
-    outcome = _by_own_fence(settings, command_id, command, headers, remaining_s)
+    if remaining_s > 0:
+        outcome = _by_own_fence(settings, command_id, command, headers, remaining_s)
     if isinstance(outcome, OutcomeUnknown) and may_be_done:
         return OutcomeUnknown(outcome.reason)
     return outcome
 
 
-def _by_gateway(settings: Settings, command_id: str, command: Command, carried: Mapping[str, str]) -> Outcome:
-    """Send the command to the gateway. OutcomeUnknown also covers no answer and an unexpected answer."""
+def _by_gateway(
+    settings: Settings, url: str, command_id: str, command: Command, carried: Mapping[str, str]
+) -> Outcome:
+    """Send the command to the gateway at ``url``. OutcomeUnknown also covers no, or no expected, answer."""
     # Imported here because it takes long
     import http.client
 
-    parts = urlsplit(settings.gateway)
+    parts = urlsplit(url)
     connection_type = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = connection_type(parts.hostname or "", parts.port, timeout=CONNECT_TIMEOUT_S)
     headers: dict[str, str | bytes] = {
@@ -76,14 +78,14 @@ def _by_gateway(settings: Settings, command_id: str, command: Command, carried: 
     try:
         connection.connect()
         connected = True
-        connection.sock.settimeout(settings.deadline * GATEWAY_SHARE)
+        connection.sock.settimeout(settings.deadline * GATEWAY_SHARE / len(settings.gateway_urls))
         body = msgspec.json.encode(command)
         connection.request("POST", f"{parts.path.rstrip('/')}/commands", body, headers)
         response = connection.getresponse()
         outcome = parse_response(response.status, dict(response.headers), response.read(), command_id)
-        return outcome or OutcomeUnknown(f"{settings.gateway} answered with status {response.status}")
+        return outcome or OutcomeUnknown(f"{url} answered with status {response.status}")
     except (OSError, http.client.HTTPException) as error:
-        return OutcomeUnknown(f"{settings.gateway}: {error}", sent=connected)
+        return OutcomeUnknown(f"{url}: {error}", sent=connected)
     finally:
         connection.close()
 

@@ -35,7 +35,7 @@ def main(settings: Settings) -> None:
             source, waiters = Source(settings), Waiters()
             follower = Follower(source, folder, waiters.notify)
             reading = Reading(source, follower, waiters)
-            operations = Operations(reading, source, GroupLags(source), settings.gateway)
+            operations = Operations(reading, source, GroupLags(source), next(iter(settings.gateway_urls), ""))
             metrics = Metrics(reading, operations)
             app = create_app(reading, waiters, metrics, operations, AllowedHosts(settings), settings)
             log.info("listening on %s:%d", settings.host, settings.port)

@@ -38,7 +38,7 @@ class CommandError(click.ClickException):
 FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
     "kafka": ("--kafka", {"metavar": "HOST:PORT", "help": "Kafka's bootstrap servers."}),
     "api": ("--api", {"metavar": "URL", "help": "Where the query API answers."}),
-    "gateway": ("--gateway", {"metavar": "URL", "help": "Where the gateway takes commands."}),
+    "gateway": ("--gateway", {"metavar": "URL", "help": "Where gateways take commands."}),
     "data_dir": ("--data-dir", {"metavar": "DIR", "help": "The system that keeps its data there."}),
     "actor": ("--actor", {"metavar": "NAME", "help": "Who does it: written on the events."}),
     "deadline": ("--timeout", {"metavar": "SECONDS", "type": float, "help": "How long to try."}),
@@ -53,6 +53,7 @@ FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
         "--durability",
         {"type": click.Choice(["disk", "os"]), "help": "When the embedded broker acknowledges."},
     ),
+    "gateways": ("--gateways", {"type": int, "help": "Gateway processes."}),
     "workers": ("--workers", {"type": int, "help": "Projector processes."}),
     "log_level": ("--log-level", {"help": "DEBUG, INFO, WARNING or ERROR."}),
 }

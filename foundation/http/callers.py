@@ -23,7 +23,7 @@ class AllowedHosts:
     """
 
     def __init__(self, settings: Settings, pages: PageOrigins | None = None) -> None:
-        urls = (settings.api, settings.gateway, settings.advertise)
+        urls = (settings.api, *settings.gateway_urls, settings.advertise)
         configured = (_host_name(urlsplit(url).netloc) for url in urls)
         self._names = {"localhost", settings.host.lower(), *configured} - {""}
         self._pages = pages

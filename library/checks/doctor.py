@@ -62,7 +62,8 @@ def examine(settings: "Settings", patience_s: float | None = None) -> Iterator[F
         except (KafkaException, KafkaUnavailable) as error:
             yield Finding("broker", Grade.BROKEN, why(settings, error), "library logs kafka")
     yield server("query API", settings.api, API)
-    yield server("gateway", settings.gateway, GATEWAY)
+    for url in settings.gateway_urls or [""]:
+        yield server("gateway", url, GATEWAY)
     yield from held(settings)
 
 
@@ -130,10 +131,11 @@ def system(settings: "Settings") -> Iterator[Finding]:
 
 def free_ports(settings: "Settings") -> Iterator[Finding]:
     """Whether the ports of the settings are free, or used by a system in containers."""
+    first_gateway = next(iter(settings.gateway_urls), "")
     wanted = [
         ("Kafka", settings.kafka_port, "--kafka-port", settings.kafka, ""),
         ("the query API", settings.port, "--port", settings.api, API),
-        ("the gateway", settings.effective_gateway_port, "--gateway-port", settings.gateway, GATEWAY),
+        ("the gateway", settings.effective_gateway_port, "--gateway-port", first_gateway, GATEWAY),
     ]
     for name, port, flag, address, service in wanted:
         if ports.is_free(port):

@@ -28,6 +28,7 @@ STOP_TIMEOUT_S = 90.0
     "kafka",
     "name",
     "partitions",
+    "gateways",
     "workers",
     "durability",
     "log_level",

@@ -20,7 +20,7 @@ from library.broker.properties import java_environment
 from library.process.ports import HOST, PortInUse
 from library.process.program import CannotStart, Program
 from library.system.readiness import API, GATEWAY, is_alive, is_ready
-from library.system.requirements import wanted_ports
+from library.system.requirements import gateway_ports, wanted_ports
 
 PROBE_TIMEOUT_S = 2.0
 """Of one liveness check; a longer one would delay `library down`."""
@@ -43,7 +43,7 @@ def resolved(settings: Settings, folder: Path, embedded: bool) -> Settings:
         data_dir=str((folder / settings.data_dir).absolute()),
         kafka=f"{HOST}:{settings.kafka_port}" if embedded else settings.kafka,
         api=f"http://{host}:{settings.port}",
-        gateway=f"http://{host}:{settings.effective_gateway_port}",
+        gateway=",".join(f"http://{host}:{port}" for port in gateway_ports(settings)),
         gateway_port=settings.effective_gateway_port,
     )
 
@@ -90,8 +90,8 @@ def parts_of(settings: Settings, embedded: bool) -> Parts:
         topics=lambda: _topics(settings),
         projectors=[_projector(settings, index) for index in range(settings.workers)],
         servers=[
-            _server(settings, API, settings.api, "query_api"),
-            _server(settings, GATEWAY, settings.gateway, "producer", "gateway"),
+            _server(settings, API, API, settings.api, "query_api"),
+            *(_gateway(settings, index, url) for index, url in enumerate(settings.gateway_urls)),
         ],
     )
 
@@ -189,15 +189,21 @@ class Heartbeat:
         return now - self._changed_at < HEARTBEAT_LIMIT_S
 
 
-def _server(settings: Settings, name: str, url: str, *module: str) -> Program:
+def _gateway(settings: Settings, index: int, url: str) -> Program:
+    own = msgspec.structs.replace(settings, gateway_port=settings.gateway_port + index, advertise="")
+    name = GATEWAY if index == 0 else f"{GATEWAY}-{index}"
+    return _server(own, name, GATEWAY, url, "producer", "gateway")
+
+
+def _server(settings: Settings, name: str, service: str, url: str, *module: str) -> Program:
     environment = environment_of(settings, os.environ)
     return Program(
         name,
         command=lambda: _python(*module),
-        ready=lambda: is_ready(url, name),
+        ready=lambda: is_ready(url, service),
         environment=environment,
         log=_log(settings, name),
-        answers=lambda: is_alive(url, name, PROBE_TIMEOUT_S),
+        answers=lambda: is_alive(url, service, PROBE_TIMEOUT_S),
     )
 
 

@@ -57,13 +57,17 @@ def require_ports(settings: Settings, embedded: bool) -> None:
 KAFKA = "Kafka"
 
 
+def gateway_ports(settings: Settings) -> range:
+    """The ports of the gateways on this machine."""
+    return range(settings.effective_gateway_port, settings.effective_gateway_port + settings.gateways)
+
+
 def wanted_ports(settings: Settings, embedded: bool) -> list[tuple[int, str, str]]:
     """Each port of the system, with its member and the flag or setting that chooses it."""
     wanted = [(settings.kafka_port, KAFKA, "--kafka-port")] if embedded else []
-    wanted += [
-        (settings.port, "the query API", "--port"),
-        (settings.effective_gateway_port, "the gateway", "--gateway-port"),
-    ]
+    wanted.append((settings.port, "the query API", "--port"))
+    for index, port in enumerate(gateway_ports(settings)):
+        wanted.append((port, f"gateway {index}" if index else "the gateway", "--gateway-port"))
     if settings.metrics_port:
         wanted += [
             (settings.metrics_port + index, f"the metrics of projector {index}", "LIBRARY_METRICS_PORT")

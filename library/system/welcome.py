@@ -28,7 +28,7 @@ def welcome(settings: Settings, folder: Path, detached: bool) -> str:
             "",
             f"  the page     {settings.api}/",
             f"  query API    {settings.api}   (documentation: /docs)",
-            f"  commands     {settings.gateway}",
+            f"  commands     {'  '.join(settings.gateway_urls)}",
             f"  Kafka        {settings.kafka}",
             f"  data, logs   {settings.data_dir}",
             "",

@@ -10,7 +10,7 @@ from foundation.http.problem import Problem
 from foundation.http.responses import HttpResponse, render_problem, send_response
 from foundation.settings import Settings
 from query_api.http.page_files import PREFIX, PageFile, page_files
-from query_api.http.page_gateway import gateway_for_page
+from query_api.http.page_gateway import gateways_for_page
 
 VIEWS = frozenset({"/", "/desk", "/loans", "/events", "/operations"})
 """URLs of views, besides those of titles."""
@@ -54,7 +54,7 @@ class Page:
         host = joined_header(request["headers"], b"host") or ""
         headers = [
             (b"content-type", file.media_type.encode()),
-            (b"content-security-policy", content_policy(gateway_for_page(self._settings, host)).encode()),
+            (b"content-security-policy", content_policy(gateways_for_page(self._settings, host)).encode()),
             (b"cross-origin-opener-policy", b"same-origin"),
             *more,
         ]
@@ -71,9 +71,9 @@ def is_view(path: str) -> bool:
     return path in VIEWS
 
 
-def content_policy(gateway: str) -> str:
-    """The Content-Security-Policy of the page, which sends commands to the gateway at ``gateway``."""
-    connect = " ".join(["'self'", *filter(None, [origin_of(gateway)])])
+def content_policy(gateways: list[str]) -> str:
+    """The Content-Security-Policy of the page, which sends commands to the gateways at these URLs."""
+    connect = " ".join(["'self'", *filter(None, map(origin_of, gateways))])
     return (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
         f"connect-src {connect}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "

@@ -1,4 +1,4 @@
-"""Where the page finds the gateway: by the setting ``page_gateway``, else on the host it was opened with."""
+"""Where the page finds the gateways: by the setting ``page_gateway``, else on the host it was opened with."""
 
 from urllib.parse import urlsplit
 
@@ -7,26 +7,31 @@ from foundation.settings import Settings
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-def gateway_for_page(settings: Settings, host: str) -> str:
-    """The URL of the gateway for a page that was requested with this Host header; empty: there is none.
+def gateways_for_page(settings: Settings, host: str) -> list[str]:
+    """The URLs of the gateways for a page that was requested with this Host header.
 
-    The address in the setting ``gateway`` is for programs on this machine or in this network. If it names the
-    query API's host, the page uses the host it was opened with: a browser reaches both or neither.
+    The addresses in the setting ``gateway`` are for programs on this machine or in this network. If one names
+    the query API's host, the page uses the host it was opened with: a browser reaches both or neither.
     """
     chosen = settings.page_gateway
     if chosen and not chosen.startswith(":"):
-        return chosen.rstrip("/")
-    gateway = _parts(settings.gateway)
+        return [chosen.rstrip("/")]
     opened = _parts(f"http://{host}")
     if chosen:
-        return f"http://{_bracketed(opened[1] if opened else settings.host)}{chosen}"
+        return [f"http://{_bracketed(opened[1] if opened else settings.host)}{chosen}"]
+    urls = (_for_page(url, settings, opened) for url in settings.gateway_urls)
+    return [url for url in urls if url]
+
+
+def _for_page(url: str, settings: Settings, opened: tuple[str, str, int | None] | None) -> str:
+    gateway = _parts(url)
     if gateway is None:
         return ""
     scheme, name, port = gateway
     api = _parts(settings.api)
     beside = name in _LOOPBACK or (api is not None and api[1] == name)
     if opened is None or not beside:
-        return settings.gateway.rstrip("/")
+        return url.rstrip("/")
     return f"{scheme}://{_bracketed(opened[1])}" + ("" if port is None else f":{port}")
 
 

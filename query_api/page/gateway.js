@@ -26,13 +26,13 @@ export const actor = observable(stored("actor"));
 export const open = observable(0);
 
 const tails = new Map(); // By title: the end of its last command
+let current = 0; // Which gateway is used: the next one after an attempt without an answer
 const written = new Map(); // By partition: the offset of the last receipt
 
 export function giveToken(value) {
   store("token", value);
   token.set({ value, wanted: false, reason: "" });
 }
-
 export function nameActor(name) {
   store("actor", name);
   actor.set(name);
@@ -90,6 +90,7 @@ async function untilKnown(command, header, report, signal) {
       return { receipt: value, replayed: response.headers.get("Idempotency-Replayed") === "true" };
     }
     if (!reason) throw refusalOf(response.status, value);
+    current += 1;
     report({ state: "repeating", attempt, reason });
     await pause(Math.min(LONGEST_PAUSE_MS, SHORTEST_PAUSE_MS * 2 ** Math.min(attempt - 1, 8)), signal);
   }
@@ -118,9 +119,9 @@ async function attemptOf(command, { id, time }, secret) {
 }
 
 async function gatewayUrl() {
-  const known = settings.value ?? (await changed(settings));
-  if (!known.gateway) throw new Refusal("This system has no gateway.", "Whoever runs it can start one: library gateway.");
-  return known.gateway;
+  const { gateways } = settings.value ?? (await changed(settings));
+  if (!gateways.length) throw new Refusal("This system has no gateway.", "Whoever runs it can start one: library gateway.");
+  return gateways[current % gateways.length];
 }
 
 async function anotherToken(used) {
@@ -189,9 +190,7 @@ function stored(name) {
 function store(name, value) {
   try {
     window.sessionStorage.setItem(name, value);
-  } catch {
-    // As above
-  }
+  } catch { /* As above */ }
 }
 
 window.addEventListener("beforeunload", (event) => {

@@ -30,6 +30,13 @@ class Gateway(BaseHTTPRequestHandler):
         pass
 
 
+class Broken(Gateway):
+    """Ends each connection without an answer."""
+
+    def do_POST(self) -> None:
+        self.close_connection = True
+
+
 def test_a_command_that_the_gateway_accepts_has_its_receipt() -> None:
     with HTTPServer(("127.0.0.1", 0), Gateway) as server:
         thread = threading.Thread(target=server.handle_request)
@@ -68,3 +75,16 @@ def test_a_closed_error_stream_does_not_change_the_outcome() -> None:
     done = run("add 9781593275846 T {gateway} 2>&-")
     assert done.returncode == exits.DONE
     assert "version 1: added" in done.stdout
+
+
+def test_the_next_gateway_is_used_if_one_does_not_answer() -> None:
+    with HTTPServer(("127.0.0.1", 0), Gateway) as server, HTTPServer(("127.0.0.1", 0), Broken) as broken:
+        threads = [threading.Thread(target=each.handle_request) for each in (server, broken)]
+        for thread in threads:
+            thread.start()
+        ports = (1, broken.server_port, server.server_port)
+        urls = ",".join(f"http://127.0.0.1:{port}" for port in ports)
+        outcome = execute(Settings(gateway=urls, kafka="127.0.0.1:1"), "key", AddBook("9781593275846", "T"))
+        for thread in threads:
+            thread.join()
+    assert outcome == Accepted(RECEIPT)

@@ -110,7 +110,7 @@ def test_the_settings_name_the_gateway_the_zone_and_whether_a_token_is_needed(ap
     known = api.ask("/page/settings.json").json()
     assert known.pop("release")
     assert known == {
-        "gateway": "http://localhost:8081", "token_required": False, "timezone": "UTC", "loan_days": 21,
+        "gateways": ["http://localhost:8081"], "token_required": False, "timezone": "UTC", "loan_days": 21,
     }  # fmt: skip
 
 
@@ -123,7 +123,7 @@ def test_the_settings_name_the_gateway_the_zone_and_whether_a_token_is_needed(ap
     ],
 )  # fmt: skip
 def test_the_policy_allows_requests_to_the_gateway_alone(gateway: str, sources: str):
-    assert f"connect-src {sources};" in content_policy(gateway)
+    assert f"connect-src {sources};" in content_policy([gateway])
 
 
 def test_the_page_is_small():

@@ -1,0 +1,43 @@
+"""A system with two gateways: commands use the first that answers."""
+
+from pathlib import Path
+
+from foundation.http.client import Service
+from library.process.ports import free_port, is_free
+from tests.support.library.installed_system import System
+from tests.support.waiting import eventually
+
+
+def two_free_ports() -> int:
+    """A free port before another free port."""
+    while not is_free((port := free_port()) + 1):
+        pass
+    return port
+
+
+def answers(url: str) -> int:
+    """Commands that the gateway has accepted."""
+    with Service(url, 5) as gateway:
+        lines = gateway.get(("metrics",), {}).body.decode().splitlines()
+    found = (line for line in lines if line.startswith('library_gateway_answers_total{status="201"}'))
+    return int(float(next(found, "0").rpartition(" ")[2]))
+
+
+def test_commands_use_the_gateway_that_is_left(tmp_path: Path):
+    system = System(tmp_path)
+    system.gateway_port = two_free_ports()
+    done = system.up("--gateways", "2")
+    try:
+        assert done.returncode == 0, done.stderr
+        first, second = system.run.gateway.split(",")
+        assert f"{first}  {second}" in done.stdout
+        assert {"gateway", "gateway-1"} <= set(system.status())
+        assert system.library("add", "9781593275846", "Eloquent JavaScript").returncode == 0
+        assert answers(first) == 1
+        assert system.library("stop", "gateway").returncode == 0
+        assert system.library("borrow", "9781593275846", "ann").returncode == 0
+        assert answers(second) == 1
+        assert system.library("start", "gateway").returncode == 0
+        eventually(system.runs)
+    finally:
+        system.down()
