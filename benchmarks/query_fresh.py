@@ -42,7 +42,7 @@ class Fresh(Struct, frozen=True):
 
 
 @contextmanager
-def gateway(settings: Settings, folder: Path) -> Iterator[Server]:
+def gateway(settings: Settings, folder: Path, limit_s: float = 120) -> Iterator[Server]:
     """Run our gateway; yield it when it is ready."""
     port = free_port()
     # Snapshots are kept only if the data directory exists
@@ -51,7 +51,7 @@ def gateway(settings: Settings, folder: Path) -> Iterator[Server]:
     command = python("producer", "gateway", *options, "--gateway-port", str(port))
     with Processes([command], {}, folder / "output") as processes:
         url = f"http://{HOST}:{port}"
-        until(lambda: is_ready(url, GATEWAY), 120, "the gateway to be ready", meanwhile=processes.check)
+        until(lambda: is_ready(url, GATEWAY), limit_s, "the gateway to be ready", meanwhile=processes.check)
         yield Server(url, processes)
 
 

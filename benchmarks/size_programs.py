@@ -88,5 +88,5 @@ def api(store: Store) -> Iterator[Server]:
 def running_gateway(store: Store) -> Iterator[tuple[Server, float]]:
     """Run a gateway with the store's snapshots; yield it and the seconds until it was ready."""
     begun = time.perf_counter()
-    with gateway(store.settings, store.folder) as server:
+    with gateway(store.settings, store.folder, LIMIT_S) as server:
         yield server, time.perf_counter() - begun

@@ -102,13 +102,15 @@ def _describe(folder: Path, titles: int) -> None:
     chosen = random.Random(SEED)
     chosen.shuffle(present)
     size = min(MAX_SAMPLE, len(present) // 2)
+    # A title whose copies were all withdrawn has no row that an import accepts
+    listed = [isbn for isbn in present[size:] if states[isbn].quantity]
     with (folder / "catalogue.csv").open("w", encoding="utf-8", newline="") as opened:
         rows = csv.writer(opened)
         rows.writerow(["isbn", "title", "author", "quantity"])
-        for isbn in present[size:]:
+        for isbn in listed:
             title = states[isbn]
             rows.writerow([isbn, title.title, title.author, title.quantity])
-    facts = Facts(titles, titles * EVENTS_A_TITLE, present[:size], len(present) - size, middle_ms)
+    facts = Facts(titles, titles * EVENTS_A_TITLE, present[:size], len(listed), middle_ms)
     _facts_file(folder).write_bytes(msgspec.json.encode(facts))
 
 

@@ -1,11 +1,14 @@
 """Titles and loans listed by the query API, page by page, compared with rows folded from the events."""
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
 from msgspec import Struct
 
+from eventstore.partitions import partition_of
 from query_api.documents import title_document
 from schemas.row import InventoryRow, Loan
 from schemas.times import rfc3339
@@ -23,11 +26,31 @@ Key = TypeVar("Key", bound=Hashable)
 State = TypeVar("State")
 
 
-class Items(Struct, frozen=True):
-    """All pages of one route, and the API's position at the first page: by partition, -1 before any event."""
+class Items:
+    """All pages of one route, kept in ``folder`` in a file for each partition: memory need not hold them all.
 
-    items: list[Item]
-    position: dict[int, int]
+    ``position`` is that of the API at the first page: by partition, -1 before any event.
+    """
+
+    def __init__(self, folder: Path, route: str, partitions: int) -> None:
+        self._files = [folder / f"{route}-{partition}" for partition in range(partitions)]
+        self.position: dict[int, int] = {}
+
+    def add(self, page: Iterable[Item]) -> None:
+        """Keep the items of a page."""
+        by_partition = defaultdict[int, list[Item]](list)
+        for item in page:
+            by_partition[partition_of(item["isbn"], len(self._files))].append(item)
+        for partition, items in by_partition.items():
+            with self._files[partition].open("ab") as file:
+                file.write(msgspec.json.encode(items) + b"\n")
+
+    def of(self, partition: int) -> Iterator[Item]:
+        """The items of a partition's titles, in the order of the pages."""
+        if self._files[partition].exists():
+            with self._files[partition].open("rb") as file:
+                for line in file:
+                    yield from msgspec.json.decode(line)
 
 
 class Listed(Struct, frozen=True):
@@ -37,24 +60,26 @@ class Listed(Struct, frozen=True):
     loans: Items
 
 
-def listed(service: "Service", fetch: FetchPage) -> Listed:
-    """Everything that the query API lists. Raises as ``fetch``."""
-    return Listed(_all_items(service, fetch, "inventory"), _all_items(service, fetch, "loans"))
+def listed(service: "Service", fetch: FetchPage, folder: Path, partitions: int) -> Listed:
+    """Everything that the query API lists, kept in ``folder``. Raises as ``fetch``, and OSError."""
+
+    def of(route: str) -> Items:
+        items = Items(folder, route, partitions)
+        _fetch_all(service, fetch, route, items)
+        return items
+
+    return Listed(of("inventory"), of("loans"))
 
 
-def _all_items(service: "Service", fetch: FetchPage, route: str) -> Items:
+def _fetch_all(service: "Service", fetch: FetchPage, route: str, items: Items) -> None:
     from eventstore.positions import parse_positions
 
-    items: list[Item] = []
-    position: dict[int, int] | None = None
-    cursor: str | None = None
-    while True:
-        page, header = fetch(service, route, {"limit": _PAGE_SIZE, "cursor": cursor})
-        if position is None:
-            position = parse_positions(header) if header else {}
-        items += page["items"]
-        if (cursor := page["next_cursor"]) is None:
-            return Items(items, position)
+    page, header = fetch(service, route, {"limit": _PAGE_SIZE, "cursor": None})
+    items.position = parse_positions(header) if header else {}
+    items.add(page["items"])
+    while (cursor := page["next_cursor"]) is not None:
+        page, _ = fetch(service, route, {"limit": _PAGE_SIZE, "cursor": cursor})
+        items.add(page["items"])
 
 
 def title_item(row: InventoryRow) -> Item:

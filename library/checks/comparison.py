@@ -9,7 +9,6 @@ from confluent_kafka import Message
 from msgspec import Struct
 
 from eventstore.partition_reader import read_partition
-from eventstore.partitions import partition_of
 from eventstore.topics import Table, events_topic
 from inventory.projection import project
 from library.checks.api_listing import Item, Listed, Listing, loan_item, title_item
@@ -96,9 +95,7 @@ def check(
     settings: "Settings", source: str, ends: dict[int, int], api: Listed | None, report: Callable[[int], None]
 ) -> Iterator[Checked[Difference]]:
     """Compare every partition of the inventory, as ``compare`` does. Raises also Gap for missing events."""
-    return compare(
-        settings, INVENTORY, source, ends, lambda p: _InventoryComparison(p, settings.partitions, api), report
-    )
+    return compare(settings, INVENTORY, source, ends, lambda p: _InventoryComparison(p, api), report)
 
 
 def compare(
@@ -156,26 +153,21 @@ def _at_least(settings: "Settings", table: Table, partition: int, end: int) -> T
 class _InventoryComparison:
     """One partition's rows folded from its events, beside the items that the query API listed."""
 
-    def __init__(self, partition: int, partitions: int, api: Listed | None) -> None:
+    def __init__(self, partition: int, api: Listed | None) -> None:
         self._partition = partition
         self._rows: dict[str, InventoryRow] = {}
         self._titles: Listing[str, InventoryRow] | None = None
         self._loans: Listing[tuple[str, str], Loan] | None = None
         if api is not None:
             self._titles = Listing(
-                {
-                    item["isbn"]: item
-                    for item in api.titles.items
-                    if partition_of(item["isbn"], partitions) == partition
-                },
+                {item["isbn"]: item for item in api.titles.of(partition)},
                 api.titles.position.get(partition, -1),
                 title_item,
             )
             self._loans = Listing(
                 {
                     (item["isbn"], item["user_id"]): {name: item[name] for name in _LOAN_FIELDS}
-                    for item in api.loans.items
-                    if partition_of(item["isbn"], partitions) == partition
+                    for item in api.loans.of(partition)
                 },
                 api.loans.position.get(partition, -1),
                 loan_item,

@@ -1,6 +1,8 @@
 """``library verify``: compare table and query API with the events."""
 
 import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -47,8 +49,9 @@ def verify(settings: "Settings", projection: "Projection | None", table_only: bo
         ends = settled_end(admin, events_topic(settings), settings.deadline)
         if projection is not None:
             return _compare_projection(admin, settings, projection, ends, as_json)
-        api = None if table_only else _listed(settings)
-        return _compare(admin, settings, ends, api, as_json)
+        with TemporaryDirectory(prefix="library-verify-") as folder:
+            api = None if table_only else _listed(settings, Path(folder))
+            return _compare(admin, settings, ends, api, as_json)
     except (KafkaException, KafkaUnavailable) as error:
         raise unreachable(settings, error) from error
     except (Behind, StillOpen) as error:
@@ -118,17 +121,20 @@ def _report(
     return exits.NOT_FOUND if wrong else exits.DONE
 
 
-def _listed(settings: "Settings") -> "Listed":
+def _listed(settings: "Settings", folder: Path) -> "Listed":
     from foundation.http.client import NoAnswer, Service
     from library.checks.api_listing import listed
 
     try:
         with Service(settings.api, settings.deadline) as service:
-            return listed(service, _page)
+            return listed(service, _page, folder, settings.partitions)
     except NoAnswer as error:
         raise CommandError(
             exits.UNAVAILABLE, f"{error}: --table-only skips the query API, --api URL names another"
         ) from error
+    except OSError as error:
+        reason = f"the query API's titles can't be kept in {folder}: {error}; --table-only skips them"
+        raise CommandError(exits.FAILED, reason) from error
 
 
 def _page(service: "Service", route: str, parameters: dict[str, str | None]) -> tuple[dict[str, Any], str]:

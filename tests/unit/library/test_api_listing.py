@@ -1,8 +1,27 @@
 """A list that was read during changes is compared with the states at and after its position."""
 
+from pathlib import Path
+
 import pytest
 
-from library.checks.api_listing import Listing
+from eventstore.partitions import partition_of
+from library.checks.api_listing import Listing, listed
+
+
+def test_every_page_of_the_query_api_is_kept_by_partition(tmp_path: Path):
+    pages = {None: ([{"isbn": "1"}, {"isbn": "2"}], "c"), "c": ([{"isbn": "3"}, {"isbn": "4"}], None)}
+
+    def ask(_, route, parameters):
+        items, following = pages[parameters["cursor"]] if route == "inventory" else ([], None)
+        return {"items": items, "next_cursor": following}, "0:5,2:7" if items else ""
+
+    found = listed(None, ask, tmp_path, 3)
+    for partition in range(3):
+        expected = [{"isbn": isbn} for isbn in "1234" if partition_of(isbn, 3) == partition]
+        assert list(found.titles.of(partition)) == expected
+    assert found.titles.position == {0: 5, 2: 7}
+    assert found.loans.position == {}
+    assert [*found.loans.of(0), *found.loans.of(1), *found.loans.of(2)] == []
 
 
 @pytest.mark.parametrize(
