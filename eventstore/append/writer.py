@@ -114,6 +114,11 @@ class Writer:
 
         return self._until_done(attempt, deadline_s)
 
+    @property
+    def read_up_to(self) -> int:
+        """The offset up to which the partition has been read."""
+        return 0 if self.state is None else self.state.next
+
     def wait(self) -> None:
         """Wait until Kafka accepts the next transaction, as ``execute`` does with a batch that is closed."""
         self.fence.wait()

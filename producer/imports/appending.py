@@ -29,6 +29,9 @@ from producer.imports.spool import (
 )
 from producer.writers import binding, snapshot_of, writer_of
 
+EVENTS_A_ROW = 2
+"""Events that can be read in the additional time that a row takes with a snapshot."""
+
 
 class Stopped(Exception):
     """The import stopped early. Running it again completes it, and repeats nothing.
@@ -50,10 +53,11 @@ class Task(Struct, frozen=True):
 
 
 class Share(Struct, frozen=True):
-    """One partition's part. ``in_memory``: its whole state has room in memory, which is faster."""
+    """One partition's part: the number of its ``rows``, and whether its whole state has room in memory."""
 
     partition: int
-    in_memory: bool
+    rows: int
+    fits_in_memory: bool
 
 
 class Counts(Struct):
@@ -95,6 +99,7 @@ def append_share(task: Task, share: Share, stopping: Callable[[], bool]) -> Iter
     except KafkaException as error:
         raise Stopped(error.args[0].str(), False) from error
     try:
+        _read_log(writer, settings.deadline, stopping)
         for batch in spooled_batches(folder, share.partition):
             if stopping():
                 raise Stopped("interrupted", True)
@@ -107,8 +112,24 @@ def append_share(task: Task, share: Share, stopping: Callable[[], bool]) -> Iter
 
 
 def _writer(settings: Settings, share: Share) -> Writer:
-    snapshot = None if share.in_memory else snapshot_of(settings, share.partition, binding(settings))
+    snapshot = snapshot_of(settings, share.partition, binding(settings))
+    # Rows are faster with the whole state in memory, but every event has to be read for that, also those that
+    # the snapshot includes
+    if share.fits_in_memory and snapshot.load().next <= EVENTS_A_ROW * share.rows:
+        snapshot.close()
+        return writer_of(settings, share.partition)
     return writer_of(settings, share.partition, snapshot)
+
+
+def _read_log(writer: Writer, deadline_s: float, stopping: Callable[[], bool]) -> None:
+    """Read the partition, however long that takes, as long as it advances. Raises Stopped."""
+    read_up_to, trouble = -1, writer.check(deadline_s)
+    while isinstance(trouble, OutcomeUnknown):
+        if stopping():
+            raise Stopped("interrupted", False)
+        if writer.read_up_to <= read_up_to:
+            raise Stopped(trouble.reason, False)
+        read_up_to, trouble = writer.read_up_to, writer.check(deadline_s)
 
 
 def _settled(folder: Path, partition: int, batch: list[SpooledRow], outcomes: list[Outcome]) -> Committed:

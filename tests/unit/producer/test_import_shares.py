@@ -1,0 +1,81 @@
+"""One partition of an import before its first row: where the state is kept, and a long log."""
+
+from typing import Any
+
+import pytest
+
+from eventstore.state.outcomes import OutcomeUnknown, Unwritable
+from foundation.settings import Settings
+from producer.imports import appending
+from producer.imports.appending import EVENTS_A_ROW, Share, Stopped, _read_log, _writer
+
+STILL_READING = OutcomeUnknown("the log could not be read to its end in time", sent=False)
+
+
+class FakeSnapshot:
+    """A snapshot that includes ``next`` offsets of the log."""
+
+    def __init__(self, next_offset: int) -> None:
+        self.next = next_offset
+
+    def load(self) -> "FakeSnapshot":
+        return self
+
+    def close(self) -> None:
+        pass
+
+
+class SlowWriter:
+    """A writer whose partition takes several attempts to read; ``advances``: the offset after each."""
+
+    def __init__(self, *advances: int, last: object = None) -> None:
+        self.advances, self.last = list(advances), last
+        self.read_up_to = 0
+
+    def check(self, deadline_s: float) -> object:
+        if not self.advances:
+            return self.last
+        self.read_up_to = self.advances.pop(0)
+        return STILL_READING
+
+
+@pytest.mark.parametrize(
+    ("included", "fits", "uses_snapshot"),
+    [
+        (0, True, False),
+        (EVENTS_A_ROW * 10, True, False),
+        # Most titles of the partition are in the snapshot already
+        (EVENTS_A_ROW * 10 + 1, True, True),
+        (0, False, True),
+    ],
+)
+def test_a_share_uses_a_snapshot_that_spares_more_than_it_costs(
+    included: int, fits: bool, uses_snapshot: bool, monkeypatch: pytest.MonkeyPatch
+):
+    snapshot = FakeSnapshot(included)
+    monkeypatch.setattr(appending, "binding", lambda _: "store")
+    monkeypatch.setattr(appending, "snapshot_of", lambda *_: snapshot)
+    monkeypatch.setattr(appending, "writer_of", lambda _, __, used=None: used)
+    used: Any = _writer(Settings(), Share(0, 10, fits))
+    assert used is (snapshot if uses_snapshot else None)
+
+
+@pytest.mark.parametrize("last", [None, Unwritable("a foreign transaction is open")])
+def test_a_long_log_is_read_as_long_as_that_advances(last: object):
+    writer: Any = SlowWriter(1000, 2000, 3000, last=last)
+    _read_log(writer, 30, lambda: False)
+    assert writer.read_up_to == 3000
+
+
+def test_an_import_stops_when_the_log_can_not_be_read():
+    writer: Any = SlowWriter(1000, 1000)
+    with pytest.raises(Stopped, match="could not be read") as stopped:
+        _read_log(writer, 30, lambda: False)
+    assert not stopped.value.begun
+
+
+def test_an_import_that_is_interrupted_while_it_reads_has_written_nothing():
+    writer: Any = SlowWriter(1000, 2000)
+    with pytest.raises(Stopped, match="interrupted") as stopped:
+        _read_log(writer, 30, lambda: True)
+    assert not stopped.value.begun
