@@ -1,9 +1,7 @@
 """Brings the write state to the end of its partition, and detects an end that can't be trusted."""
 
-import gc
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from time import monotonic
 
 from confluent_kafka import Message
@@ -13,7 +11,7 @@ from eventstore.append.fence import TRANSACTION_TIMEOUT_S
 from eventstore.append.partition_log import End, Log
 from eventstore.errors import ClaimLost, OtherLog
 from eventstore.state.write_state import WriteState, last_event
-from foundation.memory import return_free_memory
+from foundation.memory import no_collections, return_free_memory
 from foundation.settings import Settings
 
 PATIENCE_S = TRANSACTION_TIMEOUT_S + 12.0
@@ -29,18 +27,6 @@ _long_read = threading.Lock()
 """Held during a long read. Python runs one thread at a time, so several long reads would not be faster, but
 each would hold its own unsaved entries and fetched records in memory.
 """
-
-
-@contextmanager
-def _no_collections() -> Iterator[None]:
-    """Pause garbage collection: a long read makes many objects that stay, and would take twice the time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 class _Turn:
@@ -101,7 +87,7 @@ class CatchUp:
             each()
 
         start = state.last.offset if state.last else None
-        with _no_collections():
+        with no_collections():
             end = self.log.read(start, deadline, take)
         if expected is None:
             state.next = max(state.next, end.stable)

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from eventstore.partition_reader import read_partition
 from eventstore.topics import Table, events_topic
+from foundation.memory import no_collections
 from inventory.projection import project
 from library.checks.api_listing import Item, Listed, Listing, loan_item, title_item
 from library.store.table_part import TablePart, table_parts
@@ -120,15 +121,18 @@ def compare(
                 f"the table was made from another event store, {part.position.source}, not {source}: delete "
                 "the changelog topic, `library topics create`, and start the projector"
             )
-        comparison = comparison_of(partition)
-        for message in read_partition(settings, events_topic(settings), partition, end=part.next):
-            offset = message.offset() or 0
-            comparison.fold(message)
-            if offset % PROGRESS_EVENTS == 0:
-                report(passed + min(offset, end))
-        passed += end
-        report(passed)
-        yield comparison.checked(part)
+        # All rows of the partition stay in memory until they are compared
+        with no_collections():
+            comparison = comparison_of(partition)
+            for message in read_partition(settings, events_topic(settings), partition, end=part.next):
+                offset = message.offset() or 0
+                comparison.fold(message)
+                if offset % PROGRESS_EVENTS == 0:
+                    report(passed + min(offset, end))
+            passed += end
+            report(passed)
+            checked = comparison.checked(part)
+        yield checked
 
 
 def _at_least(settings: "Settings", table: Table, partition: int, end: int) -> TablePart:
