@@ -4,6 +4,7 @@ import { getWithWrites, postWithWrites, send } from "./gateway.js";
 import { QueryError } from "./query_api.js";
 
 const MOST_ENTRIES = 200;
+const NOT_THERE = new Set(["unknown_title", "removed"]);
 const STATED = new Set(["done", "unchanged", "refused"]);
 
 /**
@@ -27,7 +28,7 @@ export async function carryOut(command, { undoes = null } = {}) {
     return receipt;
   } catch (error) {
     change(key, { state: "refused", error });
-    if (error.code !== "unknown_title") describe(key, command, null);
+    if (!NOT_THERE.has(error.code)) describe(key, command, null);
     return null;
   }
 }

@@ -2,7 +2,7 @@
 import { answer, carryOut, entries } from "./desk_log.js";
 import { getWithWrites, postWithWrites } from "./gateway.js";
 import { observable } from "./observable.js";
-import { get, QueryError } from "./query_api.js";
+import { QueryError } from "./query_api.js";
 import { readScan } from "./scans.js";
 
 const CARD_LOANS = 100;
@@ -62,13 +62,11 @@ async function take(scan) {
 
 /** A number that may be a title's or a card's: a title's, if the inventory ever had it. */
 async function lookedUp({ isbn, user }) {
+  if (desk.value.work === "add") return { kind: "title", isbn };
   try {
-    await get(`/inventory/${isbn}`);
-    return { kind: "title", isbn };
+    return (await lastEventOf(isbn)) ? { kind: "title", isbn } : { kind: "card", user };
   } catch (error) {
     if (!(error instanceof QueryError)) throw error;
-    if (error.status === 410 || desk.value.work === "add") return { kind: "title", isbn };
-    if (error.status === 404) return { kind: "card", user };
     say(`${user} may be a title or a card, and the inventory can't be asked: ${error.message}`);
     return null;
   }
@@ -113,10 +111,11 @@ async function showLoans(user) {
 
 /** The title that a form is about; null if the inventory does not have it. Throws QueryError. */
 export async function titleOf(isbn) {
-  try {
-    return (await getWithWrites(`/inventory/${isbn}`)).value;
-  } catch (error) {
-    if (error.status === 404 || error.status === 410) return null;
-    throw error;
-  }
+  const last = await lastEventOf(isbn);
+  return last && last.type !== "BookRemoved" ? (await getWithWrites(`/inventory/${isbn}`)).value : null;
+}
+
+/** The title's last event; undefined if it was never in the inventory. Throws QueryError. */
+async function lastEventOf(isbn) {
+  return (await getWithWrites("/events", { isbn, limit: 1 })).value.items[0];
 }

@@ -18,12 +18,13 @@ export function Desk() {
   const toBox = () => box.current?.focus();
   useKeysForBox(box);
   useEffect(() => {
-    if (!form && !wanted) toBox();
+    // The arrow keys go from one kind of work to the next: the focus stays with them
+    if (!form && !wanted && document.activeElement?.name !== "work") toBox();
   }, [work, user, form, wanted]);
   const open = done.filter(isOpen).length;
   return html`
     <div class="view-head"><h1>Desk</h1><${ActorBox} onDone=${toBox} /></div>
-    <${WorkChoice} work=${work} />
+    <${WorkChoice} work=${work} onChosen=${toBox} />
     ${wanted && html`<${TokenForm} />`}
     <section class="panel desk-station" aria-label=${WORKS[work].name}>
       <${ScanBox} box=${box} work=${work} user=${user} />
@@ -79,8 +80,10 @@ function Borrower({ user, work, onDone }) {
   </div>`;
 }
 
-function WorkChoice({ work }) {
-  return html`<fieldset class="choices desk-works"><legend class="visually-hidden">Kind of work</legend>
+function WorkChoice({ work, onChosen }) {
+  // A click by the mouse has a number, one by the keyboard has none
+  const chosen = (event) => (event.detail > 0 || event.key === "Enter") && onChosen();
+  return html`<fieldset class="choices desk-works" onClick=${chosen} onKeyDown=${chosen}><legend class="visually-hidden">Kind of work</legend>
     ${Object.entries(WORKS).map(([name, { name: text }]) => html`<label key=${name} class="choice">
       <input type="radio" name="work" checked=${name === work} onChange=${() => startWork(name)} /><span>${text}</span>
     </label>`)}
