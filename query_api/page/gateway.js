@@ -145,7 +145,7 @@ const ADVICE = {
   which_loan: ["Several copies of this title are on loan.", "Scan the card of whoever returns it, or choose:"],
   on_loan: [null, "Take them back first."],
   malformed: [null, "Nothing was done. Try it again with another value."],
-  other_actor: [null, "Clear the name at this desk, or use another token."],
+  other_actor: ["The token belongs to somebody else than “Who works here” says.", "Clear that name: the token says it."],
   unwritable: [null, "Somebody who runs the library's system has to act first."],
 };
 
