@@ -24,6 +24,7 @@ PLAIN = [
     "/metrics",
     "/mode",
     "/operations",
+    "/page/settings.json",
     "/readyz",
     "/schemas/types",
     "/subjects",
