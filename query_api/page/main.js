@@ -7,8 +7,10 @@ import { useObservable } from "./observable.js";
 import { loadSettings } from "./query_api.js";
 import { interceptLinks, location, match } from "./router.js";
 import { Desk } from "./views/desk.js";
+import { Events } from "./views/events.js";
 import { Inventory } from "./views/inventory.js";
 import { Loans } from "./views/loans.js";
+import { Operations } from "./views/operations.js";
 import { Title } from "./views/title.js";
 
 /** Every view: where it is, its name, its component, and whether the navigation lists it. */
@@ -17,6 +19,8 @@ const VIEWS = [
   { path: "/desk", name: "Desk", component: Desk, listed: true },
   { path: "/loans", name: "Loans", component: Loans, listed: true },
   { path: "/titles/{isbn}", name: "Title", component: Title, listed: false },
+  { path: "/events", name: "Events", component: Events, listed: true },
+  { path: "/operations", name: "Operations", component: Operations, listed: true },
 ];
 
 function find(path) {

@@ -1,0 +1,153 @@
+// How the system is: what is behind, what is broken, and what to do about it.
+import { html, useEffect, useState } from "../vendor/htm-preact.js";
+import { LiveChart } from "../components/live_chart.js";
+import { ErrorNote, Loading } from "../components/states.js";
+import { counted, exactMoment, fromNow, isbnText, number } from "../format.js";
+import { get, QueryError } from "../query_api.js";
+
+const RETRY_MS = 2_000;
+const HEALTH = {
+  caught_up: ["Up to date", "good"], behind: ["Behind", "warn"], replaying: ["Replaying", "warn"],
+  stopped: ["Stopped", "bad"], stuck: ["Stuck", "bad"],
+};
+
+export function Operations() {
+  const [{ report, error }, retry] = useReport();
+  if (!report) return html`<h1>Operations</h1>${error ? html`<${ErrorNote} error=${error} retry=${retry} />` : html`<${Loading} what="Asking Kafka" />`}`;
+  const history = report.history;
+  const times = history.map((sample) => Date.parse(sample.time) / 1000);
+  return html`
+    <div class="view-head"><h1>Operations</h1><p class="quiet small">Sampled every ${report.interval_seconds} s</p></div>
+    ${error && html`<${ErrorNote} error=${error} retry=${retry} />`}
+    <${Verdict} report=${report} />
+    <${Services} report=${report} />
+    <${Groups} groups=${report.groups} trouble=${report.groups_trouble} />
+    <div class="operations-charts">
+      <${LiveChart} title="Events a second" times=${times} format=${(value) => `${perSecond(value)} a second`}
+        series=${[{ name: "Events a second", values: history.map((sample) => sample.events_per_second) }]} />
+      <${LiveChart} title="Lag in events" times=${times} format=${(value) => (value == null ? "unknown" : counted(value, "event"))}
+        series=${report.groups.map(({ name }) => ({ name, values: history.map((sample) => sample.lag[name] ?? null) }))} />
+    </div>
+    <${Held} held=${report.held} />
+  `;
+}
+
+/** The answer of /operations, read again at the interval of its samples; and a function that reads it at once. */
+function useReport() {
+  const [answer, setAnswer] = useState({ report: null, error: null });
+  const [round, setRound] = useState(0);
+  useEffect(() => {
+    const abort = new AbortController();
+    let timer = 0;
+    const load = async () => {
+      let pause = RETRY_MS;
+      try {
+        const report = (await get("/operations", {}, { signal: abort.signal })).value;
+        setAnswer({ report, error: null });
+        pause = 1000 * report.interval_seconds;
+      } catch (error) {
+        if (!(error instanceof QueryError)) return;
+        setAnswer((now) => ({ report: now.report, error }));
+      }
+      timer = setTimeout(load, pause);
+    };
+    load();
+    return () => {
+      abort.abort();
+      clearTimeout(timer);
+    };
+  }, [round]);
+  return [answer, () => setRound(round + 1)];
+}
+
+/** Everything that needs somebody, and everything that is merely late. */
+function findings({ api, gateway, groups, groups_trouble: trouble, held }) {
+  const broken = [];
+  const late = [];
+  if (trouble) broken.push(`Kafka does not report its consumer groups: ${trouble}`);
+  if (api.trouble) broken.push(`The query API reads nothing new: ${api.trouble}`);
+  else if (!api.ready) late.push("The query API has not caught up yet");
+  if (gateway && !gateway.ready) broken.push(`The gateway takes no commands: ${gateway.trouble}`);
+  for (const group of groups) {
+    const wait = `${counted(group.lag, "event")} ${group.lag === 1 ? "waits" : "wait"}${group.lag_seconds ? `, the oldest for ${duration(group.lag_seconds)}` : ""}`;
+    if (group.broken) broken.push(`${group.name} ${group.health === "stuck" ? "is stuck" : "has stopped"}: ${wait}; ${group.advice}`);
+    else if (group.health !== "caught_up") late.push(`${group.name} is ${group.health}: ${wait}`);
+  }
+  if (held.count) broken.push(`${counted(held.count, "title")} ${held.count === 1 ? "is" : "are"} held: an event can't be applied`);
+  return { broken, late };
+}
+
+function Verdict({ report }) {
+  const { broken, late } = findings(report);
+  const kind = broken.length ? "bad" : late.length ? "warn" : "good";
+  const title = broken.length ? "Something is broken" : late.length ? "Behind, and catching up" : "Everything is up to date";
+  return html`<section class="verdict ${kind}" role="status" aria-labelledby="verdict">
+    <h2 id="verdict">${title}</h2>
+    ${broken.length + late.length > 0 && html`<ul>${[...broken, ...late].map((text) => html`<li key=${text}><bdi>${text}</bdi></li>`)}</ul>`}
+  </section>`;
+}
+
+function Services({ report: { api, gateway, events_per_second: rate } }) {
+  const cards = [
+    ["Gateway", gateway ? (gateway.ready ? "Ready" : "Not ready") : "None", !gateway || gateway.ready, gateway ? gateway.trouble || "takes commands" : "commands go to Kafka directly"],
+    ["Query API", api.ready ? "Ready" : "Not ready", api.ready, api.trouble || "answers this page"],
+    ["Not in the answers yet", counted(api.lag, "event"), !api.lag_seconds || api.lag_seconds < 10, api.lag_seconds ? `the oldest is ${duration(api.lag_seconds)} old` : "nothing waits"],
+    ["Coming in", `${perSecond(rate)} a second`, true, "events, in the last seconds"],
+  ];
+  return html`<dl class="service-cards">${cards.map(([name, value, good, note]) => html`<div key=${name} class="panel">
+    <dt>${name}</dt><dd class=${good ? "" : "bad"}>${value}</dd><dd class="quiet small"><bdi>${note}</bdi></dd></div>`)}</dl>`;
+}
+
+function Groups({ groups, trouble }) {
+  return html`<section class="operations-part" aria-labelledby="groups"><h2 id="groups">Consumer groups</h2>
+    ${trouble && html`<p class="field-error">Kafka does not report them: ${trouble}</p>`}
+    ${!trouble && !groups.length && html`<p class="quiet">None has read the events yet.</p>`}
+    ${groups.map((group) => html`<${GroupCard} key=${group.name} group=${group} />`)}</section>`;
+}
+
+function GroupCard({ group }) {
+  const [text, kind] = HEALTH[group.health] ?? [group.health, ""];
+  const { replay } = group;
+  return html`<article class="panel group-card" aria-label=${`Group ${group.name}`}>
+    <header><h3 class="mono">${group.name}</h3><span class="badge ${kind}">${text}</span></header>
+    <dl class="figures">
+      ${[["events to handle", number(group.lag)], ["oldest of them", group.lag_seconds === null ? "unknown" : group.lag_seconds ? duration(group.lag_seconds) : "–"],
+        ["handled a second", perSecond(group.per_second)], ["members", group.members ? number(group.members.length) : "unknown"]]
+        .map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}
+    </dl>
+    ${replay && html`<div class="replay"><label>Read again: ${number(replay.done)} of ${number(replay.total)}
+      <progress max=${replay.total} value=${replay.done}></progress></label></div>`}
+    ${group.advice && html`<p class="group-advice">${commands(group.advice)}</p>`}
+    <details><summary>${counted(group.partitions.length, "partition")}${group.members?.length ? `, ${counted(group.members.length, "member")}` : ""}</summary>
+      <table><thead><tr><th scope="col">Partition</th><th scope="col">Events to handle</th><th scope="col">Oldest</th></tr></thead>
+        <tbody>${group.partitions.map((part) => html`<tr key=${part.partition}><th scope="row">${part.partition}</th><td>${number(part.lag)}</td>
+          <td>${part.lag_seconds === null ? "unknown" : part.lag_seconds ? duration(part.lag_seconds) : "–"}</td></tr>`)}</tbody></table>
+      ${group.members?.length > 0 && html`<ul class="members">${group.members.map((member) => html`<li key=${member} class="mono small">${member}</li>`)}</ul>`}
+    </details>
+  </article>`;
+}
+
+function Held({ held }) {
+  return html`<section class="operations-part" aria-labelledby="held"><h2 id="held">Held titles</h2>
+    ${!held.count && html`<p class="quiet">None. A title is held while one of its events can't be applied.</p>`}
+    ${held.count > 0 && html`<p>Upgrade this release or repair the event, then try again: <code>${held.retry}</code></p>
+      <div class="panel held-panel">${held.titles.map((title) => html`<article key=${title.isbn}>
+        <h3><a href=${`/titles/${title.isbn}`}><bdi>${title.title || isbnText(title.isbn)}</bdi></a></h3>
+        <p class="field-error">${title.reason}</p>
+        <p class="quiet small"><a href=${`/events?event=${title.position}`}>Event ${title.position}</a>, version ${title.version}${title.since && html`, <time datetime=${title.since} title=${exactMoment(title.since)}>${fromNow(title.since)}</time>`}</p>
+      </article>`)}</div>
+      ${held.count > held.titles.length && html`<p class="quiet">And ${number(held.count - held.titles.length)} more: <code>library held list</code></p>`}`}
+  </section>`;
+}
+
+/** A sentence with `commands` in backticks as code. */
+const commands = (text) => text.split("`").map((part, index) => (index % 2 ? html`<code>${part}</code>` : part));
+
+const perSecond = (value) => (value >= 10 || !value ? number(Math.round(value)) : value.toFixed(1));
+
+/** "40 s", "3 min", "5 h", "2 days". */
+function duration(seconds) {
+  if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`;
+  if (seconds < 5_400) return `${Math.round(seconds / 60)} min`;
+  return seconds < 172_800 ? `${Math.round(seconds / 3_600)} h` : `${number(Math.round(seconds / 86_400))} days`;
+}
