@@ -5,14 +5,14 @@ import time
 from typing import NamedTuple
 
 from foundation.http.problem import Problem
-from query_api.documents import json_of, page_of, title_document
+from query_api.documents import page_of
 from query_api.http.parameters import parse_cursor_parameter, parse_time_parameter
 from query_api.queries.cursors import make_cursor
 from query_api.queries.history import events_of
 from query_api.queries.page import TitleFilters, TitleKey, TitlePage
 from query_api.queries.past import titles_at
 from query_api.queries.titles import find_titles, title_json
-from query_api.replica.past import row_at
+from query_api.replica.past import NotRemembered, version_at
 from query_api.replica.replica import Replica
 from schemas.times import rfc3339
 
@@ -31,7 +31,10 @@ async def read_page(replica: Replica, filters: TitleFilters, limit: int, cursor:
     if filters.at is not None:
         if filters.column != "isbn":
             raise Problem(400, "bad_sort", "the inventory of the past is sorted by isbn only")
-        found = await asyncio.to_thread(_past_page, replica, filters, limit, start)
+        try:
+            found = titles_at(replica.reader(), replica.past.remembered, filters, limit, start)
+        except NotRemembered:
+            found = await asyncio.to_thread(_past_page, replica, filters, limit, start)
     elif (filters.q, filters.author, filters.available, filters.held) == (None, None, None, None):
         found = find_titles(replica.reader(), filters, limit, start)
     else:
@@ -54,16 +57,17 @@ def read_title(replica: Replica, isbn: int) -> bytes:
 def read_past_title(replica: Replica, isbn: int, version: int | None, at: int | None) -> bytes:
     """The title's document as of ``version`` or of the time ``at`` (ms). Raises Problem 404 or 410."""
     db = replica.reader()
-    row = row_at(db, isbn, version=version, at=at)
-    if row is None:
+    last = version_at(db, isbn, version=version, at=at)
+    if last is None:
         if events_of(db, isbn, 1, 0)[0]:
             raise Problem(404, "not_yet", f"{isbn:013} was not in the inventory yet at that time")
         raise unknown(isbn)
-    if version is not None and not events_of(db, isbn, 1, version - 1)[0]:
+    if version is not None and version != last and not events_of(db, isbn, 1, version - 1)[0]:
         raise Problem(404, "no_such_version", f"{isbn:013} has no version {version} yet")
-    if row.removed:
-        raise _removed(isbn, row.updated_at, row.version)
-    return json_of(title_document(row))
+    title = replica.past.states(db, [(isbn, last)])[isbn, last]
+    if title.removed:
+        raise _removed(isbn, title.updated_at, title.version)
+    return title.body
 
 
 def parse_moment(text: str | None) -> int | None:
@@ -87,4 +91,4 @@ def _page(replica: Replica, filters: TitleFilters, limit: int, start: TitleKey |
 
 
 def _past_page(replica: Replica, filters: TitleFilters, limit: int, start: TitleKey | None) -> TitlePage:
-    return titles_at(replica.reader(), filters, limit, start)
+    return titles_at(replica.reader(), replica.past.states, filters, limit, start)

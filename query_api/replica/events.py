@@ -5,11 +5,8 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from query_api.replica.past import store_checkpoint
+from query_api.replica.past import is_checkpoint, store_checkpoint
 from query_api.replica.tables import SHIFT
-
-CHECKPOINT_INTERVAL_VERSIONS = 100
-"""Each title's row is stored at every multiple of this version."""
 
 
 class StoredEvent(Struct, frozen=True):
@@ -52,7 +49,7 @@ def put_events(db: sqlite3.Connection, events: Iterable[StoredEvent]) -> None:
     db.execute("UPDATE totals SET events = events + ?", (added,))
     db.executemany("INSERT OR IGNORE INTO known VALUES (?, ?)", [(row[1], row[3]) for row in rows])
     for row in rows:
-        if row[2] % CHECKPOINT_INTERVAL_VERSIONS == 0:
+        if is_checkpoint(row[2]):
             store_checkpoint(db, row[1], row[2])
 
 

@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from eventstore.topics import Identity
 from query_api.replica.damage import Damaged, fetch_all, find_damage, is_damage, require_layout
+from query_api.replica.past import PastTitles
 from query_api.replica.progress import Progress
 from query_api.replica.tables import FORMAT, INDEXES, TABLES
 
@@ -57,6 +58,8 @@ class Replica:
         self.identity = identity
         self.progress = progress
         """As stored. A reader takes it before it reads, and never promises too much."""
+        self.past = PastTitles()
+        """Past states of its titles."""
         self._changed: deque[tuple[Progress, frozenset[str] | None]] = deque(maxlen=_REMEMBERED_BATCHES)
         self._local = threading.local()
 

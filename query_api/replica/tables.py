@@ -61,7 +61,7 @@ CREATE TABLE events (
 CREATE UNIQUE INDEX events_of_title ON events (isbn, version);
 -- every title that was ever added, and when it first was
 CREATE TABLE known (isbn INTEGER PRIMARY KEY, first_at INT NOT NULL);
--- rows to start a fold at: see events.CHECKPOINT_INTERVAL_VERSIONS
+-- rows to start a fold at: see past.CHECKPOINT_INTERVAL_VERSIONS
 CREATE TABLE checkpoints (
     isbn INT NOT NULL, version INT NOT NULL, row BLOB NOT NULL, PRIMARY KEY (isbn, version)
 ) WITHOUT ROWID;

@@ -19,7 +19,7 @@ from query_api.queries.past import titles_at
 from query_api.queries.titles import find_titles, title_json
 from query_api.replica.damage import Damaged, is_damage
 from query_api.replica.events import put_unreadable
-from query_api.replica.past import row_at
+from query_api.replica.past import PastTitles, row_at
 from query_api.replica.replica import FILE, Replica, Unusable, create_replica, open_replica
 from schemas.codec import encode
 from schemas.events import BookAdded, BookBorrowed, BookReturned, Event
@@ -248,7 +248,7 @@ def read_everything(db: sqlite3.Connection) -> Iterator[object]:
         yield find_titles(db, TitleFilters(sort=sort), 500, None)
     yield find_titles(db, TitleFilters("title author"), 500, None)
     yield find_loans(db, LoanFilters(), 500, None, START)
-    yield titles_at(db, TitleFilters(at=START + 50), 500, None)
+    yield titles_at(db, PastTitles().states, TitleFilters(at=START + 50), 500, None)
 
 
 @cases(READING)

@@ -12,12 +12,13 @@ from query_api.documents import json_of, title_document
 from query_api.queries.loans import LoanFilters, loans_of
 from query_api.queries.page import TitleFilters
 from query_api.queries.past import titles_at
-from query_api.replica.past import row_at
+from query_api.replica.past import NotRemembered, row_at
 from schemas.events import BookAdded, BookBorrowed, BookReturned, Event
 from schemas.row import InventoryRow
 from schemas.times import parse_time, rfc3339
 from tests.support.query_api.api_without_kafka import ApiWithoutKafka
 from tests.support.query_api.event_strategies import ISBNS, START, event_logs, names
+from tests.support.query_api.loan_traffic import number
 
 
 def folded(events: list[Event], isbn: str) -> list[InventoryRow]:
@@ -36,8 +37,9 @@ def test_past_rows_are_exact_for_every_version_and_time(
 ):
     moment = START + after
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr("query_api.replica.events.CHECKPOINT_INTERVAL_VERSIONS", 3)
+        patch.setattr("query_api.replica.past.CHECKPOINT_INTERVAL_VERSIONS", 3)
         patch.setattr("query_api.queries.past.MAX_SCANNED_TITLES", 2)
+        patch.setattr("query_api.queries.past.MAX_PASSED_TITLES", 2)
         stock = ApiWithoutKafka(Path(folder), events)
         db = stock.replica.reader()
         then: list[InventoryRow] = []
@@ -76,12 +78,57 @@ def past_loans(stock: ApiWithoutKafka, isbn: str, moment: int) -> list[tuple[int
 def pages(stock: ApiWithoutKafka, filters: TitleFilters, limit: int) -> list[bytes]:
     found, following = list[bytes](), None
     while True:
-        page = titles_at(stock.replica.reader(), filters, limit, following)
+        page = titles_at(stock.replica.reader(), stock.replica.past.states, filters, limit, following)
         assert len(page.bodies) <= limit
         found += page.bodies
         following = page.following
         if following is None:
             return found
+
+
+def test_a_page_of_the_past_passes_over_few_titles_that_came_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("query_api.queries.past.MAX_PASSED_TITLES", 3)
+    isbns = [number(n) for n in range(8)]
+    events: list[Event] = [BookAdded(isbns[7], "T", "A", 1, START)]
+    stock = ApiWithoutKafka(
+        tmp_path, events + [BookAdded(isbn, "T", "A", 1, START + 1) for isbn in isbns[:7]]
+    )
+    titles, after = list[int](), None
+    for _ in range(3):
+        page = titles_at(stock.replica.reader(), stock.replica.past.states, TitleFilters(at=START), 5, after)
+        titles.append(len(page.bodies))
+        after = page.following
+    assert titles == [0, 0, 1]
+    assert after is None
+
+
+def test_a_past_state_is_folded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    stock = ApiWithoutKafka(tmp_path, [BookAdded(isbn, isbn, "A", 1, START) for isbn in ISBNS])
+    path = f"/inventory?at={rfc3339(START)}"
+    first = stock.ask(path)
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("a state was folded again")
+
+    monkeypatch.setattr("query_api.replica.past._rows_at", refuse)
+    # A later event changes nothing of it
+    stock.put(BookBorrowed(ISBNS[0], "ann", START + 1, START))
+    assert stock.ask(path).content == first.content
+    assert stock.ask(f"/inventory/{ISBNS[0]}?version=1").json() in first.json()["items"]
+
+
+def test_few_past_states_are_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("query_api.replica.past.MOST_REMEMBERED", 2)
+    stock = ApiWithoutKafka(tmp_path, [BookAdded(isbn, isbn, "A", 1, START) for isbn in ISBNS])
+    versions = [(int(isbn), 1) for isbn in sorted(ISBNS)]
+    past, db = stock.replica.past, stock.replica.reader()
+    for _ in range(2):
+        assert [title.version for title in past.states(db, versions).values()] == [1] * len(ISBNS)
+        assert list(past.remembered(db, versions[-2:])) == versions[-2:]
+        with pytest.raises(NotRemembered):
+            past.remembered(db, versions[:1])
 
 
 def test_a_title_with_a_long_history_starts_at_a_checkpoint(tmp_path: Path):
