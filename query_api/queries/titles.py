@@ -5,12 +5,15 @@ from typing import Any
 
 from query_api.queries.page import TitleFilters, TitleKey, TitlePage
 from query_api.replica.damage import fetch_all, fetch_one
-from query_api.replica.search_text import phrases
+from query_api.replica.search_text import LONGEST_PREFIX, phrases
 
 _KEYS = {
     "isbn": "t.isbn", "title": "substr(t.title_key, 1, 80)", "author": "substr(t.author_key, 1, 80)",
     "updated_at": "t.updated_at",
 }  # fmt: skip
+MAX_NAMED_WORDS = 64
+"""Of a prefix; one with more words costs as much as it has matches in the store."""
+_LAST_CHARACTER = "\U0010ffff"
 _TEXT: Any = tuple[int, str, bytes]
 _NUMBER: Any = tuple[int, int, bytes]
 """ISBN, sort key and document of a title."""
@@ -40,7 +43,7 @@ def find_titles(
     where, values = ["t.removed = 0"], []
     source = "titles t"
     if (filters.q, filters.author) != (None, None):
-        expression = match_expression(filters.q, filters.author)
+        expression = match_expression(db, filters.q, filters.author)
         if not expression:
             return TitlePage([], None)
         source = "search CROSS JOIN titles t ON t.isbn = search.rowid"
@@ -74,7 +77,7 @@ def find_titles(
     return TitlePage([body for *_, body in titles], TitleKey(titles[-1][1], titles[-1][0]) if more else None)
 
 
-def match_expression(text: str | None, author: str | None = None) -> str:
+def match_expression(db: sqlite3.Connection, text: str | None, author: str | None = None) -> str:
     """The FTS5 expression for titles with words that begin as each word of ``text``, and authors with words
     that begin as each word of ``author``; None: any. Empty: no title matches, one of them has no word.
     """
@@ -82,8 +85,27 @@ def match_expression(text: str | None, author: str | None = None) -> str:
     for words, column in ((text, ""), (author, "author : ")):
         if words is None:
             continue
-        beginnings = " ".join(f'"{phrase}" *' for phrase in phrases(words))
-        if not beginnings:
+        beginnings = [_beginning(db, phrase) for phrase in phrases(words)]
+        if not beginnings or "" in beginnings:
             return ""
-        parts.append(f"{column}({beginnings})")
+        parts += [f"{column}({beginning})" for beginning in beginnings]
     return " AND ".join(parts)
+
+
+def _beginning(db: sqlite3.Connection, phrase: str) -> str:
+    """The FTS5 expression for words that begin as ``phrase``; empty: there are none.
+
+    FTS5 has an index of short prefixes. For a longer one it merges the lists of all titles with such words
+    before it finds the first; to name the words lets it stop after the page.
+    """
+    if " " in phrase or len(phrase) <= LONGEST_PREFIX:
+        return f'"{phrase}" *'
+    words = fetch_all(
+        db,
+        tuple[str],
+        "SELECT word FROM words WHERE word >= ? AND word < ? LIMIT ?",
+        (phrase, phrase + _LAST_CHARACTER, MAX_NAMED_WORDS + 1),
+    )
+    if len(words) > MAX_NAMED_WORDS:
+        return f'"{phrase}" *'
+    return " OR ".join(f'"{word}"' for (word,) in words)

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from query_api.documents import TitleDocument
+from query_api.replica.search_text import LONGEST_PREFIX
 from query_api.replica.tables import INDEXES, TABLES
 from schemas.codec import Undecodable, decode
 from schemas.events import Event
@@ -127,6 +128,7 @@ def find_damage(path_uri: str, stopped: Callable[[], bool]) -> str | None:
         db.set_progress_handler(stopped, 100_000)
         # Checks the inside of the full-text index; writes nothing, although it is an INSERT
         db.execute("INSERT INTO search (search) VALUES ('integrity-check')")
+        db.execute("CREATE VIRTUAL TABLE temp.vocabulary USING fts5vocab('main', 'search', 'row')")
         # A snapshot: the writer continues beside it
         db.execute("BEGIN")
         try:
@@ -166,7 +168,7 @@ def _wrong_types(db: sqlite3.Connection, table: str) -> Iterator[str]:
 
 
 _TABLES = (
-    "meta", "progress", "titles", "loans", "events", "known", "checkpoints", "unreadable", "totals",
+    "meta", "progress", "titles", "words", "loans", "events", "known", "checkpoints", "unreadable", "totals",
 )  # fmt: skip
 _DISAGREEMENTS = {
     "the sum of titles": """
@@ -180,6 +182,10 @@ _DISAGREEMENTS = {
             - (SELECT count(*) FROM titles WHERE title_key != '' OR author_key != '')""",
     "an entry of the full-text index": """
         SELECT count(*) FROM (SELECT id FROM search_docsize EXCEPT SELECT isbn FROM titles)""",
+    "the list of words": f"""
+        SELECT count(*) FROM (
+            SELECT term FROM temp.vocabulary WHERE length(term) > {LONGEST_PREFIX}
+            EXCEPT SELECT word FROM words)""",
     "the list of all titles": """
         SELECT (SELECT count(*) FROM known) - (SELECT count(DISTINCT isbn) FROM events)""",
     "a loan": "SELECT count(*) FROM (SELECT isbn FROM loans EXCEPT SELECT isbn FROM titles)",

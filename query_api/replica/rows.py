@@ -9,7 +9,7 @@ import msgspec
 
 from query_api.documents import json_of, title_document
 from query_api.replica.damage import fetch_all
-from query_api.replica.search_text import search_key
+from query_api.replica.search_text import LONGEST_PREFIX, search_key
 from schemas.row import InventoryRow
 
 
@@ -125,6 +125,13 @@ def _put_words(db: sqlite3.Connection, changes: Collection[RowChange]) -> None:
         "INSERT INTO search (rowid, title, author) VALUES (?, ?, ?)",
         [(p.isbn, p.title, p.author) for p in changes if p.title or p.author],
     )
+    put_long_words(db, (text for p in changes for text in (p.title, p.author)))
+
+
+def put_long_words(db: sqlite3.Connection, keys: Iterable[str]) -> None:
+    """Store the words of search keys that are longer than the full-text index's prefixes."""
+    words = {word for key in keys for word in key.split() if len(word) > LONGEST_PREFIX}
+    db.executemany("INSERT OR IGNORE INTO words VALUES (?)", [(word,) for word in sorted(words)])
 
 
 def _put_loans(db: sqlite3.Connection, changes: Collection[RowChange]) -> None:

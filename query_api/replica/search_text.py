@@ -4,6 +4,8 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping
 
+LONGEST_PREFIX = 3
+"""Characters of the longest beginnings of words that the full-text index has entries for."""
 _CACHED_CODES = 0x3000
 """Translations of code points below this one are cached. Above it there are too many."""
 

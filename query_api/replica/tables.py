@@ -19,7 +19,7 @@ def documents_fingerprint() -> str:
     return digest.hexdigest()[:16]
 
 
-FORMAT = f"3/{RELEASE}/{documents_fingerprint()}"
+FORMAT = f"4/{RELEASE}/{documents_fingerprint()}"
 """A replica with another format is read again: its tables, its documents or its fold may differ."""
 
 SHIFT = 1 << 40
@@ -47,6 +47,8 @@ CREATE INDEX titles_held ON titles (isbn) WHERE held = 1;
 CREATE VIRTUAL TABLE search USING fts5(
     title, author, content = '', prefix = '1 2 3', tokenize = "ascii"
 );
+-- the indexed words of more characters than the prefixes; also those that no title has any more
+CREATE TABLE words (word TEXT PRIMARY KEY) WITHOUT ROWID;
 
 CREATE TABLE loans (
     isbn INT NOT NULL, user_id TEXT NOT NULL, borrowed_at INT NOT NULL, due_at INT NOT NULL,

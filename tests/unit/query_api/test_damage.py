@@ -158,6 +158,7 @@ CHECKING = {
     ),
     "another title's checkpoint": execute(f"UPDATE checkpoints SET isbn = {int(B)}"),
     "a word that the full-text index misses": execute(f"DELETE FROM search_docsize WHERE id = {int(A)}"),
+    "a word that the list of words misses": execute("DELETE FROM words"),
     "a full-text index with damaged pages": execute("UPDATE search_data SET block = x'00' WHERE id > 10"),
     "a lost title": execute(f"DELETE FROM titles WHERE isbn = {int(B)}"),
     "a lost event": execute(f"DELETE FROM events WHERE isbn = {int(B)} AND version = 2"),

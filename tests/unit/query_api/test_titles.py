@@ -99,12 +99,13 @@ def test_pages_are_the_filtered_and_sorted_rows(
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.text(max_size=30), st.text(max_size=30), st.text(min_size=1, max_size=6))
-def test_the_search_index_agrees_with_a_plain_scan(title: str, author: str, q: str):
-    """The past is searched by ``has_words``, the present by the index."""
+@given(st.text(max_size=30), st.text(max_size=30), st.text(min_size=1, max_size=6), st.sampled_from([0, 64]))
+def test_the_search_index_agrees_with_a_plain_scan(title: str, author: str, q: str, named: int):
+    """The past is searched by ``has_words``, the present by the index, with and without the list of words."""
     import sqlite3
 
     from query_api.queries.titles import match_expression
+    from query_api.replica.rows import put_long_words
     from query_api.replica.tables import TABLES
 
     db = sqlite3.connect(":memory:")
@@ -112,11 +113,28 @@ def test_the_search_index_agrees_with_a_plain_scan(title: str, author: str, q: s
     db.execute(
         "INSERT INTO search (rowid, title, author) VALUES (1, ?, ?)", (search_key(title), search_key(author))
     )
-    expression = match_expression(q)
+    put_long_words(db, [search_key(title), search_key(author)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("query_api.queries.titles.MAX_NAMED_WORDS", named)
+        expression = match_expression(db, q)
     found = bool(expression) and bool(
         db.execute("SELECT count(*) FROM search WHERE search MATCH ?", (expression,)).fetchone()[0]
     )
     assert found == has_words(q, title, author)
+
+
+def test_a_long_beginning_finds_all_words_that_begin_with_it(tmp_path: Path):
+    titles = [f"Riverside{n:03} at the river" if n % 2 else f"River{n:03}" for n in range(80)]
+    stock = ApiWithoutKafka(
+        tmp_path, [BookAdded(number(n), title, "A", 1, START) for n, title in enumerate(titles)]
+    )
+    stock.put(DetailsCorrected(number(0), "Rivers", "Rivera", START))
+    for q, author, count in (
+        ("river", "", 80), ("rivers", "", 41), ("riverside0", "", 40), ("riverside001", "", 1),
+        ("rivero", "", 0), ("river", "rive", 1), ("river000", "", 0), ("rivers at", "", 40),
+    ):  # fmt: skip
+        query = f"/inventory?limit=500&q={q}" + (f"&author={author}" if author else "")
+        assert len(stock.ask(query).json()["items"]) == count, query
 
 
 @pytest.mark.parametrize("sort", SORTS)
