@@ -1,6 +1,7 @@
 """Titles as they are now, with all that a response to GET needs."""
 
 import sqlite3
+from collections import OrderedDict
 
 from query_api.following.follower import Follower
 from query_api.http.responses import Representation, represent
@@ -23,7 +24,7 @@ class CurrentTitles:
 
     def __init__(self, follower: Follower) -> None:
         self._follower = follower
-        self._kept: dict[str, Representation] = {}
+        self._kept: OrderedDict[str, Representation] = OrderedDict()
         self._replica: Replica | None = None
         self._db: sqlite3.Connection | None = None
         self._progress: Progress | None = None
@@ -70,6 +71,7 @@ class CurrentTitles:
         if not isinstance(body, bytes):
             raise Damaged(f"the document of {isbn} is no document")
         if len(self._kept) >= MOST_KEPT:
-            self._kept.clear()
+            # One at a time: to drop all would hold up the requests of four milliseconds
+            self._kept.popitem(last=False)
         kept = self._kept[isbn] = represent(body)
         return kept
