@@ -11,7 +11,7 @@ from query_api.queries.cursors import make_cursor
 from query_api.queries.history import events_of
 from query_api.queries.page import TitleFilters, TitleKey, TitlePage
 from query_api.queries.past import titles_at
-from query_api.queries.titles import find_titles, title_json
+from query_api.queries.titles import SlowQuery, find_titles, title_json
 from query_api.replica.past import NotRemembered, version_at
 from query_api.replica.replica import Replica
 from schemas.times import rfc3339
@@ -35,10 +35,11 @@ async def read_page(replica: Replica, filters: TitleFilters, limit: int, cursor:
             found = titles_at(replica.reader(), replica.past.remembered, filters, limit, start)
         except NotRemembered:
             found = await asyncio.to_thread(_past_page, replica, filters, limit, start)
-    elif (filters.q, filters.author, filters.available, filters.held) == (None, None, None, None):
-        found = find_titles(replica.reader(), filters, limit, start)
     else:
-        found = await asyncio.to_thread(_page, replica, filters, limit, start)
+        try:
+            found = find_titles(replica.reader(), filters, limit, start, only_quick=True)
+        except SlowQuery:
+            found = await asyncio.to_thread(_page, replica, filters, limit, start)
     next_cursor = None if found.following is None else make_cursor(question, found.following)
     return JsonPage(page_of(found.bodies, next_cursor), next_cursor)
 

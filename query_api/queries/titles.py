@@ -1,5 +1,6 @@
 """The inventory now: one title, and pages of titles."""
 
+import re
 import sqlite3
 from typing import Any
 
@@ -13,6 +14,9 @@ _KEYS = {
 }  # fmt: skip
 MAX_NAMED_WORDS = 64
 """Of a prefix; one with more words costs as much as it has matches in the store."""
+MAX_QUICK_TITLES = 250_000
+"""In a store with so many, a search visits all titles with a frequent word in a few milliseconds."""
+_LONG_PREFIX = re.compile(rf'"[^" ]{{{LONGEST_PREFIX + 1},}}" \*').search
 _LAST_CHARACTER = "\U0010ffff"
 _TEXT: Any = tuple[int, str, bytes]
 _NUMBER: Any = tuple[int, int, bytes]
@@ -30,17 +34,28 @@ def title_json(db: sqlite3.Connection, isbn: int) -> tuple[bytes, bool, int, int
     return None if title is None else (title[0], title[1] != 0, title[2], title[3])
 
 
+class SlowQuery(Exception):
+    """The query may take longer than an event loop can be held up."""
+
+
 def find_titles(
-    db: sqlite3.Connection, filters: TitleFilters, limit: int, after: TitleKey | None
+    db: sqlite3.Connection,
+    filters: TitleFilters,
+    limit: int,
+    after: TitleKey | None,
+    *,
+    only_quick: bool = False,
 ) -> TitlePage:
     """At most ``limit`` titles after ``after``.
 
-    The cost grows with the page, except for a search in another order than by ISBN: it visits every match.
+    The cost grows with the page, with these exceptions: a search in another order than by ISBN visits every
+    match; a filter by ``available`` or ``held``, and words that seldom occur in the same title, visit titles
+    until the page is full. ``only_quick``: those raise SlowQuery instead, the last in large stores only.
     """
     key, sign, direction = _KEYS[filters.column], "<" if filters.descending else ">", ""
     if filters.descending:
         direction = " DESC"
-    where, values = ["t.removed = 0"], []
+    where, values = ["t.removed = 0"], list[str]()
     source = "titles t"
     if (filters.q, filters.author) != (None, None):
         expression = match_expression(db, filters.q, filters.author)
@@ -51,6 +66,8 @@ def find_titles(
         values.append(expression)
         if filters.column == "isbn":
             key = "search.rowid"
+    if only_quick and not _is_quick(db, filters, values):
+        raise SlowQuery
     if filters.available is not None:
         where.append("t.available > 0" if filters.available else "t.available = 0")
     if filters.held is not None:
@@ -75,6 +92,17 @@ def find_titles(
     more = len(titles) > limit
     del titles[limit:]
     return TitlePage([body for *_, body in titles], TitleKey(titles[-1][1], titles[-1][0]) if more else None)
+
+
+def _is_quick(db: sqlite3.Connection, filters: TitleFilters, expressions: list[str]) -> bool:
+    if (filters.available, filters.held) != (None, None):
+        return False
+    if not expressions:
+        return True
+    if filters.column != "isbn" or any(_LONG_PREFIX(expression) for expression in expressions):
+        return False
+    (titles,) = fetch_all(db, tuple[int], "SELECT titles FROM totals", rows=1)[0]
+    return titles <= MAX_QUICK_TITLES
 
 
 def match_expression(db: sqlite3.Connection, text: str | None, author: str | None = None) -> str:

@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stdnum import ean
 
+from query_api.queries.page import TitleFilters
+from query_api.queries.titles import SlowQuery, find_titles
 from query_api.replica.search_text import has_words, search_key
 from schemas.events import (
     BookAdded,
@@ -135,6 +137,44 @@ def test_a_long_beginning_finds_all_words_that_begin_with_it(tmp_path: Path):
     ):  # fmt: skip
         query = f"/inventory?limit=500&q={q}" + (f"&author={author}" if author else "")
         assert len(stock.ask(query).json()["items"]) == count, query
+
+
+@pytest.mark.parametrize(
+    ("filters", "quick"),
+    [
+        (TitleFilters(), True),
+        (TitleFilters(sort="-updated_at"), True),
+        (TitleFilters("river the"), True),
+        (TitleFilters(author="anne"), True),
+        (TitleFilters("t"), True),
+        (TitleFilters("日本語"), True),
+        (TitleFilters("--"), True),
+        (TitleFilters("river", sort="title"), False),
+        (TitleFilters(available=True), False),
+        (TitleFilters("river", held=False), False),
+    ],
+)
+def test_a_query_that_may_be_slow_says_so_before_it_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, filters: TitleFilters, quick: bool
+):
+    stock = ApiWithoutKafka(tmp_path, [BookAdded(number(0), "The rivers 日本語", "Anne", 1, START)])
+    db = stock.replica.reader()
+    whole = find_titles(db, filters, 5, None)
+    if quick:
+        assert find_titles(db, filters, 5, None, only_quick=True) == whole
+    else:
+        with pytest.raises(SlowQuery):
+            find_titles(db, filters, 5, None, only_quick=True)
+
+
+@pytest.mark.parametrize("limit", ["MAX_QUICK_TITLES", "MAX_NAMED_WORDS"])
+def test_a_search_of_a_large_store_or_for_many_words_may_be_slow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str
+):
+    stock = ApiWithoutKafka(tmp_path, [BookAdded(number(0), "The rivers", "Anne", 1, START)])
+    monkeypatch.setattr(f"query_api.queries.titles.{limit}", 0)
+    with pytest.raises(SlowQuery):
+        find_titles(stock.replica.reader(), TitleFilters("river the"), 5, None, only_quick=True)
 
 
 @pytest.mark.parametrize("sort", SORTS)
