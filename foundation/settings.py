@@ -64,7 +64,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     workers: int = 1
     """Projector processes of a system on this machine."""
     metrics_port: int = 0
-    """Port of the projector's metrics; further workers on this machine use the next ports; 0: no metrics."""
+    """Port of the projector's metrics; further workers on this machine use the next ports; 0: no metrics.
+
+    Not given: `library up` takes the first free ones after the gateway's."""
     log_level: str = "INFO"
     """DEBUG, INFO, WARNING or ERROR."""
     java: str = ""

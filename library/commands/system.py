@@ -41,8 +41,10 @@ def up(detach: bool, report_to: int | None, **flags: Any) -> int:
     The system is Kafka, the projector, the query API and the gateway. It keeps its data in --data-dir, and a
     later start in the same directory continues with it. With --kafka it uses a Kafka that runs elsewhere.
     """
+    import msgspec
+
     from library.system.members import resolved
-    from library.system.requirements import check_data_dir, check_ports
+    from library.system.requirements import check_data_dir, check_ports, free_metrics_port
     from library.system.startup import StartReport, run_in_foreground, start_in_background
     from library.system.welcome import welcome
 
@@ -51,7 +53,12 @@ def up(detach: bool, report_to: int | None, **flags: Any) -> int:
     embedded = "kafka" not in loading.sources
     check_data_dir(loading.settings.data_dir, Path.cwd(), embedded)
     check_ports(loading.settings, embedded)
-    settings = resolved(loading.settings, Path.cwd(), embedded)
+    chosen = loading.settings
+    if "metrics_port" not in loading.sources:
+        # Passed on to the process in the background, which must not choose another one
+        flags["metrics_port"] = free_metrics_port(chosen, embedded)
+        chosen = msgspec.structs.replace(chosen, metrics_port=flags["metrics_port"])
+    settings = resolved(chosen, Path.cwd(), embedded)
     if settings.durability == "os" and embedded and not report_to:
         _print("With --durability os a power cut can lose the last changes, although they were acknowledged.")
 

@@ -6,7 +6,7 @@ from foundation.cli import exits
 from foundation.cli.app import CommandError
 from foundation.http.addresses import UnknownHost, resolve
 from foundation.settings import Settings
-from library.process.ports import HOST, require_free
+from library.process.ports import HOST, is_free, require_free
 
 MAX_PORT = 65535
 
@@ -74,6 +74,16 @@ def wanted_ports(settings: Settings, embedded: bool) -> list[tuple[int, str, str
             for index in range(settings.workers)
         ]
     return wanted
+
+
+def free_metrics_port(settings: Settings, embedded: bool) -> int:
+    """The first port after the gateway's from which on each projector gets a free one; 0: there is none."""
+    taken = {port for port, _, _ in wanted_ports(settings, embedded)}
+    for first in range(settings.effective_gateway_port + 1, MAX_PORT - settings.workers + 2):
+        ports = range(first, first + settings.workers)
+        if taken.isdisjoint(ports) and all(map(is_free, ports)):
+            return first
+    return 0
 
 
 def _refused(path: str, reason: str) -> CommandError:

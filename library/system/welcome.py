@@ -5,6 +5,7 @@ import shlex
 import shutil
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from foundation.settings import Settings
 
@@ -30,6 +31,7 @@ def welcome(settings: Settings, folder: Path, detached: bool) -> str:
             f"  query API    {settings.api}   (documentation: /docs)",
             f"  commands     {'  '.join(settings.gateway_urls)}",
             f"  Kafka        {settings.kafka}",
+            *_metrics(settings),
             f"  data, logs   {settings.data_dir}",
             "",
             "Try it:" if detached else "Try it, in another terminal:",
@@ -40,6 +42,15 @@ def welcome(settings: Settings, folder: Path, detached: bool) -> str:
             f"{stop} stops it." if detached else f"Ctrl-C, or {stop}, stops it.",
         ]
     )
+
+
+def _metrics(settings: Settings) -> list[str]:
+    """The address of the projector's metrics, if it serves any."""
+    if not settings.metrics_port:
+        return []
+    host = urlsplit(settings.api).hostname or ""
+    host = f"[{host}]" if ":" in host else host
+    return [f"  metrics      http://{host}:{settings.metrics_port}/metrics   (the projector's)"]
 
 
 def _program() -> str:

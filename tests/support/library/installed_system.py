@@ -21,7 +21,8 @@ class System:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.data_dir = folder / ".library"
-        self.port, self.gateway_port, self.kafka_port = stable_ports(3)
+        # The last is for the projector's metrics
+        self.port, self.gateway_port, self.kafka_port, _ = stable_ports(4)
 
     @property
     def flags(self) -> list[str]:

@@ -25,7 +25,8 @@ class System:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        ports = stable_ports(3)
+        # The last is for the projector's metrics
+        *ports, _ = stable_ports(4)
         self._flags = [
             text
             for flag, port in zip(("--port", "--kafka-port", "--gateway-port"), ports, strict=True)

@@ -1,11 +1,11 @@
 """A running system of this release with an older one's data: its directory opened or its backup restored."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from library.process.ports import free_port
 from tests.support.library.installed_system import System
 from tests.support.waiting import eventually
 from tests.system.operations.kept_release import RELEASES, api_answers, extract_data
@@ -24,14 +24,17 @@ class Opened(System):
 def opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Opened]:
     """One system for each release that was kept."""
     system = Opened(tmp_path_factory.mktemp("opened"))
-    system.release, system.metrics_port = request.param, free_port()
+    system.release = request.param
     backup = RELEASES / f"{system.release}.backup"
     system.restored = backup.exists()
     if not system.restored:
         extract_data(system, system.release)
     try:
-        done = system.up(LIBRARY_METRICS_PORT=str(system.metrics_port))
+        done = system.up()
         assert done.returncode == 0, done.stderr
+        printed = re.search(r"metrics +http://127\.0\.0\.1:(\d+)/metrics", done.stdout)
+        assert printed is not None, done.stdout
+        system.metrics_port = int(printed[1])
         if system.restored:
             done = system.library("restore", str(backup))
             assert done.returncode == 0, done.stderr
