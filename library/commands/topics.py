@@ -79,6 +79,7 @@ def describe(settings: "Settings", as_json: bool) -> None:
     "--writer", metavar="USER", help="User of gateway, commands and importers; by default NAME-writer."
 )
 @click.option("--projector", metavar="USER", help="User of the projector; by default NAME-projector.")
+@projection_option
 @click.option("--query-api", metavar="USER", help="User of the query API; by default NAME-api.")
 @click.option(
     "--operator",
@@ -92,6 +93,7 @@ def acl(
     settings: "Settings",
     writer: str | None,
     projector: str | None,
+    projection: "Projection | None",
     query_api: str | None,
     operator: str | None,
     readers: tuple[str, ...],
@@ -99,8 +101,11 @@ def acl(
     """Print the ACLs for a shared Kafka, as kafka-acls.sh commands.
 
     Only the writer may write to the event store. Nothing is changed: Kafka's administrator runs the commands.
+
+    With --projection the ACLs that this projection needs in addition. --projector is then the user of its
+    workers, by default NAME- and the projection's group, and --query-api the user that reads its rows.
     """
-    from library.store.acls import Users, commands, needed
+    from library.store.acls import Users, commands, needed, needed_for
 
     pairs = [reader.partition("=") for reader in readers]
     for group, _, user in pairs:
@@ -108,15 +113,16 @@ def acl(
             raise CommandError(
                 exits.MALFORMED, "--reader takes GROUP=USER, for example --reader overdue=reporting"
             )
-    name = settings.name
+    name, part = settings.name, "projector" if projection is None else projection.table.group
     users = Users(
         writer=writer or f"{name}-writer",
-        projector=projector or f"{name}-projector",
+        projector=projector or f"{name}-{part}",
         api=query_api or f"{name}-api",
         operator=operator or f"{name}-operator",
         readers={group: user for group, _, user in pairs},
     )
-    for line in commands(settings.kafka, needed(settings, users)):
+    access = needed(settings, users) if projection is None else needed_for(settings, users, projection.table)
+    for line in commands(settings.kafka, access):
         click.echo(line)
 
 

@@ -5,10 +5,10 @@ from shlex import join
 
 from msgspec import Struct
 
-from eventstore.topics import events_topic, fence_id, gateways_group
+from eventstore.topics import Table, events_topic, fence_id, gateways_group
 from foundation.kafka_clients import UNUSED
 from foundation.settings import Settings
-from schemas.topics import changelog_topic, projector_group
+from schemas.topics import INVENTORY, changelog_topic, projector_group
 
 TOPIC = "topic"
 GROUP = "group"
@@ -41,24 +41,19 @@ class Users(Struct, frozen=True, kw_only=True):
 def needed(settings: Settings, users: Users) -> list[Access]:
     """The least privileges with which every part works."""
     events, table, group = events_topic(settings), changelog_topic(settings), projector_group(settings)
-    unused = f"{settings.name}-{UNUSED}"
     access = [
         # Gateway, `library add` and the other changing commands, importers
         Access(users.writer, TOPIC, events, ("Read", "Write", *_DESCRIBE)),
         Access(users.writer, TOPIC, table, _DESCRIBE),
         Access(users.writer, TRANSACTIONS, _fence_prefix(settings), ("Write", "Describe"), prefixed=True),
-        Access(users.writer, GROUP, unused, ("Read",)),
+        Access(users.writer, GROUP, _unused(settings), ("Read",)),
         # Gateways share the partitions
         Access(users.writer, GROUP, gateways_group(settings), ("Read", "Describe")),
-        Access(users.projector, TOPIC, events, ("Read", *_DESCRIBE)),
-        Access(users.projector, TOPIC, table, ("Read", "Write", *_DESCRIBE)),
-        Access(users.projector, TRANSACTIONS, f"{table}-", ("Write", "Describe"), prefixed=True),
-        Access(users.projector, GROUP, group, ("Read", "Describe")),
-        Access(users.projector, GROUP, unused, ("Read",)),
+        *_workers(settings, users.projector, INVENTORY),
         Access(users.api, TOPIC, events, ("Read", *_DESCRIBE)),
         Access(users.api, TOPIC, table, ("Read", *_DESCRIBE)),
         Access(users.api, GROUP, group, ("Describe",)),
-        Access(users.api, GROUP, unused, ("Read",)),
+        Access(users.api, GROUP, _unused(settings), ("Read",)),
         # `library topics create`, `replay`, `verify`, `backup`
         Access(users.operator, TOPIC, events, ("Create", "Read", *_DESCRIBE)),
         Access(users.operator, TOPIC, table, ("Create", "Read", *_DESCRIBE)),
@@ -72,6 +67,33 @@ def needed(settings: Settings, users: Users) -> list[Access]:
             Access(users.api, GROUP, name, ("Describe",)),
         ]
     return access
+
+
+def needed_for(settings: Settings, users: Users, table: Table) -> list[Access]:
+    """What another projection needs in addition: its workers, a reader of its rows, and the operator."""
+    changelog = table.changelog(settings)
+    return [
+        *_workers(settings, users.projector, table),
+        Access(users.api, TOPIC, changelog, ("Read", *_DESCRIBE)),
+        Access(users.api, GROUP, _unused(settings), ("Read",)),
+        Access(users.operator, TOPIC, changelog, ("Create", "Read", *_DESCRIBE)),
+    ]
+
+
+def _workers(settings: Settings, user: str, table: Table) -> list[Access]:
+    changelog = table.changelog(settings)
+    return [
+        Access(user, TOPIC, events_topic(settings), ("Read", *_DESCRIBE)),
+        Access(user, TOPIC, changelog, ("Read", "Write", *_DESCRIBE)),
+        Access(user, TRANSACTIONS, f"{changelog}-", ("Write", "Describe"), prefixed=True),
+        Access(user, GROUP, table.group_id(settings), ("Read", "Describe")),
+        Access(user, GROUP, _unused(settings), ("Read",)),
+    ]
+
+
+def _unused(settings: Settings) -> str:
+    """The group that readers without a group name."""
+    return f"{settings.name}-{UNUSED}"
 
 
 def _fence_prefix(settings: Settings) -> str:

@@ -22,6 +22,7 @@ from tests.system.security.processes import library
 from tests.system.security.secured_broker import as_user, secured_broker
 
 PARTS = ("writer", "projector", "api", "operator")
+PATRON_LOANS = "examples.patron_loans.projection:PROJECTION"
 RESOURCES = {
     "topic": ResourceType.TOPIC,
     "group": ResourceType.GROUP,
@@ -32,14 +33,15 @@ RESOURCES = {
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """Settings of the operator. ``reporting`` is a user with the consumer group ``overdue``."""
-    users = [*(f"library-{part}" for part in PARTS), "reporting", "stranger"]
+    users = [*(f"library-{part}" for part in PARTS), "library-patron-loans", "reporting", "stranger"]
     home = tmp_path_factory.mktemp("secured")
     with secured_broker(home / "kafka", users) as admin:
         admin = replace(admin, partitions=2, data_dir=str(home / "data"))
         printed = library(admin, "topics", "acl", "--reader", "overdue=reporting").stdout
-        bindings = [binding for line in printed.splitlines() for binding in _bindings(line)]
+        printed += library(admin, "topics", "acl", "--projection", PATRON_LOANS).stdout
+        bindings = {binding for line in printed.splitlines() for binding in _bindings(line)}
         client = AdminClient(client_config(admin))
-        for done in client.create_acls(bindings).values():
+        for done in client.create_acls(list(bindings)).values():
             done.result(10)
         operator = as_user("library-operator", admin)
         ensure_topics(AdminClient(client_config(operator)), operator)

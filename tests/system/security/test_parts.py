@@ -10,6 +10,7 @@ from foundation.settings import Settings
 from library.process.ports import HOST, free_port
 from schemas.reader import open_reader
 from tests.support.waiting import eventually
+from tests.system.security.conftest import PATRON_LOANS
 from tests.system.security.processes import library, running_service
 from tests.system.security.secured_broker import as_user
 
@@ -55,6 +56,12 @@ def test_each_service_works_with_only_its_own_users_rights(shared: Settings, tmp
         assert "library.events" in done(operator, "topics", "describe")
         assert "broken" not in done(operator, "doctor")
         done(operator, "verify")
+        another = ("--projection", PATRON_LOANS)
+        done(operator, "topics", "create", *another)
+        with running_service(
+            as_user("library-patron-loans", shared), tmp_path / "loans.log", "projector", *another
+        ):
+            assert "1 rows match" in done(operator, "verify", *another)
 
     with open_reader("overdue", settings=as_user("reporting", shared)) as reader:
         events = reader.follow()

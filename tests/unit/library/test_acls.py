@@ -2,9 +2,9 @@
 
 import pytest
 
-from eventstore.topics import fence_id
+from eventstore.topics import Table, events_topic, fence_id
 from foundation.settings import Settings
-from library.store.acls import TRANSACTIONS, Users, commands, needed
+from library.store.acls import GROUP, TRANSACTIONS, Users, commands, needed, needed_for
 
 USERS = Users(writer="w", projector="p", api="a", operator="o", readers={"overdue": "r"})
 
@@ -32,3 +32,18 @@ def test_each_access_is_a_command_that_a_shell_can_run():
         "kafka-acls.sh --bootstrap-server k:9092 --add --allow-principal User:w --operation Write "
         "--operation Describe --transactional-id library.events- --resource-pattern-type prefixed"
     )
+
+
+def test_another_projection_gets_its_own_changelog_group_and_transactions_and_no_event_to_write():
+    settings, loans = Settings(name="town"), Table("patron-loans", "loans")
+    access = needed_for(settings, USERS, loans)
+    written = {(a.user, a.name) for a in access if "Write" in a.operations}
+    changelog = "town-patron-loans-loans-changelog"
+    assert written == {("p", changelog), ("p", f"{changelog}-")}
+    assert ("p", "town-patron-loans") in {(a.user, a.name) for a in access if a.resource == GROUP}
+    others = {(a.user, a.name) for a in needed(settings, USERS)}
+    assert {(a.user, a.name) for a in access} & others == {
+        ("p", events_topic(settings)),
+        ("p", "town-unused"),
+        ("a", "town-unused"),
+    }
