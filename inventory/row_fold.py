@@ -19,9 +19,10 @@ from schemas.row import Held, InventoryRow, Loan
 
 
 class Gap(Exception):
-    """An event's version is not the row's plus 1: events are lost, and a restart would not restore them."""
+    """An event's version is not the row's plus 1: events are missing, or version 1 was written twice."""
 
     def __init__(self, isbn: str, known: int, version: int) -> None:
+        self.isbn = isbn
         super().__init__(
             f"{isbn}: version {version} follows {known}, so events are missing: `library doctor`, then "
             "`library replay --to-beginning`"

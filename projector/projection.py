@@ -1,7 +1,7 @@
 """A projection: a table folded from the event store, with its own consumer group and changelog."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -34,11 +34,22 @@ class DamagedRow(Exception):
         )
 
 
+class Discontinuous(Exception):
+    """An event does not follow the stream's row: another program wrote an event twice, or events are missing.
+
+    Only the whole log shows which: ``Projection.recompute``.
+    """
+
+    def __init__(self, stream: str, reason: object) -> None:
+        self.stream = stream
+        super().__init__(str(reason))
+
+
 class Fold(Protocol):
     """Folds the batches of one partition, in order."""
 
     def add(self, records: Sequence[Record]) -> BadRecord | None:
-        """Fold the records in, up to a bad one. May raise DamagedRow."""
+        """Fold the records in, up to a bad one. May raise DamagedRow and Discontinuous."""
 
     def take(self) -> dict[bytes, bytes]:
         """The rows that changed since the last call, by key, encoded, each in its last state."""
@@ -65,6 +76,8 @@ class Projection:
     table: Table
     fold: Callable[[Read], Fold]
     codec: RowCodec
+    recompute: Callable[[str, Iterable[Record]], bytes | None] | None = None
+    """The row of a stream from all records of its partition; None: the fold never raises Discontinuous."""
 
 
 class NoProjection(ValueError):

@@ -11,7 +11,7 @@ from msgspec import Struct
 from eventstore.partition_reader import read_partition
 from eventstore.topics import Table, events_topic
 from foundation.memory import no_collections
-from inventory.projection import project
+from inventory.projection import project_log
 from library.checks.api_listing import Item, Listed, Listing, loan_item, title_item
 from library.store.table_part import TablePart, table_parts
 from schemas.codec import Undecodable, encode
@@ -95,7 +95,7 @@ class OtherStore(Exception):
 def check(
     settings: "Settings", source: str, ends: dict[int, int], api: Listed | None, report: Callable[[int], None]
 ) -> Iterator[Checked[Difference]]:
-    """Compare every partition of the inventory, as ``compare`` does. Raises also Gap for missing events."""
+    """Compare every partition of the inventory, as ``compare`` does."""
     return compare(settings, INVENTORY, source, ends, lambda p: _InventoryComparison(p, api), report)
 
 
@@ -180,7 +180,7 @@ class _InventoryComparison:
     def fold(self, message: Message) -> None:
         isbn, version = parse_title_key(message.key())
         offset, before = message.offset() or 0, self._rows.get(isbn)
-        row = self._rows[isbn] = project(before, isbn, version, offset, message.value())
+        row = self._rows[isbn] = project_log(before, isbn, version, offset, message.value())
         if self._titles is None or self._loans is None or row is before:
             return
         self._titles.change(isbn, offset, None if row.removed else row)

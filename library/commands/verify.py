@@ -38,7 +38,6 @@ def verify(settings: "Settings", projection: "Projection | None", table_only: bo
     from eventstore.topics import AddedPartitions, check_placement, events_topic
     from foundation.cli.unreachable import unreachable
     from foundation.kafka_clients import KafkaUnavailable, client_config
-    from inventory.row_fold import Gap
     from library.checks.comparison import Behind, OtherStore
     from library.checks.projection_rows import BadEvent
     from library.store.offsets import StillOpen, settled_end
@@ -56,7 +55,7 @@ def verify(settings: "Settings", projection: "Projection | None", table_only: bo
         raise unreachable(settings, error) from error
     except (Behind, StillOpen) as error:
         raise CommandError(exits.FAILED, str(error)) from error
-    except (AddedPartitions, Gap, OtherStore, BadEvent) as error:
+    except (AddedPartitions, OtherStore, BadEvent) as error:
         raise CommandError(exits.BAD_DATA, str(error)) from error
 
 

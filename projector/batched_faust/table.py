@@ -1,7 +1,7 @@
 """The table: rows, written a batch at a time, and their position in the source."""
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NoReturn, cast
 
 import faust
@@ -138,11 +138,14 @@ class Table(faust.Table[bytes, bytes]):
         self.store.write(partition, written, end)
         batch.done = True
 
-    async def delete(self, partition: int, keys: Iterable[bytes]) -> None:
-        """Delete rows, in the changelog and then on disk. Raises as ``Producer.append``."""
-        deletions = [(key, None) for key in keys]
-        end = await self.producer.append(self.changelog_topic_name, partition, deletions)
-        self.store.write(partition, deletions, end)
+    async def put(self, partition: int, rows: Mapping[bytes, bytes | None]) -> None:
+        """Store rows without a batch, in the changelog and then on disk. A row of None is deleted.
+
+        They may include events that the position does not. Raises as ``Producer.append``.
+        """
+        items = list(rows.items())
+        end = await self.producer.append(self.changelog_topic_name, partition, items)
+        self.store.write(partition, items, end)
 
     def apply_changelog_batch(self, batch: Any) -> None:
         """Recover rows. An error ends the worker: Faust would log it and continue without these rows."""

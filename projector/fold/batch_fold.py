@@ -1,13 +1,17 @@
 """The inventory's fold of a batch: one row for each changed title, whatever the number of its events."""
 
 from collections.abc import Iterable
+from math import inf
 from typing import TypeAlias
 
 from eventstore.keys import BadKey
-from inventory.projection import project
+from eventstore.table_position import CODEC as POSITION_CODEC
+from eventstore.table_position import POSITION_KEY, TablePosition
+from inventory.projection import project, title_row
+from inventory.row_fold import Gap
 from projector.batched_faust.batch import Record
 from projector.fold.wire_row import WireRow
-from projector.projection import BadRecord, DamagedRow, Projection, Read
+from projector.projection import BadRecord, DamagedRow, Discontinuous, Projection, Read
 from schemas.codec import CODEC, Undecodable, decode, encode
 from schemas.records import parse_title_key
 from schemas.row import InventoryRow
@@ -28,6 +32,8 @@ class PartitionFold:
 
     def __init__(self, read: Read) -> None:
         self._read = read
+        # In a replay, version 1 comes again and starts the row anew; beyond the table's position it does not
+        self._unseen_from = _position(read(POSITION_KEY))
         self._recent: dict[bytes, _State] = {}
         self._older: dict[bytes, _State] = {}
         self._changed: dict[bytes, _State] = {}
@@ -35,7 +41,7 @@ class PartitionFold:
     def add(self, records: Iterable[Record]) -> BadRecord | None:
         """Fold the records in, up to one that names no title.
 
-        Raises DamagedRow, and Gap: the worker must not continue.
+        Raises DamagedRow and Discontinuous.
         """
         recent, changed = self._recent, self._changed
         for offset, key, value in records:
@@ -48,6 +54,8 @@ class PartitionFold:
                 isbn, version = parse_title_key(key)
             except BadKey as error:
                 return BadRecord(offset, error)
+            if version == 1 and offset >= self._unseen_from and (state or self._remembered(name)):
+                raise Discontinuous(isbn, f"{isbn}: version 1 was written again at offset {offset}")
             if version == 1 and value and (state := WireRow.added(name, value)) is not None:
                 recent[name] = changed[name] = state
                 continue
@@ -59,7 +67,10 @@ class PartitionFold:
             if state is not None and 1 < version <= state.version:
                 continue
             row = _row(state)
-            after = project(row, isbn, version, offset, value)
+            try:
+                after = project(row, isbn, version, offset, value)
+            except Gap as gap:
+                raise Discontinuous(isbn, gap) from gap
             if after is not row:
                 recent[name] = changed[name] = WireRow.of(after) or after
         return None
@@ -82,6 +93,17 @@ class PartitionFold:
         if state is not None:
             self._recent[name] = state
         return state
+
+
+def _position(stored: bytes | None) -> float:
+    """The offset from which events are new to the table; infinite if that is not known."""
+    if stored is None:
+        return inf
+    try:
+        position: TablePosition = POSITION_CODEC.decode(stored)
+    except Undecodable:
+        return inf
+    return position.next
 
 
 def _decoded(name: bytes, stored: bytes) -> InventoryRow:
@@ -107,5 +129,10 @@ def _encoded(state: _State) -> bytes:
     return state.encoded() if isinstance(state, WireRow) else encode(state)
 
 
-INVENTORY_PROJECTION = Projection(INVENTORY, PartitionFold, CODEC)
+def _recomputed(isbn: str, records: Iterable[Record]) -> bytes | None:
+    row = title_row(isbn, records)
+    return None if row is None else encode(row)
+
+
+INVENTORY_PROJECTION = Projection(INVENTORY, PartitionFold, CODEC, _recomputed)
 """The inventory table."""
