@@ -32,7 +32,8 @@ def check_data_dir(data_dir: str, folder: Path, embedded: bool) -> None:
 
 
 def check_ports(settings: Settings, embedded: bool) -> None:
-    """Raises CommandError if two members want the same port, or a port does not exist."""
+    """Raises CommandError if members want the same port, or there is no such port, or no such host."""
+    _address(settings)
     taken: dict[int, str] = {}
     for port, member, flag in wanted_ports(settings, embedded):
         if port > MAX_PORT:
@@ -46,12 +47,17 @@ def check_ports(settings: Settings, embedded: bool) -> None:
 
 def require_ports(settings: Settings, embedded: bool) -> None:
     """Raises PortInUse for a port that another program holds, CommandError for a host that is unknown."""
-    try:
-        address = resolve(settings.host)
-    except UnknownHost as error:
-        raise CommandError(exits.MALFORMED, f"{error}; choose another with --host ADDRESS") from error
+    address = _address(settings)
     for port, member, flag in wanted_ports(settings, embedded):
         require_free(port, member, flag, HOST if member == KAFKA else address)
+
+
+def _address(settings: Settings) -> str:
+    """The address to listen on. Raises CommandError for a host that is unknown."""
+    try:
+        return resolve(settings.host)
+    except UnknownHost as error:
+        raise CommandError(exits.MALFORMED, f"{error}; choose another with --host ADDRESS") from error
 
 
 KAFKA = "Kafka"
