@@ -41,7 +41,7 @@ export class TitleList {
   /** Load the next page, unless there is none. */
   async loadMore() {
     if (this.loading || this.complete) return;
-    await this.load(PAGE_TITLES, this.cursor);
+    await this.load(this.cursor ? LARGEST_PAGE_TITLES : PAGE_TITLES, this.cursor);
   }
 
   /** Load the list again from its beginning; what is shown stays until the answer is there. */

@@ -20,7 +20,7 @@ export function Timeline({ events, at, onTravel }) {
   const box = useRef(null);
   const width = useWidth(box);
   const from = events[0].at;
-  const to = Math.max(Date.now(), events.at(-1).at + 1, from + 1_000);
+  const to = useMemo(() => Math.max(Date.now(), events.at(-1).at + 1, from + 1_000), [events]);
   const here = at === null ? to : Math.min(Math.max(at, from), to);
   const place = placeAt(events, here);
   const event = events[place];
@@ -105,7 +105,7 @@ function Drawing({ events, from, to, width }) {
           <text x=${place} y=${CHART + LANES.length * LANE + 16} text-anchor=${anchor}>${text}</text></g>`;
       })}
     </g>`;
-  }, [events, width, from, events.length ? Math.round(to / 1_000) : 0]);
+  }, [events, width, from, to]);
 }
 
 /** A line that steps at each event; of the events within half a pixel the last counts. */
