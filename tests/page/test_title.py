@@ -145,7 +145,7 @@ def test_a_long_history_has_few_rows_at_a_time(visit: Visit):
 
 
 def test_a_change_is_shown_while_the_title_is_open(visit: Visit, system: System):
-    isbn = isbn_of(120)
+    isbn = isbn_of(270)
     page = visit(f"/titles/{isbn}")
     expect(page.locator(".loan-table")).to_have_count(0)
     expect(page.locator(".connection")).to_have_text("Live")
@@ -155,7 +155,7 @@ def test_a_change_is_shown_while_the_title_is_open(visit: Visit, system: System)
 
 
 def test_a_removed_title_keeps_its_history(visit: Visit, system: System, expected_errors: list[str]):
-    isbn = isbn_of(121)
+    isbn = isbn_of(271)
     before = system.get(f"/inventory/{isbn}")[1]
     assert system.send("remove-title", type="RemoveBook", isbn=isbn)[0] == 201
     expected_errors.append("status of 410")
