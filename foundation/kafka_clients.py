@@ -74,8 +74,13 @@ def reading_config(settings: Settings) -> dict[str, Any]:
     }
 
 
-def why(settings: Settings, error: Exception, timeout_s: float = AUTHENTICATION_TIMEOUT_S) -> str:
-    """The reason for a failed call, in a sentence.
+def why(
+    settings: Settings,
+    error: Exception,
+    timeout_s: float = AUTHENTICATION_TIMEOUT_S,
+    create_topics: str = "library topics create",
+) -> str:
+    """The reason for a failed call, in a sentence. ``create_topics`` is advised where a topic is missing.
 
     If the broker rejects our password, or we reject its certificate, librdkafka raises a time-out and passes
     the reason to a callback only. With security configured, a client of its own therefore connects once more,
@@ -86,7 +91,7 @@ def why(settings: Settings, error: Exception, timeout_s: float = AUTHENTICATION_
     cause = error.args[0] if error.args else error
     if not isinstance(cause, KafkaError):
         return (
-            why(settings, error.__cause__, timeout_s)
+            why(settings, error.__cause__, timeout_s, create_topics)
             if isinstance(error.__cause__, KafkaException)
             else str(error)
         )
@@ -94,7 +99,7 @@ def why(settings: Settings, error: Exception, timeout_s: float = AUTHENTICATION_
     if settings.kafka_security != "PLAINTEXT" and cause.code() in unreachable:
         return _rejection_reason(settings, timeout_s) or cause.str()
     if cause.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-        return f"{cause.str()}: `library topics create` makes the topics"
+        return f"{cause.str()}: `{create_topics}` makes the topics"
     return cause.str()
 
 

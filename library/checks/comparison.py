@@ -118,8 +118,7 @@ def compare(
         part = _at_least(settings, table, partition, end)
         if part.position is not None and part.position.source != source:
             raise OtherStore(
-                f"the table was made from another event store, {part.position.source}, not {source}: delete "
-                "the changelog topic, `library topics create`, and start the projector"
+                f"the table was made from another event store, {part.position.source}, not {source}"
             )
         # All rows of the partition stay in memory until they are compared
         with no_collections():

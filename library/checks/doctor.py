@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ from library.store.offsets import committed, group_lag
 from library.system.control import NotRunning, connected
 from library.system.readiness import API, GATEWAY, held_count, trouble_of
 from library.system.run_file import read_run
+from schemas.times import BadTime, parse_time
 from schemas.topics import check_topics, projector_group
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ LOW_DISK_BYTES = 2_000_000_000
 """Free space below which the disk is a warning."""
 FULL_DISK_BYTES = 200_000_000
 """Free space below which the disk is broken."""
+RESTART_WINDOW_S = 3600.0
+"""A process that was restarted within this time is a warning."""
 PROGRESS_S = 12.0
 """A working projector makes progress within this time."""
 
@@ -82,9 +86,11 @@ def kafka_jars() -> Finding:
     missing = jars.missing(root)
     if missing:
         size = sum(jar.size for jar in missing) // 1_000_000
-        return Finding(
-            "jars", Grade.FINE, f"{len(missing)} ({size} MB) will be downloaded by the next `library up`"
-        )
+        files = f"{len(missing)} ({size} MB)"
+        if find_spec("jgo") is None:
+            text = f"{files} are missing, and so is the package that downloads them"
+            return Finding("jars", Grade.WARNING, text, "pip install 'library-inventory[embedded]'")
+        return Finding("jars", Grade.FINE, f"{files} will be downloaded by the next `library up`")
     return Finding("jars", Grade.FINE, f"Kafka {jars.kafka_version()} in {root}")
 
 
@@ -123,10 +129,24 @@ def system(settings: "Settings") -> Iterator[Finding]:
             text = f"{state}: {process['last_error']}"
             yield Finding(name, Grade.BROKEN, text, f"library logs {name}, then library restart {name}")
         elif process["restarts"]:
-            text = f"{state}; restarts: {process['restarts']}, the last because: {process['last_error']}"
-            yield Finding(name, Grade.WARNING, text, f"library logs {name}")
+            # A supervisor of an older release does not have the time
+            at = process.get("restarted_at") or "an unknown time"
+            count, reason = process["restarts"], process["last_error"]
+            text = f"{state}; restarts: {count}, the last at {at}, because: {reason}"
+            if state == "running" and _is_past(at):
+                yield Finding(name, Grade.FINE, text)
+            else:
+                yield Finding(name, Grade.WARNING, text, f"library logs {name}")
         else:
             yield Finding(name, Grade.FINE if state == "running" else Grade.WARNING, state)
+
+
+def _is_past(restarted_at: str) -> bool:
+    """Whether a restart is so long ago that the process can be called healthy."""
+    try:
+        return time.time() - parse_time(restarted_at) / 1000 > RESTART_WINDOW_S
+    except BadTime:
+        return False
 
 
 def free_ports(settings: "Settings") -> Iterator[Finding]:

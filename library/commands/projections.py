@@ -11,8 +11,14 @@ if TYPE_CHECKING:
     from projector.projection import Projection
 
 
+def creating_topics() -> str:
+    """The command that makes the topics of the projection that the running command is for."""
+    name = click.get_current_context().meta.get(__name__)
+    return "library topics create" if name is None else f"library topics create --projection {name}"
+
+
 def _loaded(
-    context: click.Context,  # noqa: ARG001
+    context: click.Context,
     parameter: click.Parameter,  # noqa: ARG001
     name: str | None,
 ) -> "Projection | None":
@@ -20,6 +26,7 @@ def _loaded(
         return None
     from projector.projection import NoProjection, load_projection
 
+    context.meta[__name__] = name
     try:
         return load_projection(name)
     except NoProjection as error:

@@ -6,7 +6,7 @@ import click
 
 from foundation.cli import exits
 from foundation.cli.app import CommandError, with_settings
-from library.commands.projections import projection_option
+from library.commands.projections import creating_topics, projection_option
 
 if TYPE_CHECKING:
     from confluent_kafka.admin import AdminClient
@@ -73,7 +73,7 @@ def replay(
     except GroupActive as error:
         raise CommandError(exits.FAILED, str(error)) from error
     except KafkaException as error:
-        raise unreachable(settings, error) from error
+        raise unreachable(settings, error, creating_topics()) from error
 
 
 def _replay_projector(admin: "AdminClient", settings: "Settings") -> None:

@@ -9,7 +9,7 @@ import click
 
 from foundation.cli import exits
 from foundation.cli.app import CommandError, with_settings
-from library.commands.projections import projection_option
+from library.commands.projections import creating_topics, projection_option
 
 if TYPE_CHECKING:
     from foundation.http.client import Service
@@ -52,10 +52,15 @@ def verify(settings: "Settings", projection: "Projection | None", table_only: bo
             api = None if table_only else _listed(settings, Path(folder))
             return _compare(admin, settings, ends, api, as_json)
     except (KafkaException, KafkaUnavailable) as error:
-        raise unreachable(settings, error) from error
+        raise unreachable(settings, error, creating_topics()) from error
     except (Behind, StillOpen) as error:
         raise CommandError(exits.FAILED, str(error)) from error
-    except (AddedPartitions, OtherStore, BadEvent) as error:
+    except OtherStore as error:
+        raise CommandError(
+            exits.BAD_DATA,
+            f"{error}: delete the changelog topic, `{creating_topics()}`, and start the projector",
+        ) from error
+    except (AddedPartitions, BadEvent) as error:
         raise CommandError(exits.BAD_DATA, str(error)) from error
 
 

@@ -51,6 +51,8 @@ class Child:
         self.state = State.STOPPED
         self.pid: int | None = None
         self.restarts = 0
+        self.restarted_at_ms: int | None = None
+        """When the last restart was, since 1970."""
         self.last_error = ""
         self._changed = changed
         self._crashes = 0
@@ -111,7 +113,7 @@ class Child:
                 needed = asyncio.create_task(self._needs.running.wait())
                 await self._until(needed)
                 needed.cancel()
-                self.restarts += 1
+                self._count_restart()
                 continue
             lifetime = time.monotonic() - started_at
             self._crashes = 1 if lifetime > STABLE_S else self._crashes + 1
@@ -126,7 +128,11 @@ class Child:
             )
             self._enter(State.FAILING if self._crashes >= FAILING_CRASHES else State.RESTARTING)
             await asyncio.wait([self._stop_requested], timeout=pause)
-            self.restarts += 1
+            self._count_restart()
+
+    def _count_restart(self) -> None:
+        self.restarts += 1
+        self.restarted_at_ms = int(time.time() * 1000)
 
     async def _run_once(self) -> tuple[str, bool]:
         """Run until the process ends: the reason, and whether a restart is useless."""

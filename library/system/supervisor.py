@@ -14,6 +14,7 @@ from library.process.program import CannotStart, Program, State
 from library.system.control import Reply, RequestRefused, Session, serving
 from library.system.members import Parts
 from library.system.run_file import Run, process_record, remove_run, write_run
+from schemas.times import rfc3339
 
 log = logging.getLogger(__name__)
 
@@ -198,6 +199,7 @@ def _status(child: Child) -> Reply:
         "pid": child.pid,
         "state": child.state,
         "restarts": child.restarts,
+        "restarted_at": None if child.restarted_at_ms is None else rfc3339(child.restarted_at_ms),
         "last_error": child.last_error or None,
         "log": str(child.program.log),
     }

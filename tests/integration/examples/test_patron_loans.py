@@ -168,6 +168,13 @@ def test_replay_of_a_projection_refuses_impossible_arguments(broker: str, argume
     assert says in done.stderr
 
 
+def test_verify_without_the_changelog_says_how_to_create_it(new_settings) -> None:
+    settings = new_settings(partitions=1)
+    done = library(settings, "verify", "--projection", PROJECTION)
+    assert done.returncode == exits.UNAVAILABLE
+    assert f"`library topics create --projection {PROJECTION}` makes the topics" in done.stderr
+
+
 def test_verify_names_the_workers_of_a_table_that_does_not_catch_up(settings: Settings) -> None:
     EventStore(settings).append(20)
     done = library(replace(settings, deadline=2.0), "verify", "--projection", PROJECTION)

@@ -33,6 +33,7 @@ def test_a_killed_child_is_restarted(tmp_path):
         os.kill(first, signal.SIGKILL)
         await until(lambda: child.state is State.RUNNING and child.pid not in (None, first))
         assert child.restarts == 1
+        assert child.restarted_at_ms is not None
         assert child.last_error == "killed from outside"
 
     live(child, scenario)

@@ -4,6 +4,7 @@ import re
 import socket
 import subprocess
 import sys
+import time
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -44,6 +45,7 @@ from library.system.run_file import ProcessRecord, Run, write_run
 from producer.writers import decider_of
 from query_api.following.source import Source
 from schemas.events import BookAdded
+from schemas.times import rfc3339
 from schemas.topics import changelog_topic, projector_group
 from tests.support.library.command_runner import run_command
 from tests.support.library.event_writer import BEGAN, added_and_removed, numbered_isbn, write_events
@@ -223,14 +225,25 @@ def test_doctor_reports_a_killed_system_and_failed_processes(away, monkeypatch):
 
     class Supervisor:
         def request(self, action):
-            state = {"restarts": 3, "last_error": "exit code 65: version 3 is missing"}
+            now_ms = int(time.time() * 1000)
+            state = {
+                "restarts": 3,
+                "restarted_at": rfc3339(now_ms),
+                "last_error": "exit code 65: version 3 is missing",
+            }
+            long_ago = {"restarted_at": rfc3339(now_ms - int(checks.RESTART_WINDOW_S * 1000) - 1000)}
             running = {"name": "api", "state": "running", "restarts": 0, "last_error": None}
             again = {"name": "gateway", "state": "running"} | state
-            return {"processes": [{"name": "projector", "state": "failed"} | state, running, again]}
+            failed = {"name": "projector", "state": "failed"} | state | long_ago
+            return {"processes": [failed, running, again, again | long_ago, again | long_ago | starting]}
+
+    starting = {"state": "starting"}
 
     monkeypatch.setattr(checks, "connected", lambda *_: nullcontext(Supervisor()))
-    failed, fine, restarted = checks.system(away)
+    failed, fine, restarted, healthy, still_starting = checks.system(away)
     assert (failed.grade, fine.grade, restarted.grade) == (Grade.BROKEN, Grade.FINE, Grade.WARNING)
+    assert (healthy.grade, still_starting.grade) == (Grade.FINE, Grade.WARNING)
+    assert "restarts: 3, the last at 20" in healthy.found
     assert "version 3 is missing" in failed.found
     assert failed.mend.startswith("library logs projector")
     assert restarted.mend == "library logs gateway"
