@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from tests.chaos.mutants import MUTANTS
+from tests.chaos.mutants import FORWARDING_MUTANTS, MUTANTS
 from tests.chaos.run import Plan, Report, Run
 from tests.support.brokers import embedded_broker
 
@@ -31,7 +31,8 @@ def main(commands: int, seconds: float, seed: int, broker_kills: int, mutants: b
     total: Counter[str] = Counter()
     wrong = False
     while total["commands"] < commands:
-        report = one_round(Plan(seed=seed, seconds=seconds, broker_kills=broker_kills))
+        plan = Plan(seed=seed, seconds=seconds, broker_kills=broker_kills, cut_off=seed % 2 == 0)
+        report = one_round(plan)
         tell(report)
         wrong |= bool(report.violations)
         total += Counter(report.done_to) + Counter(
@@ -43,19 +44,20 @@ def main(commands: int, seconds: float, seed: int, broker_kills: int, mutants: b
         seed += 1
     click.echo(", ".join(f"{count} {what}" for what, count in total.items()))
     click.echo(f"{total['violations']} violations in {total['commands']} commands")
-    for name in MUTANTS if mutants else ():
-        plan = Plan(
-            seed=seed,
-            seconds=MUTANT_SECONDS,
-            long=4,
-            oneshots=1,
-            gateway_clients=0,
-            import_titles=0,
-            sizes=(1, 1, 3),
-            pauses=(0.3,),
-            mutant=name,
-        )
-        report = one_round(plan)
+    writers = Plan(
+        seed=seed,
+        seconds=MUTANT_SECONDS,
+        long=4,
+        oneshots=1,
+        gateway_clients=0,
+        import_titles=0,
+        sizes=(1, 1, 3),
+        pauses=(0.3,),
+    )
+    gateways = msgspec.structs.replace(writers, long=0, oneshots=0, gateway_clients=6, pauses=(0.3, 4.0))
+    plans = dict.fromkeys(MUTANTS, writers) | dict.fromkeys(FORWARDING_MUTANTS, gateways)
+    for name, plan in plans.items() if mutants else ():
+        report = one_round(msgspec.structs.replace(plan, mutant=name))
         tell(report)
         wrong |= not report.violations
     sys.exit(int(wrong))

@@ -1,17 +1,26 @@
-"""Writers with one step of the protocol left out. The checker must catch each of them.
+"""Writers with one step of the protocol left out, and gateways that forward wrongly.
+
+The checker must catch each of them.
 
 They are made here, by replacing methods, so that the product has no switch that could be left on.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
+import msgspec
 from confluent_kafka import Producer
 
 from eventstore.append.deadline import Deadline
 from eventstore.append.fence import Fence, Record
 from eventstore.append.writer import Writer
 from eventstore.errors import ClaimLost
+from eventstore.partitions import partition_of
+from eventstore.state.outcomes import Accepted, Receipt, Submitted
 from eventstore.state.write_state import AcceptedCommand, WriteState
+from foundation.http.responses import HttpResponse
+from producer.gateway.responses import render_response
+from producer.gateway.sharing.peers import ForwardedCommand
+from producer.gateway.sharing.routing import Router
 
 
 class NoFence(Writer):
@@ -104,4 +113,47 @@ MUTANTS: dict[str, Callable[..., Writer]] = {
     "no barrier": NoProof,
     "no id look-up": NoLookUp,
     "no offset check": NoOffsetCheck,
+}
+
+FORWARDING_MUTANT = "LIBRARY_TEST_FORWARDING_MUTANT"
+"""Variable with the name of a mutant, for gateways."""
+
+
+async def _forward_twice(router: Router, submitted: Submitted) -> HttpResponse:
+    """Executes a command that another gateway did not answer under another id."""
+    if (answer := await _forwarded(router, submitted)) is not None:
+        return answer
+    again = msgspec.structs.replace(submitted, command_id=f"{submitted.command_id}-again")
+    outcome = await router._gateway.submit(again)
+    return render_response(outcome, submitted.command_id, submitted.command.isbn)
+
+
+async def _forward_blindly(router: Router, submitted: Submitted) -> HttpResponse:
+    """Acknowledges a command that another gateway did not answer."""
+    if (answer := await _forwarded(router, submitted)) is not None:
+        return answer
+    if router.owner_of(_partition(router, submitted)):
+        receipt = Receipt(submitted.command_id, submitted.command.isbn, (), "0:0")
+        return render_response(Accepted(receipt), submitted.command_id, submitted.command.isbn)
+    outcome = await router._gateway.submit(submitted)
+    return render_response(outcome, submitted.command_id, submitted.command.isbn)
+
+
+async def _forwarded(router: Router, submitted: Submitted) -> HttpResponse | None:
+    partition = _partition(router, submitted)
+    address = router.owner_of(partition)
+    if not address:
+        return None
+    entry = ForwardedCommand(submitted.command_id, submitted.command, submitted.carried)
+    answer = await router.peers.ask(address, partition, entry)
+    return answer if isinstance(answer, HttpResponse) else None
+
+
+def _partition(router: Router, submitted: Submitted) -> int:
+    return partition_of(submitted.command.isbn, router._gateway.settings.partitions)
+
+
+FORWARDING_MUTANTS: dict[str, Callable[[Router, Submitted], Awaitable[HttpResponse]]] = {
+    "forwarding doubles": _forward_twice,
+    "forwarding loses": _forward_blindly,
 }

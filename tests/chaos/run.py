@@ -31,14 +31,28 @@ from schemas.topics import ensure_topics
 from tests.chaos.actor import Role
 from tests.chaos.checker import Checker, logged
 from tests.chaos.history import read
+from tests.chaos.mutants import FORWARDING_MUTANT
 from tests.chaos.short_timeouts import patience
 from tests.support.embedded_kafka import Kafka
 from tests.support.producer.writer_calls import committed_records, foreign_producer
 from tests.support.waiting import eventually
 
+PROGRAMS = ("gateway", "import")
+"""Kinds of processes that are the product's programs; the others are actors."""
+NOWHERE = "http://127.0.0.1:1"
 ROOT = Path(__file__).parents[2]
 ENDING = 45.0
 """Limit for clients to end after the run, in seconds."""
+
+
+def kind_of(name: str) -> str:
+    """The kind of process, as ``gateway`` of ``gateway-2``."""
+    return name.partition("-")[0]
+
+
+def number_of(name: str) -> int:
+    """The number of a process among those of its kind."""
+    return int(name.partition("-")[2])
 
 
 class Plan(Struct, frozen=True):
@@ -48,7 +62,10 @@ class Plan(Struct, frozen=True):
     seconds: float
     long: int = 3
     oneshots: int = 2
-    gateway_clients: int = 2
+    gateways: int = 3
+    gateway_clients: int = 3
+    cut_off: bool = False
+    """Whether the others can't reach the last gateway."""
     import_titles: int = 2000
     partitions: int = 2
     broker_kills: int = 0
@@ -86,12 +103,9 @@ class Run:
             name=f"chaos-{uuid4().hex[:8]}",
             partitions=plan.partitions,
             data_dir=str(folder),
-            gateway_port=free_port(),
             gateway="",
         )
-        self.settings = msgspec.structs.replace(
-            self.settings, gateway=f"http://127.0.0.1:{self.settings.gateway_port}"
-        )
+        self.gateway_ports = [free_port() for _ in range(plan.gateways)]
         ensure_topics(AdminClient(client_config(self.settings)), self.settings)
         self.bound_to = binding(self.settings)
         self.intruder = foreign_producer(self.settings, f"intruder-{self.settings.name}")
@@ -133,28 +147,29 @@ class Run:
 
     def _all_work(self) -> bool:
         """Whether each client has opened its record."""
-        clients = [name for name in self._names() if name not in ("gateway", "import")]
+        clients = [name for name in self._names() if kind_of(name) not in PROGRAMS]
         return all((self.folder / f"{name}.jsonl").exists() for name in clients)
 
     def _names(self) -> list[str]:
         plan = self.plan
         names = [f"long-{n}" for n in range(plan.long)] + [f"oneshot-{n}" for n in range(plan.oneshots)]
         if plan.gateway_clients:
-            names += ["gateway", *(f"client-{n}" for n in range(plan.gateway_clients))]
+            names += [f"gateway-{n}" for n in range(plan.gateways)]
+            names += [f"client-{n}" for n in range(plan.gateway_clients)]
         return names + (["import"] if plan.import_titles else [])
 
     def _start(self, name: str) -> None:
-        kind = name.partition("-")[0]
-        if kind in ("gateway", "import"):
+        kind = kind_of(name)
+        if kind in PROGRAMS:
             arguments = [
                 "-m",
                 "tests.chaos.short_timeouts",
                 str(self.plan.transaction_timeout),
-                *self._program(kind),
+                *self._program(name),
             ]
         else:
             role = Role(
-                self.settings,
+                self._settings_of(name),
                 {"client": "gateway"}.get(kind, kind),
                 name,
                 str(self.folder),
@@ -173,21 +188,31 @@ class Run:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=self._environment(),
+                env=self._environment(name),
             )
 
-    def _program(self, kind: str) -> list[str]:
-        if kind == "gateway":
-            return ["gateway", "--gateway-port", str(self.settings.gateway_port)]
+    def _settings_of(self, name: str) -> Settings:
+        """The settings of a client: those of the gateway have one each."""
+        if kind_of(name) != "client":
+            return self.settings
+        port = self.gateway_ports[number_of(name) % len(self.gateway_ports)]
+        return msgspec.structs.replace(self.settings, gateway=f"http://127.0.0.1:{port}")
+
+    def _program(self, name: str) -> list[str]:
+        if kind_of(name) == "gateway":
+            return ["gateway", "--gateway-port", str(self.gateway_ports[number_of(name)])]
         return ["import", str(self.folder / "catalogue.csv")]
 
-    def _environment(self) -> dict[str, str]:
+    def _environment(self, name: str) -> dict[str, str]:
         own = {
             "LIBRARY_KAFKA": self.settings.kafka,
             "LIBRARY_NAME": self.settings.name,
             "LIBRARY_PARTITIONS": str(self.settings.partitions),
             "LIBRARY_DATA_DIR": self.settings.data_dir,
+            FORWARDING_MUTANT: self.plan.mutant,
         }
+        if self.plan.cut_off and name == f"gateway-{self.plan.gateways - 1}":
+            own["LIBRARY_ADVERTISE"] = NOWHERE
         return {name: value for name, value in os.environ.items() if not name.startswith("LIBRARY_")} | own
 
     def _restart(self) -> None:
@@ -199,7 +224,7 @@ class Run:
             if code == -signal.SIGKILL:
                 self.done_to["killed themselves at a step"] += 1
             elif time.monotonic() < self.until - 1:
-                self.done_to[f"{name.partition('-')[0]} ended with {code}"] += 1
+                self.done_to[f"{kind_of(name)} ended with {code}"] += 1
             self._start(name)
 
     def _harm(self) -> None:
@@ -266,16 +291,18 @@ class Run:
             self._intruded()
         limit = time.monotonic() + ENDING
         for name, process in self.processes.items():
-            if name not in ("gateway", "import"):
+            if kind_of(name) not in PROGRAMS:
                 process.wait(max(1.0, limit - time.monotonic()))
         if "import" in self.processes:
             for _ in range(3):
                 if self.processes["import"].wait(ENDING) == 0:
                     break
                 self._start("import")
-        if "gateway" in self.processes:
-            self.processes["gateway"].terminate()
-            self.processes["gateway"].wait(ENDING)
+        gateways = [process for name, process in self.processes.items() if kind_of(name) == "gateway"]
+        for gateway in gateways:
+            gateway.terminate()
+        for gateway in gateways:
+            gateway.wait(ENDING)
 
     def _write_catalogue(self) -> None:
         with (self.folder / "catalogue.csv").open("w", encoding="utf-8", newline="") as file:

@@ -3,11 +3,14 @@
 ``python -m tests.chaos.short_timeouts SECONDS gateway …``, or ``import …``.
 """
 
+import os
 import sys
 
 from eventstore.append import catch_up, fence, writer
 from foundation.cli.app import run
 from producer.cli import program
+from producer.gateway.sharing.routing import Router
+from tests.chaos.mutants import FORWARDING_MUTANT, FORWARDING_MUTANTS
 
 
 def patience(seconds: float) -> float:
@@ -31,4 +34,6 @@ def shorten_timeouts(seconds: float) -> None:
 
 if __name__ == "__main__":
     shorten_timeouts(float(sys.argv.pop(1)))
+    if (mutant := FORWARDING_MUTANTS.get(os.environ.get(FORWARDING_MUTANT, ""))) is not None:
+        Router.submit = mutant  # type: ignore[method-assign, assignment]
     run(program, "hurried")
