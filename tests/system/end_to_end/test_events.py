@@ -38,8 +38,10 @@ def test_who_did_it_is_shown_in_receipts_history_and_events(
     assert json.loads(borrowed.stdout)["actor"] == "desk 1"
     assert system.receipt("return", isbn)["actor"] == ""
     for lines_of in (("history", isbn, "--json"), ("events",)):
-        told = [json.loads(line) for line in system.done(*lines_of).splitlines()]
-        assert [event["actor"] for event in told[-3:]] == ["Žofie", "desk 1", ""]
+        events = [json.loads(line) for line in system.done(*lines_of).splitlines()]
+        # Other tests' titles may follow, in other partitions
+        actors = [event["actor"] for event in events if event.get("isbn", isbn) == isbn]
+        assert actors == ["Žofie", "desk 1", ""]
 
 
 def test_a_closed_pipe_ends_events_and_the_next_reader_resumes(
