@@ -126,7 +126,7 @@ def test_three_brokers_keep_serving_after_losing_one(
         three.compose("kill", "--signal=KILL", "kafka2")
         borrow = ("borrow", "978-1593275846", "user123", "--command-id", uuid4().hex)
         eventually(lambda: three.library(*borrow).returncode == exits.DONE)
-        eventually(lambda: three.get(ELIXIR)[1].get("on_loan") == 1)
+        eventually(lambda: (answer := three.get(ELIXIR))[0] == 200 and answer[1]["on_loan"] == 1)
     finally:
         three.remove()
 
