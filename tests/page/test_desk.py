@@ -219,6 +219,7 @@ def test_the_token_is_asked_for_once_in_a_session(visit: Visit, system: System, 
     expect(box).to_be_focused()
     desk.scan("tahini")
     expect(page.locator("#token-note")).to_contain_text("does not accept this token")
+    expect(box).to_be_focused()
     desk.scan("sesame")
     desk.expect_line("done", "Lent to reader-112")
     expect(box).to_have_count(0)
