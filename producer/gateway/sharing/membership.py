@@ -46,11 +46,11 @@ def _ignore(_: Members) -> None:
 
 
 class Membership:
-    """Joins the group in a thread of its own, under ``address``, and keeps ``members`` current."""
+    """Joins the group in a thread of its own, under ``address``, and reports its members."""
 
     def __init__(self, settings: Settings, address: str) -> None:
         self._settings, self.address = settings, address
-        self.members = Members()
+        self._members: Members | None = None
         self._changed: Callable[[Members], None] = _ignore
         self._mine: set[int] | None = None
         self._describe_at = 0.0
@@ -61,7 +61,7 @@ class Membership:
     def start(self, changed: Callable[[Members], None]) -> None:
         """Look for others, then join.
 
-        ``changed`` is called in the membership's thread: at once, and whenever ``members`` has changed.
+        ``changed`` is called in the membership's thread: at once, and whenever the members have changed.
         """
         self._changed = changed
         self._thread.start()
@@ -73,7 +73,6 @@ class Membership:
 
     def _run(self) -> None:
         self._look()
-        self._changed(self.members)
         consumer = Consumer(
             reading_config(self._settings)
             | {
@@ -114,7 +113,8 @@ class Membership:
 
     def _look(self) -> None:
         """Read who has what; where Kafka does not answer, the last answer holds."""
-        owners, others = dict(self.members.owners), self.members.others
+        last = self._members or Members()
+        owners, others = last.owners, last.others
         try:
             owners, others = self._describe()
         except KafkaException as error:
@@ -122,8 +122,8 @@ class Membership:
         self._describe_at = monotonic() + DESCRIBE_INTERVAL_S
         mine = None if self._mine is None else frozenset(self._mine)
         members = Members(mine, {k: v for k, v in owners.items() if k not in (mine or ())}, others)
-        if members != self.members:
-            self.members = members
+        if members != self._members:
+            self._members = members
             self._changed(members)
 
     def _describe(self) -> tuple[dict[int, str], frozenset[str]]:

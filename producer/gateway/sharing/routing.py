@@ -24,15 +24,16 @@ class Router:
     def __init__(self, gateway: Gateway, address: str, peers: Peers) -> None:
         self._gateway, self._address, self.peers = gateway, address, peers
         self.members = Members()
+        self._all = self._mine = frozenset(range(gateway.settings.partitions))
 
     def follow(self, members: Members) -> None:
         """Take over what the group has assigned, and give up what it has taken away."""
         self.members = members
-        everything = frozenset(range(self._gateway.settings.partitions))
-        mine = members.mine
-        if mine is None:
-            mine = frozenset() if members.others else everything
-        self._gateway.own(mine)
+        if members.mine is not None:
+            self._mine = members.mine
+        else:
+            self._mine = frozenset() if members.others else self._all
+        self._gateway.own(self._mine)
 
     async def submit(self, submitted: Submitted) -> HttpResponse:
         """Execute a command where its partition is. Raises as ``Gateway.submit``."""
@@ -79,9 +80,9 @@ class Router:
         Where nobody has it, or its owner does not answer, all gateways choose the same one of those that
         are left (highest random weight), so that they do not fight for the fence.
         """
-        members = self.members
-        if (members.mine is None and not members.others) or partition in (members.mine or ()):
+        if partition in self._mine:
             return ""
+        members = self.members
         owner = members.owners.get(partition)
         if owner is not None and not self.peers.suspects(owner):
             return owner
