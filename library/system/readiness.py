@@ -1,8 +1,7 @@
 """Readiness, liveness, trouble and held titles, as query API and gateway report them over HTTP."""
 
-from typing import Any
-
-from foundation.http.client import NoAnswer, Response, Service
+from foundation.http.client import NoAnswer, Service
+from foundation.http.readiness import another_program, read_readiness
 
 API = "api"
 GATEWAY = "gateway"
@@ -10,24 +9,21 @@ GATEWAY = "gateway"
 
 def is_ready(url: str, service: str, timeout: float = 2.0) -> bool:
     """Whether this service answers at ``url`` and reports that it is ready; no other program counts."""
-    response = _readiness(url, service, timeout)
-    return response is not None and response.status == 200
+    return _status(url, service, timeout) == 200
 
 
 def is_alive(url: str, service: str, timeout: float = 2.0) -> bool:
     """Whether this service answers at ``url``, ready or not."""
-    return _readiness(url, service, timeout) is not None
+    return _status(url, service, timeout) is not None
 
 
-def _readiness(url: str, service: str, timeout: float) -> Response | None:
-    """The answer of ``/readyz``, if it comes from this service."""
+def _status(url: str, service: str, timeout: float) -> int | None:
+    """The status of ``/readyz``, if it comes from this service."""
     try:
-        with Service(url, timeout) as connection:
-            response = connection.get(("readyz",), {})
-            report = response.value
-    except (NoAnswer, ValueError):
+        status, report = read_readiness(url, timeout)
+    except NoAnswer:
         return None
-    return response if isinstance(report, dict) and report.get("service") == service else None
+    return status if report.get("service") == service else None
 
 
 def trouble_of(url: str, service: str, timeout: float = 2.0) -> str:
@@ -36,18 +32,14 @@ def trouble_of(url: str, service: str, timeout: float = 2.0) -> str:
     ``/readyz`` reports one trouble, or one for each partition: this returns the first.
     """
     try:
-        with Service(url, timeout) as connection:
-            response = connection.get(("readyz",), {})
-            report: Any = response.value
+        status, report = read_readiness(url, timeout)
     except NoAnswer as error:
         return str(error)
-    except ValueError:
-        report = None
-    if not isinstance(report, dict) or report.get("service", service) != service:
-        return f"another program answers at {url}"
+    if report.get("service", service) != service:
+        return another_program(url)
     if trouble := report.get("trouble") or next(iter(report.get("troubles", {}).values()), ""):
         return str(trouble)
-    return "" if response.status == 200 else "it has not caught up yet"
+    return "" if status == 200 else "it has not caught up yet"
 
 
 def held_count(api: str, timeout: float = 2.0) -> int | None:

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from foundation.http.client import NoAnswer, Service
+from foundation.http.client import NoAnswer
+from foundation.http.readiness import another_program, read_readiness
 from query_api.following.source import KafkaException, Source
 from query_api.http.freshness import Reading
 from query_api.http.group_health import Health, Track, health, track
@@ -146,17 +147,13 @@ class Operations:
         if not self._gateway:
             return None
         try:
-            with Service(self._gateway, _GATEWAY_TIMEOUT_S) as gateway:
-                answer = gateway.get(("readyz",), {})
-                report = answer.value
+            status, report = read_readiness(self._gateway, _GATEWAY_TIMEOUT_S)
         except NoAnswer as error:
             return GatewaySample(self._gateway, False, str(error))
-        except ValueError:
-            report = None
-        if not isinstance(report, dict) or report.get("service") != "gateway":
-            return GatewaySample(self._gateway, False, f"another program answers at {self._gateway}")
+        if report.get("service") != "gateway":
+            return GatewaySample(self._gateway, False, another_program(self._gateway))
         troubles = [f"partition {p}: {why}" for p, why in report.get("troubles", {}).items()]
-        ready = answer.status == 200
+        ready = status == 200
         return GatewaySample(self._gateway, ready, "; ".join(troubles) or ("" if ready else "it stops"))
 
 
