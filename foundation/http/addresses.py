@@ -26,6 +26,11 @@ def resolve(host: str) -> str:
     return str(found[0][4][0])
 
 
+def bracketed(host: str) -> str:
+    """A host as URLs have it: an IPv6 address in brackets."""
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
+
+
 def family(address: str) -> socket.AddressFamily:
     """The socket family of an IP address."""
     return socket.AF_INET6 if ":" in address else socket.AF_INET

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from foundation.http.addresses import bracketed
 from foundation.settings import Settings
 
 EXAMPLE_COMMANDS = [
@@ -48,8 +49,7 @@ def _metrics(settings: Settings) -> list[str]:
     """The address of the projector's metrics, if it serves any."""
     if not settings.metrics_port:
         return []
-    host = urlsplit(settings.api).hostname or ""
-    host = f"[{host}]" if ":" in host else host
+    host = bracketed(urlsplit(settings.api).hostname or "")
     return [f"  metrics      http://{host}:{settings.metrics_port}/metrics   (the projector's)"]
 
 

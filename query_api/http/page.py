@@ -1,7 +1,6 @@
 """The page for browsers: its views, each at a URL of its own, and its files below ``/page/``."""
 
 from typing import Any
-from urllib.parse import urlsplit
 
 from litestar.types import ASGIApp, Receive, Scope, Send
 
@@ -10,7 +9,7 @@ from foundation.http.problem import Problem
 from foundation.http.responses import HttpResponse, render_problem, send_response
 from foundation.settings import Settings
 from query_api.http.page_files import PREFIX, PageFile, page_files
-from query_api.http.page_gateway import gateways_for_page
+from query_api.http.page_gateway import gateways_for_page, origin_of
 
 VIEWS = frozenset({"/", "/desk", "/loans", "/events", "/operations"})
 """URLs of views, besides those of titles."""
@@ -79,19 +78,6 @@ def content_policy(gateways: list[str]) -> str:
         f"connect-src {connect}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
         "require-trusted-types-for 'script'; trusted-types 'none'"
     )
-
-
-def origin_of(url: str) -> str:
-    """Scheme, host and port of ``url``; empty if it is no HTTP address."""
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        return ""
-    if parts.scheme not in ("http", "https") or not host or set(host) & set("; ,'\""):
-        return ""
-    host = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{host}" + ("" if port is None else f":{port}")
 
 
 def prefers_html(headers: Any, *, otherwise: bool) -> bool:

@@ -2,6 +2,7 @@
 
 from urllib.parse import urlsplit
 
+from foundation.http.addresses import bracketed
 from foundation.settings import Settings
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -18,7 +19,7 @@ def gateways_for_page(settings: Settings, host: str) -> list[str]:
         return [chosen.rstrip("/")]
     opened = _parts(f"http://{host}")
     if chosen:
-        return [f"http://{_bracketed(opened[1] if opened else settings.host)}{chosen}"]
+        return [f"http://{bracketed(opened[1] if opened else settings.host)}{chosen}"]
     urls = (_for_page(url, settings, opened) for url in settings.gateway_urls)
     return [url for url in urls if url]
 
@@ -32,7 +33,17 @@ def _for_page(url: str, settings: Settings, opened: tuple[str, str, int | None] 
     beside = name in _LOOPBACK or (api is not None and api[1] == name)
     if opened is None or not beside:
         return url.rstrip("/")
-    return f"{scheme}://{_bracketed(opened[1])}" + ("" if port is None else f":{port}")
+    return _origin(scheme, opened[1], port)
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port of ``url``; empty if it is no HTTP address."""
+    parts = _parts(url)
+    return "" if parts is None else _origin(*parts)
+
+
+def _origin(scheme: str, host: str, port: int | None) -> str:
+    return f"{scheme}://{bracketed(host)}" + ("" if port is None else f":{port}")
 
 
 def _parts(url: str) -> tuple[str, str, int | None] | None:
@@ -45,7 +56,3 @@ def _parts(url: str) -> tuple[str, str, int | None] | None:
     if parts.scheme not in ("http", "https") or not host or set(host) & set("; ,'\""):
         return None
     return parts.scheme, host, port
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

@@ -2,7 +2,7 @@
 
 import socket
 
-from foundation.http.addresses import WILDCARDS, UnknownHost, family, resolve
+from foundation.http.addresses import WILDCARDS, UnknownHost, bracketed, family, resolve
 from foundation.settings import Settings
 
 _ANY_PORT = 9
@@ -18,8 +18,7 @@ def advertised_address(settings: Settings) -> str:
     host = settings.host
     if not host or host in WILDCARDS:
         host = _address_towards(settings.kafka.partition(",")[0].rpartition(":")[0].strip("[]"))
-    host = f"[{host}]" if ":" in host and not host.startswith("[") else host
-    return f"http://{host}:{settings.effective_gateway_port}"
+    return f"http://{bracketed(host)}:{settings.effective_gateway_port}"
 
 
 def _address_towards(host: str) -> str:
