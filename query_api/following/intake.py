@@ -13,7 +13,7 @@ from query_api.replica.events import StoredEvent
 from query_api.replica.progress import Draft, Progress
 from query_api.replica.tables import LARGEST_INTEGER
 from schemas.codec import Undecodable, decode, type_name
-from schemas.records import event_of, parse_title_key
+from schemas.records import EVENTS, event_of, parse_title_key
 from schemas.row import InventoryRow
 
 log = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ class RecordBatch(Struct):
                         self.foreign_source = value.source
                     else:
                         self.draft.table_at(partition, value.next)
-                case InventoryRow() if key == value.isbn.encode() and _is_number(value.isbn):
+                case InventoryRow() if key == value.isbn.encode() and EVENTS.is_stream(value.isbn):
                     newest = self.rows.get(value.isbn)
                     if newest is None or newest.version <= value.version:
                         self.rows[value.isbn] = value
@@ -103,7 +103,3 @@ def _type_of(value: bytes | None) -> str:
         return type_name(value)
     except Undecodable:
         return "unknown"
-
-
-def _is_number(isbn: str) -> bool:
-    return len(isbn) == 13 and isbn.isascii() and isbn.isdigit()

@@ -8,6 +8,7 @@ from query_api.http.responses import Representation, represent
 from query_api.replica.damage import Damaged
 from query_api.replica.progress import Progress
 from query_api.replica.replica import Replica
+from schemas.records import EVENTS
 
 MOST_KEPT = 4_096
 """Titles whose representations are kept: about a kilobyte each."""
@@ -60,7 +61,7 @@ class CurrentTitles:
         return True
 
     def _read(self, isbn: str) -> Representation | None:
-        if not (len(isbn) == 13 and isbn.isascii() and isbn.isdigit()):
+        if not EVENTS.is_stream(isbn):
             return None
         assert self._db is not None
         row = self._db.execute(_SELECT, (int(isbn),)).fetchone()

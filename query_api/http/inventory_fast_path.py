@@ -19,6 +19,7 @@ from query_api.http.responses import Representation, next_link, represent
 from query_api.queries.page import TitleFilters
 from query_api.replica.progress import Progress
 from query_api.replica.replica import Replica
+from schemas.records import EVENTS
 
 PAGES = "/inventory"
 TITLES = "/inventory/"
@@ -105,7 +106,7 @@ class InventoryFastPath:
             page = parse_ordinary(query, PAGE) if query else {}
             return (None if page is None else await _page(replica, query, page)), position
         isbn, past = path[len(TITLES) :], parse_ordinary(query, PAST_TITLE)
-        if past is None or len(past) != 1 or not (len(isbn) == 13 and isbn.isascii() and isbn.isdigit()):
+        if past is None or len(past) != 1 or not EVENTS.is_stream(isbn):
             return None, position
         version, at = past.get("version"), parse_moment(past.get("at"))
         return represent(read_past_title(replica, int(isbn), version, at)), position

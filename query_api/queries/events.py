@@ -11,7 +11,7 @@ from eventstore.partitions import partition_of
 from query_api.documents import ListedEvent
 from query_api.queries.event_walk import Walk
 from query_api.queries.history import StoredEventRow, event_document
-from query_api.replica.damage import fetch_one
+from query_api.replica.past import version_at
 from query_api.replica.progress import Progress
 from query_api.replica.tables import SHIFT
 
@@ -99,13 +99,8 @@ def _walks(db: sqlite3.Connection, progress: Progress, filters: EventFilters) ->
     home = partition_of(f"{filters.isbn:013}", len(ends))
     if wanted not in (None, home):
         return []
-    newest = fetch_one(
-        db,
-        tuple[int],
-        "SELECT version FROM events WHERE isbn = ? ORDER BY version DESC LIMIT 1",
-        (filters.isbn,),
-    )
-    return [] if newest is None else [Walk(db, home, "version", filters.isbn, 1, newest[0])]
+    newest = version_at(db, filters.isbn)
+    return [] if newest is None else [Walk(db, home, "version", filters.isbn, 1, newest)]
 
 
 def _bounded(walk: Walk, filters: EventFilters) -> Walk:

@@ -6,13 +6,12 @@ from typing import NamedTuple
 
 import msgspec
 
-from inventory.projection import project
-from inventory.row_fold import Gap, hold
+from inventory.projection import project_log
 from query_api.documents import json_of, title_document
 from query_api.replica.damage import Damaged, decode_event, decode_row, fetch_all, fetch_one
 from query_api.replica.tables import LARGEST_INTEGER, SHIFT
 from schemas.codec import encode
-from schemas.row import Held, InventoryRow
+from schemas.row import InventoryRow
 
 CHECKPOINT_INTERVAL_VERSIONS = 100
 """Each title's row is stored at every multiple of this version."""
@@ -178,11 +177,7 @@ def _fold_until(db: sqlite3.Connection, isbn: int, last: int) -> InventoryRow | 
 
 def _after(row: InventoryRow | None, event: _StoredEvent) -> InventoryRow:
     isbn, offset = f"{event.isbn:013}", event.place % SHIFT
-    try:
-        row = project(row, isbn, event.version, offset, event.value)
-    except Gap as error:
-        # The projector stops at a gap; here the title's other states can still be shown
-        row = hold(row, isbn, Held(event.version, offset, str(error)))
+    row = project_log(row, isbn, event.version, offset, event.value)
     if event.problem is None and row.held is not None and row.held.version == event.version:
         # Held by an event that can be decoded, unless it was damaged since it was stored
         decode_event(event.isbn, event.value)
