@@ -1,19 +1,16 @@
 """Fixtures for all tests: one real broker per session, and a new system per test."""
 
 from collections.abc import Callable, Generator, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
 
 import pytest
-from confluent_kafka.admin import AdminClient
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
-from foundation.kafka_clients import client_config
 from foundation.settings import Settings
-from schemas.topics import ensure_topics
 from tests.support.brokers import Broker, broker_for_tests
+from tests.support.stores import new_store
 
 # Tests must not depend on the speed of the machine, which others may be using
 hypothesis_settings.register_profile("any-speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -37,15 +34,7 @@ def new_settings(broker: str, tmp_path: Path) -> Callable[..., Settings]:
 
     It has a name and a data directory of its own, and its topics.
     """
-
-    def make(**changes: Any) -> Settings:
-        name = f"test-{uuid4().hex[:12]}"
-        values: dict[str, Any] = {"kafka": broker, "name": name, "data_dir": str(tmp_path / name)}
-        settings = Settings(**values | changes)
-        ensure_topics(AdminClient(client_config(settings)), settings)
-        return settings
-
-    return make
+    return partial(new_store, broker, tmp_path)
 
 
 @pytest.fixture

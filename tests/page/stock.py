@@ -1,18 +1,12 @@
 """The library that the page is tried with: titles in several scripts, and a year of loans."""
 
 import random
+from collections import Counter
 from collections.abc import Iterator
 
-from confluent_kafka import Producer
 from stdnum import ean
 
-from eventstore.headers import event_headers
-from eventstore.keys import event_key
-from eventstore.partitions import partition_of
-from eventstore.topics import events_topic
-from foundation.kafka_clients import client_config
 from foundation.settings import Settings
-from schemas.codec import encode
 from schemas.events import (
     BookAdded,
     BookBorrowed,
@@ -23,6 +17,7 @@ from schemas.events import (
     Event,
     LoanRenewed,
 )
+from tests.support.library.event_writer import write_events
 
 DAY_MS = 86_400_000
 LOAN_MS = 21 * DAY_MS
@@ -107,26 +102,11 @@ def _life(
 
 def fill(settings: Settings, events: list[Event]) -> None:
     """Write ``events`` to the event store of a system, as a writer would in one transaction."""
-    producer = Producer(
-        client_config(settings) | {"transactional.id": f"{settings.name}-stock", "linger.ms": 5}
-    )
-    producer.init_transactions(20)
-    producer.begin_transaction()
-    versions: dict[str, int] = {}
-    for number, event in enumerate(events):
-        version = versions[event.isbn] = versions.get(event.isbn, 0) + 1
-        kind = type(event).__name__
-        headers = event_headers(
-            "library.inventory", f"stock-{number}", "digest", 0, kind, event.timestamp, {}
-        )
-        producer.produce(
-            events_topic(settings),
-            encode(event),
-            event_key(event.isbn, version),
-            partition_of(event.isbn, settings.partitions),
-            timestamp=event.timestamp,
-            headers=list(headers),
-        )
-        producer.poll(0)
-    producer.flush(20)
-    producer.commit_transaction(20)
+    write_events(settings, _numbered(events))
+
+
+def _numbered(events: list[Event]) -> Iterator[tuple[int, Event]]:
+    versions: Counter[str] = Counter()
+    for event in events:
+        versions[event.isbn] += 1
+        yield versions[event.isbn], event

@@ -5,6 +5,7 @@ from pathlib import Path
 from foundation.http.client import Service
 from library.process.ports import free_port, is_free
 from tests.support.library.installed_system import System
+from tests.support.metrics import read_metrics
 from tests.support.waiting import eventually
 
 
@@ -18,9 +19,8 @@ def two_free_ports() -> int:
 def answers(url: str) -> int:
     """Commands that the gateway has accepted."""
     with Service(url, 5) as gateway:
-        lines = gateway.get(("metrics",), {}).body.decode().splitlines()
-    found = (line for line in lines if line.startswith('library_gateway_answers_total{status="201"}'))
-    return int(float(next(found, "0").rpartition(" ")[2]))
+        samples = read_metrics(gateway.get(("metrics",), {}).body.decode(), "status")
+    return int(samples.get(("library_gateway_answers_total", "201"), 0))
 
 
 def test_commands_use_the_gateway_that_is_left(tmp_path: Path):

@@ -1,44 +1,34 @@
 """Gateways that share the partitions of a store, each a process of its own."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import chain
-from pathlib import Path
 from signal import SIGKILL, SIGTERM
 from uuid import uuid4
 
 import httpx
 import msgspec
 import pytest
-from confluent_kafka.admin import AdminClient
 
 from eventstore.partitions import partition_of
-from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from inventory import isbn as identifiers
 from inventory.commands import AddBook, AddCopies, BorrowBook
 from producer.gateway.sharing.peers import authorization
-from schemas.topics import ensure_topics
+from tests.support.metrics import read_metrics
 from tests.support.producer.gateway_process import GatewayProcess, post, problem, running_gateway
+from tests.support.stores import new_store
 from tests.support.waiting import eventually
 
 PARTITIONS = 6
 
 
-def new_store(broker: str, folder: Path) -> Settings:
-    """A store without a gateway."""
-    name = f"test-{uuid4().hex[:12]}"
-    settings = Settings(kafka=broker, name=name, data_dir=str(folder), partitions=PARTITIONS)
-    ensure_topics(AdminClient(client_config(settings)), settings)
-    return settings
-
-
 @pytest.fixture(scope="module")
 def gateways(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[GatewayProcess]]:
     """Three that share the partitions. A test that ends one starts it again."""
-    store = new_store(broker, tmp_path_factory.mktemp("shared"))
+    store = new_store(broker, tmp_path_factory.mktemp("shared"), partitions=PARTITIONS)
     with ExitStack() as stack:
         running = [stack.enter_context(running_gateway(store)) for _ in range(3)]
         eventually(lambda: shared(running))
@@ -65,9 +55,9 @@ def titles() -> dict[int, str]:
     return found
 
 
-def counter(gateway: GatewayProcess, name: str) -> float:
-    lines = gateway.client.get("/metrics").text.splitlines()
-    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
+def forwarded(gateway: GatewayProcess, result: str) -> float:
+    samples = read_metrics(gateway.client.get("/metrics").text, "result")
+    return samples["library_gateway_forwarded_total", result]
 
 
 def test_each_partition_has_one_gateway_and_any_gateway_takes_any_command(gateways: list[GatewayProcess]):
@@ -78,8 +68,8 @@ def test_each_partition_has_one_gateway_and_any_gateway_takes_any_command(gatewa
             assert answer.json()["events"][0]["version"] == number + 1
     for gateway in gateways:
         of_others = PARTITIONS - len(partitions_of(gateway))
-        assert counter(gateway, 'library_gateway_forwarded_total{result="answered"}') == of_others
-        assert counter(gateway, 'library_gateway_forwarded_total{result="unanswered"}') == 0
+        assert forwarded(gateway, "answered") == of_others
+        assert forwarded(gateway, "unanswered") == 0
 
 
 def test_a_repeat_at_another_gateway_gets_the_first_answer(gateways: list[GatewayProcess]):
@@ -157,8 +147,8 @@ def test_a_gateway_that_goes_costs_its_neighbours_no_error(gateways: list[Gatewa
     assert sum(versions) == len(callers.statuses) + 2 * len(isbns)
 
 
-def test_gateways_that_cannot_reach_each_other_answer_all_the_same(broker: str, tmp_path: Path):
-    store = new_store(broker, tmp_path)
+def test_gateways_that_cannot_reach_each_other_answer_all_the_same(new_settings: Callable[..., Settings]):
+    store = new_settings(partitions=PARTITIONS)
     isolated = msgspec.structs.replace(store, advertise="http://127.0.0.1:1")
     with running_gateway(store) as one, running_gateway(isolated) as other:
         eventually(lambda: partitions_of(one) and partitions_of(other))
@@ -168,8 +158,8 @@ def test_gateways_that_cannot_reach_each_other_answer_all_the_same(broker: str, 
             assert one.post(AddCopies(isbn, 1)).json()["events"][0]["version"] == 3
 
 
-def test_only_gateways_of_the_store_may_forward(broker: str, tmp_path: Path):
-    guarded = msgspec.structs.replace(new_store(broker, tmp_path), token="sesame")
+def test_only_gateways_of_the_store_may_forward(new_settings: Callable[..., Settings]):
+    guarded = new_settings(partitions=PARTITIONS, token="sesame")
     with running_gateway(guarded) as gateway:
         refused = gateway.client.post("/forwarded", content=b"\x90")
         problem(refused, 401, "no_gateway")

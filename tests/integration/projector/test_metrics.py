@@ -3,27 +3,22 @@
 import urllib.request
 
 from msgspec.structs import replace
-from prometheus_client.parser import text_string_to_metric_families
 
 from eventstore.partitions import partition_of
 from eventstore.state.outcomes import submit
 from inventory.commands import AddBook, AddCopies
 from library.process.ports import HOST, free_port
 from producer.writers import writer_of
+from tests.support.metrics import read_metrics
 from tests.support.waiting import eventually
 
 ISBN = "9781593275846"
 
 
-def metrics(port: int) -> dict[tuple[str, str], float]:
+def metrics(port: int) -> dict[tuple[str, ...], float]:
     """Values by name and partition."""
     with urllib.request.urlopen(f"http://{HOST}:{port}/metrics", timeout=10) as answer:
-        text = answer.read().decode()
-    return {
-        (sample.name, sample.labels.get("partition", "")): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    }
+        return read_metrics(answer.read().decode(), "partition")
 
 
 def test_metrics_show_events_rows_lag_and_position(settings, crew):
