@@ -32,7 +32,7 @@ PARALLEL := -n 2 --dist loadfile -m "not slow and not containers and not page"
 test-fast: .venv/.dev ## unit tests, no broker: half a minute, after every change
 	@$(PYTEST) -n 2 -p no:faker -p no:schemathesis tests/unit $(ARGS)
 
-test: .venv/.dev ## unit, integration and system tests: 8 minutes, before every push
+test: .venv/.dev ## unit, integration and system tests: 13 minutes, before every push
 	@$(PYTEST) $(PARALLEL) $(ARGS)
 
 test-integration: .venv/.dev ## tests of one room against a real broker: make test-integration ARGS="-k replay"
