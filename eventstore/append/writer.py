@@ -132,6 +132,7 @@ class Writer:
             self._snapshot.settle(self.state)
             if self.state.unsaved >= SAVE_IDLE_ENTRIES:
                 self._snapshot.save_in_background(self.state)
+            self._snapshot.learn_in_background()
         if time.monotonic() < self._check_topic_at:
             return None
         self._check_topic_at = time.monotonic() + TOPIC_CHECK_INTERVAL_S

@@ -30,6 +30,8 @@ MAX_REMEMBERED_PAGES = 40_000
 """Pages whose key fingerprints are kept in memory: two million entries, about 10 MB."""
 PAGES_PER_WRITE = 100
 PAGES_PER_READ = 100
+PAGES_PER_PAUSE = 30
+"""Pages whose fingerprints are read between two chances to pause."""
 PARTED_LAYER_BITS = 8
 """A layer with this many bits (16,000 entries) or more is read in parts."""
 
@@ -123,6 +125,21 @@ class CheckedMap:
         """Notice other connections' changes. Raises Damaged."""
         if (version := self._changes()) != self._version:
             self._read_header(version)
+
+    def remember_all(self) -> Iterator[None]:
+        """Remember the fingerprints of all pages, newest first, as far as there is room.
+
+        Yields after a few pages. Raises Damaged, also if another process absorbs a layer meanwhile.
+        """
+        for layer in reversed(self._layers):
+            numbers = _numbers(layer)
+            for first in range(0, len(numbers), PAGES_PER_PAUSE):
+                some = numbers[first : first + PAGES_PER_PAUSE]
+                if len(self._prints) + len(some) > MAX_REMEMBERED_PAGES:
+                    return
+                for number, content in zip(some, self._contents(some), strict=True):
+                    self._remember(number, map(crc32, _entries(content)))
+                yield
 
     @property
     def learnt(self) -> Mapping[int, bytes]:

@@ -227,3 +227,29 @@ def test_a_full_page_cache_forgets_one_page_at_a_time(tmp_path: Path, monkeypatc
         for number in range(100):
             file.get(b"absent %d" % number)
             assert len(file._prints) == 10
+
+
+def test_all_fingerprints_can_be_learnt_before_they_are_needed(tmp_path: Path):
+    with opened(tmp_path / "map") as file:
+        put(file, {b"%d" % n: b"" for n in range(4000)})
+        put(file, {b"%d" % n: b"" for n in range(1000)})
+    with opened(tmp_path / "map") as learning, opened(tmp_path / "map") as file:
+        learning.refresh()
+        assert len(list(learning.remember_all())) > 1
+        file.refresh()
+        file.learn(learning.learnt)
+        statements = statements_of(file)
+        absent = [b"absent %d" % n for n in range(20)]
+        assert file.get_many(absent) == dict.fromkeys(absent)
+        assert len(statements) <= 2, "a fingerprint may match by chance"
+        assert file.get(b"3999") == b""
+
+
+def test_learning_ends_when_the_cache_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    with opened(tmp_path / "map") as file:
+        put(file, {b"%d" % n: b"" for n in range(9000)})
+    monkeypatch.setattr("eventstore.state.checked_map.MAX_REMEMBERED_PAGES", 100)
+    with opened(tmp_path / "map") as file:
+        file.refresh()
+        list(file.remember_all())
+        assert 0 < len(file._prints) <= 100
