@@ -28,6 +28,7 @@ def main(settings: Settings) -> None:
     from query_api.http.group_lag import GroupLags
     from query_api.http.metrics import Metrics
     from query_api.http.operations import Operations
+    from query_api.http.services import Services
     from query_api.replica.folders import NoFolderFree, replica_folder
 
     log_as("api", settings.log_level)
@@ -36,7 +37,9 @@ def main(settings: Settings) -> None:
             source, waiters = Source(settings), Waiters()
             follower = Follower(source, folder, waiters.notify)
             reading = Reading(source, follower, waiters)
-            operations = Operations(reading, source, GroupLags(source), next(iter(settings.gateway_urls), ""))
+            groups = GroupLags(source)
+            services = Services(settings, groups, reading.instance)
+            operations = Operations(reading, source, groups, services)
             metrics = Metrics(reading, operations)
             app = create_app(reading, waiters, metrics, operations, AllowedHosts(settings), settings)
             # The application's objects stay: the collector, which visits them for milliseconds, need not

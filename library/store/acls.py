@@ -53,6 +53,8 @@ def needed(settings: Settings, users: Users) -> list[Access]:
         Access(users.api, TOPIC, events, ("Read", *_DESCRIBE)),
         Access(users.api, TOPIC, table, ("Read", *_DESCRIBE)),
         Access(users.api, GROUP, group, ("Describe",)),
+        # For `GET /operations`: who has which partitions
+        Access(users.api, GROUP, gateways_group(settings), ("Describe",)),
         Access(users.api, GROUP, _unused(settings), ("Read",)),
         # `library topics create`, `replay`, `verify`, `backup`
         Access(users.operator, TOPIC, events, ("Create", "Read", *_DESCRIBE)),

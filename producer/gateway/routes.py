@@ -52,6 +52,8 @@ class Readiness(Struct, frozen=True):
     """Those that this gateway has."""
     others: dict[str, list[int]]
     """The other gateways of the store by their addresses, and the partitions that each has."""
+    address: str
+    """Where the others reach this one."""
     service: str = "gateway"
     """Which service answers."""
 
@@ -131,7 +133,7 @@ async def readiness(
     """Readiness: whether commands of this gateway's partitions can be carried out, as the last try showed."""
     troubles = {str(partition): why for partition, why in gateway.troubles().items()}
     ready = not troubles and not gateway.stopping
-    readiness = Readiness(ready, troubles, gateway.owned, router.partitions_of_others())
+    readiness = Readiness(ready, troubles, gateway.owned, router.partitions_of_others(), router.address)
     return Response(readiness, status_code=200 if ready else 503, headers=NOT_STORED)
 
 

@@ -9,7 +9,7 @@ from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from eventstore.partition_reader import read_partition
-from eventstore.topics import Identity, events_topic
+from eventstore.topics import Identity, events_topic, gateways_group
 from foundation.kafka_clients import KafkaUnavailable, client_config, reading_config, why
 from foundation.settings import Settings
 from query_api.replica.progress import Ends, Progress
@@ -29,6 +29,7 @@ class Source:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.events, self.changelog = events_topic(settings), changelog_topic(settings)
+        self.gateways = gateways_group(settings)
         self.partitions = settings.partitions
         self.admin = AdminClient(client_config(settings))
 

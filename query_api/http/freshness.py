@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import secrets
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 
@@ -34,6 +35,8 @@ class Reading:
 
     def __init__(self, source: Source, follower: Follower, waiters: Waiters) -> None:
         self._source, self.follower, self._waiters = source, follower, waiters
+        self.instance = secrets.token_hex(8)
+        """The name of this process among those that share an address."""
         self.readers = 0
         """Streams of changes that are open."""
 

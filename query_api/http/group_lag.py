@@ -1,4 +1,4 @@
-"""The consumer groups of the event store: members, offsets, and lag."""
+"""The consumer groups of the event store: members, offsets, and lag; and the gateways' group."""
 
 from confluent_kafka import KafkaException
 from msgspec import Struct
@@ -43,6 +43,16 @@ class GroupLags:
             Group(name, members.get(name), offsets, lag(offsets, beginnings, ends))
             for name, offsets in sorted(readers.items())
         ]
+
+    def gateways(self) -> dict[str, list[int]]:
+        """The gateways by address, each with its partitions. Raises KafkaException."""
+        group = self._source.gateways
+        answers = self._source.admin.describe_consumer_groups([group], request_timeout=_TIMEOUT_S)
+        owned: dict[str, list[int]] = {}
+        for member in answers[group].result().members:
+            assigned = member.assignment.topic_partitions if member.assignment else []
+            owned[member.client_id] = sorted(each.partition for each in assigned)
+        return owned
 
 
 __all__ = ["Group", "GroupLags", "KafkaException"]

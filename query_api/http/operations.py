@@ -9,12 +9,11 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from foundation.http.client import NoAnswer
-from foundation.http.readiness import another_program, read_readiness
 from query_api.following.source import KafkaException, Source
 from query_api.http.freshness import Reading
 from query_api.http.group_health import Health, Track, health, track
 from query_api.http.group_lag import Group, GroupLags
+from query_api.http.services import ApiSample, GatewaySample, Services
 from query_api.http.totals import lags, read_totals
 from query_api.queries.pending import times_from
 from query_api.replica.replica import Replica
@@ -24,7 +23,6 @@ log = logging.getLogger(__name__)
 INTERVAL_S = 5.0
 KEPT_SAMPLES = 120
 _TIMES_TIMEOUT_S = 1.0
-_GATEWAY_TIMEOUT_S = 1.0
 
 Ages = dict[int, float]
 """Age in seconds of the oldest event that is not handled, by partition; 0 where all are."""
@@ -37,14 +35,6 @@ class GroupSample(Struct, frozen=True):
     ages: Ages
     health: Health
     track: Track
-
-
-class GatewaySample(Struct, frozen=True):
-    """The gateway's readiness; ``trouble`` is empty while it is ready."""
-
-    url: str
-    ready: bool
-    trouble: str
 
 
 class Sample(Struct, frozen=True):
@@ -61,15 +51,16 @@ class Sample(Struct, frozen=True):
     events: int
     """Events read since the first."""
     events_per_second: float
-    gateway: GatewaySample | None
-    """None: no gateway is known."""
+    gateways: list[GatewaySample]
+    apis: list[ApiSample]
+    """The other query APIs."""
 
 
 class Operations:
     """Samples the system, every INTERVAL_S seconds once it runs; without it, when it is asked."""
 
-    def __init__(self, reading: Reading, source: Source, groups: GroupLags, gateway: str) -> None:
-        self._reading, self._source, self._groups, self._gateway = reading, source, groups, gateway
+    def __init__(self, reading: Reading, source: Source, groups: GroupLags, services: Services) -> None:
+        self._reading, self._source, self._groups, self._services = reading, source, groups, services
         self.clock = time.time
         """The time in seconds since 1970, UTC, that ages are computed with."""
         self._lock = threading.Lock()
@@ -134,7 +125,10 @@ class Operations:
             per_second = max(0, events - self._samples[-1].events) / max(0.001, now - self._sampled_at)
         sampled = [self._group(group, clock, now) for group in groups]
         self._tracks = {sample.group.name: sample.track for sample in sampled}
-        return Sample(at, sampled, trouble, lag, ages, events, per_second, self._ask_gateway())
+        services = self._services
+        return Sample(
+            at, sampled, trouble, lag, ages, events, per_second, services.gateways(), services.apis()
+        )
 
     def _group(self, group: Group, clock: "_EventClock", now: float) -> GroupSample:
         ages = clock.ages(group.committed, group.lag)
@@ -142,19 +136,6 @@ class Operations:
         pending = {p: ages.get(p, 0.0) for p, behind in group.lag.items() if behind and ages.get(p) != 0}
         tracked = track(self._tracks.get(group.name), group, pending, now)
         return GroupSample(group, ages, health(group, tracked, pending), tracked)
-
-    def _ask_gateway(self) -> GatewaySample | None:
-        if not self._gateway:
-            return None
-        try:
-            status, report = read_readiness(self._gateway, _GATEWAY_TIMEOUT_S)
-        except NoAnswer as error:
-            return GatewaySample(self._gateway, False, str(error))
-        if report.get("service") != "gateway":
-            return GatewaySample(self._gateway, False, another_program(self._gateway))
-        troubles = [f"partition {p}: {why}" for p, why in report.get("troubles", {}).items()]
-        ready = status == 200
-        return GatewaySample(self._gateway, ready, "; ".join(troubles) or ("" if ready else "it stops"))
 
 
 class _EventClock:

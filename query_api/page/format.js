@@ -67,3 +67,20 @@ export function eventSentence(event) {
   if (event.error) return `${event.type} (can't be read: ${event.error})`;
   return EVENTS[event.type]?.(event.data) ?? event.type;
 }
+
+/** "40 s", "3 min", "5 h", "2 days". */
+export function duration(seconds) {
+  if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`;
+  if (seconds < 5_400) return `${Math.round(seconds / 60)} min`;
+  return seconds < 172_800 ? `${Math.round(seconds / 3_600)} h` : `${number(Math.round(seconds / 86_400))} days`;
+}
+
+/** Numbers in ascending order as "0–3, 6". */
+export function spans(numbers) {
+  const found = [];
+  for (const one of numbers) {
+    if (found.at(-1)?.[1] === one - 1) found.at(-1)[1] = one;
+    else found.push([one, one]);
+  }
+  return found.map(([first, last]) => (first === last ? `${first}` : `${first}–${last}`)).join(", ");
+}

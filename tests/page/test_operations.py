@@ -1,22 +1,36 @@
 """The view of operations: what is behind, what is broken, and what to do."""
 
 import re
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
+import msgspec
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 from playwright.sync_api import Page, expect
 
+from eventstore.keys import event_key
 from eventstore.topics import events_topic
 from foundation.kafka_clients import reading_config
 from foundation.settings import Settings
+from schemas.codec import encode
+from schemas.events import BookAdded, BookBorrowed
 from tests.page.conftest import axe_findings, screenshot
 from tests.page.stock import isbn_of
 from tests.support.library.installed_system import System
+from tests.support.producer.gateway_process import running_gateway
+from tests.support.projector.event_store import EventStore
+from tests.support.waiting import eventually
 
 Visit = Callable[..., Page]
 PATIENCE_MS = 60_000
 """The page asks every 5 seconds, and Kafka notices a stopped projector after 10."""
+
+
+def settings_of(system: System) -> Settings:
+    return Settings(kafka=f"127.0.0.1:{system.kafka_port}", partitions=2)
 
 
 def opened(visit: Visit, **more: object) -> Page:
@@ -25,15 +39,60 @@ def opened(visit: Visit, **more: object) -> Page:
     return page
 
 
+@contextmanager
+def group_reader(
+    system: System, name: str, *, member: bool = False
+) -> Iterator[tuple[dict[int, int], Callable[[dict[int, int]], object]]]:
+    """A consumer group: the store's ends by partition, and a function that commits offsets for it."""
+    settings = settings_of(system)
+    topic = events_topic(settings)
+    consumer = Consumer(reading_config(settings) | {"group.id": name})
+    try:
+        if member:
+            consumer.subscribe([topic])
+            eventually(lambda: consumer.poll(0.1) is not None and consumer.assignment())
+        ends = {p: consumer.get_watermark_offsets(TopicPartition(topic, p), 10)[1] for p in (0, 1)}
+        yield (
+            ends,
+            lambda offsets: consumer.commit(
+                offsets=[TopicPartition(topic, p, offset) for p, offset in offsets.items()],
+                asynchronous=False,
+            ),
+        )
+    finally:
+        consumer.close()
+
+
 def test_a_system_that_is_well_says_so(visit: Visit):
     page = opened(visit)
     expect(page.locator(".verdict")).to_contain_text("Everything is up to date", timeout=PATIENCE_MS)
     group = page.get_by_role("article", name="Group library-projector")
     expect(group).to_contain_text("Up to date")
-    for name in ("Gateway", "Query API"):
+    for name in ("Gateways", "Query APIs"):
         card = page.locator(".service-cards div").filter(has_text=name).first
         expect(card).to_contain_text("Ready")
     expect(page.get_by_text("None. A title is held while")).to_be_visible()
+
+
+def test_every_gateway_is_listed_with_the_partitions_that_it_writes(
+    visit: Visit, system: System, tmp_path: Path
+):
+    page = opened(visit)
+    gateways = page.locator(".service-list li").filter(has_text="Gateway")
+    expect(gateways).to_have_count(1)
+    expect(gateways).to_contain_text("writes partitions 0–1")
+    shared = msgspec.structs.replace(settings_of(system), data_dir=str(tmp_path))
+    with running_gateway(shared) as second:
+        expect(gateways).to_have_count(2, timeout=PATIENCE_MS)
+        added = gateways.filter(has_text=second.settings.gateway)
+        expect(added).to_contain_text(re.compile("Ready.*writes partition [01]"), timeout=PATIENCE_MS)
+        page.get_by_text("2 partitions of the event store").click()
+        owners = page.locator(".services-panel tbody td:nth-child(2)")
+        expect(owners.filter(has_text=second.settings.gateway)).to_have_count(1)
+        assert axe_findings(page) == []
+        second.end()
+    expect(gateways).to_have_count(1, timeout=PATIENCE_MS)
+    expect(gateways).to_contain_text("writes partitions 0–1", timeout=PATIENCE_MS)
 
 
 def test_a_chart_is_read_by_arrow_keys_and_as_a_table(visit: Visit):
@@ -52,18 +111,7 @@ def test_a_chart_is_read_by_arrow_keys_and_as_a_table(visit: Visit):
 
 
 def test_a_stopped_group_is_broken_and_one_that_has_read_everything_is_not(visit: Visit, system: System):
-    settings = Settings(kafka=f"127.0.0.1:{system.kafka_port}", partitions=2)
-    consumer = Consumer(reading_config(settings) | {"group.id": "monthly-report"})
-    topic = events_topic(settings)
-    try:
-        ends = {p: consumer.get_watermark_offsets(TopicPartition(topic, p), 10)[1] for p in (0, 1)}
-
-        def commit(offsets: dict[int, int]) -> None:
-            consumer.commit(
-                offsets=[TopicPartition(topic, p, offset) for p, offset in offsets.items()],
-                asynchronous=False,
-            )
-
+    with group_reader(system, "monthly-report") as (ends, commit):
         commit({0: 0, 1: ends[1]})
         page = opened(visit)
         group = page.get_by_role("article", name="Group monthly-report")
@@ -77,8 +125,44 @@ def test_a_stopped_group_is_broken_and_one_that_has_read_everything_is_not(visit
         screenshot(page, "operations-broken")
         commit({0: ends[0] + 10_000_000})
         expect(group).to_contain_text("Up to date", timeout=PATIENCE_MS)
-    finally:
-        consumer.close()
+
+
+def test_a_replay_shows_how_far_it_is(visit: Visit, system: System):
+    with group_reader(system, "yearly-report", member=True) as (ends, commit):
+        commit(ends)
+        page = opened(visit)
+        group = page.get_by_role("article", name="Group yearly-report")
+        expect(group).to_contain_text("Up to date", timeout=PATIENCE_MS)
+        commit({0: 0, 1: ends[1]})
+        expect(group).to_contain_text("Replaying", timeout=PATIENCE_MS)
+        expect(group.locator(".replay")).to_contain_text(f"Read again: 0 of {ends[0]:,}")
+        expect(page.locator(".verdict")).to_contain_text("Behind, and catching up")
+        commit({0: ends[0] // 2})
+        expect(group.locator(".replay")).to_contain_text(
+            f"Read again: {ends[0] // 2:,} of {ends[0]:,}", timeout=PATIENCE_MS
+        )
+        commit(ends)
+        expect(group).to_contain_text("Up to date", timeout=PATIENCE_MS)
+        expect(group.locator(".replay")).to_have_count(0)
+
+
+def test_a_held_title_is_listed_with_its_reason_and_the_command_that_retries(visit: Visit, system: System):
+    isbn, store = isbn_of(801), EventStore(settings_of(system))
+    now = round(time.time() * 1000)
+    lent = BookBorrowed(isbn, "ann", now, now + 1)
+    store.write(1, BookAdded(isbn, "A held title", "A", 1, now))
+    store.write_raw((event_key(isbn, 2), encode(lent)[:-3]))
+    page = opened(visit)
+    held = page.locator(".held-panel article").filter(has_text="A held title")
+    expect(held).to_contain_text("not a BookBorrowed", timeout=PATIENCE_MS)
+    expect(page.get_by_text("library held retry")).to_be_visible()
+    expect(page.locator(".verdict")).to_contain_text("1 title is held")
+    assert axe_findings(page) == []
+    held.get_by_role("link", name="Event").click()
+    expect(page.get_by_role("dialog")).to_contain_text("It can't be read: not a BookBorrowed")
+    store.write(2, lent)
+    page.goto(f"http://127.0.0.1:{system.port}/operations")
+    expect(page.get_by_text("None. A title is held while")).to_be_visible(timeout=PATIENCE_MS)
 
 
 def test_a_stopped_projector_is_named_with_the_command_that_starts_it(visit: Visit, system: System):

@@ -22,7 +22,7 @@ class Router:
     """
 
     def __init__(self, gateway: Gateway, address: str, peers: Peers) -> None:
-        self._gateway, self._address, self.peers = gateway, address, peers
+        self._gateway, self.address, self.peers = gateway, address, peers
         self.members = Members()
         self._all = self._mine = frozenset(range(gateway.settings.partitions))
 
@@ -87,8 +87,8 @@ class Router:
         if owner is not None and not self.peers.suspects(owner):
             return owner
         left = [each for each in members.others if each != owner and not self.peers.suspects(each)]
-        chosen = max([*left, self._address], key=lambda address: _weight(address, partition))
-        return "" if chosen == self._address else chosen
+        chosen = max([*left, self.address], key=lambda address: _weight(address, partition))
+        return "" if chosen == self.address else chosen
 
 
 def _weight(address: str, partition: int) -> bytes:

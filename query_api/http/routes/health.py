@@ -22,6 +22,8 @@ class Readiness(Struct, frozen=True):
     """What the store has and answers don't include yet, by Kafka's last answer; empty: nothing."""
     trouble: str | None
     """Why nothing new can be read at the moment; null: it can."""
+    instance: str
+    """Which process answers, where several share an address."""
     service: str = "api"
     """Which service answers."""
 
@@ -38,7 +40,7 @@ async def readiness(reading: NamedDependency[Reading]) -> Response[Readiness]:
         at = progress.offsets()
         behind = ",".join(f"{p}:{end - 1}" for p, end in enumerate(ends.events) if end - 1 > at[p])
     ready = reading.follower.ready
-    answer = Readiness(ready, reading.position(), behind, reading.follower.trouble)
+    answer = Readiness(ready, reading.position(), behind, reading.follower.trouble, reading.instance)
     response = json_response(json_of(answer), NOT_STORED)
     response.status_code = 200 if ready else 503
     return response

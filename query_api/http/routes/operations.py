@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from litestar import Response, get
 from litestar.di import NamedDependency
 from msgspec import UNSET, Meta, Struct
+from msgspec.structs import astuple
 
 from foundation.settings import Settings
 from query_api.documents import Count, Isbn, Time, json_of
@@ -73,12 +74,22 @@ class ApiOperation(Struct, frozen=True):
     partitions: list[PartitionLag]
 
 
-class GatewayOperation(Struct, frozen=True):
-    """The gateway's readiness, as this query API sees it."""
+class OtherApiOperation(Struct, frozen=True):
+    """Another query API's readiness. ``lag``: offsets that its answers do not include; null: unknown."""
 
     url: str
     ready: bool
     trouble: str
+    lag: Count | None
+
+
+class GatewayOperation(Struct, frozen=True):
+    """A gateway's readiness, as this query API sees it, and the partitions that it has."""
+
+    url: str
+    ready: bool
+    trouble: str
+    partitions: list[Count]
 
 
 class HeldOperation(Struct, frozen=True):
@@ -115,7 +126,8 @@ class SystemOperation(Struct, frozen=True):
     time: Time
     interval_seconds: Seconds
     api: ApiOperation
-    gateway: GatewayOperation | None
+    other_apis: list[OtherApiOperation]
+    gateways: list[GatewayOperation]
     groups: list[GroupOperation]
     groups_trouble: str | None
     """Why the groups are unknown; null: they are known."""
@@ -143,9 +155,8 @@ async def show_operations(
             oldest(now.lag, now.ages),
             _partitions(now.lag, now.ages),
         ),
-        gateway=None
-        if now.gateway is None
-        else GatewayOperation(now.gateway.url, now.gateway.ready, now.gateway.trouble),
+        other_apis=[OtherApiOperation(*astuple(each)) for each in now.apis],
+        gateways=[GatewayOperation(*astuple(each)) for each in now.gateways],
         groups=[_group(sample, projector_group(settings)) for sample in now.groups],
         groups_trouble=now.kafka_trouble,
         held=HeldTitles(count, RETRY, [_held(title, reading) for title in held]),

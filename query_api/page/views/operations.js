@@ -2,7 +2,9 @@
 import { html, useEffect, useState } from "../vendor/htm-preact.js";
 import { LiveChart } from "../components/live_chart.js";
 import { ErrorNote, Loading } from "../components/states.js";
-import { counted, exactMoment, fromNow, isbnText, number } from "../format.js";
+import { Services } from "../components/services.js";
+import { findings } from "../findings.js";
+import { counted, duration, exactMoment, fromNow, isbnText, number } from "../format.js";
 import { get, QueryError } from "../query_api.js";
 
 const RETRY_MS = 2_000;
@@ -20,6 +22,7 @@ export function Operations() {
     <div class="view-head"><h1>Operations</h1><p class="quiet small">Sampled every ${report.interval_seconds} s</p></div>
     ${error && html`<${ErrorNote} error=${error} retry=${retry} />`}
     <${Verdict} report=${report} />
+    <${Figures} report=${report} />
     <${Services} report=${report} />
     <${Groups} groups=${report.groups} trouble=${report.groups_trouble} />
     <div class="operations-charts">
@@ -60,43 +63,31 @@ function useReport() {
   return [answer, () => setRound(round + 1)];
 }
 
-/** Everything that needs somebody, and everything that is merely late. */
-function findings({ api, gateway, groups, groups_trouble: trouble, held }) {
-  const broken = [];
-  const late = [];
-  if (trouble) broken.push(`Kafka does not report its consumer groups: ${trouble}`);
-  if (api.trouble) broken.push(`The query API reads nothing new: ${api.trouble}`);
-  else if (!api.ready) late.push("The query API has not caught up yet");
-  if (gateway && !gateway.ready) broken.push(`The gateway takes no commands: ${gateway.trouble}`);
-  for (const group of groups) {
-    const wait = `${counted(group.lag, "event")} ${group.lag === 1 ? "waits" : "wait"}${group.lag_seconds ? `, the oldest for ${duration(group.lag_seconds)}` : ""}`;
-    if (group.broken) broken.push(`${group.name} ${group.health === "stuck" ? "is stuck" : "has stopped"}: ${wait}; ${group.advice}`);
-    else if (group.health !== "caught_up") late.push(`${group.name} is ${group.health}: ${wait}`);
-  }
-  if (held.count) broken.push(`${counted(held.count, "title")} ${held.count === 1 ? "is" : "are"} held: an event can't be applied`);
-  return { broken, late };
-}
-
 function Verdict({ report }) {
   const { broken, late } = findings(report);
   const kind = broken.length ? "bad" : late.length ? "warn" : "good";
   const title = broken.length ? "Something is broken" : late.length ? "Behind, and catching up" : "Everything is up to date";
-  return html`<section class="verdict ${kind}" role="status" aria-labelledby="verdict">
-    <h2 id="verdict">${title}</h2>
-    ${broken.length + late.length > 0 && html`<ul>${[...broken, ...late].map((text) => html`<li key=${text}><bdi>${text}</bdi></li>`)}</ul>`}
+  // Only the title is announced: the numbers change with every sample
+  return html`<section class="verdict ${kind}" aria-labelledby="verdict">
+    <div role="status"><h2 id="verdict">${title}</h2></div>
+    ${broken.length + late.length > 0 && html`<ul>${[...broken, ...late].map((text) => html`<li key=${text}><bdi>${commands(text)}</bdi></li>`)}</ul>`}
   </section>`;
 }
 
-function Services({ report: { api, gateway, events_per_second: rate } }) {
+function Figures({ report: { api, gateways, other_apis: others, events_per_second: rate } }) {
+  const ready = gateways.filter((gateway) => gateway.ready).length;
+  const answering = 1 * api.ready + others.filter((other) => other.ready).length;
   const cards = [
-    ["Gateway", gateway ? (gateway.ready ? "Ready" : "Not ready") : "None", !gateway || gateway.ready, gateway ? gateway.trouble || "takes commands" : "commands go to Kafka directly"],
-    ["Query API", api.ready ? "Ready" : "Not ready", api.ready, api.trouble || "answers this page"],
+    ["Gateways", gateways.length ? readyOf(ready, gateways.length) : "None", ready === gateways.length, gateways.length ? "take commands" : "commands go to Kafka directly"],
+    ["Query APIs", readyOf(answering, 1 + others.length), answering === 1 + others.length, "answer this page"],
     ["Not in the answers yet", counted(api.lag, "event"), !api.lag_seconds || api.lag_seconds < 10, api.lag_seconds ? `the oldest is ${duration(api.lag_seconds)} old` : "nothing waits"],
     ["Coming in", `${perSecond(rate)} a second`, true, "events, in the last seconds"],
   ];
   return html`<dl class="service-cards">${cards.map(([name, value, good, note]) => html`<div key=${name} class="panel">
-    <dt>${name}</dt><dd class=${good ? "" : "bad"}>${value}</dd><dd class="quiet small"><bdi>${note}</bdi></dd></div>`)}</dl>`;
+    <dt>${name}</dt><dd class=${good ? "" : "bad"}>${value}</dd><dd class="quiet small">${note}</dd></div>`)}</dl>`;
 }
+
+const readyOf = (ready, all) => (ready === all ? (all === 1 ? "Ready" : `${number(all)} ready`) : `${number(ready)} of ${number(all)} ready`);
 
 function Groups({ groups, trouble }) {
   return html`<section class="operations-part" aria-labelledby="groups"><h2 id="groups">Consumer groups</h2>
@@ -144,10 +135,3 @@ function Held({ held }) {
 const commands = (text) => text.split("`").map((part, index) => (index % 2 ? html`<code>${part}</code>` : part));
 
 const perSecond = (value) => (value >= 10 || !value ? number(Math.round(value)) : value.toFixed(1));
-
-/** "40 s", "3 min", "5 h", "2 days". */
-function duration(seconds) {
-  if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`;
-  if (seconds < 5_400) return `${Math.round(seconds / 60)} min`;
-  return seconds < 172_800 ? `${Math.round(seconds / 3_600)} h` : `${number(Math.round(seconds / 86_400))} days`;
-}

@@ -156,7 +156,7 @@ def test_the_gateway_reports_health_readiness_metrics_and_its_openapi_document(
 ):
     assert gateway.client.get("/healthz").json() == {"status": "ok"}
     assert gateway.client.head("/healthz").status_code == 200
-    alone = {"partitions": [0, 1], "others": {}}
+    alone = {"partitions": [0, 1], "others": {}, "address": str(gateway.client.base_url).rstrip("/")}
     readiness = {"ready": True, "troubles": {}, "service": "gateway"} | alone
     assert gateway.client.get("/readyz").json() == readiness
     counted = gateway.client.get("/metrics").text

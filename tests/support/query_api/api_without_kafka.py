@@ -23,6 +23,7 @@ from query_api.http.group_lag import Group, GroupLags
 from query_api.http.inventory_fast_path import InventoryFastPath
 from query_api.http.metrics import Metrics
 from query_api.http.operations import Operations
+from query_api.http.services import Services
 from query_api.replica.events import StoredEvent, put_events
 from query_api.replica.progress import Progress
 from query_api.replica.replica import Replica, create_replica
@@ -93,10 +94,15 @@ class OneGroup:
         self._stock = stock
         self.committed: dict[int, int] = {}
         self.members: list[str] = ["client at host"]
+        self.owned: dict[str, list[int]] = {}
+        """The gateways by address, each with its partitions."""
 
     def groups(self) -> list[Group]:
         lag = {p: end - self.committed.get(p, 0) for p, end in enumerate(self._stock.next)}
         return [Group("readers", self.members, dict(self.committed), lag)]
+
+    def gateways(self) -> dict[str, list[int]]:
+        return self.owned
 
 
 class IdleFollower(Follower):
@@ -125,17 +131,18 @@ class ApiWithoutKafka:
         self.follower = IdleFollower(source, folder, self.waiters.notify)
         self.follower.file.replica, self.follower.trouble = self.replica, None
         self.reading = Reading(source, self.follower, self.waiters)
-        self.operations = Operations(self.reading, source, groups, gateway="")
+        self.settings = Settings(api="http://testserver")
+        alone = Settings(api="http://127.0.0.1:9", gateway="")
+        services = Services(alone, groups, self.reading.instance)
+        self.operations = Operations(self.reading, source, groups, services)
         self._metrics = Metrics(self.reading, self.operations)
         self.put(*events)
 
     @cached_property
     def app(self) -> InventoryFastPath:
         """The application."""
-        settings = Settings(api="http://testserver")
-        return create_app(
-            self.reading, self.waiters, self._metrics, self.operations, AllowedHosts(settings), settings
-        )
+        hosts = AllowedHosts(self.settings)
+        return create_app(self.reading, self.waiters, self._metrics, self.operations, hosts, self.settings)
 
     def put(self, *events: Event | tuple[str, bytes, int]) -> list[str]:
         """Store events, or undecodable values (ISBN, bytes, time); return their positions."""

@@ -130,6 +130,7 @@ def test_readiness_names_what_is_wrong():
         "troubles": {"0": "Kafka is away"},
         "partitions": [0],
         "others": {},
+        "address": "http://127.0.0.1:8081",
         "service": "gateway",
     }
 

@@ -76,7 +76,7 @@ def test_partitions_without_an_owner_go_to_the_same_gateway_whoever_is_asked():
         router(Members(frozenset(), {}, frozenset(addresses - {one})), address=one) for one in addresses
     ]
     for partition in range(PARTITIONS):
-        chosen = {one.owner_of(partition) or one._address for one in routers}
+        chosen = {one.owner_of(partition) or one.address for one in routers}
         assert len(chosen) == 1
 
 

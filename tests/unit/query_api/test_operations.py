@@ -119,3 +119,12 @@ def test_a_query_api_without_a_replica_reports_that_it_is_not_ready(stock: ApiWi
     report = told(stock)
     assert (report["api"]["ready"], report["held"]["count"]) == (False, 0)
     assert report["groups"][0]["lag"] == 2
+
+
+def test_gateways_are_listed_with_their_partitions(stock: ApiWithoutKafka):
+    stock.groups.owned = {"http://127.0.0.1:9": [0, 3]}
+    report = told(stock)
+    (gateway,) = report["gateways"]
+    assert (gateway["url"], gateway["ready"], gateway["partitions"]) == ("http://127.0.0.1:9", False, [0, 3])
+    assert "http://127.0.0.1:9" in gateway["trouble"]
+    assert report["other_apis"] == []

@@ -1,0 +1,34 @@
+// What an answer of /operations means: what is broken, and what is only late.
+import { counted, duration, spans } from "./format.js";
+
+/** Sentences; those of `broken` need somebody, those of `late` need time. Commands are in backticks. */
+export function findings({ api, other_apis: others, gateways, groups, groups_trouble: trouble, held }) {
+  const broken = [];
+  const late = [];
+  if (trouble) broken.push(`Kafka does not report its consumer groups: ${trouble}`);
+  if (api.trouble) broken.push(`The query API reads nothing new: ${api.trouble}`);
+  else if (!api.ready) late.push("The query API has not caught up yet");
+  for (const other of others.filter(({ ready }) => !ready)) {
+    (other.lag === null ? broken : late).push(`The query API at ${other.url} is not ready: ${other.trouble}`);
+  }
+  for (const gateway of gateways.filter(({ ready }) => !ready)) {
+    broken.push(`The gateway at ${gateway.url} takes no commands: ${gateway.trouble}`);
+  }
+  const free = unowned(api, gateways);
+  if (free.length && gateways.some(({ ready }) => ready)) {
+    late.push(`No gateway has ${free.length === 1 ? "partition" : "the partitions"} ${spans(free)} at the moment: whichever gets a command writes it`);
+  }
+  for (const group of groups) {
+    const wait = `${counted(group.lag, "event")} ${group.lag === 1 ? "waits" : "wait"}${group.lag_seconds ? `, the oldest for ${duration(group.lag_seconds)}` : ""}`;
+    if (group.broken) broken.push(`${group.name} ${group.health === "stuck" ? "is stuck" : "has stopped"}: ${wait}; ${group.advice}`);
+    else if (group.health !== "caught_up") late.push(`${group.name} is ${group.health}: ${wait}`);
+  }
+  if (held.count) broken.push(`${counted(held.count, "title")} ${held.count === 1 ? "is" : "are"} held: an event can't be applied`);
+  return { broken, late };
+}
+
+/** The partitions that no gateway has. */
+function unowned(api, gateways) {
+  const owned = new Set(gateways.flatMap(({ partitions }) => partitions));
+  return api.partitions.map(({ partition }) => partition).filter((partition) => !owned.has(partition));
+}
