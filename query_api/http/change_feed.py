@@ -1,11 +1,11 @@
-"""The changes after a position, in the order in which they became visible."""
+"""The changes after a position, in the order in which they became visible, or in which they were read."""
 
 import asyncio
 import operator
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -27,9 +27,16 @@ READ_LIMIT = 500
 LARGEST_BACKLOG = 1_000
 """Changes that may happen while a reader does not accept an event; after them it is disconnected."""
 
+Once: TypeAlias = Literal["shown", "read"]
+"""When a change is sent: once its row shows it, or once its event is read, even if the table lags."""
+_OFFSETS: dict[Once, Callable[[Progress], dict[int, int]]] = {
+    "shown": Progress.offsets,
+    "read": Progress.history_offsets,
+}
+
 
 class Change(Struct, frozen=True):
-    """A visible event, without the patron: the history names patrons."""
+    """An event, without the patron: the history names patrons."""
 
     isbn: str
     version: int
@@ -73,23 +80,22 @@ def read_changes(
 
 
 async def change_events(
-    reading: Reading, replica: Replica, after: dict[int, int] | None
+    reading: Reading, replica: Replica, after: dict[int, int] | None, once: Once = "shown"
 ) -> AsyncIterator[bytes]:
-    """Server-sent events after the offsets ``after`` (None: from now on), each once the row shows it.
+    """Server-sent events after the offsets ``after`` (None: from now on), each as soon as ``once`` says.
 
     An event's id is the whole position: a reader that resumes with it misses nothing and gets nothing twice.
     The replica is the buffer: a slow reader occupies no memory. The stream ends with the process, and when
     the replica is replaced; ``backlog_exceeded`` ends it for a reader that is too slow.
     """
-    at = (
-        replica.progress.offsets()
-        if after is None
-        else {**dict.fromkeys(replica.progress.offsets(), -1), **after}
-    )
+    offsets_of = _OFFSETS[once]
+    at = offsets_of(replica.progress)
+    if after is not None:
+        at = {**dict.fromkeys(at, -1), **after}
     # At once: a reader that is disconnected before the first change must know where to resume
     yield _event(at)
     while reading.answers_from(replica):
-        visible = replica.progress.offsets()
+        visible = offsets_of(replica.progress)
         try:
             found = await asyncio.to_thread(_read_changes, replica, at, visible)
         except sqlite3.DatabaseError as error:
@@ -102,7 +108,7 @@ async def change_events(
         if len(found) < READ_LIMIT:
             # The rest up to there is transaction markers and aborted events
             at = {partition: max(offset, visible[partition]) for partition, offset in at.items()}
-            if not await reading.until(partial(_shows_more, at), HEARTBEAT_INTERVAL_S):
+            if not await reading.until(partial(_has_more, offsets_of, at), HEARTBEAT_INTERVAL_S):
                 yield b": nothing new\n" + _event(at)
 
 
@@ -122,8 +128,10 @@ def _read_changes(replica: Replica, after: dict[int, int], until: dict[int, int]
     return read_changes(replica.reader(), after, until, READ_LIMIT)
 
 
-def _shows_more(at: dict[int, int], progress: Progress) -> bool:
-    return any(offset > at[partition] for partition, offset in progress.offsets().items())
+def _has_more(
+    offsets_of: Callable[[Progress], dict[int, int]], at: dict[int, int], progress: Progress
+) -> bool:
+    return any(offset > at[partition] for partition, offset in offsets_of(progress).items())
 
 
 def _event(at: dict[int, int]) -> bytes:

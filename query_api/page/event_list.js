@@ -1,5 +1,5 @@
 // The events of the store, newest first: what came before page by page, and new ones as they come.
-import { connection, followChanges } from "./changes.js";
+import { connection, followEvents } from "./changes.js";
 import { get, QueryError } from "./query_api.js";
 
 const PAGE = 100;
@@ -17,8 +17,9 @@ export class EventList {
   open() {
     this.abort = new AbortController();
     this.ends = [
-      followChanges((changes, reset) => this.changed(changes, reset)),
-      connection.subscribe(({ state }) => state === "live" && (this.error?.status === 0 || this.items.length) && this.refreshSoon()),
+      followEvents((changes, reset) => this.changed(changes, reset)),
+      // The feed begins now: what came between the list and its beginning is read again
+      connection.subscribe(({ state }) => state === "live" && !this.error?.status && this.refreshSoon()),
     ];
     return this.load();
   }
@@ -107,7 +108,7 @@ export class EventList {
   merge(page) {
     const known = new Set(this.items.map(({ position }) => position));
     const news = page.items.filter(({ position }) => !known.has(position));
-    this.fresh = new Set(news.map(({ position }) => position));
+    this.fresh = new Set(known.size ? news.map(({ position }) => position) : []);
     this.waiting = 0;
     if (news.length === page.items.length || this.items.length + news.length > LONGEST) {
       // More came than fit on a page: the list continues below it

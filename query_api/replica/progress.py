@@ -51,6 +51,10 @@ class Progress(Struct, frozen=True):
         """The last included offset by partition; -1 where nothing was read."""
         return {p: min(table, self.history[p]) - 1 for p, table in enumerate(self.table)}
 
+    def history_offsets(self) -> dict[int, int]:
+        """The last offset read of the event store, by partition; -1 where nothing was read."""
+        return {p: following - 1 for p, following in enumerate(self.history)}
+
     def __str__(self) -> str:
         return format_positions(self.offsets())
 

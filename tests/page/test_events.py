@@ -43,6 +43,30 @@ def test_an_event_appears_as_soon_as_it_is_written(visit: Visit, system: System)
     expect(first).to_have_class("changed")
 
 
+def test_events_come_while_no_projector_runs_and_rows_once_it_does(visit: Visit, system: System):
+    page = visit("/?q=unprojected")
+    expect(page.locator(".state-title")).to_contain_text("Nothing matches")
+    assert system.library("stop", "projector").returncode == 0
+    try:
+        page.get_by_role("link", name="Events").click()
+        expect(page.locator(".connection")).to_have_text("Live")
+        page.locator(".events-table tbody tr").first.wait_for()
+        isbn = isbn_of(704)
+        sent = system.send(
+            "unprojected", type="AddBook", isbn=isbn, title="Unprojected", author="A", quantity=3
+        )
+        assert sent[0] == 201
+        first = page.locator(".events-table tbody tr").first
+        expect(first.locator(f'a[href="/titles/{isbn}"]')).to_be_visible()
+        expect(first).to_contain_text("Added with 3 copies")
+        page.go_back()
+        expect(page.locator(".state-title")).to_contain_text("Nothing matches")
+    finally:
+        assert system.library("start", "projector").returncode == 0
+    # The rows' feed goes on where it was left
+    expect(page.locator(".cell-title")).to_have_text("Unprojected", timeout=60_000)
+
+
 def test_older_events_follow_page_by_page(visit: Visit):
     page = opened(visit)
     before = len(rows(page))

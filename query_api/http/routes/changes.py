@@ -29,6 +29,13 @@ Since = Annotated[
         "with the first event. The header `Last-Event-ID` takes precedence. Neither: from now on.",
     ),
 ]  # fmt: skip
+WhenSent = Annotated[
+    change_feed.Once,
+    QueryParameter(
+        description="shown: a change is sent once its title's row shows it; read: once its event can be read "
+        "at `/events`, also while no projector runs.",
+    ),
+]
 LastEventId = Annotated[
     str | None,
     HeaderParameter(
@@ -49,15 +56,16 @@ async def follow_changes(
     reading: NamedDependency[Reading],
     replica: NamedDependency[Replica],
     since: Since = None,
+    once: WhenSent = "shown",
     last_event_id: LastEventId = None,
 ) -> ASGIApp:
-    """Every change once it can be read, as server-sent events that can be resumed."""
+    """Every change as soon as it can be read, as server-sent events that can be resumed."""
     after = _offsets(last_event_id or since, reading)
     if reading.readers >= MOST_READERS:
         raise Problem(
             503, "too_many_readers", f"{MOST_READERS} readers follow already", headers={"Retry-After": "10"}
         )
-    events = change_feed.change_events(reading, replica, after)
+    events = change_feed.change_events(reading, replica, after, once)
     if request.scope["state"]["head"]:
         # The response to GET never ends
         events = _no_events()

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from query_api.replica.progress import Progress
 from schemas.events import BookAdded, BookBorrowed, BookReturned, Event
 from tests.support.query_api.api_without_kafka import ApiWithoutKafka
 
@@ -19,14 +21,15 @@ ENDLESS = 10**9
 class Listener:
     """Reads ``/changes``, and takes no more than ``takes`` parts of the answer."""
 
-    def __init__(self, stock: ApiWithoutKafka, since: str, takes: int = ENDLESS) -> None:
+    def __init__(self, stock: ApiWithoutKafka, since: str, takes: int = ENDLESS, query: str = "") -> None:
         self.stock, self.takes = stock, takes
         self.heard: list[str] = []
         self.status = 0
         self._scope: Any = {
             "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET",
             "scheme": "http", "path": "/changes", "raw_path": b"/changes", "root_path": "",
-            "query_string": b"", "headers": [(b"host", b"localhost"), (b"last-event-id", since.encode())],
+            "query_string": query.encode(),
+            "headers": [(b"host", b"localhost"), (b"last-event-id", since.encode())],
             "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 2),
         }  # fmt: skip
         self._news = asyncio.Condition()
@@ -104,6 +107,32 @@ def test_an_idle_stream_sends_comments(stock: ApiWithoutKafka, monkeypatch: pyte
     assert listener.versions == [1]
     assert listener.last == stock.reading.position()
     assert "library_api_streams 0.0" in stock.ask("/metrics").text
+
+
+def test_events_that_no_row_shows_yet_are_sent_to_readers_who_want_them(stock: ApiWithoutKafka):
+    def lagging() -> Progress:
+        progress = stock.replica.progress
+        return msgspec.structs.replace(progress, table=(0,) * len(progress.table))
+
+    async def listen() -> tuple[list[int], list[int]]:
+        stock.replica.progress = lagging()
+        shown = Listener(stock, since="start")
+        read = Listener(stock, since="start", query="once=read")
+        async with stock.waiters.running():
+            following = [asyncio.ensure_future(each.follow()) for each in (shown, read)]
+            await read.until(lambda _: read.versions == [1])
+            stock.put(BookBorrowed(A, "ann", AT, AT))
+            stock.replica.progress = lagging()
+            await read.until(lambda _: read.versions == [1, 2])
+            heard = list(shown.versions)
+            stock.put()
+            await shown.until(lambda _: shown.versions == [1, 2])
+            for each in (shown, read):
+                each.leave()
+            await asyncio.gather(*following)
+        return heard, read.versions
+
+    assert asyncio.run(listen()) == ([], [1, 2])
 
 
 def test_a_reader_that_takes_nothing_is_disconnected(stock: ApiWithoutKafka, monkeypatch: pytest.MonkeyPatch):
