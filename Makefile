@@ -66,7 +66,7 @@ $(PEER): benchmarks/kafka_streams/pom.xml $(wildcard benchmarks/kafka_streams/sr
 bench-fold: .venv/.dev ## events folded by one process without Kafka, by the fast path and by the slow one
 	@$(BIN)/python -m benchmarks.fold $(ARGS)
 
-bench-rebuild: .venv/.dev $(PEER) ## the table rebuilt by us, Kafka Streams and stock Faust: make bench-rebuild ARGS="--events 400000"
+bench-rebuild: .venv/.dev $(PEER) ## the table rebuilt by us, Kafka Streams and stock Faust: make bench-rebuild ARGS="--titles 200000"
 	@$(BIN)/python -m benchmarks.rebuild $(ARGS)
 
 bench-append: .venv/.dev ## appends by HTTP, import and single commands, beside `eventsourcing`; needs wrk

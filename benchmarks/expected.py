@@ -10,11 +10,12 @@ from foundation.kafka_clients import reading_config
 from foundation.settings import Settings
 from inventory.row_fold import fold
 from library.store.offsets import Offsets
-from schemas.codec import decode
+from schemas.codec import decode, encode
 from schemas.records import parse_title_key
 from schemas.row import InventoryRow
 
-Rows = dict[str, InventoryRow]
+Rows = dict[str, bytes]
+"""Encoded rows by title."""
 
 
 class TableDiffers(Exception):
@@ -23,11 +24,11 @@ class TableDiffers(Exception):
 
 def independent_fold(settings: Settings) -> Rows:
     """Fold the event store; return the rows by title."""
-    rows: Rows = {}
+    rows: dict[str, InventoryRow] = {}
     for message in committed_records(settings, events_topic(settings)):
         isbn, version = parse_title_key(message.key())
         rows[isbn] = fold(rows.get(isbn), version, decode(message.value()))
-    return rows
+    return {isbn: encode(row) for isbn, row in rows.items()}
 
 
 def compare(settings: Settings, changelog: str, expected: Rows, ends: Offsets | None) -> None:
@@ -42,16 +43,20 @@ def compare(settings: Settings, changelog: str, expected: Rows, ends: Offsets | 
             positions[message.partition() or 0] = position.next
         else:
             last[key.decode()] = message.value()
-    rows = {isbn: decode(value) for isbn, value in last.items()}
-    wrong = [isbn for isbn in expected.keys() | rows.keys() if expected.get(isbn) != rows.get(isbn)]
+    wrong = [isbn for isbn in expected.keys() | last.keys() if not _same(expected.get(isbn), last.get(isbn))]
     if wrong:
         isbn = min(wrong)
         raise TableDiffers(
             f"{changelog}: {len(wrong)} of {len(expected)} rows differ, for example {isbn}: "
-            f"{rows.get(isbn)}, expected {expected.get(isbn)}"
+            f"{last.get(isbn)!r}, expected {expected.get(isbn)!r}"
         )
     if ends is not None and positions != ends:
         raise TableDiffers(f"{changelog}: the positions are {positions}, the event store ends at {ends}")
+
+
+def _same(one: bytes | None, other: bytes | None) -> bool:
+    # Avro may write the same row in different bytes
+    return one == other or (one is not None and other is not None and decode(one) == decode(other))
 
 
 def committed_records(settings: Settings, topic: str) -> Iterator[Message]:

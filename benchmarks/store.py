@@ -108,12 +108,13 @@ def fill(settings: Settings, events: Iterable[Step], transaction: int = TRANSACT
 @click.option("--name", default="benchmark", show_default=True, help="The system to fill; it should be new.")
 @click.option("--events", default=400_000, show_default=True)
 @click.option("--titles", default=20_000, show_default=True)
+@click.option("--zipf", default=0.0, show_default=True, help="Draw title n in proportion to n ** -ZIPF.")
 @click.option("--seed", default=1, show_default=True, help="The same seed gives the same events.")
-def main(kafka: str, name: str, events: int, titles: int, seed: int) -> None:
+def main(kafka: str, name: str, events: int, titles: int, zipf: float, seed: int) -> None:
     """Fill an event store with valid events."""
     settings = Settings(kafka=kafka, name=name)
     ensure_topics(AdminClient(client_config(settings)), settings)
-    written = fill(settings, islice(workload(titles, seed), events))
+    written = fill(settings, islice(workload(titles, seed, zipf), events))
     rate = written.events / written.seconds
     click.echo(f"{written.events:,} events in {written.seconds:.1f} s ({rate:,.0f}/s)")
 
