@@ -1,8 +1,7 @@
 """The address behind a host name that a server listens on."""
 
+import ipaddress
 import socket
-
-WILDCARDS = frozenset({"0.0.0.0", "::"})
 
 
 class UnknownHost(Exception):
@@ -10,13 +9,16 @@ class UnknownHost(Exception):
 
 
 def resolve(host: str) -> str:
-    """The IP address to listen on: of ``localhost``, of another name, or the address itself; "" is any.
+    """The IP address to listen on: of ``localhost``, of another name, or the address itself.
 
-    IPv4 is preferred, because clients that get ``localhost`` try both. Raises UnknownHost.
+    IPv4 is preferred, because clients that get ``localhost`` try both. Raises UnknownHost, also for an empty
+    host: the system's resolver takes that for any address.
     """
-    if not host:
-        return "0.0.0.0"
-    name = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    name = host_name(host)
+    if not name.strip():
+        raise UnknownHost(f"host {host!r} is empty: 0.0.0.0 means all addresses of this machine")
+    if "%" in name:
+        raise UnknownHost(f"host {host!r} has a zone, which the address of a service can't have")
     try:
         found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
@@ -24,6 +26,17 @@ def resolve(host: str) -> str:
         raise UnknownHost(f"host {host!r} can't be resolved: {reason}") from error
     found.sort(key=lambda entry: entry[0] != socket.AF_INET)
     return str(found[0][4][0])
+
+
+def is_wildcard(host: str) -> bool:
+    """Whether a server that listens on ``host`` listens on all addresses. Raises UnknownHost."""
+    return ipaddress.ip_address(resolve(host)).is_unspecified
+
+
+def host_name(host: str) -> str:
+    """A host without the brackets of an IPv6 address, or the dot of the root after a name."""
+    name = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    return name.removesuffix(".") or name
 
 
 def bracketed(host: str) -> str:

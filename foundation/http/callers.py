@@ -4,6 +4,7 @@ import ipaddress
 from functools import lru_cache
 from urllib.parse import urlsplit
 
+from foundation.http.addresses import host_name
 from foundation.http.origins import PageOrigins
 from foundation.http.problem import Problem
 from foundation.settings import Settings
@@ -25,7 +26,7 @@ class AllowedHosts:
     def __init__(self, settings: Settings, pages: PageOrigins | None = None) -> None:
         urls = (settings.api, *settings.gateway_urls, settings.advertise)
         configured = (_host_name(urlsplit(url).netloc) for url in urls)
-        self._names = {"localhost", settings.host.lower(), *configured} - {""}
+        self._names = {"localhost", host_name(settings.host).lower(), *configured} - {""}
         self._pages = pages
         self.allows = lru_cache(maxsize=256)(self._allows)
 
@@ -57,11 +58,11 @@ class AllowedHosts:
 
 
 def _host_name(host: str) -> str:
-    """``host`` without its port, an IPv6 address without its brackets; empty if it is not a host."""
+    """``host`` without its port, its brackets and the dot of the root; empty if it is not a host."""
     if len(host) > _LONGEST_HOST or set(host) & set("/?#@\\ "):
         return ""
     try:
-        return urlsplit(f"//{host}").hostname or ""
+        return (urlsplit(f"//{host}").hostname or "").removesuffix(".")
     except ValueError:
         return ""
 

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from foundation.cli import exits
-from foundation.http.addresses import WILDCARDS, bracketed
+from foundation.http.addresses import bracketed, host_name, is_wildcard
 from foundation.settings import PREFIX, Settings, misspelt
 from library.broker.jars import NoJars
 from library.broker.java import NoJava
@@ -33,9 +33,11 @@ _logger = logging.getLogger("library")
 
 
 def resolved(settings: Settings, folder: Path, embedded: bool) -> Settings:
-    """The settings that every member gets: the addresses of all members, and absolute paths."""
-    host = settings.host.strip("[]")
-    host = HOST if host in {"", *WILDCARDS} else bracketed(host)
+    """The settings that every member gets: the addresses of all members, and absolute paths.
+
+    Raises UnknownHost.
+    """
+    host = HOST if is_wildcard(settings.host) else bracketed(host_name(settings.host))
     return msgspec.structs.replace(
         settings,
         data_dir=str((folder / settings.data_dir).absolute()),

@@ -24,6 +24,7 @@ def gateway(settings: "Settings") -> None:
     The gateway owns the partitions while it runs: many commands share one transaction. The commands of this
     program go through it while it answers.
     """
+    from foundation.http.addresses import UnknownHost
     from foundation.http.server import PortTaken
     from foundation.logs import log_as
     from producer.gateway.app import run
@@ -32,5 +33,5 @@ def gateway(settings: "Settings") -> None:
     log.info("listening on %s:%d", settings.host, settings.effective_gateway_port)
     try:
         run(settings)
-    except PortTaken as error:
+    except (PortTaken, UnknownHost) as error:
         raise CommandError(exits.UNAVAILABLE, str(error)) from error

@@ -97,6 +97,7 @@ KAFKA, API, GATEWAY = "Kafka (--kafka-port)", "the query API (--port)", "the gat
         (["--host", "no.such.host.invalid"], {}, "host 'no.such.host.invalid' can't be resolved"),
         (["--host", "256.1.1.1"], {}, "host '256.1.1.1' can't be resolved"),
         (["--host", "a b"], {}, "host 'a b' can't be resolved"),
+        (["--host", ""], {}, "host '' is empty: 0.0.0.0 means all addresses"),
     ],
 )
 def test_addresses_that_cannot_work_are_refused_before_anything_starts(tmp_path, flags, environment, message):

@@ -2,7 +2,7 @@
 
 import socket
 
-from foundation.http.addresses import WILDCARDS, UnknownHost, bracketed, family, resolve
+from foundation.http.addresses import UnknownHost, bracketed, family, host_name, is_wildcard, resolve
 from foundation.settings import Settings
 
 _ANY_PORT = 9
@@ -15,8 +15,8 @@ def advertised_address(settings: Settings) -> str:
     """
     if settings.advertise:
         return settings.advertise.rstrip("/")
-    host = settings.host
-    if not host or host in WILDCARDS:
+    host = host_name(settings.host)
+    if is_wildcard(host):
         host = _address_towards(settings.kafka.partition(",")[0].rpartition(":")[0].strip("[]"))
     return f"http://{bracketed(host)}:{settings.effective_gateway_port}"
 

@@ -18,6 +18,8 @@ CALLERS = AllowedHosts(Settings(api="http://books.example:8080", gateway="https:
     [
         "localhost",
         "LOCALHOST:8081",
+        "localhost.:8081",
+        "books.example.",
         "127.0.0.1:8081",
         "[::1]:8081",
         "10.1.2.3",
