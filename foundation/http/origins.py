@@ -11,7 +11,7 @@ from foundation.settings import Settings
 VARY: Headers = [(b"vary", b"Origin")]
 """On every response: a cache must not give a page the response to another page."""
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-_DEFAULT_PORTS = {"http": 80, "https": 443}
+DEFAULT_PORTS = {"http": 80, "https": 443}
 _PREFLIGHT_AGE_S = 600
 """For this time a browser need not ask again."""
 
@@ -56,9 +56,9 @@ def _parts(origin: str) -> tuple[str, str, int] | None:
     """Scheme, host and port of an origin; None if it is not one, as ``null``."""
     try:
         parts = urlsplit(origin.lower())
-        if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
+        if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
             return None
-        return parts.scheme, parts.hostname, parts.port or _DEFAULT_PORTS[parts.scheme]
+        return parts.scheme, parts.hostname, parts.port or DEFAULT_PORTS[parts.scheme]
     except ValueError:
         return None
 

@@ -20,7 +20,7 @@ from library.broker.properties import java_environment
 from library.process.ports import HOST, PortInUse
 from library.process.program import CannotStart, Program
 from library.system.readiness import API, GATEWAY, is_alive, is_ready
-from library.system.requirements import gateway_ports, wanted_ports
+from library.system.requirements import advertised_address, gateway_ports, wanted_ports
 
 PROBE_TIMEOUT_S = 2.0
 """Of one liveness check; a longer one would delay `library down`."""
@@ -190,7 +190,11 @@ class Heartbeat:
 
 
 def _gateway(settings: Settings, index: int, url: str) -> Program:
-    own = msgspec.structs.replace(settings, gateway_port=settings.gateway_port + index, advertise="")
+    own = msgspec.structs.replace(
+        settings,
+        gateway_port=settings.gateway_port + index,
+        advertise=advertised_address(settings, index),
+    )
     name = GATEWAY if index == 0 else f"{GATEWAY}-{index}"
     return _server(own, name, GATEWAY, url, "producer", "gateway")
 

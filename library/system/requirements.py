@@ -1,10 +1,12 @@
 """Settings that can't work on this machine, refused before anything starts."""
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from foundation.cli import exits
 from foundation.cli.app import CommandError
-from foundation.http.addresses import UnknownHost, resolve
+from foundation.http.addresses import UnknownHost, bracketed, resolve
+from foundation.http.origins import DEFAULT_PORTS
 from foundation.settings import Settings
 from library.process.ports import HOST, is_free, require_free
 
@@ -43,6 +45,12 @@ def check_ports(settings: Settings, embedded: bool) -> None:
                 exits.MALFORMED, f"port {port} is wanted twice, for {taken[port]} and for {member} ({flag})"
             )
         taken[port] = f"{member} ({flag})"
+    try:
+        advertised_address(settings, settings.gateways - 1)
+    except ValueError as error:
+        raise CommandError(
+            exits.MALFORMED, f"LIBRARY_ADVERTISE={settings.advertise} leaves no port for the last gateway"
+        ) from error
 
 
 def require_ports(settings: Settings, embedded: bool) -> None:
@@ -66,6 +74,20 @@ KAFKA = "Kafka"
 def gateway_ports(settings: Settings) -> range:
     """The ports of the gateways on this machine."""
     return range(settings.effective_gateway_port, settings.effective_gateway_port + settings.gateways)
+
+
+def advertised_address(settings: Settings, index: int) -> str:
+    """The address that gateway ``index`` advertises: the setting with a higher port; empty: its own.
+
+    Raises ValueError if there is no such port.
+    """
+    if not settings.advertise or not index:
+        return settings.advertise
+    parts = urlsplit(settings.advertise)
+    port = (parts.port or DEFAULT_PORTS[parts.scheme]) + index
+    if port > MAX_PORT:
+        raise ValueError(f"there is no port {port}")
+    return parts._replace(netloc=f"{bracketed(parts.hostname or '')}:{port}").geturl()
 
 
 def wanted_ports(settings: Settings, embedded: bool) -> list[tuple[int, str, str]]:

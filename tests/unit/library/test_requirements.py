@@ -1,10 +1,15 @@
-"""Ports of a system that nobody chose."""
+"""Ports of a system that nobody chose, and addresses that its gateways advertise."""
 
 import socket
+from pathlib import Path
 
+import pytest
+
+from foundation.cli.app import CommandError
 from foundation.settings import Settings
 from library.process.ports import HOST
-from library.system.requirements import free_metrics_port
+from library.system.members import parts_of, resolved
+from library.system.requirements import check_ports, free_metrics_port
 from tests.support.stable_ports import stable_ports
 
 
@@ -21,3 +26,28 @@ def test_the_projectors_metrics_get_the_first_free_ports_that_no_other_member_wa
 def test_the_last_ports_leave_no_room_for_metrics():
     settings = Settings(port=65_533, gateway_port=65_534, kafka_port=65_535, workers=2)
     assert free_metrics_port(settings, embedded=True) == 0
+
+
+@pytest.mark.parametrize(
+    ("advertise", "of_the_second"),
+    [
+        ("", ""),
+        ("http://books.example:9000", "http://books.example:9001"),
+        ("http://books.example", "http://books.example:81"),
+        ("https://books.example/desk", "https://books.example:444/desk"),
+        ("http://[fd00::2]:9000", "http://[fd00::2]:9001"),
+    ],
+)
+def test_each_gateway_advertises_a_port_of_its_own(advertise, of_the_second):
+    settings = Settings(data_dir="/nowhere", advertise=advertise, gateways=2)
+    first, second = (
+        program.environment["LIBRARY_ADVERTISE"]
+        for program in parts_of(resolved(settings, Path("/"), embedded=True), embedded=True).servers
+        if program.name.startswith("gateway")
+    )
+    assert (first, second) == (advertise, of_the_second)
+
+
+def test_an_advertised_port_without_room_for_all_gateways_is_refused():
+    with pytest.raises(CommandError, match="leaves no port for the last gateway"):
+        check_ports(Settings(advertise="http://books.example:65534", gateways=3), embedded=True)
