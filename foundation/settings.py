@@ -200,9 +200,9 @@ def load(
     file = nearest(folder, FILE)
     own = {n: v for n, v in flags.items() if v is not None}
     from_environment = {
-        name[len(PREFIX) :].lower(): value
-        for name, value in environment.items()
-        if name.startswith(PREFIX) and name[len(PREFIX) :].lower() in Settings.__struct_fields__
+        name: environment[variable]
+        for name in Settings.__struct_fields__
+        if (variable := PREFIX + name.upper()) in environment
     }
     from_file = _toml(file) if file else {}
     explicit = {**from_file, **from_environment, **own}
@@ -231,12 +231,14 @@ def misspelt(environment: Mapping[str, str]) -> dict[str, str]:
 
     Others that begin with ``LIBRARY_``, such as LIBRARY_PATH, belong to other programs.
     """
-    known = {f"{PREFIX}{name.upper()}" for name in Settings.__struct_fields__} | MACHINE_VARIABLES
-    others = (name for name in environment if name.startswith(PREFIX) and name.upper() not in known)
-    shortened = {name[len(PREFIX) :].upper(): name for name in others if not name.startswith("LIBRARY_TEST_")}
-    misses = near_misses(shortened, {name[len(PREFIX) :] for name in known})
-    return {shortened[name]: f"{PREFIX}{best}" for name, best in misses.items()}
+    known = [name.upper() for name in Settings.__struct_fields__]
+    known += [name.removeprefix(PREFIX) for name in MACHINE_VARIABLES]
+    names = (name for name in environment if not name.startswith("LIBRARY_TEST_"))
+    return near_misses(names, PREFIX, {name: name for name in known} | _FLAGS)
 
+
+_FLAGS = {"TIMEOUT": "DEADLINE"}
+"""Flags that are not called as their settings."""
 
 _IDENTITY = ("kafka", "name")
 """The settings that identify a system."""

@@ -21,6 +21,24 @@ from foundation.settings import Settings, load, misspelt
         ("LIBRARY_TIME_ZONE", "LIBRARY_TIMEZONE"),
         ("LIBRARY_JAR", "LIBRARY_JARS"),
         ("LIBRARY_Prot", "LIBRARY_PORT"),
+        ("LIBRARY_port", "LIBRARY_PORT"),
+        ("library_port", "LIBRARY_PORT"),
+        ("Library_Data_Dir", "LIBRARY_DATA_DIR"),
+        ("LIBRARY-PORT", "LIBRARY_PORT"),
+        ("LIBRARYPORT", "LIBRARY_PORT"),
+        ("LIBRARYGATEWAY_PORT", "LIBRARY_GATEWAY_PORT"),
+        ("LIBRARY__PORT", "LIBRARY_PORT"),
+        ("LIBARY_PORT", "LIBRARY_PORT"),
+        ("LIBRAYR_TOKEN", "LIBRARY_TOKEN"),
+        ("LIBRARYS_LOG_LEVEL", "LIBRARY_LOG_LEVEL"),
+        ("LIBRARY_PORT ", "LIBRARY_PORT"),
+        ("LIBRARY_TOKEN_FILE", "LIBRARY_TOKEN"),
+        ("LIBRARY_KAFKA_PASSWORD_FILE", "LIBRARY_KAFKA_PASSWORD"),
+        ("LIBRARY_KAFKA_PASWORD_FILE", "LIBRARY_KAFKA_PASSWORD"),
+        ("LIBRARY_KAFKA_USER", "LIBRARY_KAFKA_USERNAME"),
+        ("LIBRARY_KAFKA_PASS", "LIBRARY_KAFKA_PASSWORD"),
+        ("LIBRARY_PAGE_ORIGIN", "LIBRARY_PAGE_ORIGINS"),
+        ("LIBRARY_TIMEOUT", "LIBRARY_DEADLINE"),
     ],
 )
 def test_a_near_miss_of_a_setting_is_ignored_with_a_warning(variable, setting):
@@ -32,7 +50,9 @@ def test_a_near_miss_of_a_setting_is_ignored_with_a_warning(variable, setting):
 @pytest.mark.parametrize(
     "variable",
     ["LIBRARY_PATH", "LIBRARY_DIRS", "LIBRARY_HOME", "LIBRARY_ROOT", "LIBRARY_VERSION", "LIBRARY_APP",
-     "LIBRARY_USER", "LIBRARY_", "LIBRARY_TEST_BROKER", "LIBRARY_MODE", "LD_LIBRARY_PATH", "LIBRARY_URL"],
+     "LIBRARY_USER", "LIBRARY_", "LIBRARY", "library_path", "LIBRARY_FILE", "LIBRARY_PATH_FILE",
+     "MYLIBRARY_PORT", "LIBRARIES_PORT", "PORT", "HOST", "NAME", "KAFKA", "LIB_PORT", "LIBRARY_DATA",
+     "LIBRARY_LOG", "ACTOR", "LIBRARY_TEST_BROKER", "LIBRARY_MODE", "LD_LIBRARY_PATH", "LIBRARY_URL"],
 )  # fmt: skip
 def test_variables_of_other_programs_are_ignored_silently(variable):
     loaded = load({}, {variable: "/usr/lib"}, Path("/"))
