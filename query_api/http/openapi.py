@@ -27,8 +27,10 @@ TAGS = {
     "schemas": (
         "A schema registry that can only be read.",
         (
-            "schema_types", "schema_by_id", "schema_versions", "subjects", "subject_versions",
-            "subject_version", "look_up_schema", "register_schema", "registry_config", "registry_mode",
+            "schema_types", "schema_by_id", "schema_versions", "schema_subjects", "subjects",
+            "subject_versions", "subject_version", "look_up_schema", "register_schema",
+            "test_compatibility", "test_compatibility_all",
+            "registry_config", "subject_config", "registry_mode", "subject_mode",
         ),
     ),
     "operation": (
@@ -47,7 +49,7 @@ NOT_STORED = {
         "operations",
         "readiness",
     ),
-    *("look_up_schema", "register_schema", "search_loans"),
+    *("look_up_schema", "register_schema", "test_compatibility", "test_compatibility_all", "search_loans"),
 }
 """Operations whose responses are `no-store`."""
 

@@ -20,9 +20,12 @@ from foundation.text import Malformed
 from query_api.http.parameters import AnyRequest
 from query_api.http.responses import CACHED, IMMUTABLE, NOT_STORED, problems
 from schemas.codec import CODEC, Schema
+from schemas.resolution import NotASchema, ParsedSchema, mismatch
 
 MEDIA_TYPE = "application/vnd.schemaregistry.v1+json"
 NAMESPACE = "library.inventory"
+LEVEL = "FULL"
+MODE = "READONLY"
 
 SchemaId = Annotated[int, PathParameter(ge=0, le=2**31 - 1, description="The id that values carry.")]
 Subject = Annotated[str, PathParameter(min_length=1, max_length=200, description="A record's full name.")]
@@ -59,6 +62,13 @@ class RegisteredId(Struct, frozen=True):
     id: int
 
 
+class Compatibility(Struct, frozen=True, omit_defaults=True):
+    """Whether a schema may follow the one that it is compared with; ``messages``, on request: why not."""
+
+    is_compatible: bool
+    messages: list[str] | None = None
+
+
 class SchemaRequest(Struct, frozen=True, rename="camel"):
     """A schema that a client has."""
 
@@ -90,6 +100,12 @@ def schema_versions(number: SchemaId) -> Response[list[SubjectVersion]]:
     return _answer([SubjectVersion(_name(schema), schema.version)])
 
 
+@_get("/schemas/ids/{number:int}/subjects", operation_id="schema_subjects", responses=problems(400, 404))
+def schema_subjects(number: SchemaId) -> Response[list[str]]:
+    """The subject of the schema with this id."""
+    return _answer([_name(_by_id(number))])
+
+
 @_get("/subjects", operation_id="subjects")
 def subjects() -> Response[list[str]]:
     """All subjects: the full names of the records in both topics."""
@@ -105,33 +121,38 @@ def subject_versions(subject: Subject) -> Response[list[int]]:
 @_get(
     "/subjects/{subject:str}/versions/{version:str}",
     operation_id="subject_version",
-    responses=problems(400, 404),
+    responses=problems(400, 404, 422),
 )
 def subject_version(subject: Subject, version: Version) -> Response[Registered]:
     """A version of a subject."""
-    versions = _of(subject)
-    if version in ("latest", "-1"):
-        wanted = versions[-1].version
-    elif version.isascii() and version.isdigit() and int(version) > 0:
-        wanted = int(version)
-    else:
-        raise _problem(400, 42202, f"{version!r} is no version: give a number from 1, or latest")
-    for schema in versions:
-        if schema.version == wanted:
-            return _answer(Registered(subject, schema.version, schema.id, schema.text))
-    raise _problem(404, 40402, f"{subject} has no version {version}: the newest is {versions[-1].version}")
+    schema = _version(subject, version)
+    return _answer(Registered(subject, schema.version, schema.id, schema.text))
 
 
 @_get("/config", operation_id="registry_config")
 def registry_config() -> Response[dict[str, str]]:
     """How schemas may change: backward and forward compatible with the version before."""
-    return _answer({"compatibilityLevel": "FULL"})
+    return _answer({"compatibilityLevel": LEVEL})
+
+
+@_get("/config/{subject:str}", operation_id="subject_config", responses=problems(400, 404))
+def subject_config(subject: Subject) -> Response[dict[str, str]]:
+    """How the schemas of a subject may change: as all."""
+    _of(subject)
+    return _answer({"compatibilityLevel": LEVEL})
 
 
 @_get("/mode", operation_id="registry_mode")
 def registry_mode() -> Response[dict[str, str]]:
     """The registry can't be written to: schemas are released with the program."""
-    return _answer({"mode": "READONLY"})
+    return _answer({"mode": MODE})
+
+
+@_get("/mode/{subject:str}", operation_id="subject_mode", responses=problems(400, 404))
+def subject_mode(subject: Subject) -> Response[dict[str, str]]:
+    """Whether a subject can be written to: as all."""
+    _of(subject)
+    return _answer({"mode": MODE})
 
 
 @_post("/subjects/{subject:str}", operation_id="look_up_schema", responses=problems(400, 404, 422))
@@ -156,25 +177,70 @@ async def register_schema(
     return _answer(RegisteredId(schema.id), NOT_STORED)
 
 
+@_post(
+    "/compatibility/subjects/{subject:str}/versions/{version:str}",
+    operation_id="test_compatibility",
+    responses=problems(400, 404, 422),
+)
+async def test_compatibility(
+    request: AnyRequest, subject: Subject, version: Version, data: JSONBody[SchemaRequest]
+) -> Response[Compatibility]:
+    """Whether a schema reads what this version of the subject writes, and this version what it writes."""
+    schema = _version(subject, version)
+    return _compared(request, _candidate(data, await request.body()), schema)
+
+
+@_post(
+    "/compatibility/subjects/{subject:str}/versions",
+    operation_id="test_compatibility_all",
+    responses=problems(400, 404, 422),
+)
+async def test_compatibility_all(
+    request: AnyRequest, subject: Subject, data: JSONBody[SchemaRequest]
+) -> Response[Compatibility]:
+    """Whether a schema may follow the subject's newest version, as `FULL` asks."""
+    schema = _of(subject)[-1]
+    return _compared(request, _candidate(data, await request.body()), schema)
+
+
+def _compared(request: AnyRequest, candidate: Any, schema: Schema) -> Response[Any]:
+    try:
+        theirs, ours = ParsedSchema(candidate), ParsedSchema(json.loads(schema.text))
+        reasons = {
+            f"it can't read version {schema.version}": mismatch(theirs, ours),
+            f"version {schema.version} can't read it": mismatch(ours, theirs),
+        }
+    except NotASchema as error:
+        raise _problem(422, 42201, f"not an Avro schema: {error}") from error
+    messages = [f"{what}: {why}" for what, why in reasons.items() if why]
+    verbose = request.query_params.get("verbose") == "true"
+    return _answer(Compatibility(not messages, messages if verbose else None), NOT_STORED)
+
+
 def _answer(value: object, cache_control: str = CACHED) -> Response[Any]:
     headers = {"Cache-Control": cache_control}
     return Response(msgspec.json.encode(value), media_type=MEDIA_TYPE, headers=headers)
 
 
 def _equal_schema(subject: str, request: SchemaRequest, body: bytes) -> Schema | None:
+    versions, candidate = _of(subject), _candidate(request, body)
+    return next((schema for schema in versions if json.loads(schema.text) == candidate), None)
+
+
+def _candidate(request: SchemaRequest, body: bytes) -> Any:
+    """The schema in a request, as JSON has it. Raises Problem."""
     try:
         require_unique_names(body)
     except Malformed as error:
         raise Problem(400, "malformed", str(error)) from error
-    versions = _of(subject)
     try:
         if request.schema_type != "AVRO":
             raise ValueError(f"the type {request.schema_type[:40]!r} is not AVRO")
-        wanted = json.loads(request.schema)
+        candidate = json.loads(request.schema)
         require_unique_names(request.schema)
     except (ValueError, RecursionError) as error:
         raise _problem(422, 42201, f"not an Avro schema: {error}") from error
-    return next((schema for schema in versions if json.loads(schema.text) == wanted), None)
+    return candidate
 
 
 def _name(schema: Schema) -> str:
@@ -195,6 +261,19 @@ def _of(subject: str) -> list[Schema]:
     return found
 
 
+def _version(subject: str, version: str) -> Schema:
+    """A version of a subject, as a path names it. Raises Problem."""
+    versions = _of(subject)
+    if version in ("latest", "-1"):
+        return versions[-1]
+    if not (version.isascii() and version.isdigit() and int(version) > 0):
+        raise _problem(422, 42202, f"{version!r} is no version: give a number from 1, or latest")
+    for schema in versions:
+        if schema.version == int(version):
+            return schema
+    raise _problem(404, 40402, f"{subject} has no version {version}: the newest is {versions[-1].version}")
+
+
 def _problem(status: int, error_code: int, detail: str) -> Problem:
     return Problem(status, "unknown_schema", detail, error_code=error_code, message=detail)
 
@@ -208,6 +287,7 @@ def as_registry_problem(path: str, problem: Problem) -> Problem:
 
 _ROOTS = {"subjects", "schemas", "config", "mode", "compatibility", "contexts", "associations"}
 routes: list[Any] = [
-    schema_types, schema_by_id, schema_versions, subjects, subject_versions, subject_version, look_up_schema,
-    register_schema, registry_config, registry_mode,
+    schema_types, schema_by_id, schema_versions, schema_subjects, subjects, subject_versions, subject_version,
+    look_up_schema, register_schema, test_compatibility, test_compatibility_all, registry_config,
+    subject_config, registry_mode, subject_mode,
 ]  # fmt: skip

@@ -102,12 +102,16 @@ def test_confluents_registry_client_finds_schemas_and_understands_refusals(store
         same = Schema(newest.schema.schema_str, "AVRO")
         assert client.lookup_schema(SUBJECT, same).schema_id == newest.schema_id
         assert client.register_schema(SUBJECT, same) == newest.schema_id
-        assert client.get_compatibility() == "FULL"
+        assert client.get_compatibility() == client.get_compatibility(SUBJECT) == "FULL"
+        assert client.get_mode(SUBJECT) == "READONLY"
+        assert client.test_compatibility(SUBJECT, same)
+        assert client.test_compatibility_all_versions(SUBJECT, same)
         other = Schema('{"type": "string"}', "AVRO")
+        assert not client.test_compatibility(SUBJECT, other)
         attempts = {
             40403: lambda: client.lookup_schema(SUBJECT, other),
             42205: lambda: client.register_schema(SUBJECT, other),
-            404: lambda: client.test_compatibility(SUBJECT, other),
+            40402: lambda: client.test_compatibility(SUBJECT, other, version=7),
             405: lambda: client.delete_subject(SUBJECT),
         }
         for code, attempt in attempts.items():

@@ -33,10 +33,14 @@ PLAIN = [
 ROUTES = [
     "/events", "/events/{partition}/{offset}",
     "/inventory", "/inventory/{isbn}", "/inventory/{isbn}/history", "/loans", "/schemas/ids/{number}",
-    "/schemas/ids/{number}/versions", "/stats", "/subjects/{subject}/versions",
-    "/subjects/{subject}/versions/{version}",
+    "/schemas/ids/{number}/versions", "/schemas/ids/{number}/subjects", "/stats",
+    "/subjects/{subject}/versions", "/subjects/{subject}/versions/{version}", "/config/{subject}",
+    "/mode/{subject}",
 ]  # fmt: skip
-POSTS = ["/loans/search", "/subjects/{subject}", "/subjects/{subject}/versions"]
+POSTS = [
+    "/loans/search", "/subjects/{subject}", "/subjects/{subject}/versions",
+    "/compatibility/subjects/{subject}/versions", "/compatibility/subjects/{subject}/versions/{version}",
+]  # fmt: skip
 REQUESTS = [*((route, "GET") for route in ROUTES), *((route, "POST") for route in POSTS)]
 TRIED = [(route, "GET", GenerationMode.POSITIVE) for route in PLAIN] + [
     (*request, mode) for request in REQUESTS for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)

@@ -11,7 +11,9 @@ def test_an_empty_host_is_not_taken_for_any_address(host):
         resolve(host)
 
 
-@pytest.mark.parametrize("host", ["a b", "no.such.host.invalid", "127.0.0.1:80", "http://localhost", "*", "."])
+@pytest.mark.parametrize(
+    "host", ["a b", "no.such.host.invalid", "127.0.0.1:80", "http://localhost", "*", "."]
+)
 def test_what_is_no_host_is_named(host):
     with pytest.raises(UnknownHost, match="can't be resolved"):
         resolve(host)

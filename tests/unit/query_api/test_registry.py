@@ -36,6 +36,7 @@ def test_every_schema_is_served(api: ApiWithoutKafka):
         assert api.ask(f"/subjects/{subject}/versions/1").json() == found
         by_id = api.ask(f"/schemas/ids/{found['id']}?subject=library.events-value").json()
         assert by_id["schema"] == found["schema"]
+        assert api.ask(f"/schemas/ids/{found['id']}/subjects").json() == [subject]
         assert api.ask(f"/schemas/ids/{found['id']}/versions").json() == [{"subject": subject, "version": 1}]
     assert api.ask("/schemas/types").json() == ["AVRO"]
 
@@ -68,19 +69,26 @@ REFUSED = [
     ("POST", "/subjects/nothing", ANY, 404, 40401),
     ("POST", f"/subjects/{SUBJECT}/versions", ANY, 422, 42205),
     ("POST", "/subjects/nothing/versions", ANY, 404, 40401),
-    ("POST", f"/compatibility/subjects/{SUBJECT}/versions/latest", ANY, 404, 404),
-    ("POST", f"/compatibility/subjects/{SUBJECT}/versions?verbose=true", ANY, 404, 404),
+    ("POST", f"/compatibility/subjects/{SUBJECT}/versions/latest", "{", 422, 42201),
+    ("POST", f"/compatibility/subjects/{SUBJECT}/versions/latest", '{"type": "strin"}', 422, 42201),
+    ("POST", f"/compatibility/subjects/{SUBJECT}/versions", '{"type": "record"}', 422, 42201),
+    ("POST", f"/compatibility/subjects/{SUBJECT}/versions/2", ANY, 404, 40402),
+    ("POST", f"/compatibility/subjects/{SUBJECT}/versions/0", ANY, 422, 42202),
+    ("POST", "/compatibility/subjects/nothing/versions/latest", ANY, 404, 40401),
+    ("POST", "/compatibility/subjects/nothing/versions", ANY, 404, 40401),
+    ("POST", "/compatibility/nothing", ANY, 404, 404),
     ("DELETE", f"/subjects/{SUBJECT}", "", 405, 405),
     ("DELETE", f"/subjects/{SUBJECT}/versions/1", "", 405, 405),
     ("PUT", "/config", ANY, 405, 405),
     ("PUT", "/mode", ANY, 405, 405),
-    ("GET", "/config/nothing", "", 404, 404),
+    ("GET", "/config/nothing", "", 404, 40401),
+    ("GET", "/mode/nothing", "", 404, 40401),
     ("GET", "/contexts", "", 404, 404),
     ("GET", "/schemas/ids/77", "", 404, 40403),
     ("GET", "/schemas/ids/-1", "", 400, 400),
     ("GET", "/subjects/nothing/versions", "", 404, 40401),
     ("GET", f"/subjects/{SUBJECT}/versions/7", "", 404, 40402),
-    ("GET", f"/subjects/{SUBJECT}/versions/x", "", 400, 42202),
+    ("GET", f"/subjects/{SUBJECT}/versions/x", "", 422, 42202),
 ]
 
 
@@ -103,6 +111,53 @@ def test_a_request_without_a_schema_has_confluents_format_too(api: ApiWithoutKaf
     response = api.ask(f"/subjects/{SUBJECT}", "POST", {"Content-Type": MEDIA_TYPE}, content)
     assert (response.status_code, response.json()["error_code"]) == (400, 400)
     assert content or response.json()["detail"] == "body: it is empty"
+
+
+WITH_NOTE = {"name": "note", "type": "string"}
+
+
+@pytest.mark.parametrize(
+    ("change", "messages"),
+    [
+        (lambda fields: fields, []),
+        (lambda fields: fields[::-1], []),
+        (lambda fields: [*fields, WITH_NOTE | {"default": ""}], []),
+        (
+            lambda fields: [*fields, WITH_NOTE],
+            ["it can't read version 1: /note: the field is not written, and has no default"],
+        ),
+        (
+            lambda fields: [field for field in fields if field["name"] != "title"],
+            ["version 1 can't read it: /title: the field is not written, and has no default"],
+        ),
+        (
+            lambda fields: [
+                field | {"type": "long"} if field["name"] == "quantity" else field for field in fields
+            ],
+            ["version 1 can't read it: /quantity: int does not read long"],
+        ),
+    ],
+)
+def test_a_schema_is_compatible_if_old_and_new_programs_read_each_other(
+    api: ApiWithoutKafka, change: Any, messages: list[str]
+):
+    schema = json.loads(newest(api)["schema"])
+    text = json.dumps(schema | {"fields": change(schema["fields"])})
+    for path in ("versions/latest", "versions/1", "versions/-1", "versions"):
+        answer = post(api, f"/compatibility/subjects/{SUBJECT}/{path}?normalize=false&verbose=true", text)
+        assert (answer.status_code, answer.json()) == (
+            200,
+            {"is_compatible": not messages, "messages": messages},
+        )
+        assert answer.headers["cache-control"] == "no-store"
+        assert post(api, f"/compatibility/subjects/{SUBJECT}/{path}", text).json() == {
+            "is_compatible": not messages
+        }
+
+
+def test_a_subject_is_as_all(api: ApiWithoutKafka):
+    assert api.ask(f"/config/{SUBJECT}?defaultToGlobal=true").json() == api.ask("/config").json()
+    assert api.ask(f"/mode/{SUBJECT}").json() == api.ask("/mode").json()
 
 
 def test_another_type_of_schema_is_none(api: ApiWithoutKafka):

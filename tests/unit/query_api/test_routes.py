@@ -237,7 +237,7 @@ def test_the_loans_of_a_title_at_a_past_time_are_returned(stock: ApiWithoutKafka
         ("/openapi.json/x", 404, "no_such_route"),
         ("/schemas/ids/77", 404, "unknown_schema"),
         ("/subjects/x/versions/1", 404, "unknown_schema"),
-        ("/subjects/library.inventory.BookAdded/versions/x", 400, "unknown_schema"),
+        ("/subjects/library.inventory.BookAdded/versions/x", 422, "unknown_schema"),
     ],
 )
 def test_an_invalid_request_is_a_problem_document(stock: ApiWithoutKafka, path: str, status: int, code: str):
