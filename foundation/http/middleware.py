@@ -19,7 +19,7 @@ from foundation.http.headers import (
 from foundation.http.problem import Problem
 from foundation.http.responses import etag_matches, etag_of, render_problem, send_response
 
-UNIQUE = (b"host", b"origin", b"authorization", b"last-event-id")
+UNIQUE = (b"host", b"origin", b"authorization", b"last-event-id", b"content-type", b"content-encoding")
 """Headers that decide something: a request with two of one is refused."""
 
 

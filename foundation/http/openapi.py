@@ -12,6 +12,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.plugins import OpenAPIRenderPlugin
 
+from foundation.http.json_body import check_json_body
 from foundation.http.problem import PROBLEM_JSON, Problem, ProblemDocument
 
 DOCUMENT_PATH = "/openapi.json"
@@ -134,10 +135,10 @@ class ApiDocument(OpenAPIRenderPlugin):
         return self._body
 
     async def refuse_undocumented(self, request: Request[Any, Any, Any]) -> None:
-        """For each request: refuse routes and query parameters that the document does not have.
+        """For each request: refuse routes, query parameters and bodies that the document does not have.
 
-        Raises Problem 400, and NotFoundException for routes that the framework adds: it serves copies of the
-        document, and pages of its own.
+        Raises Problem 400 or 415, and NotFoundException for routes that the framework adds: it serves copies
+        of the document, and pages of its own.
         """
         parameters = self._parameters.get(str(request.scope.get("path_template")))
         # The router drops empty segments, also encoded ones: /inventory/%2F would list the inventory
@@ -145,6 +146,8 @@ class ApiDocument(OpenAPIRenderPlugin):
             raise NotFoundException
         if not request.route_handler.opt.get("any_parameter"):
             check_query(request.scope["query_string"], parameters)
+        if request.route_handler.opt.get("json_body"):
+            await check_json_body(request)
 
 
 def _has_empty_segment(request: Request[Any, Any, Any]) -> bool:

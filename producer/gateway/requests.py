@@ -10,6 +10,7 @@ from eventstore.headers import ACTOR, CARRIED
 from eventstore.state.outcomes import Submitted, checked_actor, submit
 from foundation.http.callers import AllowedHosts
 from foundation.http.headers import header_text, require_no_encoding, unique_headers
+from foundation.http.json_body import is_json
 from foundation.http.openapi import check_query
 from foundation.http.problem import Problem
 from foundation.json_names import require_unique_names
@@ -35,7 +36,6 @@ _UNIQUE = (
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _JSON_TYPES = {b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8"}
-_UTF_8 = (b"", b"charset=utf-8", b"charset=utf8")
 _MEMBERS = sorted({"type"}.union(*(kind.__struct_fields__ for kind in get_args(commands.Command))))
 _MAY_REPEAT = re.compile(rb'\\|"(%s)".*"\1"' % "|".join(_MEMBERS).encode(), re.DOTALL)
 """Bodies in which a member's name, or what looks like one, occurs twice, or may be written with escapes."""
@@ -61,7 +61,7 @@ class RequestReader:
         self._hosts.check(host, origin, scope["http_version"])
         check_query(scope["query_string"], ())
         user = self._authorize(headers)
-        if (media_type := headers.get(b"content-type")) not in _JSON_TYPES and not _is_json(media_type):
+        if (media_type := headers.get(b"content-type")) not in _JSON_TYPES and not is_json(media_type or b""):
             detail = "a command is sent as Content-Type: application/json"
             raise Problem(415, "unsupported_media_type", detail, headers={"Accept-Post": "application/json"})
         require_no_encoding(headers)
@@ -134,14 +134,6 @@ def carried_headers(headers: dict[bytes, bytes]) -> dict[str, str]:
         except BadTime as error:
             raise Malformed("client_time", str(error)) from error
     return carried
-
-
-def _is_json(media_type: bytes | None) -> bool:
-    """Whether a Content-Type is JSON in UTF-8, the only encoding that JSON has, in any spelling."""
-    kind, *parameters = (media_type or b"").lower().split(b";")
-    return kind.strip() == b"application/json" and all(
-        parameter.replace(b'"', b"").strip() in _UTF_8 for parameter in parameters
-    )
 
 
 def check_names(command: commands.Command, body: bytes) -> None:

@@ -31,6 +31,7 @@ problems = partial(
     {
         400: "The request is malformed: the detail says what.",
         404: "Unknown.",
+        415: "Not application/json.",
         422: "Not an Avro schema, or not one that exists.",
         410: "The title was removed; `removed_at` says when.",
         503: "Not ready, or not as far as `after` asks: try again.",

@@ -8,6 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody, QueryParameter
 from msgspec import Meta, Struct
 
+from foundation.http.json_body import JSON_BODY
 from foundation.http.problem import Problem
 from query_api.documents import Loans, json_of
 from query_api.http.parameters import (
@@ -76,7 +77,10 @@ class LoanSearch(Struct, frozen=True, forbid_unknown_fields=True):
     cursor: Annotated[str, Meta(min_length=1, max_length=2000)] | None = None
 
 
-@post("/loans/search", status_code=200, responses=problems(400, 503), operation_id="search_loans")
+@post(
+    "/loans/search", status_code=200, opt=JSON_BODY, responses=problems(400, 415, 503),
+    operation_id="search_loans",
+)  # fmt: skip
 async def search_loans(replica: NamedDependency[Replica], data: JSONBody[LoanSearch]) -> Response[Loans]:
     """Open loans, the first due first; the borrower is in the body, not in a URL that logs may keep."""
     user = None if data.user_id is None else parse_user_parameter(data.user_id)

@@ -13,10 +13,10 @@ from litestar import Response, get, post
 from litestar.params import JSONBody, PathParameter
 from msgspec import Struct
 
+from foundation.http.json_body import JSON_BODY
 from foundation.http.openapi import ANY_PARAMETER
 from foundation.http.problem import Problem
 from foundation.json_names import require_unique_names
-from foundation.text import Malformed
 from query_api.http.parameters import AnyRequest
 from query_api.http.responses import CACHED, IMMUTABLE, NOT_STORED, problems
 from schemas.codec import CODEC, Schema
@@ -78,7 +78,7 @@ class SchemaRequest(Struct, frozen=True, rename="camel"):
 
 # Clients send parameters about deleted schemas and formats: here nothing is deleted, and everything is Avro
 _get = partial(get, media_type=MEDIA_TYPE, sync_to_thread=False, opt=ANY_PARAMETER)
-_post = partial(post, media_type=MEDIA_TYPE, opt=ANY_PARAMETER, status_code=200)
+_post = partial(post, media_type=MEDIA_TYPE, opt=ANY_PARAMETER | JSON_BODY, status_code=200)
 
 
 @_get("/schemas/types", operation_id="schema_types")
@@ -155,23 +155,21 @@ def subject_mode(subject: Subject) -> Response[dict[str, str]]:
     return _answer({"mode": MODE})
 
 
-@_post("/subjects/{subject:str}", operation_id="look_up_schema", responses=problems(400, 404, 422))
-async def look_up_schema(
-    request: AnyRequest, subject: Subject, data: JSONBody[SchemaRequest]
-) -> Response[Registered]:
+@_post("/subjects/{subject:str}", operation_id="look_up_schema", responses=problems(400, 404, 415, 422))
+async def look_up_schema(subject: Subject, data: JSONBody[SchemaRequest]) -> Response[Registered]:
     """The version of a subject that has this schema."""
-    schema = _equal_schema(subject, data, await request.body())
+    schema = _equal_schema(subject, data)
     if schema is None:
         raise _problem(404, 40403, f"no version of {subject} has this schema")
     return _answer(Registered(subject, schema.version, schema.id, schema.text), NOT_STORED)
 
 
-@_post("/subjects/{subject:str}/versions", operation_id="register_schema", responses=problems(400, 404, 422))
-async def register_schema(
-    request: AnyRequest, subject: Subject, data: JSONBody[SchemaRequest]
-) -> Response[RegisteredId]:
+@_post(
+    "/subjects/{subject:str}/versions", operation_id="register_schema", responses=problems(400, 404, 415, 422)
+)
+async def register_schema(subject: Subject, data: JSONBody[SchemaRequest]) -> Response[RegisteredId]:
     """The id of a schema that the subject has already; no other can be added."""
-    schema = _equal_schema(subject, data, await request.body())
+    schema = _equal_schema(subject, data)
     if schema is None:
         raise _problem(422, 42205, f"{subject} is read-only: schemas are released with the program")
     return _answer(RegisteredId(schema.id), NOT_STORED)
@@ -180,27 +178,27 @@ async def register_schema(
 @_post(
     "/compatibility/subjects/{subject:str}/versions/{version:str}",
     operation_id="test_compatibility",
-    responses=problems(400, 404, 422),
+    responses=problems(400, 404, 415, 422),
 )
 async def test_compatibility(
     request: AnyRequest, subject: Subject, version: Version, data: JSONBody[SchemaRequest]
 ) -> Response[Compatibility]:
     """Whether a schema reads what this version of the subject writes, and this version what it writes."""
     schema = _version(subject, version)
-    return _compared(request, _candidate(data, await request.body()), schema)
+    return _compared(request, _candidate(data), schema)
 
 
 @_post(
     "/compatibility/subjects/{subject:str}/versions",
     operation_id="test_compatibility_all",
-    responses=problems(400, 404, 422),
+    responses=problems(400, 404, 415, 422),
 )
 async def test_compatibility_all(
     request: AnyRequest, subject: Subject, data: JSONBody[SchemaRequest]
 ) -> Response[Compatibility]:
     """Whether a schema may follow the subject's newest version, as `FULL` asks."""
     schema = _of(subject)[-1]
-    return _compared(request, _candidate(data, await request.body()), schema)
+    return _compared(request, _candidate(data), schema)
 
 
 def _compared(request: AnyRequest, candidate: Any, schema: Schema) -> Response[Any]:
@@ -222,17 +220,13 @@ def _answer(value: object, cache_control: str = CACHED) -> Response[Any]:
     return Response(msgspec.json.encode(value), media_type=MEDIA_TYPE, headers=headers)
 
 
-def _equal_schema(subject: str, request: SchemaRequest, body: bytes) -> Schema | None:
-    versions, candidate = _of(subject), _candidate(request, body)
+def _equal_schema(subject: str, request: SchemaRequest) -> Schema | None:
+    versions, candidate = _of(subject), _candidate(request)
     return next((schema for schema in versions if json.loads(schema.text) == candidate), None)
 
 
-def _candidate(request: SchemaRequest, body: bytes) -> Any:
+def _candidate(request: SchemaRequest) -> Any:
     """The schema in a request, as JSON has it. Raises Problem."""
-    try:
-        require_unique_names(body)
-    except Malformed as error:
-        raise Problem(400, "malformed", str(error)) from error
     try:
         if request.schema_type != "AVRO":
             raise ValueError(f"the type {request.schema_type[:40]!r} is not AVRO")

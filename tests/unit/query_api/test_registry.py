@@ -105,7 +105,17 @@ def test_every_error_has_confluents_format(
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"[]", b'{"schema": 1}', b"{}", b'{"schema": "{}", "schema": "{}"}', b'{"schema": "{}"} x'],
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"[" * 30_000,
+        b'{"schema": "\xff"}',
+        b'{"schema": 1}',
+        b"{}",
+        b'{"schema": "{}", "schema": "{}"}',
+        b'{"schema": "{}"} x',
+    ],
 )
 def test_a_request_without_a_schema_has_confluents_format_too(api: ApiWithoutKafka, content: bytes):
     response = api.ask(f"/subjects/{SUBJECT}", "POST", {"Content-Type": MEDIA_TYPE}, content)
@@ -168,6 +178,11 @@ def test_another_type_of_schema_is_none(api: ApiWithoutKafka):
 def test_other_errors_are_problems_alone(api: ApiWithoutKafka):
     assert "error_code" not in api.ask("/nothing").json()
     assert "error_code" not in api.ask("/inventory?limit=0").json()
+
+
+def test_a_request_that_is_not_json_has_confluents_format_too(api: ApiWithoutKafka):
+    response = api.ask(f"/subjects/{SUBJECT}", "POST", {"Content-Type": "text/plain"}, b"{}")
+    assert (response.status_code, response.json()["error_code"]) == (415, 415)
 
 
 def test_an_encoded_request_is_refused(api: ApiWithoutKafka):

@@ -178,6 +178,14 @@ def test_loans_are_searched_without_a_borrower_in_the_url(
         (b"{", "malformed"),
         (b"[]", "malformed"),
         (b'{"user": "a"}', "malformed"),
+        (b"", "malformed"),
+        (b'{"user_id": "a", "user_id": "b"}', "malformed"),
+        (b'{"user_id": "a", "us\\u0065r_id": "b"}', "malformed"),
+        (b'{"user_id": "\xff"}', "malformed"),
+        (b"\xff\xfe{\0}\0", "malformed"),
+        (b"[" * 950, "malformed"),
+        (b"[" * 30_000, "malformed"),
+        (b'{"user_id": ' + b"[" * 950 + b"]" * 950 + b"}", "malformed"),
         (b'{"user_id": ""}', "malformed"),
         (b'{"user_id": "a\\u200bb"}', "bad_user"),
         (b'{"isbn": "123"}', "bad_isbn"),
@@ -188,6 +196,22 @@ def test_loans_are_searched_without_a_borrower_in_the_url(
 def test_a_bad_search_for_loans_is_a_problem(stock: ApiWithoutKafka, body: bytes, code: str):
     answer = stock.ask("/loans/search", "POST", content=body)
     assert (answer.status_code, answer.json()["code"]) == (400, code)
+
+
+@pytest.mark.parametrize(
+    ("media_type", "status"),
+    [
+        ("application/json; Charset=UTF8", 200),
+        ("", 200),
+        ("application/json; charset=utf-16", 415),
+        ("text/plain", 415),
+        ("application/x-www-form-urlencoded", 415),
+    ],
+)
+def test_a_search_for_loans_is_json(stock: ApiWithoutKafka, media_type: str, status: int):
+    answer = stock.ask("/loans/search", "POST", {"Content-Type": media_type}, b"{}")
+    assert answer.status_code == status
+    assert ("accept-post" in answer.headers) == (status == 415)
 
 
 def test_the_loans_of_a_title_at_a_past_time_are_returned(stock: ApiWithoutKafka):
