@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from concurrent.futures import Future
 from datetime import datetime
 from pathlib import Path
 from uuid import uuid4
@@ -16,6 +17,7 @@ from eventstore.topics import events_topic
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from library.broker.java import find_java
+from library.store.groups import COORDINATOR_MOVING
 from schemas.topics import changelog_topic, ensure_topics, projector_group, topic_configs
 
 JAR = Path(__file__).parent / "kafka_streams" / "target" / "peer.jar"
@@ -137,13 +139,27 @@ def _new_application(settings: Settings) -> str:
 
 
 def _forget(admin: AdminClient, group: str, topic: str) -> None:
-    for done, gone in (
-        (admin.delete_consumer_groups([group])[group], KafkaError.GROUP_ID_NOT_FOUND),
-        (admin.delete_topics([topic])[topic], KafkaError.UNKNOWN_TOPIC_OR_PART),
-    ):
-        try:
-            done.result()
-        except KafkaException as error:
-            if error.args[0].code() != gone:
-                raise
+    # A broker that has just started may not know its coordinators yet
+    until(
+        lambda: _deleted(lambda: admin.delete_consumer_groups([group])[group], KafkaError.GROUP_ID_NOT_FOUND),
+        30,
+        f"group {group} to be deleted",
+    )
+    until(
+        lambda: _deleted(lambda: admin.delete_topics([topic])[topic], KafkaError.UNKNOWN_TOPIC_OR_PART),
+        30,
+        f"topic {topic} to be deleted",
+    )
     until(lambda: topic not in admin.list_topics(timeout=10).topics, 30, f"topic {topic} to be deleted")
+
+
+def _deleted(delete: Callable[[], Future[None]], gone: int) -> bool:
+    """Whether it is gone; False if this has to be tried again."""
+    try:
+        delete().result()
+    except KafkaException as error:
+        if error.args[0].code() in COORDINATOR_MOVING:
+            return False
+        if error.args[0].code() != gone:
+            raise
+    return True

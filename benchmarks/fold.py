@@ -17,6 +17,7 @@ from msgspec import Struct
 from benchmarks.results import save, say, show
 from eventstore.keys import event_key
 from inventory.projection import project
+from projector.agent import WRITE_MAX_BYTES
 from projector.batched_faust.batch import Record
 from projector.fold.batch_fold import PartitionFold
 from schemas.codec import decode, encode
@@ -62,12 +63,16 @@ class Result(Struct):
 
 
 def fast(records: Sequence[Record]) -> Rows:
-    """Fold the records of a partition with the projector's fold. The rows by key."""
+    """Fold the records of a partition with the projector's fold, as in a rebuild. The rows by key."""
     stored: dict[bytes, bytes] = {}
     fold = PartitionFold(stored.get)
     for batch in _batches(records):
         assert fold.add(batch) is None
-        stored.update(fold.take())
+        if fold.unwritten > WRITE_MAX_BYTES:
+            fold.measure()
+            if fold.unwritten > WRITE_MAX_BYTES * 3 // 4:
+                stored.update(fold.take())
+    stored.update(fold.take())
     return stored
 
 

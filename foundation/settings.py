@@ -63,6 +63,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Gateway processes of a system on this machine."""
     workers: int = 1
     """Projector processes of a system on this machine."""
+    projector_memory: int = 0
+    """Bytes for the rows that a projector keeps in memory; 0: a 32nd of the machine's, at least 64 MiB."""
     metrics_port: int = 0
     """Port of the projector's metrics; further workers on this machine use the next ports; 0: no metrics.
 
@@ -99,6 +101,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         for name in ("partitions", "replication", "loan_days", "gateways", "workers"):
             if not 1 <= getattr(self, name) <= 10_000:
                 raise ValueError(f"{name} is 1 to 10000, not {getattr(self, name)}")
+        if self.projector_memory and self.projector_memory < _LEAST_MEMORY:
+            raise ValueError(
+                f"projector_memory is 0 or at least {_LEAST_MEMORY} bytes, not {self.projector_memory}"
+            )
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,100}", self.name):
             raise ValueError(f"name is made of letters, digits, - and _, not {self.name!r}")
         # Written so that NaN fails, too
@@ -133,6 +139,7 @@ _URL = r"https?://(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?"
 _ORIGIN = re.compile(rf"{_URL}/?|:\d{{1,5}}(?:-\d{{1,5}})?", re.ASCII)
 _PAGE_GATEWAY = re.compile(rf"(?:{_URL}(?:/[\w./~-]*)?|:\d{{1,5}})?", re.ASCII)
 _ADDRESS = re.compile(r"https?://(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?(?:/[\w./~%-]*)?")
+_LEAST_MEMORY = 1_000_000
 _LOWEST_PORTS = {"port": 1, "kafka_port": 1, "gateway_port": 0, "metrics_port": 0}
 _CHOICES = {
     "durability": ("disk", "os"),

@@ -1,39 +1,30 @@
 """The Faust app of a projection: one agent that folds the event store into one table."""
 
-import asyncio
 import logging
 import os
 import threading
-import time
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
 import faust
 from faust import stores, transport
-from faust.types import TP
 
-from eventstore.avro import Undecodable
-from eventstore.partition_reader import read_partition
-from eventstore.table_position import POSITION_KEY
 from eventstore.topics import Identity, events_topic
 from foundation.settings import Settings
-from projector.batched_faust.batch import Batch, Record
+from projector.agent import CHECK_INTERVAL_S, Agent
 from projector.batched_faust.consumer import Consumer
 from projector.batched_faust.store import MEMORY
 from projector.batched_faust.table import Table, Tables
 from projector.ending import exit_code
 from projector.metrics import Metrics
-from projector.projection import DamagedRow, Discontinuous, Fold, Projection
+from projector.projection import Projection
 from projector.security import broker_credentials
 
 log = logging.getLogger(__name__)
 
 BATCH_MAX_EVENTS = 20_000
 """The more events of a row come together, the fewer rows are written."""
-SLICE_EVENTS = 2_000
-"""Events that are folded before the event loop may send heartbeats."""
 PARTITION_FETCH_MAX_BYTES = 8 << 20
 """Enough for a batch."""
 QUEUED_BATCHES = 2
@@ -43,8 +34,6 @@ ROW_MAX_BYTES = 1_000_000
 STOP_TIMEOUT_S = 10.0
 TOPIC_CHECK_INTERVAL_S = 10.0
 """A worker notices within this time that somebody has added partitions or replaced a topic."""
-MAX_RECOMPUTED = 20
-"""Rows that a worker computes anew one by one, reading the whole partition for each. Beyond that, replay."""
 
 
 def end_within(code: int, seconds: float = STOP_TIMEOUT_S) -> None:
@@ -70,6 +59,11 @@ class App(faust.App):
             # A stop during a rebalance can hang for ever, and a hanging member keeps its partitions
             end_within(self.exit_code)
         super()._crash(reason)
+
+
+def _literal(path: Path) -> str:
+    """The path as Faust takes it: Faust expands format fields in it."""
+    return str(path).replace("{", "{{").replace("}", "}}")
 
 
 def build(settings: Settings, index: int, identify: Callable[[], Identity], projection: Projection) -> App:
@@ -116,117 +110,9 @@ def build(settings: Settings, index: int, identify: Callable[[], Identity], proj
     source = app.topic(events_topic(settings), key_type=bytes, value_type=bytes, value_serializer="raw")
     app.metrics = Metrics(lambda: cast(Consumer, app.consumer).progress())
     app.timer(TOPIC_CHECK_INTERVAL_S)(table.check_topics)
-    agent = Agent(settings, app, table, projection)
+    agent = Agent(settings, app, table, projection, app.metrics)
+    app.on_partitions_revoked.connect(agent.forget, weak=False)
     app.on_partitions_assigned.connect(agent.forget, weak=False)
+    app.timer(CHECK_INTERVAL_S)(agent.write_due)
     app.agent(source, name="project")(agent.run)
     return app
-
-
-def _literal(path: Path) -> str:
-    """The path as Faust takes it: Faust expands format fields in it."""
-    return str(path).replace("{", "{{").replace("}", "}}")
-
-
-class Agent:
-    """Folds each batch into the table."""
-
-    def __init__(self, settings: Settings, app: App, table: Table, projection: Projection) -> None:
-        self._settings, self._app, self._table, self._projection = settings, app, table, projection
-        self._recomputed = 0
-        self._folds: dict[int, Fold] = {}
-
-    async def forget(self, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002
-        """Discard the folds after a new assignment: other workers may have written rows since."""
-        self._folds.clear()
-
-    async def run(self, stream: faust.StreamT[Any]) -> None:
-        """Fold the batches into the table. The first error ends the worker."""
-        async for batch in stream:
-            try:
-                await self._project(batch)
-            except Exception as error:
-                if isinstance(error, DamagedRow):
-                    await self._start_anew(batch.tp, error.key)
-                # Faust would continue with the next batch
-                await self._app.crash(error)
-                raise
-
-    async def _project(self, batch: Batch) -> None:
-        begun = time.monotonic()
-        while True:
-            try:
-                fold = await self._folded(batch)
-                break
-            except Discontinuous as error:
-                await self._recompute(batch, error)
-        if batch.next != batch.begin:
-            rows = fold.take()
-            await self._table.write(batch, rows)
-            self._app.metrics.batch(len(batch), len(rows), time.monotonic() - begun)
-
-    async def _folded(self, batch: Batch) -> Fold:
-        partition = batch.tp.partition
-        fold = self._folds.get(partition)
-        if fold is None:
-            fold = self._folds[partition] = self._projection.fold(partial(self._read, partition))
-        for start in range(0, len(batch), SLICE_EVENTS):
-            if (stopped := fold.add(batch[start : start + SLICE_EVENTS])) is not None:
-                batch.end_before(stopped.offset)
-                self._halt(batch.tp, stopped.offset, stopped.reason)
-                break
-            await asyncio.sleep(0)
-        return fold
-
-    def _read(self, partition: int, key: bytes) -> bytes | None:
-        # After the middle of a replay every row is computed anew: without a position the fold does not raise
-        if key == POSITION_KEY and self._recomputed >= MAX_RECOMPUTED:
-            return None
-        return self._table.store.read(partition, key)
-
-    async def _recompute(self, batch: Batch, error: Discontinuous) -> None:
-        """Store the stream's row up to the end of ``batch`` as its first events give it, and drop the rest.
-
-        Raises ``error`` where that is not possible, or too much work.
-        """
-        self._recomputed += 1
-        if self._projection.recompute is None or self._recomputed > MAX_RECOMPUTED:
-            raise error
-        log.error("%s is computed anew from its first event: %s", error.stream, error)
-        # It has rows of this batch, which is not stored
-        del self._folds[batch.tp.partition]
-        row = await asyncio.to_thread(
-            self._projection.recompute, error.stream, self._log(batch.tp.partition, batch.next)
-        )
-        if row is None:
-            raise error
-        await self._table.put(batch.tp.partition, {error.stream.encode(): row})
-        prefix = error.stream.encode() + b"/"
-        batch[:] = [record for record in batch if not (record[1] or b"").startswith(prefix)]
-
-    def _log(self, partition: int, end: int) -> Iterator[Record]:
-        """All records before ``end``."""
-        for message in read_partition(self._settings, events_topic(self._settings), partition, end=end):
-            yield message.offset() or 0, message.key(), message.value()
-
-    async def _start_anew(self, tp: TP, damaged: bytes) -> None:
-        """Delete all damaged rows, and let the next worker read the events from the beginning."""
-        await cast(Consumer, self._app.consumer).rewind(tp)
-        keys = {damaged} | await asyncio.to_thread(self._undecodable, tp.partition)
-        await self._table.put(tp.partition, dict.fromkeys(keys))
-
-    def _undecodable(self, partition: int) -> set[bytes]:
-        keys = set()
-        for key, row in self._table.store.rows(partition):
-            try:
-                self._projection.codec.decode(row)
-            except Undecodable:
-                keys.add(key)
-        return keys
-
-    def _halt(self, tp: TP, offset: int, reason: Exception) -> None:
-        log.error(
-            "partition %s is stopped at offset %s, the others continue: %s. Another program wrote the "
-            "record; `library doctor` shows it",
-            tp.partition, offset, reason,
-        )  # fmt: skip
-        cast(Consumer, self._app.consumer).halt(tp)

@@ -30,11 +30,14 @@ class Metrics(Collector):
         ProcessCollector(registry=self.registry)
         self.registry.register(self)
 
-    def batch(self, events: int, rows: int, seconds: float) -> None:
-        """Count a stored batch."""
+    def batch(self, events: int, seconds: float) -> None:
+        """Count a batch whose rows are stored, ``seconds`` after it was received."""
         self._events.inc(events)
-        self._rows.inc(rows)
         self._seconds.observe(seconds)
+
+    def rows(self, rows: int) -> None:
+        """Count written rows."""
+        self._rows.inc(rows)
 
     def serve(self, host: str, port: int) -> None:
         """Answer on the port, in a thread, until the process ends. Raises OSError."""

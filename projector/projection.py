@@ -40,8 +40,8 @@ class Discontinuous(Exception):
     Only the whole log shows which: ``Projection.recompute``.
     """
 
-    def __init__(self, stream: str, reason: object) -> None:
-        self.stream = stream
+    def __init__(self, stream: str, offset: int, reason: object) -> None:
+        self.stream, self.offset = stream, offset
         super().__init__(str(reason))
 
 
@@ -49,10 +49,30 @@ class Fold(Protocol):
     """Folds the batches of one partition, in order."""
 
     def add(self, records: Sequence[Record]) -> BadRecord | None:
-        """Fold the records in, up to a bad one. May raise DamagedRow and Discontinuous."""
+        """Fold the records in, up to a bad one. May raise DamagedRow and Discontinuous.
+
+        After Discontinuous the records before its offset are in, and after ``replace`` the fold continues.
+        """
+
+    def replace(self, stream: bytes, row: bytes) -> None:
+        """Continue with this row of the stream, which then counts as changed."""
 
     def take(self) -> dict[bytes, bytes]:
         """The rows that changed since the last call, by key, encoded, each in its last state."""
+
+    @property
+    def memory(self) -> int:
+        """At most about so many bytes of memory hold the rows used since the last ``forget``."""
+
+    @property
+    def unwritten(self) -> int:
+        """At most about so many bytes would be returned by ``take``."""
+
+    def measure(self) -> None:
+        """Count ``memory`` and ``unwritten`` anew: they grow with each event, even if the rows do not."""
+
+    def forget(self) -> None:
+        """Forget the rows that were not used since the last call. Call it after ``take``."""
 
 
 class RowCodec(Protocol):

@@ -90,6 +90,7 @@ class _Comparison:
                 f"partition {self._partition} can't be folded beyond offset {bad.offset}: {bad.reason}"
             )
         self._rows.update(self._fold.take())
+        self._fold.forget()
 
     def _difference(self, key: bytes, stored: bytes | None) -> RowDifference:
         name, expected = key.decode(errors="backslashreplace"), self._decoded(self._rows.get(key))

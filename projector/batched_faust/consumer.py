@@ -58,6 +58,10 @@ class Consumer(driver.Consumer):
         """The partitions of the event store among ``tps``."""
         return [tp for tp in tps if not self._is_changelog_tp(tp)]
 
+    def is_far_behind(self, tp: TP, offset: int) -> bool:
+        """Whether at least one more batch of records waits at ``offset``. Any thread may call this."""
+        return cast(ConsumerThread, self._thread).is_far_behind(tp, offset)
+
     def progress(self) -> dict[int, Progress]:
         """The progress of each assigned partition of the event store. Any thread may call this."""
         tps = self.sources(self.assignment())

@@ -1,7 +1,7 @@
 """The table: rows, written a batch at a time, and their position in the source."""
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NoReturn, cast
 
 import faust
@@ -116,27 +116,30 @@ class Table(faust.Table[bytes, bytes]):
             )
         return max(0, position.next)
 
-    async def write(self, batch: Batch, rows: dict[bytes, bytes]) -> None:
-        """Store the rows that ``batch`` changed, and the batch's end as the table's position.
+    async def write(self, batches: Sequence[Batch], rows: Mapping[bytes, bytes]) -> None:
+        """Store the rows that ``batches`` of a partition changed, and their end as the table's position.
 
-        Raises Stale when the batch does not follow what the table has, or the changelog was replaced,
-        Unrecoverable when the event store went back, and as ``Producer.append``.
+        Raises Stale when the batches do not follow each other or what the table has, or the changelog was
+        replaced, Unrecoverable when the event store went back, and as ``Producer.append``.
         """
-        partition, topic = batch.tp.partition, self.changelog_topic_name
-        position = self.position(partition)
-        if batch.begin > position:
-            raise Stale(f"{batch.tp}: the table is at {position}, the batch begins at {batch.begin}")
-        if batch.next < batch.begin:
-            raise Unrecoverable(f"{batch.tp}: the event store went back from {batch.begin} to {batch.next}")
+        tp, topic = batches[0].tp, self.changelog_topic_name
+        position = self.position(tp.partition)
+        for batch in batches:
+            if batch.begin > position:
+                raise Stale(f"{tp}: the table is at {position}, the batch begins at {batch.begin}")
+            if batch.next < batch.begin:
+                raise Unrecoverable(f"{tp}: the event store went back from {batch.begin} to {batch.next}")
+            position = batch.next
         assert self._identity is not None
-        mark = CODEC.encode(TablePosition(self._identity.source, batch.next))
+        mark = CODEC.encode(TablePosition(self._identity.source, position))
         written = [*rows.items(), (POSITION_KEY, mark)]
         # The changelog first: RocksDB must never be ahead of it. Then the offset may be committed
-        end = await self.producer.append(topic, partition, written)
-        if end <= self.store.offset(partition):
-            raise Stale(f"{topic} {partition} was replaced: it ends at {end}")
-        self.store.write(partition, written, end)
-        batch.done = True
+        end = await self.producer.append(topic, tp.partition, written)
+        if end <= self.store.offset(tp.partition):
+            raise Stale(f"{topic} {tp.partition} was replaced: it ends at {end}")
+        self.store.write(tp.partition, written, end)
+        for batch in batches:
+            batch.done = True
 
     async def put(self, partition: int, rows: Mapping[bytes, bytes | None]) -> None:
         """Store rows without a batch, in the changelog and then on disk. A row of None is deleted.

@@ -34,6 +34,10 @@ from tests.support.waiting import eventually
 Starter: TypeAlias = Callable[[int, str], Worker]
 
 WORKERS = 2
+BACKLOG_EVENTS = 3_000
+"""Changed rows stay in memory over many batches while so many events wait."""
+MEMORIES = (30_000, 1_000_000)
+"""Bytes for the rows of a worker: less than the rows of a partition take, or enough for all of them."""
 
 
 class Run:
@@ -65,9 +69,9 @@ class Run:
         return sum(count for what, count in self.done.items() if what.startswith("killed"))
 
     def round(self, start: Starter) -> None:
-        """Write, break something while it is folded, write on, and compare."""
+        """Write a backlog, break something while it is folded, write on, and compare."""
         self.revive(start)
-        self.write()
+        self.write_backlog()
         if not self._deck:
             self._deck += 10 * [self.kill, self.die_in_the_window]
             self._deck += 2 * [self.freeze, self.stop]
@@ -99,7 +103,10 @@ class Run:
                     continue
                 assert worker.process.returncode != 65, worker.said()
                 self._bury(index)
-            self.workers[index] = start(index, "batch:40 session:6")
+            self.workers[index] = start(index, self._faults())
+
+    def _faults(self) -> str:
+        return f"batch:40 session:6 memory:{self.random.choice(MEMORIES)}"
 
     def _bury(self, index: int) -> None:
         """Count the outcome of a worker that ended by itself."""
@@ -116,6 +123,19 @@ class Run:
             self.store.leave_open()
             self.store.come_back()
             self.done["transactions left open"] += 1
+
+    def write_backlog(self) -> None:
+        """Write far more events than a batch takes, a fifth of them also in aborted transactions.
+
+        The workers are frozen meanwhile: otherwise they would fold most of it before anything breaks.
+        """
+        living = [self.workers[index] for index in self._living()]
+        for worker in living:
+            worker.freeze()
+        self.store.append(BACKLOG_EVENTS, transaction=100, aborted=0.2)
+        for worker in living:
+            worker.thaw()
+        self.done["events"] += BACKLOG_EVENTS
 
     def _living(self) -> list[int]:
         return [index for index, worker in self.workers.items() if worker.process.poll() is None]
@@ -150,7 +170,7 @@ class Run:
             self._places = self.random.sample(sorted(PLACES), len(PLACES))
         place = self._places.pop()
         passing = self.random.randrange(1, 4) if place != "after-claim" else 1
-        worker = self.workers[index] = start(index, f"batch:40 session:6 die:{place}:{passing}")
+        worker = self.workers[index] = start(index, f"{self._faults()} die:{place}:{passing}")
         self._doomed[index] = place
         self.write()
         # A worker without events does not pass that place

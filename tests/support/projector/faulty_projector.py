@@ -2,6 +2,7 @@
 
 - ``die:PLACE:N`` kills the process at the Nth passing of PLACE, ``freeze:PLACE:N`` stops it there until it is
   thawed, ``fail:PLACE`` raises there
+- ``memory:BYTES`` limits the memory for rows
 - ``hang`` lets a stop take for ever
 - ``session:SECONDS`` shortens the group's session, ``batch:EVENTS`` makes batches small
 - ``next-release`` makes it a newer program, ``unknown:EVENT`` an older one
@@ -75,6 +76,10 @@ def _batch(events: str) -> None:
     _configured(lambda conf: setattr(conf, "broker_max_poll_records", int(events)))
 
 
+def _memory(size: str) -> None:
+    setattr(app, "memory_budget", lambda settings: int(size))  # noqa: B010
+
+
 def _configured(change: Callable[[Any], None]) -> None:
     build = app.build
 
@@ -128,6 +133,7 @@ _FAULTS: dict[str, Callable[..., None]] = {
     "freeze": _freeze,
     "session": _session,
     "batch": _batch,
+    "memory": _memory,
     "next-release": _next_release,
     "unknown": _unknown,
     "fail": _fail,

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from eventstore.keys import event_key
+from eventstore.table_position import POSITION_KEY
 from inventory.projection import project
 from inventory.row_fold import Gap
 from projector.fold import batch_fold
@@ -267,13 +268,12 @@ def test_a_batch_fold_equals_the_plain_fold_for_any_sequence(sequence, size):
         assert table == {ISBN.encode(): encode(plain)}
 
 
-def test_a_batch_fold_equals_the_plain_fold_over_a_long_workload(monkeypatch):
-    monkeypatch.setattr(batch_fold, "KEPT_TITLES", 20)
+def test_a_batch_fold_equals_the_plain_fold_over_a_long_workload():
     table: dict[bytes, bytes] = {}
     plain: dict[bytes, InventoryRow] = {}
     fold = PartitionFold(table.get)
     life = workload(100, seed=3)
-    for _ in range(30):
+    for round_number in range(30):
         batch = []
         for offset, happened in enumerate(islice(life, 100)):
             isbn, value = happened.event.isbn, encode(happened.event)
@@ -281,7 +281,9 @@ def test_a_batch_fold_equals_the_plain_fold_over_a_long_workload(monkeypatch):
             row = plain.get(isbn.encode())
             plain[isbn.encode()] = project(row, isbn, happened.version, offset, value)
         assert fold.add(batch) is None
-        table.update(fold.take())
+        if round_number % 3 == 2:
+            table.update(fold.take())
+            fold.forget()
     assert table == {isbn: encode(row) for isbn, row in plain.items()}
 
 
@@ -340,3 +342,38 @@ def test_an_unparseable_key_ends_the_batch_before_it(key):
     assert stopped is not None
     assert stopped.offset == 8
     assert list(fold.take()) == [ISBN.encode()]
+
+
+def test_the_memory_of_a_fold_grows_with_its_rows_and_is_an_upper_bound():
+    fold, life = PartitionFold(no_row), workload(200, seed=3)
+    for step in islice(life, 2000):
+        fold.add([(0, event_key(step.event.isbn, step.version), encode(step.event))])
+    memory, unwritten = fold.memory, fold.unwritten
+    fold.measure()
+    assert 200 * batch_fold.ROW_BYTES < fold.memory <= memory
+    assert fold.unwritten <= unwritten
+    rows = fold.take()
+    assert sum(map(len, rows.values())) <= unwritten
+    assert fold.unwritten == 0
+    fold.forget()
+    assert fold.memory == 0
+
+
+def test_a_fold_reads_a_row_again_after_it_was_forgotten_twice():
+    read = []
+
+    def reading(key: bytes) -> bytes | None:
+        if key == POSITION_KEY:
+            return None
+        read.append(key)
+        return encode(LENT)
+
+    fold = PartitionFold(reading)
+    for version in (3, 4, 5):
+        fold.add([(version, event_key(ISBN, version), encode(CopiesAdded(ISBN, 1, NOW)))])
+        fold.take()
+        fold.forget()
+    assert len(read) == 1
+    fold.forget()
+    assert fold.add([(2, event_key(ISBN, 2), MORE)]) is None
+    assert len(read) == 2

@@ -118,7 +118,7 @@ def test_a_record_that_cannot_be_applied_ends_the_batch_before_it(key, value):
         ("nothing", "is not MODULE:NAME"),
         ("no.such.module:X", "can't be loaded"),
         ("projector.fold.batch_fold:NOTHING", "can't be loaded"),
-        ("projector.fold.batch_fold:KEPT_TITLES", "is a int, not a Projection"),
+        ("projector.fold.batch_fold:ROW_BYTES", "is a int, not a Projection"),
     ],
 )
 def test_a_wrong_name_of_a_projection_is_explained(name, says):

@@ -1,0 +1,263 @@
+"""The agent: folds batches into the table, and decides when changed rows are written.
+
+A caught-up partition writes after each batch. While many events still wait in a partition, nobody waits for a
+single row: changed rows stay in memory over many batches and are written together, each title once. Until
+then neither the group's offset nor the table's position passes these batches. A worker that dies folds them
+again.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterator
+from typing import Any, NamedTuple, cast
+
+from faust.types import TP, AppT, StreamT
+
+from eventstore.avro import Undecodable
+from eventstore.partition_reader import read_partition
+from eventstore.table_position import POSITION_KEY
+from eventstore.topics import events_topic
+from foundation.settings import Settings
+from projector.batched_faust.batch import Batch, Record
+from projector.batched_faust.consumer import Consumer
+from projector.batched_faust.table import Table
+from projector.memory import memory_budget
+from projector.metrics import Metrics
+from projector.projection import BadRecord, DamagedRow, Discontinuous, Fold, Projection
+
+log = logging.getLogger(__name__)
+
+SLICE_EVENTS = 2_000
+"""Events that are folded before the event loop may send heartbeats."""
+WRITE_BYTES = 8 << 20
+"""Rows that are written together at first. The number follows the speed of the broker: a write has to end
+before its transaction times out."""
+WRITE_MAX_BYTES = 64 << 20
+WRITE_MAX_S = 2.0
+"""Less is written together after a write that took longer."""
+UNWRITTEN_MAX_S = 10.0
+"""Changed rows are written after this time at the latest. A killed worker has to fold that much again."""
+IDLE_MAX_S = 1.0
+"""They are also written when the partition had no batch for this long."""
+CHECK_INTERVAL_S = 0.5
+MAX_RECOMPUTED = 20
+"""Rows that a worker computes anew one by one, reading the whole partition for each. Beyond that, replay."""
+CAUGHT_UP_SHARE = 16
+"""The partitions that have caught up remember rows in a sixteenth of the memory, all together."""
+
+
+class _Folded(NamedTuple):
+    """A batch whose events are in the fold. Its records are dropped."""
+
+    batch: Batch
+    events: int
+    received: float
+
+
+class _Partition:
+    """The fold of a partition, and the batches whose rows are not written yet."""
+
+    def __init__(self, fold: Fold) -> None:
+        self.fold = fold
+        self.unwritten: list[_Folded] = []
+
+    def due(self, now: float) -> bool:
+        """Whether the rows may not wait any longer."""
+        return bool(self.unwritten) and (
+            now - self.unwritten[0].received > UNWRITTEN_MAX_S
+            or now - self.unwritten[-1].received > IDLE_MAX_S
+        )
+
+
+class Agent:
+    """Folds each batch into the table. Rows take about ``projector_memory``, all partitions together."""
+
+    def __init__(
+        self, settings: Settings, app: AppT, table: Table, projection: Projection, metrics: Metrics
+    ) -> None:
+        self._settings, self._app, self._table, self._projection = settings, app, table, projection
+        self._metrics = metrics
+        # A fold keeps the rows of two generations
+        self._generation_bytes = memory_budget(settings) // 2
+        self._recomputed = 0
+        self._write_bytes = WRITE_BYTES
+        self._partitions: dict[int, _Partition] = {}
+        self._writing = asyncio.Lock()
+
+    async def forget(self, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002
+        """Discard the folds at a rebalance: other workers may write rows from now on."""
+        async with self._writing:
+            self._partitions.clear()
+
+    async def run(self, stream: StreamT[Any]) -> None:
+        """Fold the batches into the table. The first error ends the worker."""
+        async for batch in stream:
+            try:
+                async with self._writing:
+                    await self._project(batch)
+            except Exception as error:
+                # The folds may have events of a batch that is not complete
+                self._partitions.clear()
+                if isinstance(error, DamagedRow):
+                    await self._start_anew(batch.tp, error.key)
+                # Faust would continue with the next batch
+                await self._app.crash(error)
+                raise
+
+    async def write_due(self) -> None:
+        """Write the rows that waited long enough. To be called regularly."""
+        try:
+            async with self._writing:
+                now = time.monotonic()
+                for partition in [number for number, one in self._partitions.items() if one.due(now)]:
+                    await self._write(partition)
+        except Exception as error:
+            self._partitions.clear()
+            await self._app.crash(error)
+            raise
+
+    async def _project(self, batch: Batch) -> None:
+        received = time.monotonic()
+        number = batch.tp.partition
+        partition = self._partitions.get(number)
+        if partition is None:
+            fold = self._projection.fold(lambda key: self._read(number, key))
+            partition = self._partitions[number] = _Partition(fold)
+        stopped = await self._fold(batch, partition.fold)
+        if stopped is not None:
+            batch.end_before(stopped.offset)
+            self._halt(batch.tp, stopped.offset, stopped.reason)
+        if batch.next != batch.begin:
+            partition.unwritten.append(_Folded(batch, len(batch), received))
+            batch.clear()
+        if stopped is not None or not self._may_wait(partition, batch):
+            await self._write(number)
+        await self._keep_within_budget()
+
+    async def _fold(self, batch: Batch, fold: Fold) -> BadRecord | None:
+        records = list(batch)
+        while records:
+            taken = records[:SLICE_EVENTS]
+            try:
+                if (stopped := fold.add(taken)) is not None:
+                    return stopped
+                del records[: len(taken)]
+            except Discontinuous as error:
+                await self._recompute(batch, fold, error)
+                prefix = error.stream.encode() + b"/"
+                records = [
+                    record for record in records
+                    if record[0] > error.offset and not (record[1] or b"").startswith(prefix)
+                ]  # fmt: skip
+            await asyncio.sleep(0)
+        return None
+
+    def _read(self, partition: int, key: bytes) -> bytes | None:
+        # After the middle of a replay every row is computed anew: without a position the fold does not raise
+        if key == POSITION_KEY and self._recomputed >= MAX_RECOMPUTED:
+            return None
+        return self._table.store.read(partition, key)
+
+    async def _recompute(self, batch: Batch, fold: Fold, error: Discontinuous) -> None:
+        """Give the fold the stream's row up to the end of ``batch``, as the first of its events make it.
+
+        Raises ``error`` where that is not possible, or too much work.
+        """
+        self._recomputed += 1
+        if self._projection.recompute is None or self._recomputed > MAX_RECOMPUTED:
+            raise error
+        log.error("%s is computed anew from its first event: %s", error.stream, error)
+        row = await asyncio.to_thread(
+            self._projection.recompute, error.stream, self._log(batch.tp.partition, batch.next)
+        )
+        if row is None:
+            raise error
+        fold.replace(error.stream.encode(), row)
+
+    def _log(self, partition: int, end: int) -> Iterator[Record]:
+        """All records before ``end``."""
+        for message in read_partition(self._settings, events_topic(self._settings), partition, end=end):
+            yield message.offset() or 0, message.key(), message.value()
+
+    def _may_wait(self, partition: _Partition, last: Batch) -> bool:
+        fold = partition.fold
+        if fold.unwritten > self._write_bytes:
+            fold.measure()
+        return (
+            # If little is missing, it is not worthwhile to count again after the next batch
+            fold.unwritten < self._write_bytes * 3 // 4
+            and not partition.due(time.monotonic())
+            and cast(Consumer, self._app.consumer).is_far_behind(last.tp, last.next)
+        )
+
+    async def _keep_within_budget(self) -> None:
+        """Write and forget the rows of the largest fold, if all together take too much memory."""
+        while self._memory() > self._generation_bytes:
+            number = max(self._partitions, key=lambda number: self._partitions[number].fold.memory)
+            largest = self._partitions[number].fold
+            largest.measure()
+            if self._memory() <= self._generation_bytes * 3 // 4:
+                return
+            await self._write(number)
+            largest.forget()
+
+    def _memory(self) -> int:
+        return sum(partition.fold.memory for partition in self._partitions.values())
+
+    async def _write(self, number: int) -> None:
+        """Write the changed rows of a partition. Then its batches are done."""
+        partition = self._partitions[number]
+        if not partition.unwritten:
+            return
+        begun, size = time.monotonic(), partition.fold.unwritten
+        rows = partition.fold.take()
+        batches = [folded.batch for folded in partition.unwritten]
+        await self._table.write(batches, rows)
+        now = time.monotonic()
+        if now - begun > WRITE_MAX_S:
+            self._write_bytes //= 2
+        elif size > self._write_bytes // 2:
+            self._write_bytes = min(WRITE_MAX_BYTES, 2 * self._write_bytes)
+        for folded in partition.unwritten:
+            self._metrics.batch(folded.events, now - folded.received)
+        self._metrics.rows(len(rows))
+        partition.unwritten.clear()
+        if not cast(Consumer, self._app.consumer).is_far_behind(batches[-1].tp, batches[-1].next):
+            self._forget_most(partition.fold)
+
+    def _forget_most(self, fold: Fold) -> None:
+        """Keep only the recent rows of a partition that has caught up; none after a rebuild."""
+        kept = self._generation_bytes // (CAUGHT_UP_SHARE * len(self._partitions))
+        if fold.memory <= kept:
+            return
+        fold.measure()
+        size = fold.memory
+        if size > kept * 3 // 4:
+            fold.forget()
+        if size > 2 * kept:
+            # Those that were used last are forgotten, too
+            fold.forget()
+
+    async def _start_anew(self, tp: TP, damaged: bytes) -> None:
+        """Delete all damaged rows, and let the next worker read the events from the beginning."""
+        await cast(Consumer, self._app.consumer).rewind(tp)
+        keys = {damaged} | await asyncio.to_thread(self._undecodable, tp.partition)
+        await self._table.put(tp.partition, dict.fromkeys(keys))
+
+    def _undecodable(self, partition: int) -> set[bytes]:
+        keys = set()
+        for key, row in self._table.store.rows(partition):
+            try:
+                self._projection.codec.decode(row)
+            except Undecodable:
+                keys.add(key)
+        return keys
+
+    def _halt(self, tp: TP, offset: int, reason: Exception) -> None:
+        log.error(
+            "partition %s is stopped at offset %s, the others continue: %s. Another program wrote the "
+            "record; `library doctor` shows it",
+            tp.partition, offset, reason,
+        )  # fmt: skip
+        cast(Consumer, self._app.consumer).halt(tp)

@@ -1,0 +1,254 @@
+"""The agent writes after each batch when caught up, and once for many batches while it is far behind."""
+
+import asyncio
+from typing import Any, cast
+
+import pytest
+from faust.types import TP
+
+from eventstore.keys import event_key
+from eventstore.table_position import CODEC as POSITION_CODEC
+from eventstore.table_position import POSITION_KEY, TablePosition
+from foundation.settings import Settings
+from inventory.projection import title_row
+from projector import agent as agents
+from projector import memory
+from projector.agent import Agent
+from projector.batched_faust.batch import Batch
+from projector.fold.batch_fold import INVENTORY_PROJECTION
+from projector.memory import memory_budget
+from projector.projection import BadRecord, Projection
+from schemas.codec import CODEC, encode
+from schemas.events import BookAdded, CopiesAdded
+from schemas.topics import INVENTORY
+
+ISBN = "9780000000002"
+NOW = 1_763_900_000_000
+LARGE = 1 << 30
+ROW_BYTES = 100_000
+
+
+class Fold:
+    """Counts the events of each key; a row takes 100,000 bytes. A key of ``bad`` stops the partition."""
+
+    def __init__(self, read: Any) -> None:
+        self.rows: dict[bytes, int] = {}
+        self.changed: dict[bytes, bytes] = {}
+
+    def add(self, records: Any) -> BadRecord | None:
+        for offset, key, _ in records:
+            if key == b"bad":
+                return BadRecord(offset, ValueError("no key"))
+            if key == b"gap":
+                raise ValueError("a gap")
+            self.rows[key] = self.rows.get(key, 0) + 1
+            self.changed[key] = b"%d" % self.rows[key]
+        return None
+
+    def take(self) -> dict[bytes, bytes]:
+        rows, self.changed = self.changed, {}
+        return rows
+
+    @property
+    def memory(self) -> int:
+        return ROW_BYTES * len(self.rows)
+
+    @property
+    def unwritten(self) -> int:
+        return ROW_BYTES * len(self.changed)
+
+    def measure(self) -> None:
+        pass
+
+    def forget(self) -> None:
+        self.rows.clear()
+
+    def replace(self, stream: bytes, row: bytes) -> None:
+        raise AssertionError("it never raises Discontinuous")
+
+
+class Store:
+    """The rows on disk."""
+
+    def __init__(self) -> None:
+        self.rows: dict[bytes, bytes] = {}
+
+    def read(self, partition: int, key: bytes) -> bytes | None:
+        return self.rows.get(key)
+
+
+class Fakes:
+    """What the agent calls: an app with consumer and metrics, and a table that records what it writes."""
+
+    def __init__(self) -> None:
+        self.consumer = self
+        self.far_behind = True
+        self.halted: list[TP] = []
+        self.written: list[tuple[int, int, dict[bytes, bytes]]] = []
+        self.crashed: list[BaseException] = []
+        self.store = Store()
+
+    def is_far_behind(self, tp: TP, offset: int) -> bool:
+        return self.far_behind
+
+    def halt(self, tp: TP) -> None:
+        self.halted.append(tp)
+
+    async def write(self, batches: Any, rows: dict[bytes, bytes]) -> None:
+        self.written.append((batches[0].begin, batches[-1].next, rows))
+        for batch in batches:
+            batch.done = True
+
+    async def crash(self, error: BaseException) -> None:
+        self.crashed.append(error)
+
+    def batch(self, events: int, seconds: float) -> None:
+        pass
+
+    def rows(self, rows: int) -> None:
+        pass
+
+
+def batch(begin: int, *keys: bytes, partition: int = 0) -> Batch:
+    """Records from ``begin`` on."""
+    records = [(offset, key, b"") for offset, key in enumerate(keys, begin)]
+    return Batch(records, TP("events", partition), begin, begin + len(keys))
+
+
+def run(fakes: Any, *batches: Batch, memory_bytes: int = LARGE) -> Agent:
+    """Let a new agent fold the batches."""
+    settings = Settings(projector_memory=memory_bytes)
+    agent = Agent(settings, fakes, fakes, Projection(INVENTORY, Fold, CODEC), fakes)
+
+    async def stream() -> Any:
+        for one in batches:
+            yield one
+
+    asyncio.run(agent.run(stream()))
+    return agent
+
+
+def test_a_caught_up_partition_is_written_after_each_batch():
+    fakes = Fakes()
+    fakes.far_behind = False
+    run(fakes, batch(0, b"a", b"b"), batch(2, b"a"))
+    assert fakes.written == [(0, 2, {b"a": b"1", b"b": b"1"}), (2, 3, {b"a": b"2"})]
+
+
+def test_a_row_is_written_once_for_many_batches_while_the_partition_is_far_behind():
+    fakes = Fakes()
+    batches = [batch(0, b"a", b"b"), batch(2, b"a"), batch(3, b"a", b"c")]
+    agent = run(fakes, *batches[:2])
+    assert fakes.written == []
+    assert not any(one.done for one in batches)
+    fakes.far_behind = False
+    asyncio.run(agent._project(batches[2]))
+    assert fakes.written == [(0, 5, {b"a": b"3", b"b": b"1", b"c": b"1"})]
+    assert all(one.done for one in batches)
+
+
+def test_waiting_batches_do_not_keep_their_records():
+    first = batch(0, b"a")
+    run(Fakes(), first)
+    assert list(first) == []
+
+
+def test_the_largest_partition_is_written_when_the_rows_take_too_much_memory():
+    fakes = Fakes()
+    # Two generations of five rows
+    run(
+        fakes,
+        batch(0, b"a", partition=1),
+        batch(0, *(b"%d" % n for n in range(3))),
+        batch(3, b"x", b"y"),
+        memory_bytes=10 * ROW_BYTES,
+    )
+    assert [(begin, following, len(rows)) for begin, following, rows in fakes.written] == [(0, 5, 5)]
+
+
+def test_rows_are_written_when_a_transaction_has_enough(monkeypatch):
+    monkeypatch.setattr(agents, "WRITE_BYTES", 2 * ROW_BYTES)
+    fakes = Fakes()
+    run(fakes, batch(0, b"a", b"b", b"c"), batch(3, b"d"))
+    assert [(begin, following) for begin, following, _ in fakes.written] == [(0, 3)]
+
+
+@pytest.mark.parametrize("limit", ["UNWRITTEN_MAX_S", "IDLE_MAX_S"])
+def test_rows_that_waited_long_enough_are_written_without_another_batch(monkeypatch, limit):
+    fakes = Fakes()
+    agent = run(fakes, batch(0, b"a"))
+    asyncio.run(agent.write_due())
+    assert fakes.written == []
+    monkeypatch.setattr(agents, limit, -1.0)
+    asyncio.run(agent.write_due())
+    assert fakes.written == [(0, 1, {b"a": b"1"})]
+    asyncio.run(agent.write_due())
+    assert len(fakes.written) == 1
+
+
+def test_rows_up_to_a_bad_record_are_written_before_the_partition_stops():
+    fakes = Fakes()
+    run(fakes, batch(0, b"a"), batch(1, b"b", b"bad", b"c"))
+    assert fakes.written == [(0, 2, {b"a": b"1", b"b": b"1"})]
+    assert fakes.halted == [TP("events", 0)]
+
+
+def test_a_rebalance_discards_what_is_not_written():
+    fakes = Fakes()
+    agent = run(fakes, batch(0, b"a"))
+    asyncio.run(agent.forget())
+    asyncio.run(agent._project(batch(0, b"b")))
+    fakes.far_behind = False
+    asyncio.run(agent._project(batch(1, b"c")))
+    assert fakes.written == [(0, 2, {b"b": b"1", b"c": b"1"})]
+
+
+def test_nothing_is_written_after_an_error():
+    fakes = Fakes()
+    with pytest.raises(ValueError, match="a gap"):
+        run(fakes, batch(0, b"a"), batch(1, b"b", b"gap"))
+    assert len(fakes.crashed) == 1
+    assert fakes.written == []
+
+
+@pytest.mark.parametrize("slice_events", [1, 3, 2000])
+def test_a_row_is_computed_anew_while_rows_of_earlier_batches_wait(monkeypatch, slice_events):
+    """Another program wrote version 1 of a title again, and the partition is far behind."""
+    monkeypatch.setattr(agents, "SLICE_EVENTS", slice_events)
+    other = "9780000000019"
+    log = [
+        (0, event_key(ISBN, 1), encode(BookAdded(ISBN, "first", "a", 9, NOW))),
+        (1, event_key(other, 1), encode(BookAdded(other, "other", "b", 2, NOW))),
+        (2, event_key(ISBN, 2), encode(CopiesAdded(ISBN, 1, NOW))),
+        (3, event_key(other, 2), encode(CopiesAdded(other, 1, NOW))),
+        (4, event_key(ISBN, 1), encode(BookAdded(ISBN, "again", "a", 1, NOW))),
+        (5, event_key(other, 3), encode(CopiesAdded(other, 1, NOW))),
+        (6, event_key(ISBN, 3), encode(CopiesAdded(ISBN, 1, NOW))),
+        (7, event_key(other, 4), encode(CopiesAdded(other, 1, NOW))),
+    ]
+    monkeypatch.setattr(Agent, "_log", lambda self, partition, end: iter(log[:end]))
+    fakes = Fakes()
+    fakes.store.rows[POSITION_KEY] = POSITION_CODEC.encode(TablePosition("here", 0))
+    stand_in = cast(Any, fakes)
+    agent = Agent(Settings(projector_memory=LARGE), stand_in, stand_in, INVENTORY_PROJECTION, stand_in)
+    for begin, end in ((0, 2), (2, 7), (7, 8)):
+        fakes.far_behind = end < len(log)
+        asyncio.run(agent._project(Batch(log[begin:end], TP("events", 0), begin, end)))
+    rows = {isbn.encode(): encode(title_row(isbn, log)) for isbn in (ISBN, other)}
+    assert fakes.written == [(0, 8, rows)]
+
+
+def test_the_memory_is_the_setting_or_a_share_of_the_machine(monkeypatch, tmp_path):
+    assert memory_budget(Settings(projector_memory=5_000_000)) == 5_000_000
+    limit = tmp_path / "memory.max"
+    monkeypatch.setattr(memory, "_LIMITS", (limit, tmp_path / "missing"))
+    limit.write_text("max\n")
+    assert memory.machine_memory() > 1 << 28
+    limit.write_text(f"{1 << 26}\n")
+    assert memory.machine_memory() == 1 << 26
+    assert memory_budget(Settings()) == memory.LEAST_BYTES
+
+
+def test_a_memory_that_is_meant_in_megabytes_is_refused():
+    with pytest.raises(ValueError, match="at least 1000000 bytes, not 512"):
+        Settings(projector_memory=512)
