@@ -26,9 +26,7 @@ def answers(url: str) -> int:
 def test_commands_use_the_gateway_that_is_left(tmp_path: Path):
     system = System(tmp_path)
     system.gateway_port = two_free_ports()
-    done = system.up("--gateways", "2")
-    try:
-        assert done.returncode == 0, done.stderr
+    with system.running("--gateways", "2") as done:
         first, second = system.run.gateway.split(",")
         assert f"{first}  {second}" in done.stdout
         assert {"gateway", "gateway-1"} <= set(system.status())
@@ -39,5 +37,3 @@ def test_commands_use_the_gateway_that_is_left(tmp_path: Path):
         assert answers(second) == 1
         assert system.library("start", "gateway").returncode == 0
         eventually(system.runs)
-    finally:
-        system.down()

@@ -15,11 +15,9 @@ NAMES = ["kafka", "projector", "api", "gateway"]
 def system(tmp_path_factory):
     """A running system, shared by the tests of this file; each leaves it running."""
     made = System(tmp_path_factory.mktemp("supervised"))
-    done = made.up()
-    assert done.returncode == 0, done.stderr
-    eventually(made.runs)
-    yield made
-    made.down()
+    with made.running():
+        eventually(made.runs)
+        yield made
 
 
 def test_one_process_is_stopped_started_and_restarted_by_its_name(system):

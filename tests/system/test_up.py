@@ -20,15 +20,13 @@ ISBNS = ["9781593275846", "9781680502992"]
 def system(tmp_path_factory):
     """A system with one title, shared by the tests of this file; each leaves it running."""
     made = System(tmp_path_factory.mktemp("system"))
-    done = made.up()
-    assert done.returncode == 0, done.stderr
-    assert f"curl http://127.0.0.1:{made.port}/inventory/{ISBNS[0]}" in done.stdout
-    assert "library add 978-1593275846" in done.stdout
-    added = made.send("first", type="AddBook", isbn=ISBNS[0], title="Elixir in Action", quantity=10)
-    assert added[0] == 201, added
-    eventually(made.runs)
-    yield made
-    made.down()
+    with made.running() as done:
+        assert f"curl http://127.0.0.1:{made.port}/inventory/{ISBNS[0]}" in done.stdout
+        assert "library add 978-1593275846" in done.stdout
+        added = made.send("first", type="AddBook", isbn=ISBNS[0], title="Elixir in Action", quantity=10)
+        assert added[0] == 201, added
+        eventually(made.runs)
+        yield made
 
 
 def see(system, isbn=ISBNS[0]):
@@ -174,14 +172,10 @@ def test_up_says_what_is_missing_and_how_to_get_it(tmp_path, how):
 
 def test_up_uses_an_external_kafka_and_does_not_stop_it(broker, tmp_path):
     system = System(tmp_path)
-    try:
-        done = system.up("--kafka", broker, "--name", "guest")
-        assert done.returncode == 0, done.stderr
+    with system.running("--kafka", broker, "--name", "guest"):
         assert [known.name for known in system.run.processes] == NAMES[1:]
         system.send("a", type="AddBook", isbn=ISBNS[1], title="Programming Elixir", quantity=1)
         eventually(lambda: see(system, ISBNS[1]))
-    finally:
-        system.down()
     assert not (system.data_dir / "kafka").exists()
 
 

@@ -14,8 +14,8 @@ from foundation.cli import exits
 from foundation.settings import Settings
 from library.store.table_part import table_parts
 from schemas.topics import INVENTORY
+from tests.support.library.installed_system import System
 from tests.support.worked_example import PACKAGES, ROOT, apply, blocks_of, copy_tree
-from tests.system.end_to_end.system import System
 
 RELOCATED, BORROWED, UNTOUCHED = "9781593275846", "9781680502992", "9780262033848"
 UNIT_TESTS = (
@@ -77,7 +77,7 @@ class SystemOf(System):
     @property
     def environment(self) -> dict[str, str]:
         """The tests' own, with the tree to run and the Kafka to use."""
-        return super().environment | self._environment | {"LIBRARY_PARTITIONS": "2"}
+        return super().environment | self._environment
 
 
 @pytest.fixture
@@ -85,20 +85,14 @@ def system(broker: str, tree: Path, tmp_path: Path) -> Iterator[SystemOf]:
     """The example's system, with the data of one without the example."""
     name = f"test-{uuid4().hex[:12]}"
     before = SystemOf(tmp_path, ROOT, broker, name)
-    before.up()
-    try:
+    with before.running():
         for isbn in (RELOCATED, BORROWED, UNTOUCHED):
             before.done("add", isbn, "Elixir in Action", "Sasa Juric", "2")
         before.done("borrow", BORROWED, "ann", "--wait")
         before.done("borrow", RELOCATED, "ann", "--wait")
-    finally:
-        before.down()
     after = SystemOf(tmp_path, tree, broker, name)
-    after.up()
-    try:
+    with after.running():
         yield after
-    finally:
-        after.down()
 
 
 def row_schemas(settings: Settings) -> dict[str, int]:
@@ -114,8 +108,8 @@ def test_the_example_works_from_the_command_to_the_api_and_verify(system: System
     receipt = system.done("relocate", RELOCATED, " B 7 ", "--wait")
     assert receipt.startswith(f"{RELOCATED} version 3: relocated (position ")
     assert "unchanged" in system.done("relocate", RELOCATED, "B 7")
-    assert system.run("relocate", RELOCATED, "x" * 101).returncode == exits.MALFORMED
-    assert system.run("relocate", "9780000000002", "B 7").returncode == exits.REFUSED
+    assert system.library("relocate", RELOCATED, "x" * 101).returncode == exits.MALFORMED
+    assert system.library("relocate", "9780000000002", "B 7").returncode == exits.REFUSED
     system.done("return", BORROWED, "ann", "--wait")
 
     title = system.get(f"/inventory/{RELOCATED}").value

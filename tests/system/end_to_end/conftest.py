@@ -6,19 +6,16 @@ from itertools import count
 import pytest
 from stdnum import ean
 
-from tests.system.end_to_end.system import System
+from tests.support.library.installed_system import System
 
 _numbers = count(1)
 
 
 @pytest.fixture(scope="session")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    running = System(tmp_path_factory.mktemp("system"))
-    running.up()
-    try:
-        yield running
-    finally:
-        running.down()
+    made = System(tmp_path_factory.mktemp("system"), partitions=8)
+    with made.running():
+        yield made
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from foundation.settings import Settings
 from inventory.row_fold import fold
 from schemas.reader import open_reader
 from schemas.row import InventoryRow
-from tests.system.end_to_end.system import System
+from tests.support.library.installed_system import System
 
 
 def folded_rows(settings: Settings) -> dict[str, InventoryRow]:

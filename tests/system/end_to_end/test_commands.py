@@ -7,7 +7,7 @@ import pytest
 
 from foundation.cli import exits
 from inventory.isbn import display
-from tests.system.end_to_end.system import System
+from tests.support.library.installed_system import System
 
 ELIXIR, PROGRAMMING = "978-1593275846", "978-1680502992"
 
@@ -50,7 +50,7 @@ def test_the_readme_example_works(system: System) -> None:
     ends = system.ends()
     for code, commands in ((exits.REFUSED, refused), (exits.MALFORMED, malformed)):
         for command in commands:
-            done = system.run(*command)
+            done = system.library(*command)
             assert (done.returncode, done.stdout) == (code, ""), (command, done.stderr)
             assert done.stderr.startswith("Error: ")
             assert done.stderr.count("\n") == 1
@@ -59,10 +59,10 @@ def test_the_readme_example_works(system: System) -> None:
 
 def test_a_repeat_with_the_same_id_has_no_second_effect(system: System, isbn: str) -> None:
     first = system.receipt("add", isbn, "T", "--command-id", f"add-{isbn}")
-    again = system.run("add", isbn, "T", "--command-id", f"add-{isbn}", "--json")
+    again = system.library("add", isbn, "T", "--command-id", f"add-{isbn}", "--json")
     assert json.loads(again.stdout) == first
     assert "done before" in again.stderr
-    other = system.run("add", isbn, "another title", "--command-id", f"add-{isbn}")
+    other = system.library("add", isbn, "another title", "--command-id", f"add-{isbn}")
     assert (other.returncode, "belongs to another command" in other.stderr) == (exits.REFUSED, True)
     assert len(system.done("history", isbn, "--json").splitlines()) == 1
 
@@ -79,7 +79,7 @@ def test_every_command_ends_in_the_history(system: System, isbn: str) -> None:
     ):
         system.done(*command)
     assert json.loads(system.done("loans", "--isbn", isbn, "--json"))["user_id"] == "ann"
-    assert system.run("renew", isbn, "bob").returncode == exits.REFUSED
+    assert system.library("renew", isbn, "bob").returncode == exits.REFUSED
     system.done("return", isbn)
     system.receipt("remove", isbn)
     history = [json.loads(line) for line in system.done("history", isbn, "--json").splitlines()]
@@ -99,7 +99,7 @@ def test_every_command_ends_in_the_history(system: System, isbn: str) -> None:
             1,
         )
     )
-    gone = system.run("inventory", isbn)
+    gone = system.library("inventory", isbn)
     assert (gone.returncode, "removed" in gone.stderr) == (exits.NOT_FOUND, True)
     before = json.loads(system.done("inventory", isbn, "--at", history[4]["time"], "--json"))
     assert (before["title"], before["quantity"], before["on_loan"]) == ("Titel", 4, 2)
@@ -120,7 +120,7 @@ def test_twenty_concurrent_borrowers_share_the_last_three_copies(system: System,
     assert {error for error, code in outcomes if code} == {
         "Error: no copy is on the shelf: 3 copies, all on loan\n"
     }
-    last = json.loads(system.run("return", isbn, "nobody", "--json").stdout or "null")
+    last = json.loads(system.library("return", isbn, "nobody", "--json").stdout or "null")
     assert last is None
     system.receipt("copies", "add", isbn, "1")
     history = [json.loads(line) for line in system.done("history", isbn, "--json").splitlines()]
@@ -162,7 +162,7 @@ def test_lists_are_tables_on_a_terminal_and_tsv_in_a_pipe(system: System, isbn: 
 def test_a_query_without_a_result_prints_a_sentence(
     system: System, command: tuple[str, ...], code: int
 ) -> None:
-    done = system.run(*command)
+    done = system.library(*command)
     assert (done.returncode, done.stdout) == (code, "")
     assert done.stderr.startswith("Error: ")
     assert "Traceback" not in done.stderr
@@ -173,7 +173,7 @@ def test_a_command_without_a_running_system_says_how_to_start_one(
     command: tuple[str, ...], tmp_path: Path
 ) -> None:
     nowhere = System(tmp_path)
-    done = nowhere.run(
+    done = nowhere.library(
         *command, LIBRARY_KAFKA="127.0.0.1:1", LIBRARY_API="http://127.0.0.1:1", LIBRARY_DEADLINE="1"
     )
     assert done.returncode == exits.UNAVAILABLE, done.stderr

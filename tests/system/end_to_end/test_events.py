@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from foundation.cli import exits
-from tests.system.end_to_end.system import System
+from tests.support.library.installed_system import System
 
 
 def lines(text: str) -> list[tuple[str, int]]:
@@ -34,7 +34,7 @@ def test_who_did_it_is_shown_in_receipts_history_and_events(
     catalogue = tmp_path / "books.csv"
     catalogue.write_text(f"isbn,title\n{isbn},T\n", "utf-8")
     system.done("import", str(catalogue), "--actor", "Žofie")
-    borrowed = system.run("borrow", isbn, "ann", "--json", LIBRARY_ACTOR="desk 1")
+    borrowed = system.library("borrow", isbn, "ann", "--json", LIBRARY_ACTOR="desk 1")
     assert json.loads(borrowed.stdout)["actor"] == "desk 1"
     assert system.receipt("return", isbn)["actor"] == ""
     for lines_of in (("history", isbn, "--json"), ("events",)):
@@ -69,7 +69,7 @@ def test_a_stopped_events_reader_leaves_its_group(system: System, isbn: str) -> 
     assert following.stdout is not None
     system.done("add", isbn, "T")
     assert lines(following.stdout.readline()) == [(isbn, 1)]
-    refused = system.run("replay", "--group", "stopped", "--to-beginning")
+    refused = system.library("replay", "--group", "stopped", "--to-beginning")
     assert refused.returncode == exits.FAILED
     assert f"active members: library-{following.pid} at " in refused.stderr
     following.terminate()

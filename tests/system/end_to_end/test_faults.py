@@ -1,17 +1,20 @@
 """The system goes on: processes killed while it is written, Kafka frozen, stopped and started again."""
 
+import os
+import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPException
 
 from eventstore.state.outcomes import Accepted, Receipt
 from foundation.cli import exits
-from foundation.http.client import NoAnswer
+from foundation.http.client import Service
 from inventory.commands import AddBook, BorrowBook, Command, ReturnBook
 from producer.client import execute
+from tests.support.library.installed_system import System
 from tests.support.waiting import eventually
 from tests.system.end_to_end.expected_state import assert_as_folded
-from tests.system.end_to_end.system import System
 
 NewIsbn = Callable[[], str]
 
@@ -39,7 +42,7 @@ def wait_until_shown(system: System, receipts: list[Receipt]) -> None:
                 system.get(f"/inventory/{receipt.stream}", after=receipt.position).status == 200
                 for receipt in receipts
             )
-        except NoAnswer:
+        except (OSError, HTTPException):
             return False
 
     eventually(ready)
@@ -68,22 +71,23 @@ def test_projector_and_api_are_killed_during_a_thousand_writes(system: System, n
 def test_while_kafka_is_frozen_commands_end_and_the_api_answers(system: System, new_isbn: NewIsbn) -> None:
     isbn, other = new_isbn(), new_isbn()
     position = system.receipt("add", isbn, "T")["position"]
-    kafka = system.process("kafka")
-    kafka.suspend()
+    kafka = system.pid("kafka")
+    os.kill(kafka, signal.SIGSTOP)
     try:
         for command in (("borrow", isbn, "ann"), ("add", other, "T")):
-            done = system.run(*command, "--timeout", "2")
+            done = system.library(*command, "--timeout", "2")
             assert done.returncode in (exits.UNAVAILABLE, exits.UNKNOWN), done.stderr
             assert done.stderr.startswith("Error: ")
             assert "Traceback" not in done.stderr
-        answer = system.get(f"/inventory/{isbn}")
+        with Service(system.settings.api, 30) as api:
+            answer = api.get(("inventory", isbn), {})
         assert (answer.status, answer.value["version"]) == (200, 1)
         partition, offset = position.split(":")
         reached = dict(place.split(":") for place in answer.headers["Inventory-Position"].split(","))
         assert int(reached[partition]) >= int(offset)
         assert "position" in system.get("/readyz").value
     finally:
-        kafka.resume()
+        os.kill(kafka, signal.SIGCONT)
     system.receipt("add", isbn, "T", "--command-id", f"again-{isbn}")
     eventually(lambda: system.get("/readyz").value["ready"])
     wait_until_shown(system, written(system, new_isbn(), 1))
@@ -93,9 +97,9 @@ def test_while_kafka_is_frozen_commands_end_and_the_api_answers(system: System, 
 def test_data_survives_down_and_up(system: System, isbn: str) -> None:
     position = system.receipt("add", isbn, "Kept", "A", "2")["position"]
     before = system.all("/inventory")
-    system.down()
-    assert system.run("inventory", "--api", "http://127.0.0.1:1").returncode == exits.UNAVAILABLE
-    system.up()
+    system.done("down")
+    assert system.library("inventory", "--api", "http://127.0.0.1:1").returncode == exits.UNAVAILABLE
+    system.done("up", "--detach", *system.flags)
     assert system.get(f"/inventory/{isbn}", after=position).value["title"] == "Kept"
     assert system.all("/inventory") == before
     system.receipt("borrow", isbn, "ann")

@@ -10,10 +10,10 @@ from eventstore.keys import event_key
 from foundation.cli import exits
 from schemas.codec import encode
 from schemas.events import BookBorrowed
+from tests.support.library.installed_system import System
 from tests.support.projector.event_store import EventStore
 from tests.support.waiting import eventually
 from tests.system.end_to_end.expected_state import assert_as_folded
-from tests.system.end_to_end.system import System
 
 
 def test_a_held_title_waits_until_its_event_can_be_applied(
@@ -32,14 +32,14 @@ def test_a_held_title_waits_until_its_event_can_be_applied(
     assert "not a BookBorrowed" in held["reason"]
     assert (row(system, sound)["version"], "held" in row(system, sound)) == (2, False)
     assert counted(system) == (1, 1)
-    assert "held titles 1" in system.run("status").stderr
+    assert "held titles 1" in system.library("status").stderr
     assert system.done("held", "list").splitlines()[1].startswith(damaged)
 
     # Nobody can decide on a title whose state is unknown; and the event is as damaged as before
-    refused = system.run("borrow", damaged, "bob")
+    refused = system.library("borrow", damaged, "bob")
     assert refused.returncode != exits.DONE
     assert "library doctor" in refused.stderr
-    tried = system.run("held", "retry")
+    tried = system.library("held", "retry")
     assert (tried.returncode, tried.stderr.splitlines()[-1]) == (
         exits.NOT_FOUND,
         "0 of 1 titles released, 1 still held",
@@ -50,7 +50,7 @@ def test_a_held_title_waits_until_its_event_can_be_applied(
     eventually(lambda: row(system, damaged)["version"] == 2)
     assert row(system, damaged)["available"] == 1
     assert counted(system) == (0, 0)
-    assert system.run("held", "retry").stderr == "no title is held\n"
+    assert system.library("held", "retry").stderr == "no title is held\n"
     assert_as_folded(system)
 
 
@@ -65,4 +65,4 @@ def counted(system: System) -> tuple[int, int]:
     with urllib.request.urlopen(f"{system.settings.api}/metrics", timeout=10) as answer:
         lines = answer.read().decode().splitlines()
     (told,) = [line for line in lines if line.startswith("library_held_titles ")]
-    return json.loads(system.run("status", "--json").stdout)["held"], int(float(told.split()[1]))
+    return json.loads(system.library("status", "--json").stdout)["held"], int(float(told.split()[1]))

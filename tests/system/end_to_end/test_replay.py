@@ -7,9 +7,9 @@ from collections.abc import Callable
 from eventstore.topics import events_topic
 from foundation.cli import exits
 from schemas.topics import changelog_topic, projector_group
+from tests.support.library.installed_system import System
 from tests.support.waiting import eventually
 from tests.system.end_to_end.expected_state import assert_as_folded, digest
-from tests.system.end_to_end.system import System
 from tests.system.end_to_end.test_faults import wait_until_shown, written
 
 
@@ -29,7 +29,7 @@ def test_readers_never_see_older_rows_during_a_replay(system: System, new_isbn: 
     watching = threading.Thread(target=look)
     watching.start()
     try:
-        assert "replayed" in system.run("replay", "--to-beginning").stderr
+        assert "replayed" in system.library("replay", "--to-beginning").stderr
     finally:
         stop.set()
         watching.join()
@@ -60,7 +60,7 @@ def test_an_interrupted_replay_can_be_started_again(system: System, new_isbn: Ca
     assert replaying.wait(30) == exits.INTERRUPTED
     # Nobody else would start it
     eventually(lambda: system.status()["projector"]["state"] == "running")
-    assert "replayed" in system.run("replay").stderr
+    assert "replayed" in system.library("replay").stderr
     assert digest(system, read) == before
     assert_as_folded(system)
 
@@ -81,7 +81,7 @@ def test_an_offset_reset_with_kafkas_own_tool_rebuilds_the_table(
     eventually(lambda: not any(system.get("/stats").value["lag"].values()))
     # Each row is written again
     eventually(lambda: changelog_end(system, changelog) >= rows + len(read))
-    assert system.run("verify").returncode == exits.DONE
+    assert system.library("verify").returncode == exits.DONE
     assert digest(system, read) == before
     assert_as_folded(system)
 

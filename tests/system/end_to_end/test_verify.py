@@ -8,7 +8,7 @@ from pathlib import Path
 
 from foundation.cli import exits
 from query_api.replica.replica import FILE
-from tests.system.end_to_end.system import System
+from tests.support.library.installed_system import System
 from tests.system.end_to_end.test_faults import wait_until_shown, written
 
 
@@ -25,7 +25,7 @@ def test_verify_finds_a_running_system_consistent(system: System, new_isbn: Call
     assert (summary["differences"], summary["api"]) == (0, True)
     assert summary["titles"] >= 6
     wait_until_shown(system, receipts)
-    assert "titles match their events, in table and query API" in system.run("verify").stderr
+    assert "titles match their events, in table and query API" in system.library("verify").stderr
 
 
 def test_verify_names_a_title_that_the_query_api_shows_wrongly(system: System, isbn: str) -> None:
@@ -36,8 +36,8 @@ def test_verify_names_a_title_that_the_query_api_shows_wrongly(system: System, i
     with closing(sqlite3.connect(replica)) as db:
         with db:
             db.execute(change, (right, wrong, int(isbn)))
-        done = system.run("verify")
-        as_json = system.run("verify", "--json")
+        done = system.library("verify")
+        as_json = system.library("verify", "--json")
         with db:
             db.execute(change, (wrong, right, int(isbn)))
     assert done.returncode == as_json.returncode == exits.NOT_FOUND
@@ -46,4 +46,4 @@ def test_verify_names_a_title_that_the_query_api_shows_wrongly(system: System, i
     assert (difference["isbn"], difference["where"]) == (isbn, "api")
     assert (difference["expected"]["available"], difference["found"]["available"]) == (3, 7)
     assert summary["differences"] == 1
-    assert system.run("verify").returncode == exits.DONE
+    assert system.library("verify").returncode == exits.DONE

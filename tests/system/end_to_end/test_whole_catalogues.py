@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from foundation.cli import exits
+from tests.support.library.installed_system import System
 from tests.support.waiting import eventually
-from tests.system.end_to_end.system import System
 
 GOODBOOKS = Path(__file__).parents[3].parent / "shared" / "data" / "goodbooks-10k.csv"
 
@@ -28,7 +28,7 @@ def test_a_real_catalogue_is_imported_once(system: System, tmp_path: Path) -> No
         "--rejects",
     )
     first, again = tmp_path / "first.csv", tmp_path / "again.csv"
-    done = system.run(*command, str(first))
+    done = system.library(*command, str(first))
     assert done.returncode == exits.BAD_DATA, done.stderr
     result = json.loads(done.stdout)
     assert (result["added"], result["unchanged"], result["rejected"]) == (9277, 0, 723)
@@ -38,7 +38,7 @@ def test_a_real_catalogue_is_imported_once(system: System, tmp_path: Path) -> No
     assert {row["reason"] for row in rejected if not row["isbn"]} == {"the ISBN is empty"}
     assert sum("check digit" in row["reason"] for row in rejected) == 23
     ends = system.ends()
-    result = json.loads(system.run(*command, str(again)).stdout)
+    result = json.loads(system.library(*command, str(again)).stdout)
     assert (result["added"], result["unchanged"], result["rejected"]) == (0, 9277, 723)
     assert again.read_text("utf-8") == first.read_text("utf-8")
     assert system.ends() == ends
@@ -52,10 +52,10 @@ def test_an_import_rejects_titles_that_exist_with_other_details(
     file, rejects = tmp_path / "books.jsonl", tmp_path / "rejects.jsonl"
     rows = [{"isbn": fresh, "title": "T"}, {"isbn": known, "title": "other"}, {"isbn": fresh, "title": "T"}]
     file.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
-    dry = system.run("import", str(file), "--dry-run")
+    dry = system.library("import", str(file), "--dry-run")
     assert (dry.returncode, dry.stdout.startswith("2 can be imported, 1 rejected")) == (exits.BAD_DATA, True)
-    assert system.run("history", fresh).returncode == exits.NOT_FOUND
-    done = system.run("import", str(file), "--rejects", str(rejects), "--json")
+    assert system.library("history", fresh).returncode == exits.NOT_FOUND
+    done = system.library("import", str(file), "--rejects", str(rejects), "--json")
     assert done.returncode == exits.BAD_DATA
     counts = json.loads(done.stdout)
     assert (counts["added"], counts["unchanged"], counts["rejected"]) == (1, 0, 2)

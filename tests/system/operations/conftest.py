@@ -29,9 +29,7 @@ def opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     system.restored = backup.exists()
     if not system.restored:
         extract_data(system, system.release)
-    try:
-        done = system.up()
-        assert done.returncode == 0, done.stderr
+    with system.running() as done:
         printed = re.search(r"metrics +http://127\.0\.0\.1:(\d+)/metrics", done.stdout)
         assert printed is not None, done.stdout
         system.metrics_port = int(printed[1])
@@ -41,5 +39,3 @@ def opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         eventually(system.runs)
         system.at_first = api_answers(system)
         yield system
-    finally:
-        system.down()

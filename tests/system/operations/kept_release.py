@@ -63,14 +63,11 @@ def main() -> None:
     """Write both files of this release."""
     with tempfile.TemporaryDirectory() as folder:
         system = System(Path(folder))
-        try:
-            assert (done := system.up()).returncode == 0, done.stderr
+        with system.running():
             for command in COMMANDS:
-                assert (done := system.library(*command, "--wait")).returncode == 0, done.stderr
+                system.done(*command, "--wait")
             eventually(system.runs)
             said = api_answers(system)
-        finally:
-            system.down()
         archive_data(system, RELEASES / f"{version('library-inventory')}.tar.xz")
     text = json.dumps(said, indent=1, ensure_ascii=False, sort_keys=True)
     (RELEASES / f"{version('library-inventory')}.json").write_text(text + "\n", "utf-8")
