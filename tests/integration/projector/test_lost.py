@@ -121,7 +121,7 @@ def test_rows_that_cannot_be_understood_are_computed_anew(settings, crew, store)
     store.append(150)
     worker = crew.start()
     assert worker.ended() == 1
-    assert "is damaged, so all rows of its partition are computed anew" in worker.said()
+    assert "is damaged, so all rows of its partition are recomputed" in worker.said()
     crew.start()
     until_caught_up(settings)
     verified = library(settings, "verify", "--table-only")

@@ -25,7 +25,7 @@ class Healthy(BaseHTTPRequestHandler):
 @pytest.fixture
 def api() -> Iterator[str]:
     with HTTPServer(("127.0.0.1", 0), Healthy) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
 
