@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Message
+from confluent_kafka.admin import AdminClient
 
+from eventstore.partition_reader import read_partition
 from eventstore.table_position import POSITION_KEY, TablePosition
 from eventstore.topics import events_topic
-from foundation.kafka_clients import reading_config
+from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from inventory.row_fold import fold
-from library.store.offsets import Offsets
+from library.store.offsets import Offsets, end
 from schemas.codec import decode, encode
 from schemas.records import parse_title_key
 from schemas.row import InventoryRow
@@ -61,19 +63,5 @@ def _same(one: bytes | None, other: bytes | None) -> bool:
 
 def committed_records(settings: Settings, topic: str) -> Iterator[Message]:
     """Yield every committed record of the topic up to its present end. Raises KafkaException."""
-    consumer = Consumer(reading_config(settings) | {"group.id": f"{settings.name}-unused"})
-    try:
-        partitions = consumer.list_topics(topic, 10).topics[topic].partitions
-        consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
-        left = set(partitions)
-        while left:
-            for message in consumer.consume(5_000, 0.5):
-                error = message.error()
-                if error is None:
-                    yield message
-                elif error.code() == KafkaError._PARTITION_EOF:
-                    left.discard(message.partition() or 0)
-                else:
-                    raise KafkaException(error)
-    finally:
-        consumer.close()
+    for partition, last in end(AdminClient(client_config(settings)), topic).items():
+        yield from read_partition(settings, topic, partition, end=last)

@@ -93,6 +93,7 @@ def read_sample(settings: Settings, topic: str, partitions: int) -> Sample:
         consumer.assign([TopicPartition(topic, partition, 0) for partition in range(partitions)])
         give_up = time.monotonic() + SAMPLE_TIMEOUT_S
         while len(done) < partitions and time.monotonic() < give_up:
+            # All partitions at once: ``partition_reader`` would open a connection for each
             for message in consumer.consume(1, 0.1) + consumer.consume(SAMPLE_EVENTS, 0):
                 partition, error = message.partition() or 0, message.error()
                 if error is None:

@@ -151,7 +151,8 @@ class Reader(Generic[E]):
     def _records(self, follow: bool) -> Iterator[Recorded[E]]:
         heard = time.monotonic()
         while True:
-            # consume(n, t) waits the whole t unless it gets n: take one, then what is there
+            # Not ``partition_reader``: a group assigns several partitions, and takes them away.
+            # consume(n, t) waits the whole t unless it gets n: take one, then those that are there
             messages = self._consumer.consume(1, _POLL_TIMEOUT_S) + self._consumer.consume(_BATCH_RECORDS, 0)
             for message in messages:
                 heard = time.monotonic()

@@ -28,7 +28,11 @@ OUT_OF_RANGE = End(-1, -1)
 
 
 class Log:
-    """Reads committed records of one partition. Not for several threads at once."""
+    """Reads committed records of one partition. Not for several threads at once.
+
+    Unlike ``partition_reader`` it is given no end: it learns the end from the answer with the last record,
+    and it keeps its connection for the next batch.
+    """
 
     def __init__(self, settings: Settings, partition: int) -> None:
         self._config = reading_config(settings) | {
@@ -70,7 +74,7 @@ class Log:
         raise ClaimLost("the log could not be read to its end in time")
 
     def disconnect(self) -> None:
-        """Connect anew next time."""
+        """Open a new connection next time."""
         self._consumer = None
 
     def _connected(self) -> Consumer:

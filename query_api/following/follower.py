@@ -230,7 +230,7 @@ class Follower:
 
 
 def _poll_batch(consumer: Consumer) -> list[Message]:
-    """The next records, as soon as one arrives; none after _POLL_TIMEOUT_S."""
+    """The next records of both topics, as soon as one arrives; none after _POLL_TIMEOUT_S."""
     first = consumer.poll(_POLL_TIMEOUT_S)
     # consume() alone would wait for its whole timeout unless the batch is full
     return [] if first is None else [first, *consumer.consume(MAX_BATCH_RECORDS - 1, 0)]

@@ -92,6 +92,7 @@ class Source:
         try:
             consumer.assign([TopicPartition(self.events, p, offset) for p, offset in offsets.items()])
             while waiting and (left := give_up - time.monotonic()) > 0:
+                # All partitions at once: ``partition_reader`` would open a connection for each
                 message = consumer.poll(left)
                 if message is None or (partition := message.partition()) not in waiting:
                     continue

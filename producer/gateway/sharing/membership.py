@@ -92,6 +92,7 @@ class Membership:
             on_lost=self._revoked,
         )
         while not self._stopping.is_set():
+            # Keeps the membership alive and delivers errors; all partitions are paused
             message = consumer.poll(POLL_INTERVAL_S)
             if message is not None and (error := message.error()) is not None:
                 log.debug("the gateways' group: %s", error)
@@ -112,7 +113,7 @@ class Membership:
         self._look()
 
     def _look(self) -> None:
-        """Read who has what; where Kafka does not answer, the last answer holds."""
+        """Read the members and their partitions; where Kafka does not answer, the last answer holds."""
         last = self._members or Members()
         owners, others = last.owners, last.others
         try:
