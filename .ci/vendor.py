@@ -26,7 +26,7 @@ def fetched(package: str, version: str, folder: Path) -> tarfile.TarFile:
 
 
 def content_of(package: tarfile.TarFile, source: dict[str, str]) -> bytes:
-    """A vendored file: the package's, and what makes a module of a script."""
+    """A vendored file: the package's, and the additions that make a module of a script."""
     member = package.extractfile(f"package/{source['from']}")
     assert member is not None, source
     return member.read() + source.get("append", "").encode()

@@ -31,7 +31,7 @@ class Figure(Struct, frozen=True):
 
 
 class Run(Struct, frozen=True):
-    """A program that has ended: wall-clock and CPU time, the highest RSS, and what it printed."""
+    """A program that has ended: wall-clock and CPU time, the highest RSS, and its output."""
 
     seconds: float
     cpu_seconds: float

@@ -1,4 +1,4 @@
-"""The domain as values that are handed to the engine: what it decides, and how its events are written.
+"""The domain as values that are handed to the engine: its decisions, and the encoding of its events.
 
 The name and the shape are Jérémie Chassaing's: https://thinkbeforecoding.com/post/2021/12/17/functional-event-sourcing-decider
 """
@@ -57,9 +57,9 @@ class Decider(Generic[State, Command, Event]):
     """At least one event of each type, which ``fingerprint`` evolves."""
 
     def fingerprint(self) -> str:
-        """Names the rules that made a saved state; a snapshot with another one is read anew from the log.
+        """Names the rules that made a saved state; a snapshot with other rules is ignored.
 
-        It changes with the fields of the state and with what ``evolve`` makes of the golden events.
+        It changes with the fields of the state and with the results of ``evolve`` for the golden events.
         """
         kind = type(self.initial)
         digest = hashlib.sha256(repr((kind.__name__, kind.__struct_fields__, kind.__annotations__)).encode())

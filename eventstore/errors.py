@@ -67,7 +67,7 @@ class StateLost(ClaimLost):
 
 
 class OtherLog(StateLost):
-    """The log differs from what was read before: it was replaced or restored, or it lost its end."""
+    """The log differs from the one that was read before: it was replaced or restored, or it lost its end."""
 
 
 @contextmanager

@@ -15,8 +15,8 @@ ACTOR = "actor"
 CARRIED = {
     ACTOR: "Who did it: a person, a desk or a program; absent where nobody said it.",
     "traceparent": "W3C Trace Context; one that can't be parsed is ignored.",
-    "causation_id": "What caused the command.",
-    "correlation_id": "What the command belongs to.",
+    "causation_id": "Id of the command's cause.",
+    "correlation_id": "Id of the task that the command belongs to.",
     "client_time": "The caller's clock, RFC 3339 with an offset.",
 }
 """Headers that a caller may send with a command, with their meanings. Each of its events carries them."""

@@ -14,7 +14,7 @@ E = TypeVar("E", bound=Struct)
 
 
 class Message(Protocol):
-    """What this module needs of a confluent-kafka message."""
+    """The members of a confluent-kafka message that this module uses."""
 
     def partition(self) -> int | None: ...  # noqa: D102
     def offset(self) -> int | None: ...  # noqa: D102

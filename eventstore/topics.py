@@ -69,7 +69,7 @@ def gateways_group(settings: Settings) -> str:
 
 
 def topic_configs(settings: Settings, tables: Sequence[Table]) -> dict[str, dict[str, str]]:
-    """The event store and the tables' changelogs, with what differs from the broker's defaults."""
+    """The settings of the event store and the tables' changelogs that differ from the broker's defaults."""
     # A changelog can be rebuilt from the events, so it need not be flushed record by record
     changelog = {"cleanup.policy": "compact", "flush.messages": str(2**63 - 1)}
     return {
@@ -230,7 +230,7 @@ def check_protection(admin: AdminClient, settings: Settings, timeout: float = 15
 
 
 def protect_events(admin: AdminClient, settings: Settings, timeout: float = 15.0) -> str:
-    """Raise the event store's compaction lag to 100 years. Returns what was changed, or "".
+    """Raise the event store's compaction lag to 100 years. Returns a sentence about the change, or "".
 
     Raises Unprotected if this user may not alter the topic, and KafkaException.
     """

@@ -64,7 +64,7 @@ class RenewLoan(_Command, frozen=True, tag=True):
 
 
 class CorrectDetails(_Command, frozen=True, tag=True):
-    """Correct title or author; what is None stays."""
+    """Correct title or author; None leaves it as it is."""
 
     title: str | None = None
     author: str | None = None
@@ -100,7 +100,7 @@ def checked(command: Command) -> Command:
 
 
 def _require_sense(command: Command) -> None:
-    """What several fields must make together."""
+    """The conditions that several fields must meet together."""
     if isinstance(command, CorrectDetails) and command.title is None and command.author is None:
         raise Malformed("title", "nothing to correct: give a title, an author, or both")
     if isinstance(command, WithdrawCopies) and command.user_id is not None:
@@ -127,7 +127,7 @@ def _reason(value: str) -> str:
 
 
 class Field(NamedTuple):
-    """What the field of that name accepts, in every command."""
+    """The values that the field of that name accepts, in every command."""
 
     check: Callable[[Any], Any]
     """Returns the value as it is recorded. Raises Malformed."""

@@ -1,4 +1,4 @@
-"""The library as a Decider: what the engine is handed."""
+"""The library as a Decider, for the engine."""
 
 from functools import lru_cache
 from zoneinfo import ZoneInfo

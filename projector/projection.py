@@ -24,13 +24,13 @@ class BadRecord(NamedTuple):
 
 
 class DamagedRow(Exception):
-    """A stored row can't be decoded, or is another key's. All rows of the partition are computed anew."""
+    """A stored row can't be decoded, or is another key's. All rows of the partition are recomputed."""
 
     def __init__(self, key: bytes, reason: object) -> None:
         self.key = key
         super().__init__(
             f"the stored row of {key.decode(errors='backslashreplace')} is damaged, so all rows of its "
-            f"partition are computed anew from the first event: {reason}"
+            f"partition are recomputed from the first event: {reason}"
         )
 
 

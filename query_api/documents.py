@@ -115,7 +115,7 @@ class SchemaReference(Struct, frozen=True):
 
 
 class Record(Struct, frozen=True):
-    """An event as the event store has it. What its key or value do not say is null."""
+    """An event as the event store has it. Members that its key and value lack are null."""
 
     position: str
     key: str

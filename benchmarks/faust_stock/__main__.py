@@ -1,6 +1,6 @@
 """The projector as Faust's documentation describes one, for reference.
 
-It is given what stock Faust can use (uvloop, rocksdict, a lingering producer) and no faults: it reads
+It has everything that stock Faust can use (uvloop, rocksdict, a lingering producer) and no faults: it reads
 uncommitted events and its commits do not get past transaction markers, so it can't be trusted with a real
 store. Prints a line at its first event.
 """

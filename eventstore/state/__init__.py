@@ -1,1 +1,1 @@
-"""What a writer knows of its partition, in memory and in a snapshot."""
+"""A writer's knowledge of its partition, in memory and in a snapshot."""

@@ -55,7 +55,7 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 class Damaged(Exception):
-    """The file does not hold what was put into it."""
+    """The file has lost or changed entries."""
 
 
 class CheckedMap:

@@ -97,7 +97,7 @@ class Reused(Struct, frozen=True):
 
 
 class Unwritable(Struct, frozen=True):
-    """Nothing was written, and a repeat will not help until somebody acts. ``reason`` says who and how."""
+    """Nothing was written, and a repeat will not help until somebody acts. ``reason`` has the remedy."""
 
     reason: str
 

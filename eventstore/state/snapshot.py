@@ -99,7 +99,7 @@ class Snapshot:
         self._pass_over("the log is another one")
 
     def read(self, streams: Collection[str], command_ids: Collection[str], upto: int) -> Overlay:
-        """What was saved of these streams and command ids.
+        """The saved entries of these streams and command ids.
 
         Raises StateLost if the file is damaged or has advanced past ``upto``.
         """

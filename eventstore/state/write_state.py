@@ -86,10 +86,10 @@ class Overlay(NamedTuple):
 
 
 class BaseState(Protocol):
-    """An earlier state, read on demand. Only what is newer is held in memory."""
+    """An earlier state, read on demand. Only newer entries are held in memory."""
 
     def read(self, streams: Collection[str], command_ids: Collection[str], upto: int) -> Overlay:
-        """What it has of these streams and command ids.
+        """Its entries of these streams and command ids.
 
         Raises StateLost if the base has advanced past ``upto``.
         """
@@ -126,7 +126,7 @@ class WriteState:
         return max(len(self.streams), len(self.added))
 
     def prepare(self, streams: Iterable[str], command_ids: Iterable[str]) -> None:
-        """Read what the base has of them, in one go, for the next calls of ``stream`` and ``accepted``.
+        """Read the base's entries of them, in one go, for the next calls of ``stream`` and ``accepted``.
 
         One by one, each read would cost several times as much. Raises StateLost if the base has changed.
         """
@@ -166,7 +166,7 @@ class WriteState:
 
     def saved(self, base: BaseState) -> None:
         """Release the frozen entries: ``base`` has them."""
-        # What was read from the base before is older than the frozen entries
+        # Entries that were read from the base before are older than the frozen ones
         self.base, self._frozen, self._read = base, Overlay({}, {}), Overlay({}, {})
 
     def thaw(self) -> None:

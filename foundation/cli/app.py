@@ -40,7 +40,7 @@ FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
     "api": ("--api", {"metavar": "URL", "help": "Where the query API answers."}),
     "gateway": ("--gateway", {"metavar": "URL", "help": "Where gateways take commands."}),
     "data_dir": ("--data-dir", {"metavar": "DIR", "help": "The system that keeps its data there."}),
-    "actor": ("--actor", {"metavar": "NAME", "help": "Who does it: written on the events."}),
+    "actor": ("--actor", {"metavar": "NAME", "help": "The person, desk or program, for the events."}),
     "deadline": ("--timeout", {"metavar": "SECONDS", "type": float, "help": "How long to try."}),
     "host": ("--host", {"metavar": "ADDRESS", "help": "The address to listen on."}),
     "port": ("--port", {"type": int, "help": "The query API's port."}),

@@ -30,7 +30,7 @@ class _Errors(io.FileIO):
 
 
 def prepare_streams() -> None:
-    """Make standard output report what it loses, and let neither output stream fail for a missing letter.
+    """Make standard output report lost output, and let neither output stream fail for a missing letter.
 
     A closed stream gets its descriptor back, or else the next file or socket would get that number and
     receive the output. Its reads end at once, and its writes to standard output fail.

@@ -1,4 +1,4 @@
-"""Who may use an HTTP service: requests are checked by their Host and Origin headers."""
+"""Access to an HTTP service: requests are checked by their Host and Origin headers."""
 
 import ipaddress
 from functools import lru_cache

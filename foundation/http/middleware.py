@@ -1,4 +1,4 @@
-"""What both HTTP services do with every request that reaches the framework."""
+"""The steps of both HTTP services for every request that reaches the framework."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ UNIQUE = (b"host", b"origin", b"authorization", b"last-event-id", b"content-type
 
 
 class Middleware:
-    """ASGI: checks who asks, answers HEAD and If-None-Match, and completes the headers.
+    """ASGI: checks the caller, answers HEAD and If-None-Match, and completes the headers.
 
     ``cache_control`` is for responses to GET without a Cache-Control of their own; others are not stored.
     ``more_headers`` makes further headers from the request's state. ``counts`` counts responses by status.

@@ -1,4 +1,4 @@
-"""What a service's ``/readyz`` reports, whether it is ready or not."""
+"""The report of a service's ``/readyz``, whether it is ready or not."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ Report = dict[str, Any]
 def read_readiness(url: str, timeout: float) -> tuple[int, Report]:
     """The status and the report, which names its ``service``.
 
-    Raises NoAnswer, also if what answers gives no report.
+    Raises NoAnswer, also if the answer is no report.
     """
     with Service(url, timeout) as connection:
         response = connection.get(("readyz",), {})

@@ -47,8 +47,8 @@ def claim(host: str, port: int) -> None:
             probe.bind((address, port))
         except OSError as error:
             raise PortTaken(
-                f"can't listen on {host}:{port} ({error.strerror}): stop what listens there, or choose "
-                "another port"
+                f"can't listen on {host}:{port} ({error.strerror}): stop the program that listens there, or "
+                "choose another port"
             ) from error
 
 

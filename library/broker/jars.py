@@ -93,7 +93,7 @@ def _verified(root: Path, jar: Jar, environment: Mapping[str, str]) -> Path:
         path.unlink()
         raise NoJars(
             f"{path.name} is not the file that {LOCK.name} names (sha256 {digest}, expected {jar.digest}); "
-            f"it was deleted from {path.parent}: run again to fetch it anew, and if it differs again, the "
+            f"it was deleted from {path.parent}: run again to fetch it again, and if it differs again, the "
             "repository or a proxy hands out another file: don't use it"
         )
     return path

@@ -72,7 +72,7 @@ def needed(settings: Settings, users: Users) -> list[Access]:
 
 
 def needed_for(settings: Settings, users: Users, table: Table) -> list[Access]:
-    """What another projection needs in addition: its workers, a reader of its rows, and the operator."""
+    """The additional ACLs of another projection: for its workers, a reader of its rows, and the operator."""
     changelog = table.changelog(settings)
     return [
         *_workers(settings, users.projector, table),

@@ -51,7 +51,7 @@ class BodyReader:
         while more:
             message = await receive()
             if message["type"] == "http.disconnect":
-                # What arrived may be a whole command by itself, but it is not what was announced
+                # The part that arrived may be a whole command by itself, but another length was announced
                 raise Problem(400, "malformed", "the connection ended before the body", field="body")
             body += message.get("body", b"")
             if len(body) > self._most_bytes:
@@ -72,7 +72,7 @@ class BodyReader:
 
 
 async def discard(receive: Any) -> None:
-    """Read what is left of a body, within bounds, and drop it."""
+    """Read the rest of a body, within bounds, and drop it."""
     read = 0
     try:
         async with asyncio.timeout(BODY_TIMEOUT_S):

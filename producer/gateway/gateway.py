@@ -59,7 +59,7 @@ class Gateway:
         return await self._result(lambda: lane.submit(submitted))
 
     def own(self, partitions: Collection[int]) -> None:
-        """Read these partitions and keep them; execute what is submitted for others, and give it up again."""
+        """Read these partitions and keep them; give others up after each command."""
         for partition, lane in enumerate(self.lanes):
             lane.own(partition in partitions)
 

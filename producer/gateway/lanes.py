@@ -64,7 +64,7 @@ WAKE = Wake()
 
 
 class Batch:
-    """What is taken from the queue together."""
+    """Commands and look-ups that are taken from the queue together."""
 
     def __init__(self) -> None:
         self.submissions: list[Submission] = []
@@ -94,7 +94,7 @@ class Batch:
 class Lane:
     """Feeds one partition's writer from a thread of its own.
 
-    A lane that is not ``owned`` executes what it gets, too, but does not hold the partition for long.
+    A lane that is not ``owned`` executes its commands, too, but does not hold the partition for long.
     ``make_writer`` is called in that thread and may raise KafkaUnavailable; ``observe`` gets the size of each
     batch and its duration in seconds. All methods belong to the thread that runs ``loop``.
     """
@@ -123,7 +123,7 @@ class Lane:
         self._thread.start()
 
     def own(self, owned: bool) -> None:
-        """Take the partition over, and read it at once; or give it up, after what was submitted."""
+        """Take the partition over, and read it at once; or give it up, after the submitted commands."""
         if owned != self.owned:
             self.owned = owned
             self._queue.put(WAKE)
@@ -157,7 +157,7 @@ class Lane:
         return self._thread.is_alive()
 
     def stop(self) -> None:
-        """Finish what was submitted, give the partition up, end the thread; ``join`` waits for that."""
+        """Finish the submitted commands, give the partition up, end the thread; ``join`` waits for that."""
         self._queue.put(None)
 
     def join(self, timeout_s: float) -> None:

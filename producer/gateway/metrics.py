@@ -46,7 +46,7 @@ class Metrics(Collector):
         self._durations.observe(seconds)
 
     def collect(self) -> Iterator[Metric]:
-        """The current values of what is counted elsewhere."""
+        """The current values of counters that are kept elsewhere."""
         answers = CounterMetricFamily(
             "library_gateway_answers", "HTTP answers to commands, by status.", labels=["status"]
         )

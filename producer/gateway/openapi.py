@@ -1,4 +1,4 @@
-"""The gateway's OpenAPI document: what the types of its routes don't say."""
+"""The gateway's OpenAPI document: additions to the types of its routes."""
 
 from collections.abc import Mapping
 from typing import Any, get_args

@@ -1,4 +1,4 @@
-"""From an HTTP request to a checked command. What is wrong with a request is found as early as possible."""
+"""From an HTTP request to a checked command. Errors in a request are found as early as possible."""
 
 import re
 from hmac import compare_digest
@@ -114,13 +114,13 @@ def _actor(user: str, said: str) -> str:
 
 
 def malformed(error: Malformed) -> Problem:
-    """What is wrong with a command, and where."""
+    """The problem document of a malformed command, with the field."""
     field = {"command_id": "Idempotency-Key", ACTOR: "Actor"}.get(error.field, error.field)
     return Problem(400, "malformed", str(error), field=field)
 
 
 def carried_headers(headers: dict[bytes, bytes]) -> dict[str, str]:
-    """What the command's events carry of the request's headers. Raises Malformed."""
+    """The request's headers that the command's events keep. Raises Malformed."""
     carried = {}
     for header, name in _CARRIED.items():
         if (value := headers.get(header)) is not None:

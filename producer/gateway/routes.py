@@ -1,4 +1,4 @@
-"""The gateway's routes. ``openapi.py`` adds to their description what their types don't say."""
+"""The gateway's routes. ``openapi.py`` completes their description."""
 
 from typing import Annotated, Any
 from urllib.parse import unquote

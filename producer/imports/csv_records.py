@@ -88,7 +88,7 @@ def csv_records(
         except csv.Error as error:
             yield number, _unreadable(source.keep_first(), delimiter, _explained(error))
             number += 1
-            # The other has kept what it read of the record
+            # The other one has kept the part of the record that it read
             reader = csv.reader(source, delimiter=delimiter, strict=True)
             continue
         if len(source.record) > 1 and hides_rows(source.record):

@@ -1,4 +1,4 @@
-"""The result of an import: counts that must add up, rejected rows, and what is worth a notice."""
+"""The result of an import: counts that must add up, rejected rows, and notices."""
 
 import json
 from itertools import islice

@@ -1,4 +1,4 @@
-"""``python -m producer.imports.worker``: one process of an import. Its standard input says what to append."""
+"""``python -m producer.imports.worker``: one process of an import. Reads the events to append from stdin."""
 
 import gc
 import signal

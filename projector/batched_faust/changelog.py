@@ -60,7 +60,7 @@ class Producer(driver.Producer):
         """Commit ``rows`` in this order as one transaction, and return the offset of the last.
 
         A row of None is deleted. Raises Stale without a claim, Unrecoverable for a row that no batch can
-        hold, and what aiokafka raises for a claim that another worker has taken over.
+        hold, and aiokafka's errors for a claim that another worker has taken over.
         """
         producer = self._claimed.get(partition)
         if producer is None:

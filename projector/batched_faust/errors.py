@@ -10,4 +10,4 @@ class Damaged(Exception):
 
 
 class Unrecoverable(Exception):
-    """The source of the table is not what it was. A restart will not help."""
+    """The source of the table was replaced or truncated. A restart will not help."""

@@ -126,7 +126,7 @@ class Store(rocksdb.Store):
         return db
 
     def _opened(self, partition: int) -> Any:
-        """The existing RocksDB. Raises Damaged if it is another changelog's, and what RocksDB raises."""
+        """The existing RocksDB. Raises Damaged if it is another changelog's, and RocksDB's errors."""
         db = super()._open_for_partition(partition)
         try:
             if db.get(IDENTITY_KEY) != self.identity:

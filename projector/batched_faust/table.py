@@ -55,7 +55,7 @@ class Table(faust.Table[bytes, bytes]):
         """Become the only writer of the partitions' changelogs, and get their ends.
 
         Raises Unrecoverable for a changelog whose beginning was deleted, Stale for topics that were replaced
-        while this worker ran, and what aiokafka and the admin client raise.
+        while this worker ran, and the errors of aiokafka and the admin client.
         """
         topic = self.changelog_topic_name
         await asyncio.gather(*(self.producer.claim(topic, partition) for partition in partitions))
@@ -68,7 +68,7 @@ class Table(faust.Table[bytes, bytes]):
             if first:
                 raise Unrecoverable(
                     f"the changelog {topic} {tp.partition} begins at {first}: rows were deleted from it. "
-                    "Delete the topic, `library topics create`, and start again: the rows are computed anew"
+                    "Delete the topic, `library topics create`, and start again: the rows are recomputed"
                 )
         ends = await self.app.consumer.highwaters(*changelogs)
         local = f"{identity.cluster}/{identity.events}/{identity.changelog}".encode()

@@ -1,4 +1,4 @@
-"""The query API's application: its routes, and what surrounds them."""
+"""The query API's application: its routes and middleware."""
 
 import sqlite3
 from collections.abc import AsyncIterator
@@ -75,7 +75,7 @@ def create_app(
         document.config(
             "Library inventory",
             RELEASE,
-            "What the library holds, now and at any time. Every route answers HEAD, too.",
+            "The library's titles and loans, now and at any time. Every route answers HEAD, too.",
         ),
         dependencies={
             "replica": Provide(provide_replica),

@@ -30,7 +30,7 @@ class CurrentTitles:
         self._db: sqlite3.Connection | None = None
         self._progress: Progress | None = None
         self.position = b""
-        """The position of what ``get`` returned last."""
+        """The position of the title that ``get`` returned last."""
 
     def get(self, isbn: str) -> Representation | None:
         """The title with the 13 digits ``isbn``; None if it is not there now, or the replica can't answer."""
@@ -44,7 +44,7 @@ class CurrentTitles:
         return self._kept.get(isbn) or self._read(isbn)
 
     def _advance(self, replica: Replica, progress: Progress) -> bool:
-        """Drop what changed up to ``progress``; whether the replica can answer."""
+        """Drop the titles that changed up to ``progress``; whether the replica can answer."""
         if not progress.complete:
             return False
         changed = None

@@ -51,7 +51,7 @@ class Reading:
         return "" if progress is None else str(progress)
 
     def headers(self, position: bytes) -> Headers:
-        """Headers of an answer: what it includes, and why it may be old."""
+        """Headers of an answer: its position, and the reason why it may be old."""
         headers = [(b"inventory-position", position)]
         if (trouble := self.follower.trouble) is not None:
             reason = " ".join(trouble.split()).encode("ascii", "replace")

@@ -22,7 +22,7 @@ class Replay(Struct, frozen=True):
 
 
 class Track(Struct, frozen=True):
-    """What is remembered of a group between samples. Times are monotonic, in seconds."""
+    """The memory of a group between samples. Times are monotonic, in seconds."""
 
     at: float
     committed: Mapping[int, int]

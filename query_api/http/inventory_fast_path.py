@@ -96,7 +96,7 @@ class InventoryFastPath:
         return True
 
     async def _read(self, path: str, query: bytes) -> tuple[Representation | None, bytes]:
-        """What the caller asked for, None if ``app`` has to answer, and the position that it includes.
+        """The requested document, None if ``app`` has to answer, and the position that it includes.
 
         Raises Problem, sqlite3.DatabaseError.
         """

@@ -31,7 +31,7 @@ class Metrics(Collector):
         return iter(())
 
     def collect(self) -> Iterator[Metric]:
-        """The current values of what is counted elsewhere."""
+        """The current values of counters that are kept elsewhere."""
         answers = CounterMetricFamily("library_api_answers", "HTTP answers, by status.", labels=["status"])
         for status, count in sorted(self.answers.items()):
             answers.add_metric([str(status)], count)

@@ -1,4 +1,4 @@
-"""The query API's OpenAPI document: what its routes share."""
+"""The query API's OpenAPI document: the common parts of its routes."""
 
 from foundation.http.openapi import (
     Json,
@@ -21,7 +21,7 @@ TAGS = {
         ("list_inventory", "get_title", "get_history", "list_loans", "search_loans"),
     ),
     "changes": (
-        "What happens, as it happens, and what happened.",
+        "Events as they happen, and past events.",
         ("follow_changes", "list_events", "get_event"),
     ),
     "schemas": (
@@ -55,7 +55,7 @@ NOT_STORED = {
 
 
 def complete(document: Json) -> None:
-    """Add to each route what all have."""
+    """Add the common parts to each route."""
     for _, _, operation in operations(document):
         responses = operation["responses"]
         if operation["operationId"] not in NOT_STORED:
@@ -63,7 +63,7 @@ def complete(document: Json) -> None:
         for status, meaning in _REFUSALS.items():
             responses.setdefault(status, problem_object(meaning))
         position = header_object(
-            "What the answer includes, `partition:offset` each; empty: nothing.", required=True
+            "The position of the answer, `partition:offset` each; empty: it includes no event.", required=True
         )
         stale = header_object("Present while nothing new can be read: the reason. The answer may be old.")
         for response in responses.values():

@@ -112,7 +112,7 @@ class Operations:
             groups, trouble = [], self._source.why(error)
         replica = self._reading.follower.replica
         if replica is not self._replica:
-            # Another store: what is remembered of its groups says nothing any more
+            # Another store: the samples of the last one's groups no longer count
             self._replica = replica
             self._tracks.clear()
             self._samples = deque(maxlen=KEPT_SAMPLES)

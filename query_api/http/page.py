@@ -22,7 +22,7 @@ _VARY_ENCODING = (b"vary", b"Accept-Encoding")
 
 
 class Page:
-    """ASGI: answers what belongs to the page; passes other requests to ``app``."""
+    """ASGI: answers requests for the page; passes others to ``app``."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app

@@ -60,7 +60,7 @@ def next_link(path: str, query: bytes, cursor: str) -> str:
 
 
 def _parts(query: bytes) -> list[str]:
-    """The parameters of a query string, as they may stand in a header."""
+    """The parameters of a query string, in a form that a header may have."""
     text = query.decode("latin-1")
     if not _HARMLESS(text):
         text = urlencode(parse_qsl(query.decode("utf-8", "replace")))

@@ -25,7 +25,7 @@ _MIN_READ_EVENTS = 16
 
 
 class EventFilters(Struct, frozen=True):
-    """Which events, in which order.
+    """Filters and order of a list of events.
 
     ``since`` and ``until`` are positions by partition, or times in ms: events after ``since``, and up to and
     including ``until``; an event at the time ``since`` is included, too.

@@ -120,7 +120,7 @@ def require_layout(db: sqlite3.Connection, complete: bool) -> None:
 
 
 def find_damage(path_uri: str, stopped: Callable[[], bool]) -> str | None:
-    """What is damaged in the file, None if nothing is. Reads all of it, and ends early once ``stopped``.
+    """The first damage in the file, None if there is none. Reads all of it, and ends early once ``stopped``.
 
     Raises sqlite3.Error.
     """

@@ -114,7 +114,7 @@ class Replica:
             db.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def find_damage(self, stopped: Callable[[], bool]) -> str | None:
-        """What is damaged in the file; None: nothing, or ``stopped``. Takes seconds for a gigabyte.
+        """The first damage in the file; None: none, or ``stopped``. Takes seconds for a gigabyte.
 
         Raises sqlite3.Error.
         """
@@ -132,7 +132,7 @@ class Replica:
 def open_replica(folder: Path) -> Replica | None:
     """The replica in ``folder``, or None if there is none.
 
-    Checks what is quick to check; ``Replica.find_damage`` checks the rest. Raises Unusable, and sqlite3.Error
+    Makes the quick checks; ``Replica.find_damage`` makes the others. Raises Unusable, and sqlite3.Error
     for a cause outside the file.
     """
     path = folder / FILE
@@ -161,7 +161,7 @@ def open_replica(folder: Path) -> Replica | None:
 
 
 def create_replica(folder: Path, identity: Identity, partitions: int) -> Replica:
-    """An empty replica in ``folder``, in place of what was there."""
+    """An empty replica in ``folder``, in place of the one that was there."""
     delete_replica(folder)
     path = folder / FILE
     writer = _connect(path)

@@ -64,7 +64,7 @@ _decode_answers = msgspec.msgpack.Decoder(AnswerSheet).decode
 
 
 def authorization(settings: Settings) -> str:
-    """What one gateway shows another: made from the setting ``token``, which both have."""
+    """One gateway's proof to another: made from the setting ``token``, which both have."""
     return "Gateway " + hashlib.sha256(f"forwarded {settings.token}".encode()).hexdigest()
 
 

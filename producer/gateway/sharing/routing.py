@@ -12,7 +12,7 @@ from producer.gateway.sharing.membership import Members
 from producer.gateway.sharing.peers import ForwardedCommand, ForwardedLookUp, Peers
 
 MOST_TRIES = 2
-"""Gateways that are asked before we execute a command ourselves: its owner, then who stands in."""
+"""Gateways that are asked before we execute a command ourselves: its owner, then the owner's substitute."""
 
 
 class Router:
@@ -27,7 +27,7 @@ class Router:
         self._all = self._mine = frozenset(range(gateway.settings.partitions))
 
     def follow(self, members: Members) -> None:
-        """Take over what the group has assigned, and give up what it has taken away."""
+        """Take over the partitions that the group has assigned, and give up those that it has taken away."""
         self.members = members
         if members.mine is not None:
             self._mine = members.mine

@@ -17,9 +17,9 @@ class Readiness(Struct, frozen=True):
 
     ready: bool
     position: str
-    """What answers include: ``partition:offset`` of each partition."""
+    """The position of answers: ``partition:offset`` of each partition."""
     behind: str
-    """What the store has and answers don't include yet, by Kafka's last answer; empty: nothing."""
+    """The part of the store that answers don't include yet, by Kafka's last answer; empty: none."""
     trouble: str | None
     """Why nothing new can be read at the moment; null: it can."""
     instance: str

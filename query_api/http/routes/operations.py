@@ -27,7 +27,7 @@ Seconds = Annotated[float, Meta(ge=0)]
 
 
 class PartitionLag(Struct, frozen=True):
-    """What is not handled of a partition. ``lag_seconds``: the oldest event's age; null: unknown."""
+    """The part of a partition that is not handled. ``lag_seconds``: the oldest event's age; null: unknown."""
 
     partition: Count
     lag: Count
@@ -53,7 +53,7 @@ class GroupOperation(Struct, frozen=True):
     health: Health
     broken: bool
     advice: str
-    """What to do if it is broken; else empty."""
+    """The first step if it is broken; else empty."""
     members: list[str] | None
     """Null: Kafka did not say."""
     lag: Count

@@ -1,4 +1,4 @@
-"""What the page for browsers must know about its system."""
+"""The settings that the page for browsers needs."""
 
 from typing import Any
 
