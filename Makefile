@@ -27,7 +27,7 @@ up: .venv/.runtime ## the whole system on this machine: make up ARGS="--port 809
 	@$(BIN)/library up $(ARGS)
 
 PYTEST := $(BIN)/python -m pytest
-PARALLEL := -n 2 --dist loadfile -m "not slow and not containers and not page"
+PARALLEL := -n 2 -m "not slow and not containers and not page"
 
 test-fast: .venv/.dev ## unit tests, no broker: half a minute, after every change
 	@$(PYTEST) -n 2 -p no:faker -p no:schemathesis tests/unit $(ARGS)

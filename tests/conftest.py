@@ -3,6 +3,7 @@
 from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck
@@ -17,6 +18,22 @@ hypothesis_settings.register_profile("any-speed", deadline=None, suppress_health
 hypothesis_settings.load_profile("any-speed")
 
 _running: list[Broker] = []
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Spread the tests over processes (``make test``)."""
+    from tests.support.parallel import make_scheduler
+
+    return make_scheduler(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In a process of xdist: the order in which the scheduler hands tests out."""
+    if hasattr(config, "workerinput"):
+        from tests.support.parallel import start_order
+
+        items.sort(key=lambda item: start_order(item.nodeid))
 
 
 @pytest.fixture(scope="session")
