@@ -154,7 +154,7 @@ class Agent:
         return None
 
     def _read(self, partition: int, key: bytes) -> bytes | None:
-        # After the middle of a replay every row is computed anew: without a position the fold does not raise
+        # After the middle of a replay every row is recomputed: without a position the fold does not raise
         if key == POSITION_KEY and self._recomputed >= MAX_RECOMPUTED:
             return None
         return self._table.store.read(partition, key)
@@ -167,7 +167,7 @@ class Agent:
         self._recomputed += 1
         if self._projection.recompute is None or self._recomputed > MAX_RECOMPUTED:
             raise error
-        log.error("%s is computed anew from its first event: %s", error.stream, error)
+        log.error("%s is recomputed from its first event: %s", error.stream, error)
         row = await asyncio.to_thread(
             self._projection.recompute, error.stream, self._log(batch.tp.partition, batch.next)
         )
