@@ -5,6 +5,7 @@ record that breaks the rules of quoting is reported with its first line, and rea
 """
 
 import csv
+import re
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Self, TypeAlias
@@ -77,6 +78,7 @@ def csv_records(
     csv.field_size_limit(MAX_CELL_CHARACTERS)
     source, number = _Lines(lines), 1
     reader = csv.reader(source, delimiter=delimiter, strict=True)
+    space_before_quote = re.compile(rf'(?:^|{re.escape(delimiter)}) +"')
     while (line := source.begin()) is not None:
         if '"' not in line:
             # Most lines of most files, in a third of the time
@@ -84,7 +86,12 @@ def csv_records(
             number += 1
             continue
         try:
-            cells = next(reader)
+            if space_before_quote.search(line):
+                # The other would take the quote for text, and a delimiter after it for the cell's end
+                spaced = csv.reader(source, delimiter=delimiter, strict=True, skipinitialspace=True)
+                cells = next(spaced)
+            else:
+                cells = next(reader)
         except csv.Error as error:
             yield number, _unreadable(source.keep_first(), delimiter, _explained(error))
             number += 1
