@@ -94,14 +94,16 @@ def json_columns(mapped: Mapping[str, str], constants: Mapping[str, str]) -> Col
 
 
 def assignments(option: str, texts: Sequence[str], fields: Sequence[str]) -> dict[str, str]:
-    """``("title=Name",)`` as ``{"title": "Name"}``. Raises BadOption for an unknown field."""
-    assigned = {}
+    """``("title=Name",)`` as ``{"title": "Name"}``. Raises BadOption for an unknown or a repeated field."""
+    assigned = dict[str, str]()
     for text in texts:
         field, equals, value = text.partition("=")
         if not equals or field not in fields:
             raise BadOption(
                 f"{option} {text!r}: it is FIELD=VALUE, where FIELD is one of {', '.join(fields)}"
             )
+        if field in assigned:
+            raise BadOption(f"{option} {field} is given twice, with {assigned[field]!r} and {value!r}")
         assigned[field] = value
     return assigned
 

@@ -132,6 +132,11 @@ def test_a_mapping_names_a_field(text: str) -> None:
         assignments("--map", [text], ("isbn", "title"))
 
 
+def test_a_field_that_is_given_twice_is_refused():
+    with pytest.raises(BadOption, match="--map isbn is given twice, with 'A' and 'B'"):
+        assignments("--map", ["isbn=A", "isbn=B"], ("isbn", "title"))
+
+
 @pytest.mark.parametrize("quantity", ["1.5", "abc", "0", "-1", "1e3", "9" * 30, "٣"])
 def test_a_quantity_is_a_whole_number(quantity: str) -> None:
     with pytest.raises(Malformed, match="quantity"):
