@@ -67,12 +67,15 @@ def _identity(admin: "AdminClient", settings: "Settings", table: "Table") -> "Id
 
 
 def _serve_metrics(app: "App", settings: "Settings") -> None:
+    from foundation.http.addresses import UnknownHost
+
     try:
         app.metrics.serve(settings.host, settings.metrics_port)
-    except OSError as error:
+    except (OSError, UnknownHost) as error:
+        reason = getattr(error, "strerror", None) or error
         raise CommandError(
             exits.FAILED,
-            f"the metrics can't be served at {settings.host}:{settings.metrics_port}: {error.strerror}; "
+            f"the metrics can't be served at {settings.host}:{settings.metrics_port}: {reason}; "
             "choose another port with LIBRARY_METRICS_PORT",
         ) from error
 

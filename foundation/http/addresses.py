@@ -12,7 +12,8 @@ def resolve(host: str) -> str:
     """The IP address to listen on: of ``localhost``, of another name, or the address itself.
 
     IPv4 is preferred, because clients that get ``localhost`` try both. Raises UnknownHost, also for an empty
-    host: the system's resolver takes that for any address.
+    host, which the system's resolver takes for any address, and for multicast and broadcast: the system lets
+    a server listen there, but nobody can connect.
     """
     name = host_name(host)
     if not name.strip():
@@ -25,7 +26,24 @@ def resolve(host: str) -> str:
         reason = getattr(error, "strerror", None) or str(error)
         raise UnknownHost(f"host {host!r} can't be resolved: {reason}") from error
     found.sort(key=lambda entry: entry[0] != socket.AF_INET)
-    return str(found[0][4][0])
+    address = str(found[0][4][0])
+    if ipaddress.ip_address(address).is_multicast or _is_broadcast(address):
+        raise UnknownHost(f"host {host!r} is an address of several machines")
+    return address
+
+
+def _is_broadcast(address: str) -> bool:
+    """Whether this machine reaches several others at the address. No packet is sent."""
+    with socket.socket(family(address), socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((address, 9))
+        except PermissionError:
+            # For want of SO_BROADCAST
+            return True
+        except OSError:
+            # There is no route, for example
+            return False
+    return False
 
 
 def is_wildcard(host: str) -> bool:

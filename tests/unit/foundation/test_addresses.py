@@ -19,6 +19,12 @@ def test_what_is_no_host_is_named(host):
         resolve(host)
 
 
+@pytest.mark.parametrize("host", ["255.255.255.255", "127.255.255.255", "224.0.0.1", "ff02::1"])
+def test_an_address_where_nobody_can_connect_is_refused(host):
+    with pytest.raises(UnknownHost, match="an address of several machines"):
+        resolve(host)
+
+
 def test_an_address_with_a_zone_is_refused():
     with pytest.raises(UnknownHost, match="has a zone"):
         resolve("fe80::1%eth0")
