@@ -21,7 +21,7 @@ from library.checks.transactions import POLL_INTERVAL_S, transactions
 from library.process import ports
 from library.store.groups import members
 from library.store.offsets import committed, group_lag
-from library.system.control import NotRunning, connected
+from library.system.control import NotAnswering, NotRunning, connected
 from library.system.readiness import API, GATEWAY, held_count, trouble_of
 from library.system.run_file import read_run
 from schemas.times import BadTime, parse_time
@@ -115,6 +115,9 @@ def system(settings: "Settings") -> Iterator[Finding]:
     try:
         with connected(data_dir, 10) as control:
             processes = control.request("status")["processes"]
+    except NotAnswering as error:
+        yield Finding("system", Grade.BROKEN, str(error))
+        return
     except NotRunning:
         if run := read_run(data_dir):
             text = f"{data_dir} has the traces of a killed system (process {run.supervisor.pid})"

@@ -51,12 +51,14 @@ def start(settings: "Settings", name: str) -> None:
 
 
 def _control(settings: "Settings", action: str, name: str) -> None:
-    from library.system.control import NotRunning, RequestRefused, connected
+    from library.system.control import NotAnswering, NotRunning, RequestRefused, connected
 
     data_dir = Path(settings.data_dir)
     try:
         with connected(data_dir, TIMEOUT_S) as control:
             process = control.request(action, name)
+    except NotAnswering as error:
+        raise CommandError(exits.UNAVAILABLE, str(error)) from error
     except NotRunning as error:
         raise CommandError(exits.UNAVAILABLE, f"{error}: `library up` starts one") from error
     except RequestRefused as error:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 STOP_TIMEOUT_S = 90.0
 """Longer than the sum of the members' own stop time-outs."""
+ANSWER_TIMEOUT_S = 10.0
+"""In which the supervisor answers: it does nothing that takes longer."""
 
 
 @click.command()
@@ -86,13 +88,15 @@ def up(detach: bool, report_to: int | None, **flags: Any) -> int:
 @with_settings("data_dir")
 def down(settings: "Settings") -> None:
     """Stop the system; its data stays."""
-    from library.system.control import NotRunning, connected
+    from library.system.control import NotAnswering, NotRunning, connected
     from library.system.run_file import is_alive, process_record
 
     data_dir = Path(settings.data_dir)
     try:
-        with connected(data_dir) as control:
+        with connected(data_dir, ANSWER_TIMEOUT_S) as control:
             supervisor = process_record("supervisor", control.request("stop")["pid"])
+    except NotAnswering as error:
+        raise CommandError(exits.UNAVAILABLE, str(error)) from error
     except NotRunning as error:
         raise _no_system(data_dir) from error
     give_up_at = time.monotonic() + STOP_TIMEOUT_S
@@ -115,13 +119,15 @@ def status(settings: "Settings", as_json: bool) -> int:
     """
     from foundation.cli.tables import print_rows
     from library.store.offsets import table_lag
-    from library.system.control import NotRunning, connected
+    from library.system.control import NotAnswering, NotRunning, connected
     from library.system.readiness import held_count
 
     data_dir = Path(settings.data_dir)
     try:
-        with connected(data_dir) as control:
+        with connected(data_dir, ANSWER_TIMEOUT_S) as control:
             reply = control.request("status")
+    except NotAnswering as error:
+        raise CommandError(exits.UNAVAILABLE, str(error)) from error
     except NotRunning as error:
         raise _no_system(data_dir) from error
     lag, held = (table_lag(settings), held_count(settings.api)) if reply["ready"] else (None, None)

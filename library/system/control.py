@@ -4,16 +4,23 @@ import asyncio
 import contextlib
 import json
 import socket
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 Reply = dict[str, Any]
 SOCKET_FILE = "control.sock"
+_CREDENTIALS = struct.Struct("iii")
+"""Process, user and group at the other end of a socket, as Linux has them."""
 
 
 class NotRunning(Exception):
     """No supervisor answers in this data directory."""
+
+
+class NotAnswering(NotRunning):
+    """A supervisor runs here, but does not answer; the message names its process."""
 
 
 class RequestRefused(Exception):
@@ -75,6 +82,7 @@ class Control:
     """A client's connection to a supervisor."""
 
     def __init__(self, data_dir: Path, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.settimeout(timeout_s)
         try:
@@ -86,10 +94,15 @@ class Control:
         self._lines = self._socket.makefile("rb")
 
     def request(self, action: str, name: str = "") -> Reply:
-        """Send a request, return the reply. Raises RequestRefused, NotRunning if the supervisor is gone."""
+        """Send a request, return the reply.
+
+        Raises RequestRefused, NotAnswering, and NotRunning if the supervisor is gone.
+        """
         try:
             self._socket.sendall(json.dumps({"do": action, "name": name}).encode() + b"\n")
             line = self._lines.readline()
+        except TimeoutError as error:
+            raise NotAnswering(self._silence()) from error
         except OSError as error:
             raise NotRunning(f"the supervisor does not answer: {error}") from error
         if not line:
@@ -98,6 +111,17 @@ class Control:
         if "error" in reply:
             raise RequestRefused(reply["error"])
         return reply
+
+    def _silence(self) -> str:
+        silence = f"the supervisor does not answer within {self._timeout_s:g} s"
+        if not hasattr(socket, "SO_PEERCRED"):
+            return f"{silence}: is its process stopped?"
+        credentials = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        pid, _, _ = _CREDENTIALS.unpack(credentials)
+        return (
+            f"{silence}: if its process {pid} is stopped, `kill -CONT {pid}` continues it; `kill -9 {pid}` "
+            "ends it with all others"
+        )
 
     def close(self) -> None:
         """Close the connection; the supervisor undoes a pause that was requested through it."""

@@ -13,7 +13,7 @@ from foundation.cli.app import CommandError
 from foundation.cli.progress import Progress
 from library.store.groups import reset_offsets, wait_until_empty
 from library.store.offsets import Offsets, beginning, committed, end
-from library.system.control import Control, NotRunning, RequestRefused, connected
+from library.system.control import Control, NotAnswering, NotRunning, RequestRefused, connected
 from schemas.topics import projector_group
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ def replay_projector(admin: "AdminClient", settings: "Settings", to: Offsets) ->
             control.request("resume")
             _follow(admin, settings, control)
         return True
+    except NotAnswering as error:
+        raise CommandError(exits.UNAVAILABLE, str(error)) from error
     except NotRunning:
         wait_until_empty(admin, group, 0)
         reset_offsets(admin, topic, group, to)
