@@ -195,6 +195,9 @@ class Child:
                 # It is only slow, for example reads a long log
                 give_up_at = time.monotonic() + limit_s
         self._was_ready = True
+        if not self.restarts:
+            # What it reported while it started did not prevent the start
+            self.last_error = ""
         self._enter(State.RUNNING)
         log.info("%s is ready", self.program.name)
         answered_at, silent = time.monotonic(), False
@@ -212,10 +215,12 @@ class Child:
                 self._unanswered = f"it did not answer for {silence:.0f} s"
                 await self._end(process, UNANSWERED_STOP_S)
                 return
-            if not silent and silence > 2 * LIVENESS_INTERVAL_S:
-                silent, self.last_error = True, f"it does not answer, for {silence:.0f} s now"
-                log.warning("%s does not answer", self.program.name)
-                self._enter(State.FAILING)
+            if silence > 2 * LIVENESS_INTERVAL_S:
+                self.last_error = f"it does not answer, for {silence:.0f} s now"
+                if not silent:
+                    silent = True
+                    log.warning("%s does not answer", self.program.name)
+                    self._enter(State.FAILING)
 
     async def _check(self, check: Callable[[], bool]) -> bool:
         """The result of a check of the program; one that raises has failed."""

@@ -4,7 +4,7 @@ import signal
 
 from library.process.child import Child
 from library.process.program import CannotStart, Program, State
-from tests.support.library.fake_members import BAD_DATA, CRASHES, STUBBORN, fake_program
+from tests.support.library.fake_members import BAD_DATA, CRASHES, LIVES, STUBBORN, fake_program
 from tests.support.waiting import until
 
 
@@ -118,6 +118,17 @@ def test_a_first_start_that_cannot_work_is_not_retried_and_a_later_one_is(tmp_pa
         os.kill(child.pid, signal.SIGKILL)
         await until(lambda: child.last_error == "the port is in use")
         await until(lambda: child.state is State.RUNNING)
+
+    live(child, scenario)
+
+
+def test_an_error_that_did_not_prevent_the_start_is_not_its_last_one(tmp_path):
+    complaint = 'print(\'{"level": "ERROR", "message": "no controller yet"}\', flush=True); '
+    child = make(fake_program(tmp_path, "kafka", complaint + LIVES))
+
+    async def scenario():
+        await until(lambda: child.state is State.RUNNING)
+        assert child.last_error == ""
 
     live(child, scenario)
 
