@@ -206,7 +206,8 @@ def _exit_code(program: click.Command, name: str) -> int:
 def _show(error: click.ClickException) -> None:
     """Print the error on stderr: as JSON if the command line asks for JSON, otherwise as a sentence."""
     if isinstance(error, click.NoSuchOption):
-        error.message += "; put -- before a value that begins with a dash"
+        # click adds the options that are meant, if it knows any
+        error.message += "; put -- before a value that begins with a dash" + "." * bool(error.possibilities)
     if "--json" not in takewhile(lambda argument: argument != "--", sys.argv[1:]):
         error.show()
         return

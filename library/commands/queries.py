@@ -114,7 +114,8 @@ def inventory(
 ) -> None:
     """Show all titles, or the title ISBN. --csv prints what `import` reads."""
     moment = None if at is None else _end_of(settings, at)
-    if isbn is None:
+    number = _number(isbn)
+    if number is None:
         parameters = {"at": moment, **_selection(author, available, sort)}
         _show(settings, title_columns(), ("inventory",), parameters, form, limit, "no titles")
     elif (author, available, sort, limit) != (None, None, None, None):
@@ -122,7 +123,7 @@ def inventory(
             exits.MALFORMED, "--author, --available, --sort and --limit are for all titles: leave ISBN out"
         )
     else:
-        _show(settings, title_columns(), ("inventory", isbn), {"at": moment}, form, one=True)
+        _show(settings, title_columns(), ("inventory", number), {"at": moment}, form, one=True)
 
 
 @click.command()
@@ -139,7 +140,7 @@ def search(
     form: Form,
 ) -> None:
     """Show titles whose title or author contains the words of TEXT."""
-    parameters = {"q": text, **_selection(author, available, sort)}
+    parameters = {"q": _words("the search", text), **_selection(author, available, sort)}
     nothing = f"no titles with {text!r}" + ("" if author is None else f" by {author!r}")
     _show(settings, title_columns(), ("inventory",), parameters, form, limit, nothing)
 
@@ -149,7 +150,7 @@ def search(
 @_printing
 def history(settings: "Settings", isbn: str, form: Form) -> None:
     """Show all events of a title."""
-    _show(settings, HISTORY_COLUMNS, ("inventory", isbn, "history"), {}, form)
+    _show(settings, HISTORY_COLUMNS, ("inventory", _number(isbn) or "", "history"), {}, form)
 
 
 @click.command()
@@ -159,13 +160,45 @@ def history(settings: "Settings", isbn: str, form: Form) -> None:
 @_printing
 def loans(settings: "Settings", user: str | None, isbn: str | None, overdue: bool, form: Form) -> None:
     """Show the open loans, earliest due date first."""
-    parameters = {"user_id": user, "isbn": isbn, "overdue": "true" if overdue else None}
+    parameters = {"user_id": _user(user), "isbn": _number(isbn), "overdue": "true" if overdue else None}
     _show(settings, LOAN_COLUMNS, ("loans",), parameters, form, nothing="no open loans")
 
 
 def _selection(author: str | None, available: bool | None, sort: str | None) -> Parameters:
     shelf = None if available is None else str(available).lower()
-    return {"author": author, "available": shelf, "sort": sort}
+    return {"author": _words("--author", author), "available": shelf, "sort": sort}
+
+
+def _number(isbn: str | None) -> str | None:
+    """The number of a title. Checked here: in a path, a text such as "" or "a/b" would name another route.
+
+    Raises CommandError.
+    """
+    from foundation.text import Malformed
+    from inventory.isbn import parse
+
+    try:
+        return None if isbn is None else parse(isbn)
+    except Malformed as error:
+        raise CommandError(exits.MALFORMED, str(error)) from error
+
+
+def _user(text: str | None) -> str | None:
+    """A borrower's id. Raises CommandError."""
+    from foundation.text import Malformed
+    from inventory.commands import FIELDS
+
+    try:
+        return None if text is None else str(FIELDS["user_id"].check(text))
+    except Malformed as error:
+        raise CommandError(exits.MALFORMED, str(error)) from error
+
+
+def _words(where: str, text: str | None) -> str | None:
+    """Words to look for. Raises CommandError where there is none."""
+    if text is not None and not text.strip():
+        raise CommandError(exits.MALFORMED, f"{where} has no words to look for")
+    return text
 
 
 def _end_of(settings: "Settings", text: str) -> str:

@@ -202,6 +202,7 @@ def test_an_address_may_have_a_port_and_a_path(address: str) -> None:
 
 def test_a_value_that_begins_with_a_dash_needs_two_dashes() -> None:
     assert "put -- before" in shell("$P search -ology").stderr
+    assert shell("$P search --authr x").stderr.endswith("with a dash. Did you mean --author?\n")
     done = shell("$P search --api http://127.0.0.1:1 -- -ology")
     assert done.returncode == exits.UNAVAILABLE
 

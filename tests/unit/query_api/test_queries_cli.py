@@ -197,3 +197,26 @@ def test_a_query_without_an_api_says_how_to_start_one():
     result = run(queries.inventory, "http://127.0.0.1:1")
     assert result.exit_code == exits.UNAVAILABLE
     assert "library up" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "message"),
+    [
+        (queries.inventory, [""], "the ISBN is empty"),
+        (queries.history, [""], "the ISBN is empty"),
+        (queries.history, ["a/b"], "'a/b' is no ISBN"),
+        (queries.history, [".."], "'..' is no ISBN"),
+        (queries.inventory, ["9" * 500], "it has 500 characters"),
+        (queries.loans, ["--isbn", "x"], "'x' is no ISBN"),
+        (queries.loans, ["--user", ""], "the user is empty"),
+        (queries.loans, ["--user", "a\u200bb"], "U+200B"),
+        (queries.search, [" "], "the search has no words to look for"),
+        (queries.search, ["x", "--author", ""], "--author has no words to look for"),
+    ],
+)
+def test_what_names_nothing_is_refused_in_a_sentence(
+    url: str, command: Any, arguments: list[str], message: str
+):
+    result = run(command, url, *arguments)
+    assert (result.exit_code, result.stdout) == (exits.MALFORMED, "")
+    assert message in result.stderr
