@@ -6,13 +6,15 @@ index or a sum that disagrees with the rows. Damage is not repaired: the topics 
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
 
 from query_api.documents import TitleDocument
+from query_api.replica.seals import broken_seals
+from query_api.replica.search_check import search_damages
 from query_api.replica.search_text import LONGEST_PREFIX
 from query_api.replica.tables import INDEXES, TABLES
 from schemas.codec import Undecodable, decode
@@ -35,6 +37,15 @@ _SHORT_READ = 522
 
 class Damaged(sqlite3.DatabaseError):
     """The file holds something that this release did not write there."""
+
+
+@contextmanager
+def readable_errors() -> Iterator[None]:
+    """Raise Damaged where Python can't decode SQLite's message about the file: it quotes what is damaged."""
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise Damaged(f"it holds text that is not UTF-8: {error}") from error
 
 
 def is_damage(error: sqlite3.Error) -> bool:
@@ -124,7 +135,7 @@ def find_damage(path_uri: str, stopped: Callable[[], bool]) -> str | None:
 
     Raises sqlite3.Error.
     """
-    with closing(sqlite3.connect(path_uri, uri=True, isolation_level=None)) as db:
+    with readable_errors(), closing(sqlite3.connect(path_uri, uri=True, isolation_level=None)) as db:
         db.set_progress_handler(stopped, 100_000)
         # Checks the inside of the full-text index; writes nothing, although it is an INSERT
         db.execute("INSERT INTO search (search) VALUES ('integrity-check')")
@@ -146,6 +157,8 @@ def _damages(db: sqlite3.Connection) -> Iterator[str]:
     for name, statement in _DISAGREEMENTS.items():
         if db.execute(statement).fetchone() != (0,):
             yield f"{name} disagrees with the rows"
+    yield from broken_seals(db)
+    yield from search_damages(db)
     for isbn, version, body in db.execute("SELECT isbn, version, body FROM titles"):
         title = decode_title(body)
         if (title.isbn, title.version) != (f"{isbn:013}", version):

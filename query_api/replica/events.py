@@ -1,11 +1,12 @@
 """Writes events into the replica, with checkpoints that keep past states quick to compute."""
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from msgspec import Struct
 
 from query_api.replica.past import is_checkpoint, store_checkpoint
+from query_api.replica.seals import sealed
 from query_api.replica.tables import SHIFT
 
 
@@ -27,34 +28,41 @@ class StoredEvent(Struct, frozen=True):
     actor: str = ""
 
 
-def put_events(db: sqlite3.Connection, events: Iterable[StoredEvent]) -> None:
+def put_events(db: sqlite3.Connection, events: Collection[StoredEvent]) -> None:
     """Store ``events``. Of two events with the same version of a title the first counts, as in the table."""
     rows = [
-        (
-            e.partition * SHIFT + e.offset,
-            int(e.isbn),
-            e.version,
-            e.at,
-            e.type,
-            e.command_id,
-            e.actor,
-            e.value,
-            e.problem,
+        sealed(
+            (
+                e.partition * SHIFT + e.offset,
+                int(e.isbn),
+                e.version,
+                e.at,
+                e.type,
+                e.command_id,
+                e.actor,
+                e.value,
+                e.problem,
+            )
         )
         for e in events
     ]
     if not rows:
         return
-    added = db.executemany("INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows).rowcount
+    added = db.executemany(
+        "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
+    ).rowcount
     db.execute("UPDATE totals SET events = events + ?", (added,))
-    db.executemany("INSERT OR IGNORE INTO known VALUES (?, ?)", [(row[1], row[3]) for row in rows])
-    for row in rows:
-        if is_checkpoint(row[2]):
-            store_checkpoint(db, row[1], row[2])
+    db.executemany(
+        "INSERT OR IGNORE INTO known VALUES (?, ?, ?)", [sealed((isbn, at)) for _, isbn, _, at, *_ in rows]
+    )
+    for event in events:
+        if is_checkpoint(event.version):
+            store_checkpoint(db, int(event.isbn), event.version)
 
 
 def put_unreadable(db: sqlite3.Connection, stream: str, partition: int, offset: int, reason: str) -> None:
     """Store that a record was passed over because it names no title."""
     db.execute(
-        "INSERT OR IGNORE INTO unreadable VALUES (?, ?, ?)", (stream, partition * SHIFT + offset, reason)
+        "INSERT OR IGNORE INTO unreadable VALUES (?, ?, ?, ?)",
+        sealed((stream, partition * SHIFT + offset, reason)),
     )

@@ -9,6 +9,7 @@ import msgspec
 from inventory.projection import project_log
 from query_api.documents import json_of, title_document
 from query_api.replica.damage import Damaged, decode_event, decode_row, fetch_all, fetch_one
+from query_api.replica.seals import sealed
 from query_api.replica.tables import LARGEST_INTEGER, SHIFT
 from schemas.codec import encode
 from schemas.row import InventoryRow
@@ -121,7 +122,9 @@ def store_checkpoint(db: sqlite3.Connection, isbn: int, version: int) -> None:
     """Store the row at ``version``: ``row_at`` starts its fold there."""
     row = _fold_until(db, isbn, version)
     if row is not None:
-        db.execute("INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?)", (isbn, version, encode(row)))
+        db.execute(
+            "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?)", sealed((isbn, version, encode(row)))
+        )
 
 
 def _rows_at(db: sqlite3.Connection, versions: Versions) -> dict[tuple[int, int], InventoryRow]:

@@ -12,9 +12,17 @@ from typing import Annotated, Literal, NamedTuple
 from msgspec import Meta
 
 from eventstore.topics import Identity
-from query_api.replica.damage import Damaged, fetch_all, find_damage, is_damage, require_layout
+from query_api.replica.damage import (
+    Damaged,
+    fetch_all,
+    find_damage,
+    is_damage,
+    readable_errors,
+    require_layout,
+)
 from query_api.replica.past import PastTitles
 from query_api.replica.progress import Progress
+from query_api.replica.seals import seal, sealed
 from query_api.replica.tables import FORMAT, INDEXES, TABLES
 
 FILE = "replica.sqlite"
@@ -38,6 +46,7 @@ class _StoredProgress(NamedTuple):
     history: _Offset
     table: _Offset
     settled: Literal[0, 1]
+    seal: int
 
 
 class Unusable(Exception):
@@ -110,7 +119,8 @@ class Replica:
 
         Raises sqlite3.Error.
         """
-        with closing(sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=rw", uri=True)) as db:
+        path = f"{self._path.absolute().as_uri()}?mode=rw"
+        with readable_errors(), closing(sqlite3.connect(path, uri=True)) as db:
             db.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def find_damage(self, stopped: Callable[[], bool]) -> str | None:
@@ -140,7 +150,8 @@ def open_replica(folder: Path) -> Replica | None:
         return None
     writer = None
     try:
-        writer = _connect(path)
+        with readable_errors():
+            writer = _connect(path)
         if (verdict := writer.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
             raise Damaged(str(verdict))
         meta = dict(fetch_all(writer, tuple[str, str], "SELECT name, value FROM meta"))
@@ -171,8 +182,8 @@ def create_replica(folder: Path, identity: Identity, partitions: int) -> Replica
     writer.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
     empty = Progress.none(partitions)
     writer.executemany(
-        'INSERT INTO progress (partition, rows, history, "table", settled) VALUES (?, 0, 0, 0, 0)',
-        ((p,) for p in range(partitions)),
+        "INSERT INTO progress VALUES (?, ?, ?, ?, ?, ?)",
+        (sealed((p, 0, 0, 0, 0)) for p in range(partitions)),
     )
     writer.execute("COMMIT")
     return Replica(path, writer, identity, empty)
@@ -203,10 +214,13 @@ def _load(db: sqlite3.Connection) -> Progress:
     stored = fetch_all(
         db,
         _StoredProgress,
-        'SELECT partition, rows, history, "table", settled FROM progress ORDER BY 1',
+        'SELECT partition, rows, history, "table", settled, seal FROM progress ORDER BY 1',
     )
     if not stored or [part.partition for part in stored] != list(range(len(stored))):
         raise Damaged(f"it has the partitions {[part.partition for part in stored]}")
+    # A progress that is too high would skip records
+    if any(part.seal != seal(part[:-1]) for part in stored):
+        raise Damaged("its progress does not match the checksum")
     return Progress(
         tuple(part.rows for part in stored),
         tuple(part.history for part in stored),
@@ -216,9 +230,13 @@ def _load(db: sqlite3.Connection) -> Progress:
 
 
 def _store(db: sqlite3.Connection, before: Progress, after: Progress) -> None:
-    was = list(zip(before.rows, before.history, before.table, before.settled, strict=True))
-    now = list(zip(after.rows, after.history, after.table, after.settled, strict=True))
+    was = zip(before.rows, before.history, before.table, before.settled, strict=True)
+    now = zip(after.rows, after.history, after.table, after.settled, strict=True)
     db.executemany(
-        'UPDATE progress SET rows = ?, history = ?, "table" = ?, settled = ? WHERE partition = ?',
-        [(*new, p) for p, (old, new) in enumerate(zip(was, now, strict=True)) if old != new],
+        "REPLACE INTO progress VALUES (?, ?, ?, ?, ?, ?)",
+        [
+            sealed((p, *new[:-1], int(new[-1])))
+            for p, (old, new) in enumerate(zip(was, now, strict=True))
+            if old != new
+        ],
     )

@@ -9,6 +9,7 @@ import msgspec
 
 from query_api.documents import json_of, title_document
 from query_api.replica.damage import fetch_all
+from query_api.replica.seals import sealed
 from query_api.replica.search_text import LONGEST_PREFIX, search_key
 from schemas.row import InventoryRow
 
@@ -86,28 +87,24 @@ def _change(isbn: int, row: InventoryRow, before: StoredTitle | None) -> RowChan
 
 def _put_titles(db: sqlite3.Connection, changes: Collection[RowChange]) -> None:
     db.executemany(
-        "INSERT OR REPLACE INTO titles VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            (
-                p.isbn, p.row.version, p.row.removed, p.row.quantity, p.row.available, p.row.updated_at,
-                p.row.held is not None, p.title, p.author, json_of(title_document(p.row)),
-            )
-            for p in changes
-            if p.changes_search
-        ],
-    )  # fmt: skip
+        "INSERT OR REPLACE INTO titles VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [_columns(change) for change in changes if change.changes_search],
+    )
     # Leaves out the columns of the text indexes: SQLite then does not write those
     db.executemany(
-        "UPDATE titles SET version = ?, quantity = ?, available = ?, updated_at = ?, held = ?, body = ? "
-        "WHERE isbn = ?",
-        [
-            (
-                p.row.version, p.row.quantity, p.row.available, p.row.updated_at, p.row.held is not None,
-                json_of(title_document(p.row)), p.isbn,
-            )
-            for p in changes
-            if not p.changes_search
-        ],
+        "UPDATE titles SET version = ?2, quantity = ?4, available = ?5, updated_at = ?6, held = ?7, "
+        "body = ?10, seal = ?11 WHERE isbn = ?1",
+        [_columns(change) for change in changes if not change.changes_search],
+    )
+
+
+def _columns(change: RowChange) -> tuple[object, ...]:
+    isbn, row, _, title, author = change
+    return sealed(
+        (
+            isbn, row.version, int(row.removed), row.quantity, row.available, row.updated_at,
+            int(row.held is not None), title, author, json_of(title_document(row)),
+        )
     )  # fmt: skip
 
 
@@ -143,13 +140,13 @@ def _put_loans(db: sqlite3.Connection, changes: Collection[RowChange]) -> None:
         (_numbers([change.isbn for change in changes]),),
     ):
         stored[isbn].add((user, borrowed_at, due_at))
-    ended, opened = list[tuple[int, str]](), list[tuple[int, str, int, int]]()
+    ended, opened = list[tuple[int, str]](), list[tuple[object, ...]]()
     for change in changes:
         loans = {(loan.user_id, loan.borrowed_at, loan.due_at) for loan in change.row.loans}
         ended += [(change.isbn, user) for user, *_ in stored[change.isbn] - loans]
-        opened += [(change.isbn, *loan) for loan in loans - stored[change.isbn]]
+        opened += [sealed((change.isbn, *loan)) for loan in loans - stored[change.isbn]]
     db.executemany("DELETE FROM loans WHERE isbn = ? AND user_id = ?", ended)
-    db.executemany("INSERT OR REPLACE INTO loans VALUES (?, ?, ?, ?)", opened)
+    db.executemany("INSERT OR REPLACE INTO loans VALUES (?, ?, ?, ?, ?)", opened)
 
 
 def _put_totals(db: sqlite3.Connection, changes: Collection[RowChange]) -> None:

@@ -19,7 +19,7 @@ def documents_fingerprint() -> str:
     return digest.hexdigest()[:16]
 
 
-FORMAT = f"4/{RELEASE}/{documents_fingerprint()}"
+FORMAT = f"5/{RELEASE}/{documents_fingerprint()}"
 """A replica with another format is read again: its tables, its documents or its fold may differ."""
 
 SHIFT = 1 << 40
@@ -28,19 +28,20 @@ LARGEST_INTEGER = (1 << 63) - 1
 """SQLite's largest integer."""
 
 TABLES = """
+-- seal: see seals.py
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
 -- next offset of each topic by partition, and the table's position as its records say
 CREATE TABLE progress (
     partition INTEGER PRIMARY KEY, rows INT NOT NULL, history INT NOT NULL, "table" INT NOT NULL,
-    settled INT NOT NULL
+    settled INT NOT NULL, seal INT NOT NULL
 );
 
 -- body: the title's JSON document; keys: see search_text.search_key
 CREATE TABLE titles (
     isbn INTEGER PRIMARY KEY, version INT NOT NULL, removed INT NOT NULL, quantity INT NOT NULL,
     available INT NOT NULL, updated_at INT NOT NULL, held INT NOT NULL, title_key TEXT NOT NULL,
-    author_key TEXT NOT NULL, body BLOB NOT NULL
+    author_key TEXT NOT NULL, body BLOB NOT NULL, seal INT NOT NULL
 );
 CREATE INDEX titles_held ON titles (isbn) WHERE held = 1;
 -- indexes search keys: search_text alone decides where a word begins and ends
@@ -52,25 +53,28 @@ CREATE TABLE words (word TEXT PRIMARY KEY) WITHOUT ROWID;
 
 CREATE TABLE loans (
     isbn INT NOT NULL, user_id TEXT NOT NULL, borrowed_at INT NOT NULL, due_at INT NOT NULL,
-    PRIMARY KEY (isbn, user_id)
+    seal INT NOT NULL, PRIMARY KEY (isbn, user_id)
 ) WITHOUT ROWID;
 
 -- place: see SHIFT; value: the record's; problem: why it can't be decoded
 CREATE TABLE events (
     place INTEGER PRIMARY KEY, isbn INT NOT NULL, version INT NOT NULL, at INT NOT NULL, type TEXT NOT NULL,
-    command_id TEXT NOT NULL, actor TEXT NOT NULL, value BLOB, problem TEXT
+    command_id TEXT NOT NULL, actor TEXT NOT NULL, value BLOB, problem TEXT,
+    seal INT NOT NULL
 );
 CREATE UNIQUE INDEX events_of_title ON events (isbn, version);
 -- every title that was ever added, and when it first was
-CREATE TABLE known (isbn INTEGER PRIMARY KEY, first_at INT NOT NULL);
+CREATE TABLE known (isbn INTEGER PRIMARY KEY, first_at INT NOT NULL, seal INT NOT NULL);
 -- rows to start a fold at: see past.CHECKPOINT_INTERVAL_VERSIONS
 CREATE TABLE checkpoints (
-    isbn INT NOT NULL, version INT NOT NULL, row BLOB NOT NULL, PRIMARY KEY (isbn, version)
+    isbn INT NOT NULL, version INT NOT NULL, row BLOB NOT NULL, seal INT NOT NULL,
+    PRIMARY KEY (isbn, version)
 ) WITHOUT ROWID;
 
 -- records that name no title
 CREATE TABLE unreadable (
-    stream TEXT NOT NULL, place INT NOT NULL, reason TEXT NOT NULL, PRIMARY KEY (stream, place)
+    stream TEXT NOT NULL, place INT NOT NULL, reason TEXT NOT NULL, seal INT NOT NULL,
+    PRIMARY KEY (stream, place)
 ) WITHOUT ROWID;
 
 CREATE TABLE totals (
