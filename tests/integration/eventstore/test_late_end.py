@@ -165,6 +165,24 @@ def test_a_commit_that_was_repeated_ends_the_claim_and_keeps_its_answer(
     writer.close()
 
 
+def test_an_abort_that_was_repeated_ends_the_claim_and_keeps_the_refusal(proxied: Proxied, direct: Settings):
+    through = replace(direct, kafka=proxied.through)
+    writer = writer_of(through, 0)
+    accepted(run(writer, ADD)[0])
+    # With several brokers a refusal is proved by a record that is aborted
+    writer.fence.replicated = True
+    late = proxied.proxy.delay(END_TXN, cut=True)
+    assert refused(run(writer, ReturnBook(ISBN, "ann"))[0])
+    assert late.arrived.is_set()
+    assert not writer.fence.claimed
+    # The first abort arrives in the transaction of the next batch, which has another epoch
+    before_the_next_end(proxied, direct, late)
+    accepted(run(writer, BorrowBook(ISBN, "ann"))[0])
+    assert event_types(direct) == ["BookAdded", "BookBorrowed"]
+    assert eventually(lambda: hides_nothing(direct))
+    writer.close()
+
+
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_late_end_changes_nothing_after_the_new_claim(
     proxied: Proxied, direct: Settings, moment: Callable[[Proxied, Settings, Delayed], None]
