@@ -42,9 +42,20 @@ export function answer(entry, user) {
 export const isOpen = (entry) => !STATED.has(entry.state);
 
 /** Whether one command undoes what this one did. */
-export function canUndo({ state, receipt, command, undo }) {
+export function canUndo(entry) {
+  const { state, receipt, undo } = entry;
   if (state !== "done" || undo !== "none" || receipt.events.length !== 1) return false;
-  return receipt.events[0].type in UNDOING && !(command.type === "WithdrawCopies" && command.user_id);
+  return receipt.events[0].type in UNDOING && !finality(entry);
+}
+
+/** Why no command undoes what this one did, and what to do instead; empty: one does, or nothing was done. */
+export function finality({ state, command }) {
+  if (state !== "done") return "";
+  if (command.type === "RenewLoan") return "No command takes a renewal back: it stays due on that day.";
+  if (command.type === "WithdrawCopies" && command.user_id) {
+    return "No command opens this loan again. If the copy turns up, add it under Copies.";
+  }
+  return "";
 }
 
 /** Send the command that undoes an entry's. Throws QueryError if what was there before can't be read. */
@@ -61,7 +72,7 @@ export async function undo(entry) {
   }
 }
 
-/** By the event that a command made: the command that undoes it. A renewal and a lost copy have none. */
+/** By the event that a command made: the command that undoes it. `finality` says which have none. */
 const UNDOING = {
   BookBorrowed: ({ command }) => ({ type: "ReturnBook", user_id: command.user_id }),
   BookReturned: async (entry) => ({ type: "BorrowBook", user_id: await borrowerOf(entry) }),

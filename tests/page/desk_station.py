@@ -5,6 +5,9 @@ from typing import Any
 
 from playwright.sync_api import Locator, Page, Request, Route, expect
 
+from tests.support.library.installed_system import System
+from tests.support.waiting import eventually
+
 SCANNER_DELAY_MS = 2
 """Between two keys of a scanner."""
 GATEWAY_ERRORS = r"Failed to load resource.*(409|504|401|ERR_FAILED|ERR_CONNECTION)"
@@ -87,3 +90,14 @@ def widest(page: Page) -> int:
     """The width of the page's content in pixels."""
     width: int = page.evaluate("document.documentElement.scrollWidth")
     return width
+
+
+def history(system: System, isbn: str) -> list[dict[str, Any]]:
+    """The title's events."""
+    items: list[dict[str, Any]] = system.get(f"/inventory/{isbn}/history?limit=500")[1]["items"]
+    return items
+
+
+def happened(system: System, isbn: str, *types: str) -> None:
+    """Wait until these are the title's last events."""
+    eventually(lambda: [event["type"] for event in history(system, isbn)][-len(types) :] == list(types))

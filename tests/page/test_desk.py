@@ -3,29 +3,26 @@
 import json
 import re
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.page.conftest import axe_findings, screenshot
-from tests.page.desk_station import GATEWAY_ERRORS, Desk, HeldCommands, answers, body, widest
+from tests.page.desk_station import (
+    GATEWAY_ERRORS,
+    Desk,
+    HeldCommands,
+    answers,
+    body,
+    happened,
+    history,
+    widest,
+)
 from tests.page.stock import ATTACK, isbn_of
 from tests.support.library.installed_system import System
 from tests.support.waiting import eventually
 
 Visit = Callable[..., Page]
-
-
-def history(system: System, isbn: str) -> list[dict[str, Any]]:
-    """The title's events."""
-    items: list[dict[str, Any]] = system.get(f"/inventory/{isbn}/history?limit=500")[1]["items"]
-    return items
-
-
-def happened(system: System, isbn: str, *types: str) -> None:
-    """Wait until these are the title's last events."""
-    eventually(lambda: [event["type"] for event in history(system, isbn)][-len(types) :] == list(types))
 
 
 def test_titles_scanned_before_the_first_answer_are_lent(visit: Visit, system: System):
@@ -79,63 +76,6 @@ def test_a_return_of_one_of_several_copies_asks_whose_it_is(
     # The line is answered: a card is no answer to it any more
     desk.scan("reader-b")
     expect(desk.page.locator(".desk-note")).to_contain_text("a return needs the title")
-
-
-def test_each_kind_of_work_is_done_and_undone(visit: Visit, system: System):
-    isbn, new = isbn_of(105), isbn_of(5_000)
-    desk = Desk(visit("/desk"))
-    page = desk.page
-
-    def undo(*texts: str) -> None:
-        line = desk.expect_line("done", *texts)
-        line.get_by_role("button", name="Undo").click()
-        desk.expect_line("done", "This undoes an earlier line")
-        expect(desk.line(1)).to_contain_text("Undone")
-        expect(desk.line(1).get_by_role("button", name="Undo")).to_have_count(0)
-        expect(desk.box).to_be_focused()
-
-    before = system.get(f"/inventory/{isbn}")[1]
-    desk.scan("reader-105", isbn)
-    undo("Lent to reader-105")
-    desk.scan("/lend", "reader-105", isbn)
-    desk.expect_line("done", "Lent to")
-    desk.scan("/return", isbn)
-    undo("Returned by reader-105")
-    happened(system, isbn, "BookBorrowed", "BookReturned", "BookBorrowed", "BookReturned", "BookBorrowed")
-    desk.scan("/return", isbn)
-    desk.expect_line("done", "Returned by")
-    desk.scan("/copies", isbn)
-    page.locator("#field-quantity").fill("3")
-    page.keyboard.press("Enter")
-    undo("3 copies added")
-    desk.scan("/copies", isbn)
-    page.get_by_label("What happens").select_option("sold")
-    page.get_by_role("button", name="Withdraw the copies").click()
-    undo("1 copy withdrawn: sold")
-    desk.scan("/correct", isbn)
-    page.locator("#field-title").fill("Another title")
-    page.keyboard.press("Enter")
-    undo("Details corrected", "Another title")
-    desk.scan("/remove", isbn)
-    page.get_by_role("button", name="Remove").click()
-    undo("Removed from the inventory", before["title"])
-    desk.scan("/add", new)
-    page.locator("#field-title").fill("New here")
-    page.keyboard.press("Enter")
-    undo("Added with 1 copy", "New here")
-    happened(system, new, "BookAdded", "BookRemoved")
-    after = system.get(f"/inventory/{isbn}")[1]
-    same = ("title", "author", "quantity", "available")
-    assert [after[name] for name in same] == [before[name] for name in same]
-
-
-def test_a_renewal_has_no_command_that_undoes_it(visit: Visit):
-    desk = Desk(visit("/desk"))
-    desk.scan("reader-106", isbn_of(106))
-    desk.expect_line("done")
-    desk.scan("/renew", "reader-106", isbn_of(106))
-    line = desk.expect_line("unchanged", "It is due as late as that already")
-    expect(line.get_by_role("button")).to_have_count(0)
 
 
 def test_a_refusal_says_why_and_what_to_do(visit: Visit, expected_errors: list[str]):

@@ -1,6 +1,6 @@
 // The list of what was done: each command in words, how it goes, and a button that undoes it.
 import { html, useState } from "../vendor/htm-preact.js";
-import { answer, canUndo, isOpen, undo } from "../desk_log.js";
+import { answer, canUndo, finality, isOpen, undo } from "../desk_log.js";
 import { counted, dueDay, isbnText, moment } from "../format.js";
 
 const User = ({ name }) => html`<b><bdi>${name}</bdi></b>`;
@@ -71,7 +71,9 @@ function noteOf(entry) {
   }
   if (state === "unchanged") return html`<p class="done-note">${UNCHANGED[command.type] ?? UNCHANGED.default}. Nothing was changed.</p>`;
   if (state === "done" && replayed) return html`<p class="done-note">An earlier attempt had done it. Nothing was done twice.</p>`;
-  return undoes && html`<p class="done-note">This undoes an earlier line.</p>`;
+  if (undoes) return html`<p class="done-note">This undoes an earlier line.</p>`;
+  const final = finality(entry);
+  return final && html`<p class="done-note">${final}</p>`;
 }
 
 /** The newest outcome as one sentence, for people who hear the page. */
