@@ -9,18 +9,14 @@ _TIME = rb"[\x80-\xff]{5}[\x01-\x7f]"
 """A time in ms as a zigzag varint of 6 bytes: mid 1970 to autumn 2039."""
 one_time = re.compile(_TIME).fullmatch
 two_times = re.compile(_TIME + _TIME).fullmatch
-loan_at = re.compile(rb"([\0-\x7f]+)" + _TIME + _TIME).match
-"""A loan; its group is the borrower, with a length of one byte in front that is still to be checked."""
+_USER = rb"([\0-\x7f]+)"
+"""A borrower in ASCII, with a length of one byte in front that is still to be checked."""
+loan_at = re.compile(_USER + _TIME + _TIME).match
+one_loan = re.compile(_USER + _TIME + _TIME).fullmatch
+user_and_time = re.compile(_USER + _TIME).fullmatch
 time_at = re.compile(_TIME).match
 MAX_USER_BYTES = 63
 """The length of a longer text takes more than one byte."""
-
-
-def after_user(value: bytes) -> int:
-    """The end of the borrower after the ISBN; 0 if it is long or not ASCII."""
-    length = value[AFTER_ISBN] if len(value) > AFTER_ISBN else 1
-    end = AFTER_ISBN + 1 + (length >> 1)
-    return 0 if length & 1 or length > 2 * MAX_USER_BYTES or not value[AFTER_ISBN:end].isascii() else end
 
 
 def after_text(value: bytes, at: int) -> int:

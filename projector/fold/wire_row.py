@@ -25,13 +25,14 @@ from projector.fold.wire_bytes import (
     BODY,
     MAX_USER_BYTES,
     after_text,
-    after_user,
     loan_at,
     number,
+    one_loan,
     one_time,
     text,
     time_at,
     two_times,
+    user_and_time,
     varint,
 )
 from schemas.codec import encode, newest
@@ -145,8 +146,8 @@ class WireRow:
         step = self.steps.get(value[:6])
         if step is None or value[6:AFTER_ISBN] != self.isbn or not step(self, value):
             return False
-        self.version += 1
-        self.following = b"%b/%d" % (self.isbn, self.version + 1)
+        version = self.version = self.version + 1
+        self.following = b"%b/%d" % (self.isbn, version + 1)
         return True
 
     def encoded(self) -> bytes:
@@ -161,32 +162,32 @@ class WireRow:
         )  # fmt: skip
 
     def _borrowed(self, value: bytes) -> bool:
-        end = after_user(value)
-        user = value[AFTER_ISBN:end]
-        if not end or user in self.loans or self.available < 1 or not two_times(value, end):
+        loan = one_loan(value, AFTER_ISBN)
+        if loan is None or self.available < 1:
             return False
-        self.loans[user] = value[AFTER_ISBN:]
+        user = loan[1]
+        if user[0] != 2 * (len(user) - 1) or user in self.loans:
+            return False
+        self.loans[user] = loan[0]
         self.available -= 1
-        self.updated_at = value[end : end + 6]
+        self.updated_at = value[-12:-6]
         return True
 
     def _returned(self, value: bytes) -> bool:
-        end = after_user(value)
-        user = value[AFTER_ISBN:end]
-        if not end or user not in self.loans or not one_time(value, end):
+        found = user_and_time(value, AFTER_ISBN)
+        # Only users with a right length are keys
+        if found is None or self.loans.pop(found[1], None) is None:
             return False
-        del self.loans[user]
         self.available += 1
-        self.updated_at = value[end:]
+        self.updated_at = value[-6:]
         return True
 
     def _renewed(self, value: bytes) -> bool:
-        end = after_user(value)
-        user = value[AFTER_ISBN:end]
-        if not end or user not in self.loans or not two_times(value, end):
+        found = one_loan(value, AFTER_ISBN)
+        if found is None or (loan := self.loans.get(found[1])) is None:
             return False
-        self.loans[user] = self.loans[user][:-6] + value[-6:]
-        self.updated_at = value[end : end + 6]
+        self.loans[found[1]] = loan[:-6] + value[-6:]
+        self.updated_at = value[-12:-6]
         return True
 
     def _copies_added(self, value: bytes) -> bool:
@@ -196,6 +197,28 @@ class WireRow:
         self.quantity += more
         self.available += more
         self.updated_at = value[times:]
+        return True
+
+    def _withdrawn(self, value: bytes) -> bool:
+        copies, reason = number(value, AFTER_ISBN)
+        user_type = after_text(value, reason)
+        if copies < 0 or not user_type:
+            return False
+        if value[user_type : user_type + 1] == b"\2":
+            lost = user_and_time(value, user_type + 1)
+            if lost is None or self.quantity < 1 or self.loans.pop(lost[1], None) is None:
+                return False
+            self.quantity -= 1
+        elif (
+            value[user_type : user_type + 1] == b"\0"
+            and copies <= min(self.available, self.quantity)
+            and one_time(value, user_type + 1)
+        ):
+            self.quantity -= copies
+            self.available -= copies
+        else:
+            return False
+        self.updated_at = value[-6:]
         return True
 
     def _corrected(self, value: bytes) -> bool:
@@ -213,6 +236,7 @@ _STEPS: Mapping[str, tuple[str, Step]] = {
     "BookBorrowed": ("isbn user_id timestamp due_at", WireRow._borrowed),
     "BookReturned": ("isbn user_id timestamp", WireRow._returned),
     "CopiesAdded": ("isbn quantity timestamp", WireRow._copies_added),
+    "CopiesWithdrawn": ("isbn quantity reason user_id timestamp", WireRow._withdrawn),
     "LoanRenewed": ("isbn user_id timestamp due_at", WireRow._renewed),
     "DetailsCorrected": ("isbn title author timestamp", WireRow._corrected),
 }
