@@ -20,6 +20,7 @@ _HOPELESS = {
     KafkaError.CLUSTER_AUTHORIZATION_FAILED,
     KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
     KafkaError.INVALID_TIMESTAMP,
+    KafkaError.MSG_SIZE_TOO_LARGE,
     KafkaError.UNSUPPORTED_VERSION,
 }
 NEW_TOPIC_S = 2.0
@@ -62,12 +63,19 @@ class WrongStore(ClaimLost):
         return 0.0
 
 
+class EventsLost(WrongStore):
+    """The log ends before events that this process has read from it: every decision would forget them."""
+
+
 class StateLost(ClaimLost):
     """The state must not be used any more; a snapshot may be."""
 
 
 class OtherLog(StateLost):
-    """The log differs from the one that was read before: it was replaced or restored, or it lost its end."""
+    """The log differs from the one that was read before: it was replaced or restored.
+
+    Also if it ends before a snapshot of an earlier process.
+    """
 
 
 @contextmanager

@@ -188,6 +188,13 @@ def check_topics(
 def _wrong_partitions(settings: Settings, topic: str, found: int) -> WrongTopic:
     """Advises another setting only if the store's events are where a writer with that setting looks."""
     differ = f"topic {topic} has {found} partitions, the settings say {settings.partitions}"
+    if topic != events_topic(settings):
+        # The event store comes first, and agrees with the settings
+        return WrongTopic(
+            f"{differ}, and so does the event store",
+            f"library kafka topics --delete --topic {topic}",
+            ", then `library topics create`: its rows are computed anew from the events",
+        )
     if partitions_at_creation(settings, events_topic(settings), found) == found:
         return WrongTopic(
             differ,

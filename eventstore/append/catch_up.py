@@ -9,7 +9,7 @@ from confluent_kafka import Message
 from eventstore.append.deadline import Deadline
 from eventstore.append.fence import TRANSACTION_TIMEOUT_S
 from eventstore.append.partition_log import End, Log
-from eventstore.errors import ClaimLost, OtherLog
+from eventstore.errors import ClaimLost, EventsLost, OtherLog
 from eventstore.state.write_state import WriteState, last_event
 from foundation.memory import no_collections, return_free_memory
 from foundation.settings import Settings
@@ -62,6 +62,7 @@ class CatchUp:
         self._patience_s = PATIENCE_S
         self._doubted: tuple[str, int] = ("", 0)
         self._since = 0.0
+        self._reached_end = False
 
     def disconnect(self) -> None:
         """Read over a new connection next time. The old one would keep asking a leader that was frozen."""
@@ -119,13 +120,20 @@ class CatchUp:
         """Bring ``state`` to the end of a partition that has just been claimed.
 
         No transaction of a writer can be open then. The last stable offset must equal the high watermark and
-        must not lie before the state. Raises ClaimLost otherwise, which happens in passing, and
-        OpenTransaction or OtherLog once that has lasted for longer than a transaction may.
+        must not lie before the state. Raises ClaimLost otherwise, which happens in passing. Once that has
+        lasted for longer than a transaction may: OpenTransaction; EventsLost if this process has seen the
+        log reach further; OtherLog if only a snapshot says that it did.
         """
         end = self.advance(state, deadline, each)
         if end.stable < state.next:
             if self._lasts("short", end.stable):
-                raise OtherLog(f"the log ends at {end.stable}, but it was read up to {state.next}")
+                if self._reached_end:
+                    raise EventsLost(
+                        f"the log of partition {self._partition} ended at {state.next} and ends before that "
+                        "now: events were lost, or the topic was deleted and created again. Restore it from "
+                        "a backup; a restart of this process accepts the log as it is"
+                    )
+                raise OtherLog(f"the log ends at {end.stable}, but a snapshot has it up to {state.next}")
             raise ClaimLost(
                 f"the log ends at {end.stable}, before {state.next}: a stale answer, or it has lost its end"
             )
@@ -137,7 +145,7 @@ class CatchUp:
             if self._lasts("open", end.stable):
                 raise OpenTransaction(reason)
             raise ClaimLost(reason)
-        self._doubted = ("", 0)
+        self._doubted, self._reached_end = ("", 0), True
 
     def unchanged(self, state: WriteState, deadline: Deadline) -> bool:
         """Whether log and ``state`` end together, uncommitted records included. Raises as ``advance``."""

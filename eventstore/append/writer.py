@@ -18,7 +18,7 @@ from eventstore.append.catch_up import CatchUp, OpenTransaction
 from eventstore.append.deadline import Deadline
 from eventstore.append.fence import Fence, Record
 from eventstore.decider import Decider
-from eventstore.errors import ClaimLost, OtherLog, StateLost, WrongStore
+from eventstore.errors import ClaimLost, EventsLost, OtherLog, StateLost, WrongStore
 from eventstore.state.outcomes import Outcome, OutcomeUnknown, Receipt, Submitted, Unwritable
 from eventstore.state.snapshot import Snapshot
 from eventstore.state.write_state import WriteState
@@ -81,6 +81,7 @@ class Writer:
         self._near_end = False
         self._in_doubt = False
         self._was_claimed = False
+        self._reported_loss = ""
         self._check_topic_at = time.monotonic() + TOPIC_CHECK_INTERVAL_S
 
     def execute(self, submitted: Sequence[Submitted], deadline_s: float) -> list[Outcome]:
@@ -245,6 +246,11 @@ class Writer:
     def _start_over(self, lost: ClaimLost) -> None:
         # The first claims fail until the broker's transaction coordinator has loaded: that is normal
         level = logging.INFO if self._was_claimed else logging.DEBUG
+        if isinstance(lost, EventsLost) and str(lost) != self._reported_loss:
+            # Once: every later command meets it, too
+            level, self._reported_loss = logging.ERROR, str(lost)
+        elif isinstance(lost, OtherLog):
+            level = logging.WARNING
         _log.log(level, "partition %d: %s", self.partition, lost)
         self.fence.lose()
         if not lost.taken_over:
