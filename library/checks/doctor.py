@@ -17,6 +17,7 @@ from library.broker import jars
 from library.broker.java import NoJava, find_java, java_version
 from library.checks.event_keys import event_keys
 from library.checks.finding import Finding, Grade
+from library.checks.topic_settings import topic_settings
 from library.checks.transactions import POLL_INTERVAL_S, transactions
 from library.process import ports
 from library.store.groups import members
@@ -58,6 +59,7 @@ def examine(settings: "Settings", patience_s: float | None = None) -> Iterator[F
         usable = topology.grade is not Grade.BROKEN
         try:
             if usable:
+                yield from topic_settings(admin, settings)
                 yield from transactions(admin, settings, PATIENCE_S if patience_s is None else patience_s)
             if usable or events_topic(settings) in admin.list_topics(timeout=3).topics:
                 yield from event_keys(admin, settings)

@@ -35,6 +35,8 @@ def create(settings: "Settings", projection: "Projection | None") -> None:
 
     from eventstore.topics import WrongTopic, protect_events
     from foundation.kafka_clients import client_config
+    from library.checks.finding import Grade
+    from library.checks.topic_settings import topic_settings
     from schemas.topics import TABLES, ensure_topics, topic_configs
 
     admin = AdminClient(client_config(settings))
@@ -43,6 +45,9 @@ def create(settings: "Settings", projection: "Projection | None") -> None:
         ensure_topics(admin, settings, tables=tables)
         if changed := protect_events(admin, settings):
             click.echo(changed, err=True)
+        for finding in topic_settings(admin, settings, tables):
+            if finding.grade is not Grade.FINE:
+                click.echo(f"{finding.found}: `{finding.mend}`", err=True)
     except WrongTopic as error:
         raise CommandError(exits.FAILED, str(error)) from error
     except KafkaException as error:
