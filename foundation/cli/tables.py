@@ -25,6 +25,10 @@ _NARROW_GAP = 1
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z")
 
 
+_DIRECTIONS = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)])
+"""Characters that change the direction of what follows: on a terminal that would be the next cell."""
+
+
 class Fit(Enum):
     """How the cells of a column are fitted into a narrow terminal."""
 
@@ -204,18 +208,23 @@ def _print_layout(console: "Console", layout: _Layout, rows: Sequence[Row]) -> N
 
 
 def _print_cells(console: "Console", columns: Sequence[Column], rows: Sequence[Row], zone: tzinfo) -> None:
+    from rich.cells import cell_len, set_cell_size
+
     for number, row in enumerate(rows):
         if number:
             console.print()
         for column in columns:
-            text = _shown(row.get(column.name), zone, "%Y-%m-%d %H:%M")
-            console.out(f"{column.heading}: {text}", highlight=False)
+            line = f"{column.heading}: {_shown(row.get(column.name), zone, '%Y-%m-%d %H:%M')}"
+            if column.fit is Fit.TEXT and cell_len(line) > console.width:
+                line = set_cell_size(line, console.width - 1) + "…"
+            console.out(line, highlight=False)
 
 
 def _shown(value: object, zone: tzinfo, form: str) -> str:
     """A cell on a terminal, with all times in it in ``zone`` and ``form``."""
     return _TIME.sub(
-        lambda match: datetime.fromisoformat(match[0]).astimezone(zone).strftime(form), _cell(value)
+        lambda match: datetime.fromisoformat(match[0]).astimezone(zone).strftime(form),
+        _cell(value).translate(_DIRECTIONS),
     )
 
 

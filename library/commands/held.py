@@ -36,7 +36,8 @@ def list_held(settings: "Settings", as_json: bool) -> None:
     from foundation.cli.tables import print_rows
 
     with _kafka_errors(settings):
-        print_rows(COLUMNS, [title.as_row() for title in _held_titles(settings)], as_json)
+        rows = [title.as_row() for title in _held_titles(settings)]
+    print_rows(COLUMNS, rows, as_json, nothing="no held titles")
 
 
 @held.command()

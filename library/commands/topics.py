@@ -64,7 +64,7 @@ def describe(settings: "Settings", as_json: bool) -> None:
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 
-    from foundation.cli.tables import print_rows
+    from foundation.cli.tables import Column, print_rows
     from foundation.kafka_clients import client_config
     from schemas.topics import topic_configs
 
@@ -75,7 +75,7 @@ def describe(settings: "Settings", as_json: bool) -> None:
         raise unreachable(settings, error) from error
     if not as_json:
         rows = [row | {"config": " ".join(f"{k}={v}" for k, v in row["config"].items())} for row in rows]
-    print_rows(["topic", "partitions", "replication", "records", "config"], rows, as_json)
+    print_rows([Column("topic"), "partitions", "replication", "records", "config"], rows, as_json)
 
 
 @topics.command()

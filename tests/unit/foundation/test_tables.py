@@ -92,12 +92,17 @@ def test_a_title_takes_one_line(width: int) -> None:
 def test_where_no_table_fits_each_cell_has_a_line() -> None:
     assert table(LOAN_COLUMNS, LOANS[:1], 20) == [
         "isbn: 978-1-59327-584-6",
-        f"title: {LOANS[0]['title']}",
+        "title: The Linux Co…",
         "user: ann",
         "borrowed: 2026-01-10 10:30",
         "due: 2026-01-31 23:59",
         "overdue: no",
     ]
+
+
+def test_a_text_does_not_turn_the_cells_after_it() -> None:
+    row = {"title": "\u202eTop\u2066s", "author": "Ann \u05d0\u05d1"}
+    assert table((Column("title"), Column("author")), [row], 80)[1] == "Tops   Ann \u05d0\u05d1"
 
 
 def test_lines_in_a_pipe_have_a_header(capsys: pytest.CaptureFixture[str]) -> None:
