@@ -140,6 +140,10 @@ _ORIGIN = re.compile(rf"{_URL}/?|:\d{{1,5}}(?:-\d{{1,5}})?", re.ASCII)
 _PAGE_GATEWAY = re.compile(rf"(?:{_URL}(?:/[\w./~-]*)?|:\d{{1,5}})?", re.ASCII)
 _ADDRESS = re.compile(r"https?://(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?(?:/[\w./~%-]*)?")
 _LEAST_MEMORY = 1_000_000
+_BROKER = re.compile(
+    r"(?:(?:PLAINTEXT|SSL|SASL_PLAINTEXT|SASL_SSL)://)?"
+    r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?"
+)
 _LOWEST_PORTS = {"port": 1, "kafka_port": 1, "gateway_port": 0, "metrics_port": 0}
 _CHOICES = {
     "durability": ("disk", "os"),
@@ -157,6 +161,10 @@ def _check_address(name: str, url: str) -> None:
 
 
 def _check_addresses(settings: Settings) -> None:
+    for broker in settings.kafka.split(","):
+        found = _BROKER.fullmatch(broker.strip())
+        if found is None or not 0 < int(found["port"] or 9092) <= 65535:
+            raise ValueError(f"kafka is as broker-1:9092,broker-2:9092, not {settings.kafka!r}")
     for url in settings.gateway_urls:
         _check_address("gateway", url)
     for name in ("api", "advertise"):
@@ -227,7 +235,7 @@ def load(
     try:
         settings = msgspec.convert(values, Settings, strict=False)
     except msgspec.ValidationError as error:
-        raise BadSettings(_explained(error, sources)) from error
+        raise BadSettings(_explained(error, values, sources)) from error
     misses = misspelt(environment).items()
     warnings = [f"{name} is no setting and ignored; did you mean {known}?" for name, known in misses]
     return Loaded(settings, sources, warnings)
@@ -260,10 +268,15 @@ Switches of tests and benchmarks begin with ``LIBRARY_TEST_``.
 """
 
 
-def _explained(error: msgspec.ValidationError, sources: Mapping[str, str]) -> str:
+def _explained(error: msgspec.ValidationError, values: Mapping[str, Any], sources: Mapping[str, str]) -> str:
     text = str(error)
     name = next((name for name in sources if f"$.{name}`" in text or text.startswith(f"{name} ")), "")
-    return f"{name}: {text} ({sources[name]})" if name else text
+    if not name:
+        return text
+    if text.startswith("Expected"):
+        kind = {int: "a whole number", float: "a number"}.get(type(getattr(Settings(), name)), "a text")
+        text = f"{name} is {kind}" + ("" if name in SECRETS else f", not {values[name]!r}")
+    return f"{name}: {text} ({sources[name]})"
 
 
 def nearest(folder: Path, name: str) -> Path | None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from foundation.settings import Settings, load, misspelt
+from foundation.settings import BadSettings, Settings, load, misspelt
 
 
 @pytest.mark.parametrize(
@@ -65,3 +65,33 @@ def test_every_setting_is_read_from_its_variable_and_is_no_near_miss(name):
     loaded = load({}, {f"LIBRARY_{name.upper()}": value}, Path("/"))
     assert loaded.sources[name] == "environment"
     assert misspelt({f"LIBRARY_{name.upper()}": value, "LIBRARY_JARS": "x"}) == {}
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        (
+            "LIBRARY_PORT",
+            "tcp://10.0.0.1:80",
+            "port: port is a whole number, not 'tcp://10.0.0.1:80' (environment)",
+        ),
+        ("LIBRARY_PORT", "", "port is a whole number, not ''"),
+        ("LIBRARY_DEADLINE", "soon", "deadline is a number, not 'soon'"),
+        ("LIBRARY_KAFKA", "", "kafka is as broker-1:9092,broker-2:9092, not ''"),
+        ("LIBRARY_KAFKA", "localhost:x", "not 'localhost:x'"),
+        ("LIBRARY_KAFKA", "localhost:65536", "not 'localhost:65536'"),
+        ("LIBRARY_KAFKA", "localhost:9092,", "not 'localhost:9092,'"),
+        ("LIBRARY_KAFKA", "http://localhost:9092", "not 'http://localhost:9092'"),
+    ],
+)
+def test_an_unusable_value_is_named_in_a_sentence(variable, value, message):
+    with pytest.raises(BadSettings) as refused:
+        load({}, {variable: value}, Path("/"))
+    assert message in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "kafka", ["broker", "b-1.example:9092, b_2:9093", "[::1]:9092", "SASL_SSL://broker:9093"]
+)
+def test_brokers_have_a_host_and_mostly_a_port(kafka):
+    assert load({"kafka": kafka}, {}, Path("/")).settings.kafka == kafka
