@@ -59,7 +59,7 @@ def group_names(admin: AdminClient) -> list[str]:
     listed = admin.list_consumer_groups(request_timeout=TIMEOUT_S).result()
     if listed.errors:
         # Of a broker that does not answer: the groups that it coordinates would be missing
-        raise listed.errors[0]
+        raise KafkaException(listed.errors[0])
     return sorted(group.group_id for group in listed.valid)
 
 

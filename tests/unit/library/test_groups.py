@@ -31,7 +31,7 @@ class Listing:
     """Lists groups, and the errors of brokers that did not answer."""
 
     def __init__(self, *errors):
-        self.errors = [KafkaException(KafkaError(code)) for code in errors]
+        self.errors = [KafkaError(code) for code in errors]
 
     def list_consumer_groups(self, request_timeout):
         future: Future[SimpleNamespace] = Future()
