@@ -1,6 +1,5 @@
 """Settings from flag, environment, ``library.toml``, the system running nearby, default; in this order."""
 
-import json
 import re
 import tomllib
 from collections.abc import Mapping
@@ -194,12 +193,16 @@ class Loaded(Struct, frozen=True):
 
 
 def load(
-    flags: Mapping[str, Any], environment: Mapping[str, str], folder: Path, running: bool = True
+    flags: Mapping[str, Any],
+    environment: Mapping[str, str],
+    folder: Path,
+    running: bool = True,
+    addresses: bool = True,
 ) -> Loaded:
     """Load the settings of a command that runs in ``folder``; a flag that is None was not given.
 
-    Without ``running`` a system that runs nearby is ignored: ``library up`` starts another.
-    Raises BadSettings.
+    Without ``running`` a system that runs nearby is ignored: ``library up`` starts another. Without
+    ``addresses`` a run file that can't be read shows where its system is all the same. Raises BadSettings.
     """
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
@@ -222,7 +225,12 @@ def load(
     from_file = _toml(file) if file else {}
     explicit = {**from_file, **from_environment, **own}
     if running and (run := _running(folder, explicit.get("data_dir"))):
-        system = _system(run)
+        try:
+            system = _system(run)
+        except BadSettings:
+            if addresses:
+                raise
+            system = {"data_dir": str(run.parent)}
         # A system with another Kafka or name is not the one that the explicit settings mean
         if all(explicit.get(name, system.get(name)) == system.get(name) for name in _IDENTITY):
             take(system, str(run))
@@ -297,10 +305,12 @@ def _running(folder: Path, data_dir: str | None) -> Path | None:
 def _system(run: Path) -> dict[str, Any]:
     """The settings in a system's run file."""
     try:
-        content = json.loads(run.read_text("utf-8"))
+        content = msgspec.json.decode(run.read_bytes(), type=dict[str, Any])
+        system = {name: content[name] for name in _RUN_SETTINGS if name in content}
+        msgspec.convert(system, Settings)
     except (OSError, ValueError) as error:
         raise BadSettings(f"{run} can't be read ({error}); `library down`, then `library up`") from error
-    return {name: content[name] for name in _RUN_SETTINGS if name in content}
+    return system
 
 
 def _toml(file: Path) -> dict[str, Any]:

@@ -104,18 +104,19 @@ def _require_text(command: click.Command) -> None:
             _require_text(member)
 
 
-def with_settings(*names: str, **defaults: str) -> Callable[[Function], Function]:
+def with_settings(*names: str, addresses: bool = True, **defaults: str) -> Callable[[Function], Function]:
     """Give a command a flag for each setting in ``names``, and all settings as its argument ``settings``.
 
     A flag overrides the environment, ``library.toml``, the system running nearby, and the default; one in
-    ``defaults`` does so even when it is not used. Bad settings end the command with 2.
+    ``defaults`` does so even when it is not used. Bad settings end the command with 2; see
+    ``foundation.settings.load`` for ``addresses``.
     """
 
     def decorate(command: Function) -> Function:
         @functools.wraps(command)
         def with_loaded(*args: Any, **given: Any) -> Any:
             flags = {name: given.pop(name) for name in names}
-            return command(*args, settings=loaded(flags).settings, **given)
+            return command(*args, settings=loaded(flags, addresses=addresses).settings, **given)
 
         return setting_flags(*names, **defaults)(with_loaded)  # type: ignore[return-value]
 
@@ -142,14 +143,14 @@ def setting_flags(*names: str, **defaults: str) -> Callable[[Function], Function
     return decorate
 
 
-def loaded(flags: dict[str, Any], running: bool = True) -> "Loaded":
+def loaded(flags: dict[str, Any], running: bool = True, addresses: bool = True) -> "Loaded":
     """The settings for the current folder and environment. Bad ones end the command with 2."""
     # Imported here because `--help` needs no settings
     _import_msgspec()
     from foundation.settings import BadSettings, load
 
     try:
-        loading = load(flags, os.environ, Path.cwd(), running)
+        loading = load(flags, os.environ, Path.cwd(), running, addresses)
     except BadSettings as error:
         raise CommandError(exits.MALFORMED, str(error)) from error
     for warning in loading.warnings:

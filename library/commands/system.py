@@ -85,7 +85,7 @@ def up(detach: bool, report_to: int | None, **flags: Any) -> int:
 
 
 @click.command()
-@with_settings("data_dir")
+@with_settings("data_dir", addresses=False)
 def down(settings: "Settings") -> None:
     """Stop the system; its data stays."""
     from library.system.control import NotAnswering, NotRunning, connected

@@ -95,3 +95,17 @@ def test_an_unusable_value_is_named_in_a_sentence(variable, value, message):
 )
 def test_brokers_have_a_host_and_mostly_a_port(kafka):
     assert load({"kafka": kafka}, {}, Path("/")).settings.kafka == kafka
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{bad", "null", "[1]", '"x"', '{"kafka": 3}', '{"name": "a b"}', "\xff"]
+)
+def test_a_run_file_that_cannot_be_read_still_shows_where_its_system_is(tmp_path, content):
+    run = tmp_path / ".library" / "run.json"
+    run.parent.mkdir()
+    run.write_text(content, "latin-1")
+    with pytest.raises(BadSettings, match=r"run\.json can't be read .*; `library down`, then `library up`"):
+        load({}, {}, tmp_path)
+    (tmp_path / "below").mkdir()
+    found = load({}, {}, tmp_path / "below", addresses=False)
+    assert found.settings == Settings(data_dir=str(run.parent))
