@@ -26,6 +26,10 @@ MAX_BATCH_RECORDS = 5_000
 CHECK_INTERVAL_S = 2.0
 """Between checks that Kafka and the topics are still the same."""
 KAFKA_TIMEOUT_S = 5.0
+FOREIGN_ROWS = (
+    "the table was made from another event store, perhaps one that was deleted: restore the events from a "
+    "backup. Or delete the changelog, `library topics create`, and start the projector again"
+)
 _POLL_TIMEOUT_S = 0.2
 _RETRY_INTERVAL_S = 0.5
 _WRITE_RETRY_INTERVAL_S = 1.0
@@ -166,9 +170,7 @@ class Follower:
             else:
                 batch.add_event(message)
         if batch.foreign_source is not None:
-            self._report_trouble(
-                f"the changelog names another event store, {batch.foreign_source}: run `library doctor`"
-            )
+            self._report_trouble(f"{FOREIGN_ROWS} (the changelog names {batch.foreign_source})")
         after = batch.draft.done(self._ends_at_start)
         if after == before:
             return
@@ -218,7 +220,9 @@ class Follower:
                 self.rebuild(f"the topics were replaced: {identity} instead of {replica.identity}")
             else:
                 self.file.checkpoint(replica)
-                if self._following and self.trouble is not None:
+                if replica.progress.foreign:
+                    self._report_trouble(FOREIGN_ROWS)
+                elif self._following and self.trouble is not None:
                     log.info("Kafka answers again")
                     self.trouble = self._logged_trouble = None
 

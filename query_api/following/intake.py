@@ -10,7 +10,7 @@ from eventstore.headers import ACTOR, COMMAND_ID, read_headers
 from eventstore.keys import BadKey
 from eventstore.table_position import POSITION_KEY, TablePosition
 from query_api.replica.events import StoredEvent
-from query_api.replica.progress import Draft, Progress
+from query_api.replica.progress import FOREIGN, Draft, Progress
 from query_api.replica.tables import LARGEST_INTEGER
 from schemas.codec import Undecodable, decode, type_name
 from schemas.records import EVENTS, event_of, parse_title_key
@@ -55,6 +55,7 @@ class RecordBatch(Struct):
                 case TablePosition() if key == POSITION_KEY:
                     if value.source != self.source:
                         self.foreign_source = value.source
+                        self.draft.table_at(partition, FOREIGN)
                     else:
                         self.draft.table_at(partition, value.next)
                 case InventoryRow() if key == value.isbn.encode() and EVENTS.is_stream(value.isbn):

@@ -4,6 +4,9 @@ from msgspec import Struct
 
 from eventstore.positions import format_positions
 
+FOREIGN = -1
+"""In place of a table's position. No event is included then, and the partition is never settled."""
+
 
 class Ends(Struct, frozen=True):
     """Next offsets of both topics, by partition, when the process started."""
@@ -19,7 +22,7 @@ class Progress(Struct, frozen=True):
     again while newer rows are in the changelog, and a new replica can't know whether compaction kept all of
     those. Therefore ``table`` follows the position records up and down until the partition is ``settled``:
     the changelog was read to its end at the start, and the table is at the event store's end at the start.
-    From then on it never falls.
+    From then on it never falls. FOREIGN: the rows were made from another event store.
     """
 
     rows: tuple[int, ...]
@@ -40,6 +43,11 @@ class Progress(Struct, frozen=True):
         """Whether the replica once caught up: it may answer, perhaps with old rows."""
         return all(self.settled)
 
+    @property
+    def foreign(self) -> bool:
+        """Whether rows were made from another event store: they may not be shown."""
+        return FOREIGN in self.table
+
     def has(self, needs: dict[int, int]) -> bool:
         """Whether rows and history include these offsets, by partition."""
         return all(
@@ -49,7 +57,7 @@ class Progress(Struct, frozen=True):
 
     def offsets(self) -> dict[int, int]:
         """The last included offset by partition; -1 where nothing was read."""
-        return {p: min(table, self.history[p]) - 1 for p, table in enumerate(self.table)}
+        return {p: min(max(table, 0), self.history[p]) - 1 for p, table in enumerate(self.table)}
 
     def history_offsets(self) -> dict[int, int]:
         """The last offset read of the event store, by partition; -1 where nothing was read."""
@@ -84,6 +92,7 @@ class Draft:
         """The progress once the batch is stored; ``ends`` is None until Kafka has reported them."""
         ready = self._before.ready
         if ends is not None and not ready:
+            # FOREIGN is below the end of an empty event store, too
             reached = [
                 read >= ends.rows[p] and self.table[p] >= ends.events[p] for p, read in enumerate(self.rows)
             ]

@@ -21,7 +21,7 @@ from query_api.replica.damage import (
     require_layout,
 )
 from query_api.replica.past import PastTitles
-from query_api.replica.progress import Progress
+from query_api.replica.progress import FOREIGN, Progress
 from query_api.replica.seals import seal, sealed
 from query_api.replica.tables import FORMAT, INDEXES, TABLES
 
@@ -44,7 +44,7 @@ class _StoredProgress(NamedTuple):
     partition: int
     rows: _Offset
     history: _Offset
-    table: _Offset
+    table: Annotated[int, Meta(ge=FOREIGN)]
     settled: Literal[0, 1]
     seal: int
 

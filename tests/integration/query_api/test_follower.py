@@ -22,6 +22,7 @@ from eventstore.partitions import partition_of
 from eventstore.topics import events_topic
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
+from query_api.following.follower import Follower
 from query_api.following.source import Source
 from query_api.http.totals import read_totals
 from query_api.replica.progress import Progress
@@ -146,6 +147,31 @@ def test_positions_of_another_event_store_are_ignored(one: Settings):
     with following(one) as follower:
         eventually(lambda: follower.trouble and "another event store" in follower.trouble)
         assert not ready(follower)
+
+
+def test_rows_of_an_event_store_that_was_emptied_are_not_shown(one: Settings):
+    """The empty event store has no position to wait for. Only the changelog's says that the rows are old."""
+    admin, topic = AdminClient(client_config(one)), events_topic(one)
+    store_writer(one).commit(BookAdded(A, "T", "A", 2, AT))
+
+    def refuses(follower: Follower) -> None:
+        eventually(lambda: follower.replica is not None and follower.replica.progress.rows[0] > 0)
+        eventually(lambda: follower.ends is not None and "backup" in (follower.trouble or ""))
+        replica = follower.replica
+        assert replica is not None
+        assert not ready(follower)
+        assert not replica.progress.complete
+        assert progress(follower).offsets() == {0: -1}
+
+    with following(one) as follower:
+        eventually(lambda: ready(follower))
+        old = follower.replica
+        admin.delete_topics([topic])[topic].result()
+        eventually(lambda: _made(admin, one))
+        eventually(lambda: follower.replica not in (None, old), limit=30)
+        refuses(follower)
+    with following(one) as follower:
+        refuses(follower)
 
 
 def test_an_unreadable_event_does_not_stop_a_follower(one: Settings, caplog: pytest.LogCaptureFixture):
