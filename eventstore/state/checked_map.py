@@ -59,7 +59,7 @@ class Damaged(Exception):
 
 
 class CheckedMap:
-    """An open map. All methods raise sqlite3.Error, besides the errors that they name.
+    """An open map. All methods raise sqlite3.Error, besides what they name; opening raises Damaged.
 
     ``root`` is a value beside the map, as of the last ``get``, ``refresh`` or ``begin``.
     """
@@ -85,6 +85,10 @@ class CheckedMap:
                     "CREATE TABLE IF NOT EXISTS pages "
                     "(number INTEGER PRIMARY KEY, content BLOB, seal INTEGER)"
                 )
+        except UnicodeDecodeError as error:
+            # SQLite's message quotes a damaged name, which Python can't decode
+            self._db.close()
+            raise Damaged(f"it holds text that is not UTF-8: {error}") from error
         except sqlite3.Error:
             self._db.close()
             raise
