@@ -64,10 +64,16 @@ def up(detach: bool, report_to: int | None, **flags: Any) -> int:
     if settings.durability == "os" and embedded and not report_to:
         _print("With --durability os a power cut can lose the last changes, although they were acknowledged.")
 
-    def on_ready() -> None:
+    def welcomed() -> bool:
+        """Print that the system is ready, and its addresses; whether that was possible."""
         _print(f"ready after {time.monotonic() - started_at:.1f} s\n")
-        click.echo(welcome(settings, Path.cwd(), detach))
-        sys.stdout.flush()
+        try:
+            click.echo(welcome(settings, Path.cwd(), detach))
+            sys.stdout.flush()
+        except OSError as error:
+            _print(f"The system runs, but standard output can't be written: {error.strerror}")
+            return False
+        return True
 
     if report_to is not None:
         report = StartReport(report_to)
@@ -78,9 +84,9 @@ def up(detach: bool, report_to: int | None, **flags: Any) -> int:
             return error.exit_code
     elif detach:
         start_in_background(flags, settings, _print)
-        on_ready()
+        return exits.DONE if welcomed() else exits.FAILED
     else:
-        run_in_foreground(settings, embedded, _print, on_ready)
+        run_in_foreground(settings, embedded, _print, welcomed)
     return exits.DONE
 
 

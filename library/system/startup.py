@@ -32,7 +32,7 @@ _REPORTED = "reported"
 
 
 def run_in_foreground(
-    settings: Settings, embedded: bool, print_line: Print, on_ready: Callable[[], None]
+    settings: Settings, embedded: bool, print_line: Print, on_ready: Callable[[], object]
 ) -> None:
     """Run the system until it is asked to stop. Raises CommandError if it can't be started."""
     data_dir = Path(settings.data_dir)
@@ -58,7 +58,7 @@ def _unusable(data_dir: Path, error: OSError) -> CommandError:
     )
 
 
-async def _supervise(supervisor: Supervisor, on_ready: Callable[[], None]) -> None:
+async def _supervise(supervisor: Supervisor, on_ready: Callable[[], object]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, supervisor.ask_to_stop)

@@ -41,7 +41,7 @@ class Supervisor:
         """All members, in the order they start."""
         return [*([self.kafka] if self.kafka else []), *self.projectors, *self.servers]
 
-    async def run(self, on_ready: Callable[[], None]) -> None:
+    async def run(self, on_ready: Callable[[], object]) -> None:
         """Start all members, call ``on_ready``, run until ``ask_to_stop``, then stop all members.
 
         Raises CannotStart if a member can't be started, or if the stop is requested before all are ready.
