@@ -1,11 +1,12 @@
 """Environment variables that look like a misspelt setting."""
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 
 LETTERS_PER_ERROR = 4
 """A name may have one error for so many of its letters: short words are often names of something else."""
-_FILE = "_FILE"
-"""Images of other programs read a setting from the file that a variable with this ending names."""
+_ENDINGS = re.compile("_(?:FILE|URL)$")
+"""Other programs read a setting from the file that a variable with this ending names, or call it a URL."""
 
 
 def near_misses(names: Iterable[str], prefix: str, known: Mapping[str, str]) -> dict[str, str]:
@@ -19,7 +20,7 @@ def near_misses(names: Iterable[str], prefix: str, known: Mapping[str, str]) -> 
         capitals = name.upper()
         if capitals.startswith(prefix):
             rest = capitals[len(prefix) :]
-            best = rest if rest in known else _closest(rest.removesuffix(_FILE), known)
+            best = rest if rest in known else _closest(_ENDINGS.sub("", rest), known)
         else:
             best = _after_a_misspelt_prefix(capitals, prefix, known)
         if best is not None and name != prefix + known[best]:
