@@ -50,6 +50,7 @@ def groups(settings: "Settings", as_json: bool) -> None:
 
 def checked_group(settings: "Settings", name: str) -> str:
     """The name, trimmed. Raises CommandError for a name that a group of one's own can't have."""
+    from eventstore.topics import gateways_group
     from foundation.text import Malformed, line
     from schemas.topics import projector_group
 
@@ -59,8 +60,9 @@ def checked_group(settings: "Settings", name: str) -> str:
         raise CommandError(
             exits.MALFORMED, f"{error}; a group's name is for example overdue-notices"
         ) from error
-    if name == projector_group(settings):
-        raise CommandError(exits.MALFORMED, f"{name} is the projector's group: choose another name")
+    for group, owner in ((projector_group, "the projector's"), (gateways_group, "the gateways'")):
+        if name == group(settings):
+            raise CommandError(exits.MALFORMED, f"{name} is {owner} group: choose another name")
     return name
 
 

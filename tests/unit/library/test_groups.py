@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
+from foundation.cli.app import CommandError
+from foundation.settings import Settings
+from library.commands.groups import checked_group
 from library.store import groups
 from library.store.groups import members
 
@@ -45,6 +48,13 @@ def test_a_list_without_the_groups_of_some_broker_is_no_list():
     lacking: Any = Listing(KafkaError._TIMED_OUT)
     with pytest.raises(KafkaException):
         groups.group_names(lacking)
+
+
+@pytest.mark.parametrize(("name", "owner"), [("projector", "the projector's"), ("gateways", "the gateways'")])
+def test_a_reader_can_not_join_a_group_of_ours(name, owner):
+    with pytest.raises(CommandError, match=f"{owner} group: choose another name"):
+        checked_group(Settings(name="books"), f" books-{name} ")
+    assert checked_group(Settings(name="books"), f"library-{name}") == f"library-{name}"
 
 
 def asked(admin: Any) -> list[str]:
