@@ -15,6 +15,8 @@ from eventstore.positions import Position
 from eventstore.recorded import event_of, parse_stream_key
 from eventstore.state.outcomes import Appended, Receipt
 
+ADVICE = "upgrade, or run `library doctor`"
+
 
 class StreamState(Struct, frozen=True, gc=False):
     """A stream's state at ``version``. ``trouble`` says why the stream cannot be written, if it cannot."""
@@ -213,7 +215,7 @@ class WriteState:
         except BadKey as error:
             self.trouble = (
                 f"offset {offset} of partition {message.partition()} names no stream ({error}), so nothing "
-                "in the partition can be decided: upgrade, or run `library doctor`"
+                f"in the partition can be decided: {ADVICE}"
             )
             return
         before = self.stream(stream)
@@ -250,5 +252,7 @@ class WriteState:
         self.added[command_id] = (*others, newest)
 
     def _block(self, stream: str, before: StreamState, offset: int, what: str) -> None:
-        reason = f"{stream} can't be written: offset {offset}, {what}; upgrade, or run `library doctor`"
+        # An unknown schema id says it itself
+        advice = "" if ADVICE in what else f"; {ADVICE}"
+        reason = f"{stream} can't be written: offset {offset}, {what}{advice}"
         self.streams[stream] = StreamState(before.state, before.version, reason)

@@ -1,4 +1,7 @@
-"""Checks the keys of the event store: each names a title and a version, once, without a gap."""
+"""Checks the records of the event store: each key names a title and a version, once, without a gap.
+
+And each value is an event of that title.
+"""
 
 import re
 from collections import defaultdict
@@ -8,12 +11,15 @@ from typing import TYPE_CHECKING
 from confluent_kafka import Message
 from confluent_kafka.admin import AdminClient
 
+from eventstore.avro import Undecodable, UnknownSchema
 from eventstore.keys import BadKey, event_key, parse_event_key
 from eventstore.partition_reader import read_partition
 from eventstore.partitions import partition_of
+from eventstore.state.write_state import ADVICE
 from eventstore.topics import events_topic
 from library.checks.finding import Finding, Grade
 from library.store.offsets import end
+from schemas.records import event_of
 
 if TYPE_CHECKING:
     from foundation.settings import Settings
@@ -26,7 +32,7 @@ KEEP_OUT = "library topics acl: only the writer's user may write the event store
 
 
 def event_keys(admin: AdminClient, settings: "Settings") -> Iterator[Finding]:
-    """Read the whole event store and compare its keys. Raises KafkaException, KafkaUnavailable."""
+    """Read the whole event store. Raises KafkaException, KafkaUnavailable."""
     topic, records = events_topic(settings), 0
     faults: list[Finding] = []
     for partition, last in end(admin, topic).items():
@@ -52,6 +58,7 @@ class Keys:
         self._versions: dict[str, int] = {}
         self._gaps: list[tuple[int, str, int, int]] = []
         self._unknown: list[tuple[int, bytes | None]] = []
+        self._undecodable: list[tuple[int, str, int, Undecodable]] = []
 
     def add(self, message: Message) -> None:
         """Take the next record."""
@@ -69,6 +76,11 @@ class Keys:
             return
         if version > last + 1:
             self._gaps.append((offset, stream, last, version))
+        else:
+            try:
+                event_of(stream, message.value())
+            except Undecodable as error:
+                self._undecodable.append((offset, stream, version, error))
         if not last and partition_of(stream, self._partitions) != self._partition:
             self._elsewhere[stream] = offset
         self._versions[stream] = version
@@ -107,6 +119,15 @@ class Keys:
                 f"the key {event_key(stream, version).decode()} at offset {offset} of partition {partition} "
                 f"follows version {last}: events between them are missing",
                 "library restore FILE into a new store, from a backup that has them",
+            )
+        for offset, stream, version, error in self._undecodable:
+            newer, reason = isinstance(error, UnknownSchema), str(error).partition(f": {ADVICE}")[0]
+            yield Finding(
+                CHECK,
+                Grade.BROKEN,
+                f"the value of {event_key(stream, version).decode()} at offset {offset} of partition "
+                f"{partition} is no event that this release knows ({reason}): the title takes no writes",
+                "upgrade to the release that wrote it" if newer else KEEP_OUT,
             )
         for offset, unknown in self._unknown:
             yield Finding(

@@ -42,7 +42,11 @@ def put(settings: Settings, key: bytes, value: bytes | None) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "said"),
     [
-        (f"{ISBN}/3", b"\0\0\0\xff\xff...", "schema id 65535 is unknown here: upgrade"),
+        (
+            f"{ISBN}/3",
+            b"\0\0\0\xff\xff...",
+            "schema id 65535 is unknown here: upgrade, or run `library doctor`",
+        ),
         (f"{ISBN}/3", b"no event", "first byte"),
         (f"{ISBN}/3", None, "no value"),
         (f"{ISBN}/3", RETURNED[:8], "BookReturned"),
@@ -65,7 +69,7 @@ def test_a_title_with_an_unreadable_event_refuses_writes_and_others_accept_them(
     blocked, other = run(writer, ReturnBook(ISBN, "ann"), AddBook(OTHER, "Programming Elixir"))
     assert isinstance(blocked, Unwritable)
     assert said in blocked.reason
-    assert "upgrade, or run `library doctor`" in blocked.reason
+    assert blocked.reason.count("upgrade, or run `library doctor`") == 1
     accepted(other)
     assert accepted(writer.execute([once], 20)[0]).replayed
     assert len(committed_records(store)) == before + 1

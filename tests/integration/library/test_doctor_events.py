@@ -19,6 +19,7 @@ from library.checks.transactions import transactions
 from library.commands.doctor import doctor
 from library.process.ports import free_port
 from library.store.offsets import settled_end
+from schemas.codec import encode
 from schemas.events import BookAdded
 from tests.support.library.command_runner import run_command
 from tests.support.library.event_writer import BEGAN, added_and_removed, numbered_isbn, write_events
@@ -131,3 +132,24 @@ def test_a_transactional_id_can_not_be_claimed_without_kafka(new_settings):
     assert done.exit_code == exits.UNAVAILABLE
     assert "can't be used" in done.stderr
     assert run_command(doctor, nowhere, "--end-transaction", "").exit_code == exits.MALFORMED
+
+
+@pytest.mark.parametrize(
+    ("value", "reason", "advice"),
+    [
+        (None, "no value", "library topics acl"),
+        (b"anything", "first byte 97, not 0", "library topics acl"),
+        (b"\0\0\0\xff\xffabc", "schema id 65535 is unknown here", "upgrade"),
+        (encode(BookAdded(numbered_isbn(2), "Another", "", 1, BEGAN)), "the key names", "library topics acl"),
+    ],
+)
+def test_a_value_that_is_no_event_of_its_title_is_named(store, value, reason, advice):
+    """The writer refuses the title, and sends the reader here."""
+    producer = Producer(client_config(store))
+    producer.produce(events_topic(store), value, f"{TITLE}/3".encode(), 0)
+    assert producer.flush(20) == 0
+    [fault] = found(store)
+    assert fault.grade is Grade.BROKEN
+    assert f"the value of {TITLE}/3 at offset 3 of partition 0 is no event" in fault.found
+    assert reason in fault.found
+    assert fault.mend.startswith(advice)
