@@ -16,8 +16,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, Request, sync_playwright
 
-from foundation.settings import Settings
-from tests.page.stock import fill, stock
+from tests.page.stock import fill, settings_of, stock
 from tests.support.library.installed_system import System
 from tests.support.waiting import eventually
 
@@ -66,9 +65,8 @@ def system(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterat
     started = running.up()
     assert started.returncode == 0, started.stderr
     try:
-        settings = Settings(kafka=f"127.0.0.1:{running.kafka_port}", partitions=2)
         events = stock(int(time.time() * 1000))
-        fill(settings, events)
+        fill(settings_of(running), events)
         eventually(lambda: running.get("/stats")[1]["events"] >= len(events))
         yield running
     finally:

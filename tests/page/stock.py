@@ -18,6 +18,7 @@ from schemas.events import (
     LoanRenewed,
 )
 from tests.support.library.event_writer import write_events
+from tests.support.library.installed_system import System
 
 DAY_MS = 86_400_000
 LOAN_MS = 21 * DAY_MS
@@ -42,9 +43,12 @@ TITLES = 300
 BUSY = 1
 """The number of the title with the longest history."""
 BUSY_EVENTS = 400
-SCRIPT = 288
-"""The number of the title that tries to run a script."""
 ATTACK = "<img src=x onerror=\"document.title='broken'\"><script>document.title='broken'</script>"
+
+
+def settings_of(system: System) -> Settings:
+    """For programs that read and write the system's Kafka."""
+    return Settings(kafka=f"127.0.0.1:{system.kafka_port}", partitions=2)
 
 
 def isbn_of(number: int) -> str:
@@ -61,8 +65,6 @@ def stock(now: int) -> list[Event]:
         title, author = WORKS[number % len(WORKS)]
         if number >= len(WORKS):
             title = f"{title}, volume {number // len(WORKS) + 1}"
-        if number == SCRIPT:
-            title, author = ATTACK, ATTACK
         added_at = now - 400 * DAY_MS + number * 60_000
         quantity = rng.randint(1, 9)
         events.append(BookAdded(isbn_of(number), title, author, quantity, added_at))

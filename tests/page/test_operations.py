@@ -2,65 +2,32 @@
 
 import re
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import pytest
-from confluent_kafka import Consumer, TopicPartition
 from playwright.sync_api import Page, expect
 
 from eventstore.keys import event_key
-from eventstore.topics import events_topic
-from foundation.kafka_clients import reading_config
-from foundation.settings import Settings
 from schemas.codec import encode
 from schemas.events import BookAdded, BookBorrowed
 from tests.page.conftest import axe_findings, screenshot
-from tests.page.stock import isbn_of
+from tests.page.consumer_group import group_reader
+from tests.page.stock import isbn_of, settings_of
 from tests.support.library.installed_system import System
 from tests.support.producer.gateway_process import running_gateway
 from tests.support.projector.event_store import EventStore
-from tests.support.waiting import eventually
 
 Visit = Callable[..., Page]
 PATIENCE_MS = 60_000
 """The page asks every 5 seconds, and Kafka notices a stopped projector after 10."""
 
 
-def settings_of(system: System) -> Settings:
-    return Settings(kafka=f"127.0.0.1:{system.kafka_port}", partitions=2)
-
-
 def opened(visit: Visit, **more: object) -> Page:
     page = visit("/operations", **more)
     page.locator(".group-card").first.wait_for(timeout=PATIENCE_MS)
     return page
-
-
-@contextmanager
-def group_reader(
-    system: System, name: str, *, member: bool = False
-) -> Iterator[tuple[dict[int, int], Callable[[dict[int, int]], object]]]:
-    """A consumer group: the store's ends by partition, and a function that commits offsets for it."""
-    settings = settings_of(system)
-    topic = events_topic(settings)
-    consumer = Consumer(reading_config(settings) | {"group.id": name})
-    try:
-        if member:
-            consumer.subscribe([topic])
-            eventually(lambda: consumer.poll(0.1) is not None and consumer.assignment())
-        ends = {p: consumer.get_watermark_offsets(TopicPartition(topic, p), 10)[1] for p in (0, 1)}
-        yield (
-            ends,
-            lambda offsets: consumer.commit(
-                offsets=[TopicPartition(topic, p, offset) for p, offset in offsets.items()],
-                asynchronous=False,
-            ),
-        )
-    finally:
-        consumer.close()
 
 
 def test_a_system_that_is_well_says_so(visit: Visit):
@@ -77,7 +44,7 @@ def test_a_system_that_is_well_says_so(visit: Visit):
 def test_every_gateway_is_listed_with_the_partitions_that_it_writes(
     visit: Visit, system: System, tmp_path: Path
 ):
-    page = opened(visit)
+    page = opened(visit, height=1100)
     gateways = page.locator(".service-list li").filter(has_text="Gateway")
     expect(gateways).to_have_count(1)
     expect(gateways).to_contain_text("writes partitions 0–1")
@@ -90,6 +57,8 @@ def test_every_gateway_is_listed_with_the_partitions_that_it_writes(
         owners = page.locator(".services-panel tbody td:nth-child(2)")
         expect(owners.filter(has_text=second.settings.gateway)).to_have_count(1)
         assert axe_findings(page) == []
+        page.get_by_text("2 partitions of the event store").click()
+        screenshot(page, "operations-gateways", image="operations")
         second.end()
     expect(gateways).to_have_count(1, timeout=PATIENCE_MS)
     expect(gateways).to_contain_text("writes partitions 0–1", timeout=PATIENCE_MS)
