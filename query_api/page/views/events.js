@@ -110,7 +110,7 @@ function step(event) {
 function Table({ list, rowUrl }) {
   return html`<div class="panel events-panel"><table role="table" class="events-table">
     <caption class="visually-hidden">Events, newest first. Arrow keys go from event to event, Enter shows one whole.</caption>
-    <thead role="rowgroup"><tr role="row">${["Time", "Event", "Title", "Version", "Position"].map((text) => html`<th key=${text} role="columnheader" scope="col">${text}</th>`)}</tr></thead>
+    <thead role="rowgroup"><tr role="row">${["Time", "Event", "Type", "Title", "Version", "Position"].map((text) => html`<th key=${text} role="columnheader" scope="col">${text}</th>`)}</tr></thead>
     <tbody role="rowgroup" onKeyDown=${step}>${list.items.map((item) => html`<${Row} key=${item.position} item=${item} url=${rowUrl(item.position)} fresh=${list.fresh.has(item.position)} />`)}</tbody>
   </table></div>`;
 }
@@ -118,7 +118,8 @@ function Table({ list, rowUrl }) {
 function Row({ item, url, fresh }) {
   return html`<tr role="row" class=${fresh ? "changed" : ""}>
     <td role="cell" class="events-time quiet"><time datetime=${item.time} title=${exactMoment(item.time)}>${recent(item.time)}</time></td>
-    <td role="cell" class="events-what"><a href=${url}><bdi>${eventSentence(item)}</bdi></a>${item.actor && html` <span class="quiet small">by <bdi>${item.actor}</bdi></span>`} <span class="badge ${item.error ? "bad" : ""}">${item.type}</span></td>
+    <td role="cell" class="events-what"><a href=${url}><bdi>${eventSentence(item)}</bdi></a>${item.actor && html` <span class="quiet small">by <bdi>${item.actor}</bdi></span>`}</td>
+    <td role="cell" class="events-type"><span class="badge ${item.error ? "bad" : ""}">${item.type}</span></td>
     <td role="cell" class="events-title mono"><a href=${`/titles/${item.isbn}`}>${isbnText(item.isbn)}</a></td>
     <td role="cell" class="events-version quiet">${item.version}</td>
     <td role="cell" class="events-position mono quiet">${item.position}</td>

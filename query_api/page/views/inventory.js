@@ -106,7 +106,7 @@ function Summary({ list, wanted, totals }) {
   const all = !wanted.q && wanted.filter === "all";
   const count = all && totals ? totals.titles : list.items.length;
   const text = !list.items.length ? "" : `${counted(count, "title")}${list.complete || (all && totals) ? "" : " or more"}`;
-  return html`<div class="inventory-summary"><p role="status" class="quiet">${text}</p>
+  return html`<div class="inventory-summary"><p role="status" class=${all && totals ? "visually-hidden" : "quiet"}>${text}</p>
     ${list.news > 0 && html`<button type="button" class="link" onClick=${() => list.reload().then(() => window.scrollTo(0, 0))}>Something new: load the list again</button>`}
   </div>`;
 }

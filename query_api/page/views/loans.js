@@ -6,7 +6,7 @@ import { Empty, ErrorNote, Loading } from "../components/states.js";
 import { TitleSearch } from "../components/title_search.js";
 import { TokenForm, useTokenWanted } from "../components/token.js";
 import { carryOut, entries, isOpen } from "../desk_log.js";
-import { counted, day, dueDay, fromNow, isbnText } from "../format.js";
+import { counted, day, dueDay, fromNow, isbnText, number } from "../format.js";
 import { LoanList } from "../loan_list.js";
 import { useObservable } from "../observable.js";
 import { urlOf } from "../query_api.js";
@@ -64,8 +64,8 @@ function useLoans(borrower, isbn, overdueOnly) {
 function Summary({ list }) {
   const overdue = list.items.filter((loan) => loan.overdue).length;
   if (!list.items.length) return html`<p class="quiet" role="status"></p>`;
-  const more = list.complete ? "" : " or more";
-  return html`<p class="quiet" role="status">${counted(list.items.length, "loan")}${more}, ${overdue} overdue${overdue === list.items.length ? more : ""}</p>`;
+  const loans = counted(list.items.length, "loan");
+  return html`<p class="quiet" role="status">${list.complete ? loans : `The first ${loans}`}, ${overdue === list.items.length ? "all" : number(overdue)} overdue</p>`;
 }
 
 function BorrowerBox({ value, onChange }) {
