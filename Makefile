@@ -41,7 +41,7 @@ test-integration: .venv/.dev ## tests of one room against a real broker: make te
 test-system: .venv/.dev ## tests of whole systems, started by `library up`
 	@$(PYTEST) $(PARALLEL) tests/system $(ARGS)
 
-test-page: .venv/.dev ## the page in a browser: 3 minutes; needs chromium
+test-page: .venv/.dev ## the page in a browser: 6 minutes; needs chromium
 	@$(PYTEST) -m page tests/page $(ARGS)
 
 test-three-brokers: .venv/.dev ## leaders frozen and thawed, brokers killed: 3 minutes, three Javas
