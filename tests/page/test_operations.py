@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -62,6 +63,39 @@ def test_every_gateway_is_listed_with_the_partitions_that_it_writes(
         second.end()
     expect(gateways).to_have_count(1, timeout=PATIENCE_MS)
     expect(gateways).to_contain_text("writes partitions 0–1", timeout=PATIENCE_MS)
+
+
+WELL: dict[str, Any] = {
+    "api": {"ready": True, "trouble": None, "partitions": [{"partition": p} for p in range(5)]},
+    "other_apis": [], "gateways": [], "groups": [], "groups_trouble": None, "held": {"count": 0},
+}  # fmt: skip
+GATEWAY = {"url": "http://g:1", "ready": True, "trouble": "", "partitions": [0, 1, 2, 3, 4]}
+API = {"url": "http://a:1", "ready": False, "trouble": "it has not caught up yet", "lag": 7}
+
+
+SENTENCES: list[tuple[dict[str, Any], list[str], list[str]]] = [
+    ({}, [], []),
+    ({"gateways": [GATEWAY | {"partitions": [0, 4]}]}, [], ["partitions 1–3"]),
+    ({"gateways": [GATEWAY, GATEWAY | {"ready": False, "trouble": "it stops"}]}, ["it stops"], []),
+    ({"other_apis": [API]}, [], ["it has not caught up yet"]),
+    ({"other_apis": [API | {"lag": None, "trouble": "no answer"}]}, ["no answer"], []),
+    ({"groups_trouble": "Kafka is away"}, ["Kafka is away"], []),
+    ({"api": WELL["api"] | {"trouble": "the disk is full"}}, ["the disk is full"], []),
+    ({"api": WELL["api"] | {"ready": False}}, [], ["has not caught up"]),
+    ({"held": {"count": 2}}, ["2 titles are held"], []),
+]
+"""What differs from WELL, and parts of the sentences: of what is broken, and of what is late."""
+
+
+def test_what_is_broken_is_told_from_what_is_late(visit: Visit):
+    page = visit("/operations")
+    for changes, broken, late in SENTENCES:
+        found = page.evaluate(
+            "async (report) => (await import('/page/findings.js')).findings(report)", WELL | changes
+        )
+        for sentences, expected in ((found["broken"], broken), (found["late"], late)):
+            assert len(sentences) == len(expected), sentences
+            assert all(part in text for part, text in zip(expected, sentences, strict=True)), sentences
 
 
 def test_a_chart_is_read_by_arrow_keys_and_as_a_table(visit: Visit):
