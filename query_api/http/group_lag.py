@@ -38,6 +38,8 @@ class GroupLags:
         committed = committed_offsets_by_group(admin, self._source.events, names, _TIMEOUT_S)
         readers = {name: offsets for name, offsets in committed.items() if offsets}
         members = members_by_group(admin, readers, _TIMEOUT_S)
+        if len(members) < len(readers):
+            self._source.renew_admin()
         beginnings = self._source.beginnings(_TIMEOUT_S)
         return [
             Group(name, members.get(name), offsets, lag(offsets, beginnings, ends))
@@ -49,7 +51,12 @@ class GroupLags:
         group = self._source.gateways
         answers = self._source.admin.describe_consumer_groups([group], request_timeout=_TIMEOUT_S)
         owned: dict[str, list[int]] = {}
-        for member in answers[group].result().members:
+        try:
+            description = answers[group].result()
+        except KafkaException:
+            self._source.renew_admin()
+            raise
+        for member in description.members:
             assigned = member.assignment.topic_partitions if member.assignment else []
             owned[member.client_id] = sorted(each.partition for each in assigned)
         return owned

@@ -120,6 +120,8 @@ class Membership:
             owners, others = self._describe()
         except KafkaException as error:
             log.debug("the gateways' group can't be read: %s", error)
+            # With the same client, a late answer may end this process: see foundation.kafka_clients.EONCE
+            self._admin = None
         self._describe_at = monotonic() + DESCRIBE_INTERVAL_S
         mine = None if self._mine is None else frozenset(self._mine)
         members = Members(mine, {k: v for k, v in owners.items() if k not in (mine or ())}, others)

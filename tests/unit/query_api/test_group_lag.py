@@ -1,0 +1,66 @@
+"""Descriptions of groups that fail: the client that asked is not used again."""
+
+from concurrent.futures import Future
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+
+from query_api.following.source import Source
+from query_api.http.group_lag import GroupLags
+
+
+class StoppedKafka:
+    """A source whose descriptions of groups time out; all else answers."""
+
+    events, gateways = "library.events", "library-gateways"
+
+    def __init__(self) -> None:
+        self.renewed = 0
+
+    @property
+    def admin(self) -> "StoppedKafka":
+        return self
+
+    def renew_admin(self) -> None:
+        self.renewed += 1
+
+    def ends(self, timeout: float) -> Any:
+        return SimpleNamespace(events=(7,))
+
+    def beginnings(self, timeout: float) -> dict[int, int]:
+        return {0: 0}
+
+    def list_consumer_groups(self, request_timeout: float) -> Any:
+        return done(SimpleNamespace(valid=[SimpleNamespace(group_id="readers")]))
+
+    def list_consumer_group_offsets(self, requests: Any, request_timeout: float) -> Any:
+        offsets = [SimpleNamespace(topic="library.events", partition=0, offset=3)]
+        return {"readers": done(SimpleNamespace(topic_partitions=offsets))}
+
+    def describe_consumer_groups(self, names: list[str], request_timeout: float) -> Any:
+        return {name: late() for name in names}
+
+
+def done(result: Any) -> Future[Any]:
+    future: Future[Any] = Future()
+    future.set_result(result)
+    return future
+
+
+def late() -> Future[Any]:
+    future: Future[Any] = Future()
+    future.set_exception(KafkaException(KafkaError(KafkaError._TIMED_OUT)))
+    return future
+
+
+def test_a_client_whose_description_of_a_group_failed_is_replaced():
+    source = StoppedKafka()
+    lags = GroupLags(cast(Source, source))
+    (group,) = lags.groups()
+    assert (group.members, group.lag) == (None, {0: 4})
+    assert source.renewed == 1
+    with pytest.raises(KafkaException):
+        lags.gateways()
+    assert source.renewed == 2
