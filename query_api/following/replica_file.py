@@ -30,6 +30,7 @@ class ReplicaFile:
         self.rebuild_reason: str | None = None
         """Why a rebuild was requested; None if it was not."""
         self._unchecked: Replica | None = None
+        self._warned = ""
 
     @property
     def sound(self) -> bool:
@@ -82,12 +83,19 @@ class ReplicaFile:
             return
         try:
             replica.checkpoint()
+            self._warned = ""
         except sqlite3.Error as error:
             if is_damage(error):
                 self.request_rebuild(f"it is damaged: {error}")
             else:
                 # The file was just deleted, or the disk is full: the writer meets that, too
-                log.warning("the replica's write-ahead log can't be copied into its file: %s", error)
+                self._warn_once(f"the replica's write-ahead log can't be copied into its file: {error}")
+
+    def _warn_once(self, text: str) -> None:
+        # The next attempt, two seconds later, meets the same
+        if text != self._warned:
+            log.warning("%s", text)
+            self._warned = text
 
     def close(self) -> None:
         """Close the replica, if there is one."""
