@@ -33,9 +33,9 @@ class Source:
         self.partitions = settings.partitions
         self.admin = AdminClient(client_config(settings))
 
-    def renew_admin(self) -> None:
-        """Replace ``admin`` after a failed description of a group: see foundation.kafka_clients.EONCE."""
-        self.admin = AdminClient(client_config(self._settings))
+    def new_admin(self) -> AdminClient:
+        """A client of the caller's own."""
+        return AdminClient(client_config(self._settings))
 
     def identify(self, timeout: float) -> Identity:
         """Cluster and topics as they are now. Also raises WrongTopic."""
