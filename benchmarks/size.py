@@ -58,12 +58,13 @@ def table(figures: Sequence[Figure]) -> tuple[list[str], list[list[object]]]:
     return names, rows
 
 
-def _earlier(file: Path, parts: Sequence[str]) -> list[Figure]:
-    """The figures of other parts that the file has from an earlier run."""
+def merged(file: Path, measured: Sequence[Figure]) -> list[Figure]:
+    """The figures of an earlier run that the file has, each replaced by that of the same part and size."""
     if not file.exists():
-        return []
-    figures = msgspec.convert(json.loads(file.read_text("utf-8"))["results"], list[Figure])
-    return [figure for figure in figures if figure.part not in parts]
+        return list(measured)
+    earlier = msgspec.convert(json.loads(file.read_text("utf-8"))["results"], list[Figure])
+    replaced = {(figure.part, figure.titles) for figure in measured}
+    return [figure for figure in earlier if (figure.part, figure.titles) not in replaced] + list(measured)
 
 
 @click.command()
@@ -76,7 +77,7 @@ def _earlier(file: Path, parts: Sequence[str]) -> list[Figure]:
 )
 @click.option("--output", type=click.Path(path_type=Path), default=RESULTS / "size.json")
 def main(sizes: tuple[int, ...], chosen: tuple[str, ...], keep: Path | None, output: Path) -> None:
-    """Measure each part in every store. Figures of parts that are not measured stay in the output."""
+    """Measure each part in every store. Other figures in the output stay."""
     try:
         require_wrk()
     except NoLoadGenerator as error:
@@ -90,8 +91,7 @@ def main(sizes: tuple[int, ...], chosen: tuple[str, ...], keep: Path | None, out
                 for figure in PARTS[name](store):
                     say(str(figure))
                     figures.append(figure)
-    measured = list(dict.fromkeys(figure.part for figure in figures))
-    figures = _earlier(output, measured) + figures
+    figures = merged(output, figures)
     show_table(*table(figures))
     save(output, {"results": figures, "events_a_title": EVENTS_A_TITLE})
 
