@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: help up test-fast test test-integration test-system test-page test-three-brokers test-containers chaos chaos-projector bench-fold bench-rebuild bench-append bench-append-memory bench-query bench-size check lock vendor clean
+.PHONY: help up test-fast test test-integration test-system test-page test-faults test-three-brokers test-containers chaos chaos-projector bench-fold bench-rebuild bench-append bench-append-memory bench-query bench-size check lock vendor clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-19s %s\n", $$1, $$2}'
@@ -27,12 +27,13 @@ up: .venv/.runtime ## the whole system on this machine: make up ARGS="--port 809
 	@$(BIN)/library up $(ARGS)
 
 PYTEST := $(BIN)/python -m pytest
-PARALLEL := -n 2 -m "not slow and not containers and not page"
+# Most of these tests wait: three processes keep two cores busy
+PARALLEL := -n 3 -m "not slow and not containers and not page"
 
 test-fast: .venv/.dev ## unit tests, no broker: half a minute, after every change
 	@$(PYTEST) -n 2 -p no:faker -p no:schemathesis tests/unit $(ARGS)
 
-test: .venv/.dev ## unit, integration and system tests: 13 minutes, before every push
+test: .venv/.dev ## unit, integration and system tests, before every push
 	@$(PYTEST) $(PARALLEL) $(ARGS)
 
 test-integration: .venv/.dev ## tests of one room against a real broker: make test-integration ARGS="-k replay"
@@ -43,6 +44,9 @@ test-system: .venv/.dev ## tests of whole systems, started by `library up`
 
 test-page: .venv/.dev ## the page in a browser: 6 minutes; needs chromium
 	@$(PYTEST) -m page tests/page $(ARGS)
+
+test-faults: .venv/.dev ## long fault scenarios: random kills, frozen workers, broker restarts
+	@$(PYTEST) -n 2 -m slow tests/integration tests/system tests/chaos $(ARGS)
 
 test-three-brokers: .venv/.dev ## leaders frozen and thawed, brokers killed: 3 minutes, three Javas
 	@$(PYTEST) -m slow tests/three_brokers $(ARGS)

@@ -49,7 +49,12 @@ RINGS = (
     Ring(
         "test",
         "unit, integration and system tests",
-        ("-n", "2", "-m", "not slow and not containers and not page"),
+        ("-n", "3", "-m", "not slow and not containers and not page"),
+    ),
+    Ring(
+        "test-faults",
+        "long fault scenarios",
+        ("-n", "2", "-m", "slow", "tests/integration", "tests/system", "tests/chaos"),
     ),
     Ring("test-page", "the page in a browser; skipped tests say why", ("-m", "page", "tests/page")),
     Ring("test-three-brokers", "three brokers, frozen and killed", ("-m", "slow", "tests/three_brokers")),

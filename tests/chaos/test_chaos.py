@@ -1,4 +1,4 @@
-"""A short chaos run and every mutant; ``make chaos`` runs for longer."""
+"""The scripted scenario with every mutant, and a short chaos run; ``make chaos`` runs for longer."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +31,7 @@ def test_each_protocol_mutant_is_caught_by_the_checker(store: Settings, tmp_path
     assert play(store, MUTANTS[name], tmp_path).violations
 
 
+@pytest.mark.slow
 def test_ten_seconds_of_random_chaos_end_without_a_violation(tmp_path: Path):
     folder = tmp_path / "run"
     folder.mkdir()

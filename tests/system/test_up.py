@@ -114,15 +114,21 @@ def test_the_system_recovers_from_a_frozen_kafka(system):
 
 
 def test_down_and_up_keeps_everything(system):
-    before = see(system)
+    before, everything = see(system), [system.all("/inventory"), system.all("/loans")]
     processes = system.run.processes
     done = system.library("down")
     assert done.returncode == 0, done.stderr
     assert not any(is_alive(known) for known in processes)
     assert not (system.data_dir / "run.json").exists()
     assert system.library("status").returncode == 69
+    assert system.library("inventory", "--api", f"http://127.0.0.1:{system.port}").returncode == 69
     assert system.up().returncode == 0
     assert see(system) == before
+    assert [system.all("/inventory"), system.all("/loans")] == everything
+    status, receipt = system.send("later", type="BorrowBook", isbn=ISBNS[0], user_id="later")
+    assert status == 201, receipt
+    later = system.get(f"/inventory/{ISBNS[0]}", after=receipt["position"], timeout="20").value
+    assert later["on_loan"] == before["on_loan"] + 1
 
 
 def test_a_system_starts_after_its_supervisor_was_killed(system):

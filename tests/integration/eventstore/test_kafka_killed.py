@@ -57,6 +57,7 @@ class KilledAtAcknowledgement:
                     self._kafka.process.kill()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_acknowledged_events_survive_a_kill_of_kafka_right_after_the_acknowledgement(tmp_path: Path):
     with embedded_broker(tmp_path / "kafka") as kafka:

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,18 +21,27 @@ from tests.support.projector.event_store import EventStore
 from tests.support.projector.library_command import library
 from tests.support.projector.table_check import expected_rows, until_caught_up
 from tests.support.projector.topic_damage import admin_of, write_changelog
+from tests.support.projector.worker_process import crew_of
+from tests.support.stores import new_store
 
 NOW = 1_763_900_000_000
 
 
-@pytest.fixture
-def store(settings, crew) -> EventStore:
+def folded(settings, crew) -> EventStore:
     """An event store that a worker has folded."""
     store = EventStore(settings)
     store.append(300, aborted=0.2)
     crew.start()
     until_caught_up(settings)
     return store
+
+
+@pytest.fixture(scope="module")
+def sound(broker, tmp_path_factory) -> Iterator[EventStore]:
+    """A folded store for the tests that leave it sound."""
+    settings = new_store(broker, tmp_path_factory.mktemp("sound"), partitions=3)
+    with crew_of(settings) as crew:
+        yield folded(settings, crew)
 
 
 def _items(settings, folder: Path, route: str, listed: list[Item], position: dict[int, int]) -> Items:
@@ -61,10 +71,11 @@ def _differences(settings, api: Listed | None = None):
     return [difference for checked in found for difference in checked.differences]
 
 
-def test_verify_passes_while_events_are_being_written(settings, store, tmp_path):
+def test_verify_passes_while_events_are_being_written(sound, tmp_path):
+    settings = sound.settings
     api = _api(settings, tmp_path)
     # What came after the API's pages were read is no difference
-    store.append(100)
+    sound.append(100)
     assert _differences(settings, api) == []
     done = library(settings, "verify", "--table-only", "--json")
     assert (done.returncode, done.stderr) == (0, "")
@@ -73,7 +84,8 @@ def test_verify_passes_while_events_are_being_written(settings, store, tmp_path)
     assert summary["titles"] == len(expected_rows(settings))
 
 
-def test_verify_names_rows_that_contradict_their_events(settings, store):
+def test_verify_names_rows_that_contradict_their_events(settings, crew):
+    folded(settings, crew)
     rows = expected_rows(settings)
     wrong, older, damaged, *_ = [row for row in rows.values() if row.version > 1 and not row.removed]
     stray = InventoryRow("9789999999991", "stray", "", 1, 1, (), False, 1, NOW)
@@ -93,7 +105,8 @@ def test_verify_names_rows_that_contradict_their_events(settings, store):
     assert "4 differences" in done.stderr
 
 
-def test_verify_names_titles_that_the_query_api_shows_wrongly(settings, store, tmp_path):
+def test_verify_names_titles_that_the_query_api_shows_wrongly(sound, tmp_path):
+    settings = sound.settings
     rows = [row for row in expected_rows(settings).values() if not row.removed]
     wrong, missing, stale, *_ = (row for row in rows if row.version > 1)
     item = title_item(replace(wrong, available=wrong.available + 1))
@@ -109,7 +122,9 @@ def test_verify_names_titles_that_the_query_api_shows_wrongly(settings, store, t
     assert found["9789999999991"] == "no events produce this row"
 
 
-def test_verify_names_loans_that_the_query_api_shows_wrongly(settings, store, tmp_path):
+def test_verify_names_loans_that_the_query_api_shows_wrongly(sound, tmp_path):
+    settings = sound.settings
+    until_caught_up(settings)
     api = _api(settings, tmp_path)
     wrong, missing, *others = (item for p in range(settings.partitions) for item in api.loans.of(p))
     stray = wrong | {"user_id": "nobody"}
@@ -127,14 +142,15 @@ def test_verify_names_loans_that_the_query_api_shows_wrongly(settings, store, tm
     )
 
 
-def test_verify_reports_a_table_that_does_not_catch_up(settings, crew, store):
+def test_verify_reports_a_table_that_does_not_catch_up(settings, crew):
+    store = folded(settings, crew)
     crew.end()
     store.write(1, BookAdded("9780000000002", "t", "a", 1, NOW))
     with pytest.raises(Behind, match="library status"):
         _differences(replace(settings, deadline=0.5))
 
 
-def test_verify_without_a_query_api_suggests_table_only(settings, store):
-    done = library(replace(settings, api="http://127.0.0.1:1"), "verify")
+def test_verify_without_a_query_api_suggests_table_only(sound):
+    done = library(replace(sound.settings, api="http://127.0.0.1:1"), "verify")
     assert done.returncode == 69
     assert "--table-only" in done.stderr

@@ -1,4 +1,4 @@
-"""The stream of changes: each told once, after it is visible, also over restarts."""
+"""The stream of changes: each is sent once, after it is visible, also over restarts."""
 
 import json
 import threading
@@ -65,16 +65,16 @@ def test_each_change_is_sent_once_after_it_is_visible_even_across_restarts(setti
     writer = store_writer(settings)
     writer.commit(*ADDED)
     with running_api(settings) as api:
-        reader = Reader(api, enough=len(ADDED) + 200, since="start")
-        late = Reader(api, enough=100, since="")
+        reader = Reader(api, enough=len(ADDED) + 100, since="start")
+        late = Reader(api, enough=50, since="")
         reader.start()
         late.start()
         eventually(lambda: late.last)
-        for n in range(200):
+        for n in range(100):
             writer.append(next_loan_event(writer, n))
             writer.project()
-            if n == 100:
-                eventually(lambda: reader.found and len(late.found) >= 100)
+            if n == 50:
+                eventually(lambda: reader.found and len(late.found) >= 50)
                 api.kill()
                 api.start(ready=False)
         reader.join(60)

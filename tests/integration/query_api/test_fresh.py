@@ -10,7 +10,7 @@ from tests.support.producer.gateway_process import running_gateway
 from tests.support.projector.worker_process import Worker
 from tests.support.query_api.loan_traffic import NUMBERS, running_api
 
-WRITERS, WRITES = 8, 60
+WRITERS, WRITES = 8, 30
 
 
 def steps(isbn: str) -> list[Command]:

@@ -10,6 +10,7 @@ from eventstore.partitions import partition_of
 from eventstore.topics import Identity, events_topic
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
+from query_api.following import follower as follower_module
 from query_api.following.source import Source
 from schemas.events import BookAdded, BookBorrowed
 from schemas.topics import changelog_topic
@@ -37,6 +38,7 @@ def test_a_follower_stops_when_a_topic_gets_more_partitions(
         return identify(source, timeout)
 
     monkeypatch.setattr(Source, "identify", count)
+    monkeypatch.setattr(follower_module, "CHECK_INTERVAL_S", 0.2)
     writer = store_writer(settings)
     writer.commit(BookAdded(A, "T", "A", 2, AT))
     with following(settings) as follower:

@@ -35,6 +35,7 @@ class System:
 
     def __init__(self, folder: Path, partitions: int = 2) -> None:
         self.folder = folder
+        self.program = PROGRAM
         self.data_dir = folder / ".library"
         self.partitions = partitions
         # The last is for the projector's metrics
@@ -67,7 +68,7 @@ class System:
     def library(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         """Run a command of `library` in the system's folder, with ``more`` in its environment."""
         return subprocess.run(
-            [*PROGRAM, *arguments],
+            [*self.program, *arguments],
             cwd=self.folder,
             env=self.environment | more,
             capture_output=True,
@@ -90,7 +91,7 @@ class System:
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start a command; the caller waits for its end."""
         return subprocess.Popen(
-            [*PROGRAM, *arguments],
+            [*self.program, *arguments],
             cwd=self.folder,
             env=self.environment,
             stdout=subprocess.PIPE,
@@ -103,7 +104,7 @@ class System:
         ours, its = os.openpty()
         with os.fdopen(ours, "rb", buffering=0) as screen:
             process = subprocess.Popen(
-                [*PROGRAM, *arguments],
+                [*self.program, *arguments],
                 cwd=self.folder,
                 env=self.environment | {"COLUMNS": "200", "TERM": "xterm"} | more,
                 stdout=its,

@@ -68,6 +68,7 @@ def test_each_service_and_the_doctor_name_a_wrong_password(shared: Settings, tmp
         gateway_port=gateway_port,
         gateway=f"http://{HOST}:{gateway_port}",
         data_dir=str(tmp_path),
+        deadline=2.0,
     )
     log = tmp_path / "projector.log"
     with (
