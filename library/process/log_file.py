@@ -63,22 +63,6 @@ def _error(line: str) -> str:
     return str(entry.get("message", "")) if entry.get("level") in _ERROR_LEVELS else ""
 
 
-def last_messages(log: Path, lines: int = 3) -> str:
-    """The last ``lines`` messages of a log; a line that is not JSON as it is."""
-    try:
-        text = log.read_text("utf-8", errors="replace")
-    except FileNotFoundError:
-        return "it logged nothing"
-    last = [line for line in text.splitlines() if line.strip()][-lines:]
-    return " / ".join(message(line)[:500] for line in last) or "it logged nothing"
-
-
-def message(line: str) -> str:
-    """The message of a log line without its other fields."""
-    entry = parse_line(line)
-    return line.strip() if entry is None else str(entry.get("message", ""))
-
-
 def parse_line(line: str) -> dict[str, object] | None:
     """The line's fields; None if the line is not a JSON object."""
     try:

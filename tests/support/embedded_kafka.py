@@ -3,10 +3,11 @@
 import subprocess
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 from library.broker.kafka import KafkaFailed, Node, answers, prepare
 from library.process.die_with_parent import dying_with_me
-from library.process.log_file import last_messages
+from library.process.log_file import parse_line
 
 
 class Kafka:
@@ -52,3 +53,18 @@ class Kafka:
         """Kill it, as a power cut or the out-of-memory killer does."""
         self.process.kill()
         self.process.wait()
+
+
+def last_messages(log: Path, lines: int = 3) -> str:
+    """The last ``lines`` messages of a log; a line that is not JSON as it is."""
+    try:
+        text = log.read_text("utf-8", errors="replace")
+    except FileNotFoundError:
+        return "it logged nothing"
+    last = [line for line in text.splitlines() if line.strip()][-lines:]
+    return " / ".join(_message(line)[:500] for line in last) or "it logged nothing"
+
+
+def _message(line: str) -> str:
+    entry = parse_line(line)
+    return line.strip() if entry is None else str(entry.get("message", ""))

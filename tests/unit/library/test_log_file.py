@@ -1,7 +1,8 @@
 import json
 
 from library.process import log_file
-from library.process.log_file import LineLog, last_messages
+from library.process.log_file import LineLog
+from tests.support.embedded_kafka import last_messages
 
 
 def test_log_lines_are_reassembled_from_any_chunks(tmp_path):
