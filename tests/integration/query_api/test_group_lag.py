@@ -66,6 +66,10 @@ def test_a_group_that_cannot_be_queried_does_not_hide_others():
             return {name: Answer(SimpleNamespace(members=[])) for name in asked}
 
     source: Any = SimpleNamespace(
-        admin=Admin(), events="events", beginnings=lambda _: {0: 0}, ends=lambda _: Ends((0,), (5,))
+        admin=Admin(),
+        new_admin=Admin,
+        events="events",
+        beginnings=lambda _: {0: 0},
+        ends=lambda _: Ends((0,), (5,)),
     )
     assert GroupLags(source).groups() == [Group("there", [], {0: 3}, {0: 2})]
