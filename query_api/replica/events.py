@@ -5,6 +5,7 @@ from collections.abc import Collection
 
 from msgspec import Struct
 
+from query_api.replica.first_read import is_first_read
 from query_api.replica.past import is_checkpoint, store_checkpoint
 from query_api.replica.seals import sealed
 from query_api.replica.tables import SHIFT
@@ -29,7 +30,10 @@ class StoredEvent(Struct, frozen=True):
 
 
 def put_events(db: sqlite3.Connection, events: Collection[StoredEvent]) -> None:
-    """Store ``events``. Of two events with the same version of a title the first counts, as in the table."""
+    """Store ``events``. Of two events with the same version of a title the first counts, as in the table.
+
+    During the first read it stores nothing but the events: ``first_read.finish`` does the rest.
+    """
     rows = [
         sealed(
             (
@@ -52,6 +56,8 @@ def put_events(db: sqlite3.Connection, events: Collection[StoredEvent]) -> None:
         "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
     ).rowcount
     db.execute("UPDATE totals SET events = events + ?", (added,))
+    if is_first_read(db):
+        return
     db.executemany(
         "INSERT OR IGNORE INTO known VALUES (?, ?, ?)", [sealed((isbn, at)) for _, isbn, _, at, *_ in rows]
     )

@@ -21,7 +21,7 @@ class Progress(Struct, frozen=True):
     Every event before ``table`` is in the rows, as the position records say. A replay writes low positions
     again while newer rows are in the changelog, and a new replica can't know whether compaction kept all of
     those. Therefore ``table`` follows the position records up and down until the partition is ``settled``:
-    the changelog was read to its end at the start, and the table is at the event store's end at the start.
+    both topics were read to their ends at the start, and the table is at the event store's end at the start.
     From then on it never falls. FOREIGN: the rows were made from another event store.
     """
 
@@ -94,8 +94,9 @@ class Draft:
         if ends is not None and not ready:
             # FOREIGN is below the end of an empty event store, too
             reached = [
-                read >= ends.rows[p] and self.table[p] >= ends.events[p] for p, read in enumerate(self.rows)
+                read >= ends.rows[p] and min(self.table[p], self.history[p]) >= ends.events[p]
+                for p, read in enumerate(self.rows)
             ]
             self.settled = [was or now for was, now in zip(self.settled, reached, strict=True)]
-            ready = all(reached) and all(read >= ends.events[p] for p, read in enumerate(self.history))
+            ready = all(reached)
         return Progress(tuple(self.rows), tuple(self.history), tuple(self.table), tuple(self.settled), ready)

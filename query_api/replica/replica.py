@@ -12,6 +12,7 @@ from typing import Annotated, Literal, NamedTuple
 from msgspec import Meta
 
 from eventstore.topics import Identity
+from query_api.replica import first_read
 from query_api.replica.damage import (
     Damaged,
     fetch_all,
@@ -23,7 +24,7 @@ from query_api.replica.damage import (
 from query_api.replica.past import PastTitles
 from query_api.replica.progress import FOREIGN, Progress
 from query_api.replica.seals import seal, sealed
-from query_api.replica.tables import FORMAT, INDEXES, TABLES
+from query_api.replica.tables import FORMAT, TABLES
 
 FILE = "replica.sqlite"
 _MAX_WAL_PAGES = 4_000
@@ -95,8 +96,7 @@ class Replica:
             db.execute("BEGIN IMMEDIATE")
             yield db
             if after.complete and not self.progress.complete:
-                for index in INDEXES.split(";"):
-                    db.execute(index)
+                first_read.finish(db)
             _store(db, self.progress, after)
         few = None if changed is None or len(changed) > _MAX_REMEMBERED_TITLES else frozenset(changed)
         # Before the progress: a reader that sees the new progress finds its changes

@@ -62,7 +62,6 @@ CREATE TABLE events (
     command_id TEXT NOT NULL, actor TEXT NOT NULL, value BLOB, problem TEXT,
     seal INT NOT NULL
 );
-CREATE UNIQUE INDEX events_of_title ON events (isbn, version);
 -- every title that was ever added, and when it first was
 CREATE TABLE known (isbn INTEGER PRIMARY KEY, first_at INT NOT NULL, seal INT NOT NULL);
 -- rows to start a fold at: see past.CHECKPOINT_INTERVAL_VERSIONS
@@ -85,6 +84,7 @@ INSERT INTO totals VALUES (0, 0, 0, 0, 0);
 """
 
 INDEXES = """
+CREATE UNIQUE INDEX events_of_title ON events (isbn, version);
 CREATE INDEX titles_by_title ON titles (substr(title_key, 1, 80), isbn) WHERE removed = 0;
 CREATE INDEX titles_by_author ON titles (substr(author_key, 1, 80), isbn) WHERE removed = 0;
 CREATE INDEX titles_by_change ON titles (updated_at, isbn) WHERE removed = 0;
@@ -92,5 +92,5 @@ CREATE INDEX loans_by_due ON loans (due_at, isbn, user_id);
 CREATE INDEX loans_by_user ON loans (user_id, due_at, isbn);
 CREATE INDEX events_by_time ON events (isbn, at, version)
 """
-"""Indexes that only queries need, created once everything was read. Updating them during the first read would
-take longer than the rest of it: each event and row would be written at several distant pages."""
+"""Created once everything was read, see ``first_read.finish``. Updating them during the first read would take
+longer than the rest of it: each event and row would be written at several distant pages."""

@@ -61,11 +61,13 @@ def test_a_restarted_replica_answers_while_it_catches_up():
 def test_a_position_is_settled_only_with_rows_and_history():
     ends = Ends((5,), (10,))
     rows_only = read(Progress.none(1), ends, row_read=5, table_at=10, event_read=4)
-    assert rows_only.complete
-    assert not rows_only.ready
-    assert rows_only.has({0: 3})
-    assert not rows_only.has({0: 4})
+    assert not rows_only.complete
+    assert not rows_only.has({0: 3})
     assert str(rows_only) == "0:3"
+    both = read(rows_only, ends, event_read=10)
+    assert both.ready
+    assert both.has({0: 9})
+    assert not both.has({0: 10})
 
 
 def test_a_replica_does_not_become_ready_without_kafka():
