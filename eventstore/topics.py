@@ -79,11 +79,11 @@ def topic_configs(settings: Settings, tables: Sequence[Table]) -> dict[str, dict
 
 
 class WrongTopic(Exception):
-    """A topic differs from the settings. The message says what to do; ``mend`` is the command alone."""
+    """A topic differs from the settings. The message says what to do; ``fix`` is the command alone."""
 
-    def __init__(self, found: str, mend: str, besides: str = "") -> None:
-        super().__init__(f"{found}: `{mend}`{besides}")
-        self.found, self.mend = found, mend
+    def __init__(self, found: str, fix: str, besides: str = "") -> None:
+        super().__init__(f"{found}: `{fix}`{besides}")
+        self.found, self.fix = found, fix
 
 
 class MissingTopic(WrongTopic):

@@ -110,7 +110,7 @@ def _checked(settings: "Settings", table: "Table", chosen: str | None) -> "Admin
         except WrongTopic as error:
             text = str(error)
             if chosen and isinstance(error, MissingTopic):
-                text = f"{error.found}: `{error.mend} --projection {chosen}`"
+                text = f"{error.found}: `{error.fix} --projection {chosen}`"
             raise CommandError(exits.BAD_DATA, text) from error
         except KafkaException as error:
             if time.monotonic() > limit:

@@ -107,8 +107,8 @@ def disk(settings: "Settings") -> Finding:
     text = f"{free / 1e9:.1f} GB free at {folder}"
     if free >= LOW_DISK_BYTES:
         return Finding("disk", Grade.FINE, text)
-    mend = "free some space, or `library down`, move the directory, `library up --data-dir DIR`"
-    return Finding("disk", Grade.BROKEN if free < FULL_DISK_BYTES else Grade.WARNING, text, mend)
+    fix = "free some space, or `library down`, move the directory, `library up --data-dir DIR`"
+    return Finding("disk", Grade.BROKEN if free < FULL_DISK_BYTES else Grade.WARNING, text, fix)
 
 
 def system(settings: "Settings") -> Iterator[Finding]:
@@ -183,10 +183,10 @@ def broker(admin: AdminClient, settings: "Settings") -> Finding:
     try:
         metadata = admin.list_topics(timeout=3)
     except KafkaException as error:
-        mend = "library up, or --kafka HOST:PORT"
+        fix = "library up, or --kafka HOST:PORT"
         if settings.kafka_security != "PLAINTEXT":
-            mend = "check the settings kafka and kafka_*: library config show"
-        return Finding("broker", Grade.BROKEN, f"{settings.kafka}: {why(settings, error)}", mend)
+            fix = "check the settings kafka and kafka_*: library config show"
+        return Finding("broker", Grade.BROKEN, f"{settings.kafka}: {why(settings, error)}", fix)
     count = len(metadata.brokers)
     text = f"{count} at {settings.kafka}, cluster {metadata.cluster_id}"
     return Finding("broker", Grade.FINE, text)
@@ -198,7 +198,7 @@ def topics(admin: AdminClient, settings: "Settings") -> Finding:
         check_topics(admin, settings)
         check_protection(admin, settings)
     except WrongTopic as error:
-        return Finding("topics", Grade.BROKEN, error.found, error.mend)
+        return Finding("topics", Grade.BROKEN, error.found, error.fix)
     except KafkaException as error:
         return Finding("topics", Grade.BROKEN, why(settings, error), "library logs kafka")
     return Finding("topics", Grade.FINE, f"{settings.name}: {settings.partitions} partitions, compacted")
@@ -225,8 +225,8 @@ def server(name: str, url: str, service: str) -> Finding:
     """Whether a server is ready and reports no trouble."""
     if not (trouble := trouble_of(url, service)):
         return Finding(name, Grade.FINE, f"ready at {url}")
-    mend = f"library up; if it is running, library logs {service}"
-    return Finding(name, Grade.WARNING, f"not ready at {url}: {trouble}", mend)
+    fix = f"library up; if it is running, library logs {service}"
+    return Finding(name, Grade.WARNING, f"not ready at {url}: {trouble}", fix)
 
 
 def held(settings: "Settings") -> Iterator[Finding]:

@@ -14,9 +14,9 @@ class Grade(StrEnum):
 
 
 class Finding(Struct, frozen=True):
-    """The result of a check; ``mend`` is a command or an instruction."""
+    """The result of a check; ``fix`` is a command or an instruction."""
 
     check: str
     grade: Grade
     found: str
-    mend: str = ""
+    fix: str = ""

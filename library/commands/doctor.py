@@ -52,7 +52,7 @@ def doctor(settings: "Settings", as_json: bool, end_transaction: str | None) -> 
         for finding in findings():
             _show(finding)
     else:
-        print_rows(["check", "grade", "found", "mend"], map(msgspec.to_builtins, findings()), as_json)
+        print_rows(["check", "grade", "found", "fix"], map(msgspec.to_builtins, findings()), as_json)
     return exits.FAILED if broken else exits.DONE
 
 
@@ -77,5 +77,5 @@ def _end(settings: "Settings", transactional_id: str) -> None:
 def _show(finding: "Finding") -> None:
     colour = {"fine": "green", "warning": "yellow", "broken": "red"}[finding.grade]
     click.echo(f"{click.style(f'{finding.grade:8}', fg=colour)} {finding.check:13} {finding.found}")
-    if finding.mend:
-        click.echo(f"{'':22} → {finding.mend}")
+    if finding.fix:
+        click.echo(f"{'':22} → {finding.fix}")

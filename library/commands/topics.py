@@ -47,7 +47,7 @@ def create(settings: "Settings", projection: "Projection | None") -> None:
             click.echo(changed, err=True)
         for finding in topic_settings(admin, settings, tables):
             if finding.grade is not Grade.FINE:
-                click.echo(f"{finding.found}: `{finding.mend}`", err=True)
+                click.echo(f"{finding.found}: `{finding.fix}`", err=True)
     except WrongTopic as error:
         raise CommandError(exits.FAILED, str(error)) from error
     except KafkaException as error:

@@ -123,4 +123,4 @@ def test_without_the_extra_doctor_names_it(installed: Path, tmp_path: Path) -> N
     done = run(*program, LIBRARY_JARS=str(tmp_path / "jars"))
     findings = {finding["check"]: finding for finding in map(json.loads, done.stdout.splitlines())}
     assert findings["jars"]["grade"] == "warning"
-    assert findings["jars"]["mend"] == "pip install 'library-inventory[embedded]'"
+    assert findings["jars"]["fix"] == "pip install 'library-inventory[embedded]'"

@@ -87,7 +87,7 @@ class Cluster:
             self.thaw(node)
             self.kill(node)
 
-    def mend(self) -> None:
+    def heal(self) -> None:
         """Thaw and start each node that does not run, and wait until all replicas are in sync."""
         for node in list(self._frozen):
             self.thaw(node)

@@ -20,5 +20,5 @@ def three_brokers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]
 @pytest.fixture
 def cluster(three_brokers: Cluster) -> Cluster:
     """All three running, and every partition on all of them."""
-    three_brokers.mend()
+    three_brokers.heal()
     return three_brokers

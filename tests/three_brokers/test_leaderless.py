@@ -40,7 +40,7 @@ def test_a_transaction_that_was_acknowledged_ends_when_its_partition_has_a_leade
     cluster.kill(leader)
     fence._required().commit_transaction(COMMIT_LIMIT_S)
     eventually(lambda: cluster.leader(events_topic(settings), 0) == -1)
-    cluster.mend()
+    cluster.heal()
     eventually(lambda: all_is_decided(cluster, settings))
     assert [message.value() for message in committed_records(settings)] == [b"value"]
 

@@ -92,7 +92,7 @@ def test_no_event_is_appended_on_a_stale_leaders_state(
         assert versions == [1, 2, 3, 4, 5, 6, 7]
         if "the log was not read to its end" in caplog.text:
             return
-        cluster.mend()
+        cluster.heal()
     pytest.fail(f"the old leader never answered: {caplog.text}")
 
 
@@ -102,7 +102,7 @@ def test_without_the_offset_check_a_stale_event_is_appended(cluster: Cluster) ->
         if isinstance(outcome, Accepted):
             assert versions == [1, 2, 3, 4, 5, 6, 7, 3]
             return
-        cluster.mend()
+        cluster.heal()
     pytest.fail("the old leader never answered, so the case proves nothing")
 
 
@@ -114,5 +114,5 @@ def test_without_the_probe_a_command_is_refused_on_stale_state(cluster: Cluster)
     for _ in range(TRIES):
         if isinstance(refused(cluster, Asking), Refused):
             return
-        cluster.mend()
+        cluster.heal()
     pytest.fail("the old leader never answered, so the case proves nothing")

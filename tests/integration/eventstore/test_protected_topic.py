@@ -114,7 +114,7 @@ def test_doctor_reports_an_event_store_that_compaction_can_shrink(
     set_lag(admin, name, WEEK_MS)
     found = eventually(lambda: (f := topics(admin, settings)).grade is Grade.BROKEN and f)
     assert f"{COMPACTION_LAG}={WEEK_MS}" in found.found
-    assert found.mend == "library topics create"
+    assert found.fix == "library topics create"
 
 
 def test_a_user_that_may_not_alter_the_topic_learns_the_command(

@@ -72,7 +72,7 @@ def test_doctor_passes_a_healthy_store_and_reports_the_lag(away):
     assert by_check["topics"].grade is Grade.FINE
     assert by_check["transactions"].found == "none stays open"
     assert "records behind" in by_check["table"].found
-    assert by_check["table"].mend
+    assert by_check["table"].fix
     assert by_check["query API"].grade is Grade.WARNING
 
 
@@ -84,7 +84,7 @@ def test_doctor_names_an_open_transaction_and_its_offset(away):
     partition = partition_of(title, away.partitions)
     assert open_one.grade is Grade.BROKEN
     assert f"partition {partition} since offset 0" in open_one.found
-    assert f"--partition {partition} --start-offset 0" in open_one.mend
+    assert f"--partition {partition} --start-offset 0" in open_one.fix
     writer.abort_transaction(20)
     _, by_check = findings(away, patience_s=10)
     assert by_check["transactions"].grade is Grade.FINE
@@ -92,10 +92,10 @@ def test_doctor_names_an_open_transaction_and_its_offset(away):
 
 def test_doctor_distinguishes_missing_topics_from_another_partition_count(away):
     _, by_check = findings(replace(away, name="nobody"))
-    assert by_check["topics"].mend == "library topics create"
+    assert by_check["topics"].fix == "library topics create"
     _, by_check = findings(replace(away, partitions=3))
     assert "has 8 partitions, the settings say 3" in by_check["topics"].found
-    assert by_check["topics"].mend == "export LIBRARY_PARTITIONS=8"
+    assert by_check["topics"].fix == "export LIBRARY_PARTITIONS=8"
 
 
 def test_after_partitions_were_added_doctor_advises_backup_and_restore(away, new_settings, tmp_path):
@@ -105,8 +105,8 @@ def test_after_partitions_were_added_doctor_advises_backup_and_restore(away, new
     eventually(lambda: len(admin.list_topics(store, timeout=5).topics[store].partitions) == 10)
     _, by_check = findings(away)
     assert "somebody has added partitions" in by_check["topics"].found
-    assert by_check["topics"].mend == "library backup FILE"
-    assert "LIBRARY_PARTITIONS" not in by_check["topics"].found + by_check["topics"].mend
+    assert by_check["topics"].fix == "library backup FILE"
+    assert "LIBRARY_PARTITIONS" not in by_check["topics"].found + by_check["topics"].fix
     saved, target = str(tmp_path / "backup"), new_settings(partitions=10)
     for command, settings in ((backup, away), (restore, target)):
         done = run_command(command, settings, saved)
@@ -128,7 +128,7 @@ def test_settings_that_follow_added_partitions_are_refused_after_a_restart(new_s
     assert "has 3 partitions, as the settings say, but its events were written with fewer" in (
         by_check["topics"].found
     )
-    assert by_check["topics"].mend == "library backup FILE"
+    assert by_check["topics"].fix == "library backup FILE"
     assert "belong to partition" in by_check["event keys"].found
     outcome = Writer(more, 2, decider_of(more)).check(5)
     assert isinstance(outcome, OutcomeUnknown)
@@ -157,8 +157,8 @@ def test_doctor_reports_a_cleanup_policy_that_loses_events(away):
     admin.incremental_alter_configs([resource])[resource].result(20)
     found = eventually(lambda: (f := checks.topics(admin, away)).grade is Grade.BROKEN and f)
     assert "loses events" in found.found
-    assert found.mend.startswith("library kafka configs ")
-    assert found.mend.endswith("cleanup.policy=compact")
+    assert found.fix.startswith("library kafka configs ")
+    assert found.fix.endswith("cleanup.policy=compact")
 
 
 def test_doctor_reports_a_projector_that_makes_no_progress(away):
@@ -172,7 +172,7 @@ def test_doctor_reports_a_projector_that_makes_no_progress(away):
         assert found.grade is Grade.BROKEN
         assert "1 running" in found.found
         assert "no progress" in found.found
-        assert found.mend == "library logs projector"
+        assert found.fix == "library logs projector"
         end = settled_end(admin, events_topic(away), 20)
         idle.commit(
             offsets=[TopicPartition(events_topic(away), p, o) for p, o in end.items()], asynchronous=False
@@ -188,7 +188,7 @@ def test_doctor_names_a_port_in_use_and_the_flag_that_changes_it(away):
         found, _ = findings(taken)
     [in_use] = [f for f in found if f.check == "ports" and f.grade is Grade.WARNING]
     assert str(taken.kafka_port) in in_use.found
-    assert in_use.mend.startswith("library up --kafka-port ")
+    assert in_use.fix.startswith("library up --kafka-port ")
 
 
 def test_doctor_accepts_a_port_that_kafka_answers_on(away):
@@ -220,7 +220,7 @@ def test_doctor_reports_a_killed_system_and_failed_processes(away, monkeypatch):
     )
     write_run(gone)
     [traces] = checks.system(away)
-    assert (traces.grade, traces.mend) == (Grade.WARNING, "library up")
+    assert (traces.grade, traces.fix) == (Grade.WARNING, "library up")
     assert "process 7" in traces.found
 
     class Supervisor:
@@ -245,8 +245,8 @@ def test_doctor_reports_a_killed_system_and_failed_processes(away, monkeypatch):
     assert (healthy.grade, still_starting.grade) == (Grade.FINE, Grade.WARNING)
     assert "restarts: 3, the last at 20" in healthy.found
     assert "version 3 is missing" in failed.found
-    assert failed.mend.startswith("library logs projector")
-    assert restarted.mend == "library logs gateway"
+    assert failed.fix.startswith("library logs projector")
+    assert restarted.fix == "library logs gateway"
 
 
 def test_doctor_reports_a_full_disk(away, monkeypatch):
@@ -254,7 +254,7 @@ def test_doctor_reports_a_full_disk(away, monkeypatch):
     assert checks.disk(away).grade is Grade.WARNING
     monkeypatch.setattr(checks, "FULL_DISK_BYTES", 10**18)
     assert checks.disk(away).grade is Grade.BROKEN
-    assert checks.disk(away).mend
+    assert checks.disk(away).fix
 
 
 def test_doctor_exits_with_1_when_a_check_fails(away):
@@ -264,12 +264,12 @@ def test_doctor_exits_with_1_when_a_check_fails(away):
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     [broker] = [line for line in lines if line["check"] == "broker"]
     assert broker["grade"] == "broken"
-    assert "library up" in broker["mend"]
+    assert "library up" in broker["fix"]
     assert run_command(doctor, away).exit_code == 0
 
 
 def test_every_failed_check_says_how_to_fix_it(away):
     found, _ = findings(replace(away, kafka=f"127.0.0.1:{free_port()}"))
-    assert all(finding.mend for finding in found if finding.grade is not Grade.FINE)
-    for named in re.findall(r"library ([a-z]+)", " ".join(finding.mend for finding in found)):
+    assert all(finding.fix for finding in found if finding.grade is not Grade.FINE)
+    for named in re.findall(r"library ([a-z]+)", " ".join(finding.fix for finding in found)):
         assert named in library.list_commands(click.Context(library))

@@ -63,7 +63,7 @@ def test_of_a_key_that_occurs_twice_the_first_is_named_as_the_event(store):
     assert f"{TITLE}/2 occurs 3 times in partition 0" in fault.found
     assert "the first one, at offset 1, is the event" in fault.found
     assert "again at offset 3, 4" in fault.found
-    assert fault.mend.startswith("library topics acl")
+    assert fault.fix.startswith("library topics acl")
 
 
 @pytest.mark.parametrize("key", [f"{TITLE}/007", "!probe", f"{TITLE}/0", "978/1"])
@@ -77,7 +77,7 @@ def test_a_missing_version_is_named(store):
     put(store, f"{TITLE}/5")
     [fault] = found(store)
     assert f"{TITLE}/5 at offset 3 of partition 0 follows version 2" in fault.found
-    assert "library restore" in fault.mend
+    assert "library restore" in fault.fix
 
 
 def test_many_wrong_keys_are_counted_instead_of_shown(store):
@@ -92,7 +92,7 @@ def test_a_claimed_transactional_id_ends_the_transaction_of_a_living_owner(new_s
     owner = write_events(settings, added_and_removed(1), then="leave")
     admin = AdminClient(client_config(settings))
     [stuck] = transactions(admin, settings, 0)
-    assert "library doctor --end-transaction ID" in stuck.mend
+    assert "library doctor --end-transaction ID" in stuck.fix
     done = run_command(doctor, settings, "--end-transaction", f"{settings.name}-leave")
     assert done.exit_code == exits.DONE, done.stderr
     assert f"claimed {settings.name}-leave" in done.stderr
@@ -108,7 +108,7 @@ def test_the_advice_finds_the_transactional_id_of_an_open_transaction(new_settin
     write_events(settings, added_and_removed(1), then="leave")
     [stuck] = transactions(AdminClient(client_config(settings)), settings, 0)
     describe, list_ids = re.findall(
-        r"`library (kafka transactions (?:describe-producers|list)[^`]*)`", stuck.mend
+        r"`library (kafka transactions (?:describe-producers|list)[^`]*)`", stuck.fix
     )
     producers = [line.split() for line in library(settings, *describe.split()).splitlines()]
     [producer_id] = [row[0] for row in producers if row and row[0].isdigit() and row[-1] == "0"]
@@ -152,4 +152,4 @@ def test_a_value_that_is_no_event_of_its_title_is_named(store, value, reason, ad
     assert fault.grade is Grade.BROKEN
     assert f"the value of {TITLE}/3 at offset 3 of partition 0 is no event" in fault.found
     assert reason in fault.found
-    assert fault.mend.startswith(advice)
+    assert fault.fix.startswith(advice)

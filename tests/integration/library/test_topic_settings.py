@@ -50,11 +50,11 @@ def test_every_changed_setting_is_reported_with_the_command_that_changes_it_back
     for topic_of, name, value, grade in CHANGES:
         topic = topic_of(settings)
         alter(admin, topic, name, value)
-        (found,) = eventually(lambda: [f for f in topic_settings(admin, settings) if f.mend])
+        (found,) = eventually(lambda: [f for f in topic_settings(admin, settings) if f.fix])
         assert (found.grade, f"topic {topic} has {name}={value}: " in found.found) == (grade, True)
-        assert found.mend in run_command(create, settings).stderr
-        *_, right = found.mend.rpartition("=")
-        assert f"--entity-name {topic} --add-config {name}=" in found.mend
+        assert found.fix in run_command(create, settings).stderr
+        *_, right = found.fix.rpartition("=")
+        assert f"--entity-name {topic} --add-config {name}=" in found.fix
         alter(admin, topic, name, right)
         eventually(lambda: all(f.grade is Grade.FINE for f in topic_settings(admin, settings)))
 
@@ -82,7 +82,7 @@ def test_a_changelog_with_added_partitions_is_made_anew_and_no_event_is_in_doubt
         return found.value
 
     found = eventually(wrong)
-    assert found.mend == f"library kafka topics --delete --topic {topic}"
+    assert found.fix == f"library kafka topics --delete --topic {topic}"
     assert "backup" not in str(found)
     admin.delete_topics([topic])[topic].result(20)
     eventually(lambda: topic not in admin.list_topics(timeout=5).topics)

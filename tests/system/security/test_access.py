@@ -88,7 +88,7 @@ def test_each_service_and_the_doctor_name_a_wrong_password(shared: Settings, tmp
     assert said.returncode == exits.FAILED
     [broker] = [line for line in map(json.loads, said.stdout.splitlines()) if line["check"] == "broker"]
     assert "LIBRARY_KAFKA_PASSWORD" in broker["found"]
-    assert "library config show" in broker["mend"]
+    assert "library config show" in broker["fix"]
 
 
 def readiness(port: int) -> str:
