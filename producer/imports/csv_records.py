@@ -78,7 +78,7 @@ def csv_records(
     csv.field_size_limit(MAX_CELL_CHARACTERS)
     source, number = _Lines(lines), 1
     reader = csv.reader(source, delimiter=delimiter, strict=True)
-    space_before_quote = re.compile(rf'(?:^|{re.escape(delimiter)}) +"')
+    space_before_quote = _space_before_quote(delimiter)
     while (line := source.begin()) is not None:
         if '"' not in line:
             # Most lines of most files, in a third of the time
@@ -86,7 +86,7 @@ def csv_records(
             number += 1
             continue
         try:
-            if space_before_quote.search(line):
+            if space_before_quote.match(line):
                 # The other would take the quote for text, and a delimiter after it for the cell's end
                 spaced = csv.reader(source, delimiter=delimiter, strict=True, skipinitialspace=True)
                 cells = next(spaced)
@@ -107,6 +107,12 @@ def csv_records(
             continue
         yield number, cells
         number += len(source.record)
+
+
+def _space_before_quote(delimiter: str) -> re.Pattern[str]:
+    """Matches a line in which spaces and a quote begin a cell; the cells before it are taken whole."""
+    end = re.escape(delimiter)
+    return re.compile(rf'(?>(?:"(?>[^"]|"")*"|[^"{end}][^{end}]*|){end})* +"')
 
 
 def raw_cells(line: str, delimiter: str) -> list[str]:

@@ -4,7 +4,7 @@ import csv
 import io
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from producer.imports.csv_records import MAX_CELL_CHARACTERS, MAX_RECORD_LINES, Unreadable, csv_records
@@ -63,6 +63,7 @@ def test_a_cell_without_end_is_given_up() -> None:
 cells = st.text('ab", \n', max_size=6)
 
 
+@example([[" ", ", "]])
 @given(st.lists(st.lists(cells, min_size=2, max_size=3), max_size=6))
 def test_what_a_writer_quotes_is_read_as_written(rows: list[list[str]]) -> None:
     written = io.StringIO(newline="")
