@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: help up test-fast test test-integration test-system test-page test-faults test-three-brokers test-containers chaos chaos-projector bench-fold bench-rebuild bench-append bench-append-memory bench-query bench-size check lock vendor clean
+.PHONY: help up test-fast test test-integration test-system test-page test-faults test-three-brokers test-containers chaos chaos-projector bench-fold bench-rebuild bench-append bench-append-memory bench-gateways bench-query bench-size check lock vendor clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-19s %s\n", $$1, $$2}'
@@ -78,6 +78,9 @@ bench-append: .venv/.dev ## appends by HTTP, import and single commands, beside 
 
 bench-append-memory: .venv/.dev ## a gateway's memory while it takes a million commands; needs wrk
 	@$(BIN)/python -m benchmarks.append_memory $(ARGS)
+
+bench-gateways: .venv/.dev ## one gateway, several that share, two that do not, and one of three killed; needs wrk
+	@$(BIN)/python -m benchmarks.gateways $(ARGS)
 
 bench-query: .venv/.dev $(PEER) ## reads over HTTP by us, Kafka Streams and nginx, and reads of own writes; needs wrk
 	@$(BIN)/python -m benchmarks.query $(ARGS)

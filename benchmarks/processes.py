@@ -53,7 +53,7 @@ class Processes:
         for process in self._processes:
             # Popen.terminate would reap an ended process and lose its CPU time
             os.kill(process.pid, signal.SIGTERM)
-        killer = threading.Timer(30, self._kill)
+        killer = threading.Timer(30, self.kill)
         killer.start()
         for process in self._processes:
             # wait4 includes the children that the process waited for
@@ -98,6 +98,11 @@ class Processes:
                 error = (self._folder / f"{number}.err").read_text("utf-8", errors="replace")
                 raise ProcessEnded(f"{' '.join(self._commands[number])} ended: {error[-2000:]}")
 
+    def kill(self) -> None:
+        """Send SIGKILL to all processes."""
+        for process in self._processes:
+            os.kill(process.pid, signal.SIGKILL)
+
     def _start(self, number: int, command: Sequence[str]) -> subprocess.Popen[bytes]:
         with (
             (self._folder / f"{number}.out").open("wb") as out,
@@ -110,10 +115,6 @@ class Processes:
                 stderr=error,
                 env=self._environment,
             )
-
-    def _kill(self) -> None:
-        for process in self._processes:
-            os.kill(process.pid, signal.SIGKILL)
 
     def _sample(self) -> None:
         while not self._stopped.wait(SAMPLE_INTERVAL_S):
