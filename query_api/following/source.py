@@ -13,7 +13,7 @@ from eventstore.topics import Identity, events_topic, gateways_group
 from foundation.kafka_clients import KafkaUnavailable, client_config, reading_config, why
 from foundation.settings import Settings
 from query_api.replica.progress import Ends, Progress
-from schemas.topics import changelog_topic, check_topics, identify
+from schemas.topics import changelog_topic, check_topics, identify, projector_group
 
 _EARLIEST = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 _LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]
@@ -29,7 +29,7 @@ class Source:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.events, self.changelog = events_topic(settings), changelog_topic(settings)
-        self.gateways = gateways_group(settings)
+        self.gateways, self.projector = gateways_group(settings), projector_group(settings)
         self.partitions = settings.partitions
         self.admin = AdminClient(client_config(settings))
 

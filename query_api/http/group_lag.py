@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConsumerGroupDescription
 from msgspec import Struct
 
@@ -58,17 +58,18 @@ class GroupLags:
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._readers, self._gateways = _Describer(source), _Describer(source)
+        self._readers, self._gateways, self._coordinator = (_Describer(source) for _ in range(3))
 
     def groups(self) -> list[Group]:
         """The groups with offsets in the event store, by name. Groups that can't be asked are left out.
 
-        Raises KafkaException if Kafka does not answer.
+        Raises KafkaException if Kafka does not answer, or has not loaded its groups yet.
         """
         admin = self._source.admin
         ends = dict(enumerate(self._source.ends(_TIMEOUT_S).events))
         listed = admin.list_consumer_groups(request_timeout=_TIMEOUT_S).result().valid
         names = sorted(group.group_id for group in listed)[:MOST_GROUPS]
+        self._require_coordinator()
         committed = committed_offsets_by_group(admin, self._source.events, names, _TIMEOUT_S)
         readers = {name: offsets for name, offsets in committed.items() if offsets}
         members = self._readers.members(readers)
@@ -77,6 +78,18 @@ class GroupLags:
             Group(name, members.get(name), offsets, lag(offsets, beginnings, ends))
             for name, offsets in sorted(readers.items())
         ]
+
+    def _require_coordinator(self) -> None:
+        """Raise KafkaException unless the projector's group, or its absence, is known.
+
+        librdkafka 2.16 ends the process when a request for a group's offsets is answered by NOT_COORDINATOR,
+        as a broker does for a moment after its start. It survives that answer to a description.
+        """
+        try:
+            self._coordinator.description(self._source.projector)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.GROUP_ID_NOT_FOUND:
+                raise
 
     def gateways(self) -> dict[str, list[int]]:
         """The gateways by address, each with its partitions. Raises KafkaException."""

@@ -69,6 +69,7 @@ def test_a_group_that_cannot_be_queried_does_not_hide_others():
         admin=Admin(),
         new_admin=Admin,
         events="events",
+        projector="library-projector",
         beginnings=lambda _: {0: 0},
         ends=lambda _: Ends((0,), (5,)),
     )

@@ -12,12 +12,12 @@ from query_api.http.group_lag import GroupLags
 
 
 class StoppedKafka:
-    """A source whose descriptions of groups time out; all else answers."""
+    """A source whose descriptions of groups time out, except those in ``described``; all else answers."""
 
-    events, gateways = "library.events", "library-gateways"
+    events, gateways, projector = "library.events", "library-gateways", "library-projector"
 
-    def __init__(self) -> None:
-        self.made = 0
+    def __init__(self, *described: str) -> None:
+        self.made, self.described = 0, described
 
     @property
     def admin(self) -> "StoppedKafka":
@@ -37,11 +37,13 @@ class StoppedKafka:
         return done(SimpleNamespace(valid=[SimpleNamespace(group_id="readers")]))
 
     def list_consumer_group_offsets(self, requests: Any, request_timeout: float) -> Any:
+        assert self.projector in self.described
         offsets = [SimpleNamespace(topic="library.events", partition=0, offset=3)]
         return {"readers": done(SimpleNamespace(topic_partitions=offsets))}
 
     def describe_consumer_groups(self, names: list[str], request_timeout: float) -> Any:
-        return {name: late() for name in names}
+        answer = done(SimpleNamespace(members=[]))
+        return {name: answer if name in self.described else late() for name in names}
 
 
 def done(result: Any) -> Future[Any]:
@@ -57,13 +59,21 @@ def late() -> Future[Any]:
 
 
 def test_a_client_whose_description_of_a_group_failed_is_replaced():
-    source = StoppedKafka()
+    source = StoppedKafka(StoppedKafka.projector)
     lags = GroupLags(cast(Source, source))
-    for made in (1, 2):
+    # The first one knows the projector's group
+    for made in (2, 3):
         (group,) = lags.groups()
         assert (group.members, group.lag) == (None, {0: 4})
         assert source.made == made
-    for made in (3, 4):
+    for made in (4, 5):
         with pytest.raises(KafkaException):
             lags.gateways()
         assert source.made == made
+
+
+def test_no_offsets_are_requested_before_the_coordinator_knows_its_groups():
+    source = StoppedKafka()
+    with pytest.raises(KafkaException):
+        GroupLags(cast(Source, source)).groups()
+    assert source.made == 1
