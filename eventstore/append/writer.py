@@ -54,6 +54,9 @@ def _ignore(_: str) -> None:
     pass
 
 
+EXPIRED = OutcomeUnknown("the command came too late: whoever sent it has turned to another writer")
+
+
 class Writer:
     """Writes one partition. Not thread-safe; any number of processes may have one each.
 
@@ -202,15 +205,20 @@ class Writer:
         self.catch_up.to_the_end(state, deadline, self._save_if_large)
 
     def _attempt(self, submitted: Sequence[Submitted], tried: set[str], deadline: Deadline) -> list[Outcome]:
-        state = self._current_state()
-        at = max(self._clock(), state.time)
-        decided = decide_batch(self._decider, state, self.partition, submitted, at, tried)
+        state, now = self._current_state(), self._clock()
+        # Read again at each attempt, after its claim: who decides such a command later claims after this one,
+        # and Kafka then refuses this attempt
+        live = [one for one in submitted if one.expires_at_ms is None or now < one.expires_at_ms]
+        decided = decide_batch(self._decider, state, self.partition, live, max(now, state.time), tried)
         self._reached("decided")
         if decided.records:
             self._append(state, decided, tried, deadline)
         elif decided.needs_proof:
             self._prove(deadline)
-        return decided.outcomes
+        if len(live) == len(submitted):
+            return decided.outcomes
+        outcomes = dict(zip(map(id, live), decided.outcomes, strict=True))
+        return [outcomes.get(id(one), EXPIRED) for one in submitted]
 
     def _append(self, state: WriteState, decided: Decided, tried: set[str], deadline: Deadline) -> None:
         assert decided.last is not None

@@ -22,12 +22,19 @@ class Submitted(Struct, frozen=True):
     command_id: str
     command: Any
     carried: dict[str, str] = {}
+    expires_at_ms: int | None = None
+    """From this time on no writer begins to decide it: somebody else may have refused it then."""
 
 
-def submit(command_id: str, command: Struct, carried: Mapping[str, str] | None = None) -> Submitted:
+def submit(
+    command_id: str,
+    command: Struct,
+    carried: Mapping[str, str] | None = None,
+    expires_at_ms: int | None = None,
+) -> Submitted:
     """Make a checked command ready for a writer. Raises Malformed for a bad id or a bad carried header."""
     command_id, headers = checked_envelope(command_id, carried)
-    return Submitted(command_id, command, headers)
+    return Submitted(command_id, command, headers, expires_at_ms)
 
 
 def checked_envelope(command_id: str, carried: Mapping[str, str] | None = None) -> tuple[str, dict[str, str]]:

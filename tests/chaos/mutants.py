@@ -19,7 +19,7 @@ from eventstore.state.outcomes import Accepted, Receipt, Submitted
 from eventstore.state.write_state import AcceptedCommand, WriteState
 from foundation.http.responses import HttpResponse
 from producer.gateway.responses import render_response
-from producer.gateway.sharing.peers import ForwardedCommand
+from producer.gateway.sharing.peers import forwarded
 from producer.gateway.sharing.routing import Router
 
 
@@ -144,8 +144,7 @@ async def _forwarded(router: Router, submitted: Submitted) -> HttpResponse | Non
     address = router.owner_of(partition)
     if not address:
         return None
-    entry = ForwardedCommand(submitted.command_id, submitted.command, submitted.carried)
-    answer = await router.peers.ask(address, partition, entry)
+    answer = await router.peers.ask(address, partition, forwarded(submitted))
     return answer if isinstance(answer, HttpResponse) else None
 
 

@@ -12,7 +12,8 @@ import aiohttp
 import msgspec
 from msgspec import Struct
 
-from eventstore.state.outcomes import Receipt
+from eventstore.append.writer import now_ms
+from eventstore.state.outcomes import Receipt, Submitted
 from foundation.http.responses import HttpResponse
 from foundation.settings import Settings
 from inventory.commands import Command
@@ -20,6 +21,10 @@ from inventory.commands import Command
 PATH = "/forwarded"
 ANSWER_TIMEOUT_S = 2.0
 """That another gateway has for an answer; after it we execute the command ourselves."""
+EXPIRY_S = 1.5
+"""After which the other gateway does not begin to decide it. A refusal leaves nothing in the log: a gateway
+that was frozen could otherwise accept what we have refused meanwhile. The clocks of both may differ by the
+rest of ANSWER_TIMEOUT_S."""
 CONNECT_TIMEOUT_S = 0.5
 SUSPECT_S = 3.0
 """For which a gateway that did not answer gets nothing more."""
@@ -36,6 +41,8 @@ class ForwardedCommand(Struct, frozen=True, array_like=True, tag="c"):
     command_id: str
     command: Command
     carried: dict[str, str]
+    expires_at_ms: int
+    """See ``Submitted``."""
 
 
 class ForwardedLookUp(Struct, frozen=True, array_like=True, tag="l"):
@@ -43,6 +50,12 @@ class ForwardedLookUp(Struct, frozen=True, array_like=True, tag="l"):
 
     command_id: str
     partition: int
+
+
+def forwarded(submitted: Submitted) -> ForwardedCommand:
+    """The command on its way, from now."""
+    expires_at_ms = now_ms() + int(1000 * EXPIRY_S)
+    return ForwardedCommand(submitted.command_id, submitted.command, submitted.carried, expires_at_ms)
 
 
 Forwarded: TypeAlias = ForwardedCommand | ForwardedLookUp
@@ -106,6 +119,8 @@ class Peers:
         except (aiohttp.ClientError, OSError, TimeoutError, msgspec.MsgspecError) as error:
             log.info("the gateway at %s does not answer: %r", address, error)
             self._suspect_until[address] = monotonic() + SUSPECT_S
+            if not isinstance(error, aiohttp.ClientConnectorError):
+                await _expiry(entries)
             answers = [None] * len(entries)
         self.unanswered += answers.count(None)
         return answers
@@ -128,6 +143,13 @@ class Peers:
         sheet = _decode_answers(body)
         responses, receipts = iter(sheet.responses), iter(sheet.receipts)
         return [next(responses if isinstance(entry, ForwardedCommand) else receipts) for entry in entries]
+
+
+async def _expiry(entries: Sequence[Forwarded]) -> None:
+    """Return when the other gateway, which may live and have them, does not begin to decide them any more."""
+    expiries = [entry.expires_at_ms for entry in entries if isinstance(entry, ForwardedCommand)]
+    left_ms = max(expiries, default=0) + 1000 * (ANSWER_TIMEOUT_S - EXPIRY_S) - now_ms()
+    await asyncio.sleep(max(0.0, left_ms / 1000))
 
 
 class _Pipe:

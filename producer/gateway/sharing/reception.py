@@ -74,7 +74,7 @@ class Reception:
             if isinstance(entry, ForwardedLookUp):
                 found = await self._gateway.look_up(entry.command_id, entry.partition)
                 return found if isinstance(found, list) else None
-            submitted = submit(entry.command_id, checked(entry.command), entry.carried)
+            submitted = submit(entry.command_id, checked(entry.command), entry.carried, entry.expires_at_ms)
             outcome = await self._gateway.submit(submitted)
         except Malformed as error:
             return render_problem(malformed(error))

@@ -9,7 +9,7 @@ from foundation.http.responses import HttpResponse
 from producer.gateway.gateway import Gateway
 from producer.gateway.responses import render_response
 from producer.gateway.sharing.membership import Members
-from producer.gateway.sharing.peers import ForwardedCommand, ForwardedLookUp, Peers
+from producer.gateway.sharing.peers import ForwardedLookUp, Peers, forwarded
 
 MOST_TRIES = 2
 """Gateways that are asked before we execute a command ourselves: its owner, then the owner's substitute."""
@@ -41,8 +41,7 @@ class Router:
         for _ in range(MOST_TRIES):
             if not (address := self.owner_of(partition)):
                 break
-            entry = ForwardedCommand(submitted.command_id, submitted.command, submitted.carried)
-            answer = await self.peers.ask(address, partition, entry)
+            answer = await self.peers.ask(address, partition, forwarded(submitted))
             if isinstance(answer, HttpResponse):
                 return answer
         outcome = await self._gateway.submit(submitted)

@@ -3,14 +3,15 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import msgspec
 import pytest
 
-from eventstore.append.writer import Writer
+from eventstore.append.writer import EXPIRED, Writer, now_ms
 from eventstore.errors import ClaimLost
 from eventstore.headers import read_headers
 from eventstore.state.outcomes import Accepted, Outcome, Reused, digest
 from foundation.settings import Settings
-from inventory.commands import AddBook, BorrowBook, RemoveBook, ReturnBook
+from inventory.commands import AddBook, AddCopies, BorrowBook, RemoveBook, ReturnBook
 from producer.writers import decider_of, writer_of
 from tests.support.producer.writer_calls import (
     ADD,
@@ -93,6 +94,26 @@ def test_a_refusal_reflects_the_end_of_the_log(writer: NewWriter):
     run(another, ReturnBook(ISBN, "ann"))
     # The first still believes that it owns the partition, and that the book is on loan
     accepted(run(one, RemoveBook(ISBN))[0])
+
+
+def test_a_command_that_has_expired_is_not_decided_again_after_a_lost_claim(writer: NewWriter):
+    """A frozen writer must not accept later what its caller had another writer refuse meanwhile."""
+    now, steps = now_ms(), ["delivered"]
+    late = msgspec.structs.replace(command(BorrowBook(ISBN, "ann")), expires_at_ms=now + 1000)
+
+    def frozen(step: str) -> None:
+        nonlocal now
+        if step in steps:
+            steps.clear()
+            run(another, ReturnBook(ISBN))
+            now += 1000
+
+    one, another = writer(clock=lambda: now, reached=frozen), writer()
+    run(another, ADD, BorrowBook(ISBN, "bob"))
+    outcomes = one.execute([late, command(AddCopies(ISBN, 1))], SECONDS)
+    assert outcomes[0] == EXPIRED
+    accepted(outcomes[1])
+    assert another.look_up(late.command_id, SECONDS) == []
 
 
 def test_a_command_id_can_be_looked_up(writer: NewWriter):
