@@ -99,7 +99,12 @@ export class TitleList {
       else if (this.places.has(isbn)) this.stale.add(isbn);
       else if (type === "BookAdded" || this.filtered) this.news += 1;
     }
-    if (changes.length) this.timer ||= setTimeout(() => this.refresh(), 0);
+    if (changes.length) this.schedule();
+  }
+
+  /** Refresh soon; during the pause after a refresh, at its end. */
+  schedule() {
+    this.timer ||= setTimeout(() => this.refresh(), 0);
   }
 
   /** Whether a change can move a title into the list or out of it. */
@@ -120,7 +125,7 @@ export class TitleList {
     this.timer = setTimeout(() => {
       this.timer = 0;
       const [from, to] = this.visible;
-      if (this.items.slice(from, to).some(({ isbn }) => this.stale.has(isbn))) this.apply([], false);
+      if (this.items.slice(from, to).some(({ isbn }) => this.stale.has(isbn))) this.schedule();
     }, REFRESH_PAUSE_MS);
   }
 
@@ -141,7 +146,7 @@ export class TitleList {
   /** What the reader sees: the places from `first` up to `last`. */
   show(first, last) {
     this.visible = [first, last];
-    if (this.stale.size) this.apply([], false);
+    if (this.stale.size) this.schedule();
     if (last > this.items.length - PAGE_TITLES / 2 && !this.error) this.loadMore();
   }
 }

@@ -100,6 +100,20 @@ def test_a_changed_row_shows_it_for_a_moment(visit: Visit, system: System):
     expect(row).to_have_class("")
 
 
+def test_changes_in_quick_succession_are_all_shown(visit: Visit, system: System):
+    """A change that comes during the pause after a refresh is shown at its end, not with the next change."""
+    isbn = isbn_of(9_100)
+    sent = {"isbn": isbn, "title": "Quick succession", "quantity": 1}
+    assert system.send("quick-row", type="AddBook", **sent)[0] == 201
+    page = visit("/?q=quick+succession")
+    shelf = page.locator(".cell-shelf .shelf-text")
+    expect(shelf).to_have_text("1 of 1")
+    expect(page.locator(".connection")).to_have_text("Live")
+    for owned in range(2, 8):
+        assert system.send(f"quick-row-{owned}", type="AddCopies", isbn=isbn, quantity=1)[0] == 201
+        expect(shelf).to_have_text(f"{owned} of {owned}")
+
+
 def test_a_new_title_appears_and_a_removed_one_goes(visit: Visit, system: System):
     page = visit("/?q=lighthouse")
     expect(page.locator(".state-title")).to_contain_text("Nothing matches")
