@@ -12,6 +12,7 @@ from eventstore.state.outcomes import (
     Accepted,
     Appended,
     Outcome,
+    OutcomeUnknown,
     Receipt,
     Refused,
     Reused,
@@ -20,6 +21,8 @@ from eventstore.state.outcomes import (
     digest,
 )
 from eventstore.state.write_state import AcceptedCommand, LastEvent, StreamState, WriteState
+
+EXPIRED = OutcomeUnknown("the command came too late: whoever sent it has turned to another writer")
 
 
 class Decided(NamedTuple):
@@ -41,16 +44,16 @@ def decide_batch(
     state: WriteState,
     partition: int,
     submitted: Sequence[Submitted],
-    at: int,
+    now: int,
     tried: Collection[str] = (),
 ) -> Decided:
-    """Decide each command on the result of those before it, at time ``at`` (ms).
+    """Decide each command on the result of those before it, at time ``now`` (ms), or at the state's if later.
 
     A command with an id in ``tried`` is not a repeat: this is its first answer. Raises ClaimLost.
     """
     streams = filter(decider.events.is_stream, (decider.stream(one.command) for one in submitted))
     state.prepare(streams, (one.command_id for one in submitted))
-    batch = _Batch(decider, state, partition, at, tried)
+    batch = _Batch(decider, state, partition, now, tried)
     outcomes = [batch.decide(one) for one in submitted]
     return Decided(outcomes, batch.records, batch.streams, batch.accepted, batch.last(), batch.needs_proof)
 
@@ -61,10 +64,11 @@ class _Batch:
         decider: Decider[Any, Any, Any],
         state: WriteState,
         partition: int,
-        at: int,
+        now: int,
         tried: Collection[str],
     ) -> None:
-        self.decider, self.state, self.partition, self.at, self.tried = decider, state, partition, at, tried
+        self.decider, self.state, self.partition, self.tried = decider, state, partition, tried
+        self.now, self.at = now, max(now, state.time)
         self.records: list[Record] = []
         self.streams: dict[str, StreamState] = {}
         self.accepted: dict[str, tuple[AcceptedCommand, ...]] = {}
@@ -72,6 +76,8 @@ class _Batch:
         self.needs_proof = False
 
     def decide(self, one: Submitted) -> Outcome:
+        if one.expires_at_ms is not None and self.now >= one.expires_at_ms:
+            return EXPIRED
         command_id, stream = one.command_id, self.decider.stream(one.command)
         if not self.decider.events.is_stream(stream):
             # A record with such a key would stop the partition

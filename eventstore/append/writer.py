@@ -54,9 +54,6 @@ def _ignore(_: str) -> None:
     pass
 
 
-EXPIRED = OutcomeUnknown("the command came too late: whoever sent it has turned to another writer")
-
-
 class Writer:
     """Writes one partition. Not thread-safe; any number of processes may have one each.
 
@@ -205,20 +202,16 @@ class Writer:
         self.catch_up.to_the_end(state, deadline, self._save_if_large)
 
     def _attempt(self, submitted: Sequence[Submitted], tried: set[str], deadline: Deadline) -> list[Outcome]:
-        state, now = self._current_state(), self._clock()
-        # Read again at each attempt, after its claim: who decides such a command later claims after this one,
-        # and Kafka then refuses this attempt
-        live = [one for one in submitted if one.expires_at_ms is None or now < one.expires_at_ms]
-        decided = decide_batch(self._decider, state, self.partition, live, max(now, state.time), tried)
+        state = self._current_state()
+        # The clock is read at each attempt, after its claim: whoever decides an expired command later has a
+        # later claim, and Kafka then refuses this attempt
+        decided = decide_batch(self._decider, state, self.partition, submitted, self._clock(), tried)
         self._reached("decided")
         if decided.records:
             self._append(state, decided, tried, deadline)
         elif decided.needs_proof:
             self._prove(deadline)
-        if len(live) == len(submitted):
-            return decided.outcomes
-        outcomes = dict(zip(map(id, live), decided.outcomes, strict=True))
-        return [outcomes.get(id(one), EXPIRED) for one in submitted]
+        return decided.outcomes
 
     def _append(self, state: WriteState, decided: Decided, tried: set[str], deadline: Deadline) -> None:
         assert decided.last is not None

@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from eventstore.append.writer import EXPIRED, Writer, now_ms
+from eventstore.append.batch import EXPIRED
+from eventstore.append.writer import Writer, now_ms
 from eventstore.errors import ClaimLost
 from eventstore.headers import read_headers
 from eventstore.state.outcomes import Accepted, Outcome, Reused, digest
