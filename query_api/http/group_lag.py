@@ -26,7 +26,7 @@ class Group(Struct, frozen=True):
 class _Describer:
     """Describes groups with a client that nothing else uses, and that is replaced after a failure.
 
-    See foundation.kafka_clients.EONCE. For one thread at a time.
+    See foundation.kafka_clients.EONCE.
     """
 
     def __init__(self, source: Source) -> None:
@@ -54,11 +54,11 @@ class _Describer:
 
 
 class GroupLags:
-    """Asks Kafka about the groups."""
+    """Asks Kafka about the groups. For one thread at a time."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._readers, self._gateways, self._coordinator = (_Describer(source) for _ in range(3))
+        self._describer = _Describer(source)
 
     def groups(self) -> list[Group]:
         """The groups with offsets in the event store, by name. Groups that can't be asked are left out.
@@ -72,7 +72,7 @@ class GroupLags:
         self._require_coordinator()
         committed = committed_offsets_by_group(admin, self._source.events, names, _TIMEOUT_S)
         readers = {name: offsets for name, offsets in committed.items() if offsets}
-        members = self._readers.members(readers)
+        members = self._describer.members(readers)
         beginnings = self._source.beginnings(_TIMEOUT_S)
         return [
             Group(name, members.get(name), offsets, lag(offsets, beginnings, ends))
@@ -86,7 +86,7 @@ class GroupLags:
         as a broker does for a moment after its start. It survives that answer to a description.
         """
         try:
-            self._coordinator.description(self._source.projector)
+            self._describer.description(self._source.projector)
         except KafkaException as error:
             if error.args[0].code() != KafkaError.GROUP_ID_NOT_FOUND:
                 raise
@@ -94,7 +94,7 @@ class GroupLags:
     def gateways(self) -> dict[str, list[int]]:
         """The gateways by address, each with its partitions. Raises KafkaException."""
         owned: dict[str, list[int]] = {}
-        for member in self._gateways.description(self._source.gateways).members:
+        for member in self._describer.description(self._source.gateways).members:
             assigned = member.assignment.topic_partitions if member.assignment else []
             owned[member.client_id] = sorted(each.partition for each in assigned)
         return owned
