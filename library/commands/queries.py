@@ -114,7 +114,7 @@ def inventory(
 ) -> None:
     """Show all titles, or the title ISBN. --csv prints what `import` reads."""
     moment = None if at is None else _end_of(settings, at)
-    number = _number(isbn)
+    number = _checked("isbn", isbn)
     if number is None:
         parameters = {"at": moment, **_selection(author, available, sort)}
         _show(settings, title_columns(), ("inventory",), parameters, form, limit, "no titles")
@@ -150,7 +150,7 @@ def search(
 @_printing
 def history(settings: "Settings", isbn: str, form: Form) -> None:
     """Show all events of a title."""
-    _show(settings, HISTORY_COLUMNS, ("inventory", _number(isbn) or "", "history"), {}, form)
+    _show(settings, HISTORY_COLUMNS, ("inventory", _checked("isbn", isbn) or "", "history"), {}, form)
 
 
 @click.command()
@@ -160,7 +160,11 @@ def history(settings: "Settings", isbn: str, form: Form) -> None:
 @_printing
 def loans(settings: "Settings", user: str | None, isbn: str | None, overdue: bool, form: Form) -> None:
     """Show the open loans, earliest due date first."""
-    parameters = {"user_id": _user(user), "isbn": _number(isbn), "overdue": "true" if overdue else None}
+    parameters = {
+        "user_id": _checked("user_id", user),
+        "isbn": _checked("isbn", isbn),
+        "overdue": "true" if overdue else None,
+    }
     _show(settings, LOAN_COLUMNS, ("loans",), parameters, form, nothing="no open loans")
 
 
@@ -169,27 +173,18 @@ def _selection(author: str | None, available: bool | None, sort: str | None) -> 
     return {"author": _words("--author", author), "available": shelf, "sort": sort}
 
 
-def _number(isbn: str | None) -> str | None:
-    """The number of a title. Checked here: in a path, a text such as "" or "a/b" would name another route.
+def _checked(field: str, text: str | None) -> str | None:
+    """``text`` as commands record that field. Raises CommandError.
 
-    Raises CommandError.
+    Checked here: in a path, an ISBN such as "" or "a/b" would name another route.
     """
-    from foundation.text import Malformed
-    from inventory.isbn import parse
-
-    try:
-        return None if isbn is None else parse(isbn)
-    except Malformed as error:
-        raise CommandError(exits.MALFORMED, str(error)) from error
-
-
-def _user(text: str | None) -> str | None:
-    """A borrower's id. Raises CommandError."""
+    if text is None:
+        return None
     from foundation.text import Malformed
     from inventory.commands import FIELDS
 
     try:
-        return None if text is None else str(FIELDS["user_id"].check(text))
+        return str(FIELDS[field].check(text))
     except Malformed as error:
         raise CommandError(exits.MALFORMED, str(error)) from error
 
