@@ -85,6 +85,10 @@ class Agent:
         self._partitions: dict[int, _Partition] = {}
         self._writing = asyncio.Lock()
 
+    @property
+    def _consumer(self) -> Consumer:
+        return cast(Consumer, self._app.consumer)
+
     async def forget(self, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002
         """Discard the folds at a rebalance: other workers may write rows from now on."""
         async with self._writing:
@@ -188,7 +192,7 @@ class Agent:
             # If little is missing, it is not worthwhile to count again after the next batch
             fold.unwritten < self._write_bytes * 3 // 4
             and not partition.due(time.monotonic())
-            and cast(Consumer, self._app.consumer).is_far_behind(last.tp, last.next)
+            and self._consumer.is_far_behind(last.tp, last.next)
         )
 
     async def _keep_within_budget(self) -> None:
@@ -223,7 +227,7 @@ class Agent:
             self._metrics.batch(folded.events, now - folded.received)
         self._metrics.rows(len(rows))
         partition.unwritten.clear()
-        if not cast(Consumer, self._app.consumer).is_far_behind(batches[-1].tp, batches[-1].next):
+        if not self._consumer.is_far_behind(batches[-1].tp, batches[-1].next):
             self._forget_most(partition.fold)
 
     def _forget_most(self, fold: Fold) -> None:
@@ -241,7 +245,7 @@ class Agent:
 
     async def _start_anew(self, tp: TP, damaged: bytes) -> None:
         """Delete all damaged rows, and let the next worker read the events from the beginning."""
-        await cast(Consumer, self._app.consumer).rewind(tp)
+        await self._consumer.rewind(tp)
         keys = {damaged} | await asyncio.to_thread(self._undecodable, tp.partition)
         await self._table.put(tp.partition, dict.fromkeys(keys))
 
@@ -260,4 +264,4 @@ class Agent:
             "record; `library doctor` shows it",
             tp.partition, offset, reason,
         )  # fmt: skip
-        cast(Consumer, self._app.consumer).halt(tp)
+        self._consumer.halt(tp)
