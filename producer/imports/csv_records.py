@@ -86,7 +86,7 @@ def csv_records(
             number += 1
             continue
         try:
-            if space_before_quote.match(line):
+            if ' "' in line and space_before_quote.match(line):
                 # The other would take the quote for text, and a delimiter after it for the cell's end
                 spaced = csv.reader(source, delimiter=delimiter, strict=True, skipinitialspace=True)
                 cells = next(spaced)
