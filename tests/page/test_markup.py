@@ -7,14 +7,9 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from confluent_kafka import Producer
 from playwright.sync_api import Locator, Page, expect
 
-from eventstore.headers import event_headers
 from eventstore.keys import event_key
-from eventstore.partitions import partition_of
-from eventstore.topics import events_topic
-from foundation.kafka_clients import client_config
 from schemas.codec import encode
 from schemas.events import (
     BookAdded,
@@ -28,6 +23,7 @@ from schemas.events import (
 from tests.page.consumer_group import group_reader
 from tests.page.desk_station import GATEWAY_ERRORS, Desk
 from tests.page.stock import ATTACK, isbn_of, settings_of
+from tests.support.library.event_writer import write_events
 from tests.support.library.installed_system import System
 from tests.support.projector.event_store import EventStore
 from tests.support.waiting import eventually
@@ -50,7 +46,8 @@ def attacked(system: System) -> Iterator[System]:
         DetailsCorrected(WRITTEN, f"{ATTACK}!", ATTACK, now),
         BookBorrowed(WRITTEN, ATTACK, now, now - 1),
     ]
-    _write_with_attacks_in_headers(system, events)
+    headers = {"actor": ATTACK, "causation_id": ATTACK, "correlation_id": ATTACK, ATTACK: ATTACK}
+    write_events(settings_of(system), enumerate(events, 1), command_id=ATTACK, carried=headers)
     store = EventStore(settings_of(system))
     lent = BookBorrowed(HELD, ATTACK, now, now + 1)
     store.write(1, BookAdded(HELD, ATTACK, ATTACK, 1, now))
@@ -67,27 +64,6 @@ def attacked(system: System) -> Iterator[System]:
         yield system
     store.write(2, lent)
     eventually(lambda: "held" not in system.get(f"/inventory/{HELD}")[1])
-
-
-def _write_with_attacks_in_headers(system: System, events: list[Event]) -> None:
-    settings = settings_of(system)
-    producer = Producer(client_config(settings) | {"transactional.id": "markup"})
-    producer.init_transactions(20)
-    producer.begin_transaction()
-    for version, event in enumerate(events, 1):
-        carried = {"actor": ATTACK, "causation_id": ATTACK, "correlation_id": ATTACK, ATTACK: ATTACK}
-        headers = event_headers(
-            "library.inventory", ATTACK, "digest", 0, type(event).__name__, event.timestamp, carried
-        )
-        producer.produce(
-            events_topic(settings),
-            encode(event),
-            event_key(event.isbn, version),
-            partition_of(event.isbn, settings.partitions),
-            timestamp=event.timestamp,
-            headers=list(headers),
-        )
-    producer.commit_transaction(20)
 
 
 def is_text(page: Page, where: Locator) -> None:

@@ -1,6 +1,6 @@
 """Writes events to a store as a writer would, for tests of readers."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from confluent_kafka import Producer
 
@@ -30,9 +30,16 @@ def added_and_removed(count: int) -> Iterable[tuple[int, Event]]:
 
 
 def write_events(
-    settings: Settings, versioned: Iterable[tuple[int, Event]], then: str = "commit"
+    settings: Settings,
+    versioned: Iterable[tuple[int, Event]],
+    then: str = "commit",
+    command_id: str = "",
+    carried: Mapping[str, str] | None = None,
 ) -> Producer:
-    """Write the events in one transaction and end it with ``then``: commit, abort, or leave (open)."""
+    """Write the events in one transaction and end it with ``then``: commit, abort, or leave (open).
+
+    Without a ``command_id`` each title's events have one of their own.
+    """
     producer = Producer(
         client_config(settings) | {"transactional.id": f"{settings.name}-{then}", "linger.ms": 5}
     )
@@ -48,12 +55,12 @@ def write_events(
             headers=list(
                 event_headers(
                     "library.inventory",
-                    f"id-{event.isbn}",
+                    command_id or f"id-{event.isbn}",
                     "digest",
                     0,
                     type(event).__name__,
                     event.timestamp,
-                    {},
+                    carried or {},
                 )
             ),
         )

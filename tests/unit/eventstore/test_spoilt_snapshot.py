@@ -1,9 +1,7 @@
 """A snapshot's file that is spoilt in any way: passed over with one warning, or read exactly as written."""
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,9 +13,10 @@ from eventstore.state.write_state import AcceptedCommand, Checkpoint, LastEvent,
 from foundation.settings import Settings
 from inventory.domain import library
 from producer.writers import snapshot_of
+from tests.support.privileges import without_privileges
 
 LIBRARY = library(21, "UTC")
-BOUND, NOBODY = "cluster topic rules", 65534
+BOUND = "cluster topic rules"
 FILE = "producer/library-0-1.sqlite"
 ENTRIES = 200
 CHECKPOINT = Checkpoint(ENTRIES, LastEvent(ENTRIES - 1, b"key", "id", 5), 5)
@@ -149,17 +148,6 @@ def test_a_spoilt_file_is_passed_over_with_one_warning_and_the_next_save_works(
     assert again.load().stream("0") == stream(0)
     again.close()
     assert len(caplog.records) == 1, caplog.text
-
-
-@contextmanager
-def without_privileges() -> Iterator[None]:
-    """Be a user who may not do everything."""
-    if (user := os.geteuid()) == 0:
-        os.seteuid(NOBODY)
-    try:
-        yield
-    finally:
-        os.seteuid(user)
 
 
 @pytest.mark.parametrize("closed", [FILE, "producer", "."])

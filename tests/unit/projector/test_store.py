@@ -4,7 +4,6 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
@@ -16,11 +15,11 @@ from rocksdict import Options, Rdict
 
 from projector.batched_faust.errors import Damaged
 from projector.batched_faust.store import IDENTITY_KEY, MEMORY, Store
+from tests.support.privileges import without_privileges
 
 CHANGELOG = "some-changelog"
 IDENTITY = b"cluster/events/changelog"
 END = 1000
-NOBODY = 65534
 ROWS = {b"%013d" % number: b"row %d " % number * 20 for number in range(40)}
 Damage = Callable[[Path], Any]
 
@@ -184,17 +183,6 @@ def test_a_store_that_another_worker_has_locked_is_kept(folder):
         store_in(folder).read(0, b"key")
     assert known(store) == (39, ROWS)
     close(store)
-
-
-@contextmanager
-def without_privileges() -> Iterator[None]:
-    """Be a user who may not do everything."""
-    if (user := os.geteuid()) == 0:
-        os.seteuid(NOBODY)
-    try:
-        yield
-    finally:
-        os.seteuid(user)
 
 
 @pytest.mark.parametrize(("mode", "works"), [(0o777, True), (0o555, False)])
