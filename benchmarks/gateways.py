@@ -16,7 +16,7 @@ from msgspec import Struct
 from benchmarks.append_load import TITLES_A_LOAD, load
 from benchmarks.calibration import calibrate
 from benchmarks.gateways_killed import AfterKill, after_a_kill
-from benchmarks.processes import Processes, python
+from benchmarks.query_fresh import gateway
 from benchmarks.query_load import NoLoadGenerator, require_wrk
 from benchmarks.query_servers import Server
 from benchmarks.rebuild import RESULTS, broker
@@ -25,13 +25,11 @@ from benchmarks.waiting import until
 from foundation.http.readiness import read_readiness
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
-from library.process.ports import HOST, free_port
-from library.system.readiness import GATEWAY, is_ready
 from schemas.topics import ensure_topics
 
 CLIENTS = (64, 256)
 WARM_UP_S = 4.0
-START_LIMIT_S = 60.0
+SHARE_LIMIT_S = 60.0
 NOWHERE = "http://127.0.0.1:1"
 """An address at which nobody answers."""
 
@@ -67,27 +65,14 @@ class Rate(Struct, frozen=True):
 @contextmanager
 def gateways(settings: Settings, folder: Path, kind: Kind) -> Iterator[list[Server]]:
     """Run gateways as on one machine, with one data directory; yield them when each has its partitions."""
-    data = folder / "data"
-    data.mkdir(parents=True, exist_ok=True)
+    environment = {} if kind.share else {"LIBRARY_ADVERTISE": NOWHERE}
     with ExitStack() as stack:
-        servers = []
-        for number in range(kind.gateways):
-            port = free_port()
-            options = ["--kafka", settings.kafka, "--name", settings.name, "--data-dir", str(data)]
-            command = python("producer", "gateway", *options, "--gateway-port", str(port))
-            environment = {} if kind.share else {"LIBRARY_ADVERTISE": NOWHERE}
-            output = folder / f"output-{number}"
-            processes = stack.enter_context(Processes([command], environment, output))
-            servers.append(Server(f"http://{HOST}:{port}", processes))
-        for server in servers:
-            until(
-                lambda url=server.url: is_ready(url, GATEWAY),  # type: ignore[misc]
-                START_LIMIT_S,
-                "a gateway to be ready",
-                meanwhile=server.processes.check,
-            )
+        servers = [
+            stack.enter_context(gateway(settings, folder, environment=environment))
+            for _ in range(kind.gateways)
+        ]
         if kind.share:
-            until(lambda: shared(settings, servers), START_LIMIT_S, "the gateways to share the partitions")
+            until(lambda: shared(settings, servers), SHARE_LIMIT_S, "the gateways to share the partitions")
         yield servers
 
 

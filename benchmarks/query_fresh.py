@@ -42,14 +42,16 @@ class Fresh(Struct, frozen=True):
 
 
 @contextmanager
-def gateway(settings: Settings, folder: Path, limit_s: float = 120) -> Iterator[Server]:
-    """Run our gateway; yield it when it is ready."""
+def gateway(
+    settings: Settings, folder: Path, limit_s: float = 120, environment: dict[str, str] | None = None
+) -> Iterator[Server]:
+    """Run our gateway; yield it when it is ready. Those of one ``folder`` share their data directory."""
     port = free_port()
     # Snapshots are kept only if the data directory exists
     (folder / "data").mkdir(parents=True, exist_ok=True)
     options = ["--kafka", settings.kafka, "--name", settings.name, "--data-dir", str(folder / "data")]
     command = python("producer", "gateway", *options, "--gateway-port", str(port))
-    with Processes([command], {}, folder / "output") as processes:
+    with Processes([command], environment or {}, folder / f"output-{port}") as processes:
         url = f"http://{HOST}:{port}"
         until(lambda: is_ready(url, GATEWAY), limit_s, "the gateway to be ready", meanwhile=processes.check)
         yield Server(url, processes)
