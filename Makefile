@@ -77,7 +77,7 @@ bench-append: .venv/.dev ## appends by HTTP, import and single commands, beside 
 	@$(BIN)/python -m benchmarks.append $(ARGS)
 
 bench-append-memory: .venv/.dev ## a gateway's memory while it takes a million commands; needs wrk
-	@$(BIN)/python -m benchmarks.append_memory $(ARGS)
+	@$(BIN)/python -m benchmarks.append.memory $(ARGS)
 
 bench-gateways: .venv/.dev ## one gateway, several that share, two that do not, and one of three killed; needs wrk
 	@$(BIN)/python -m benchmarks.gateways $(ARGS)

@@ -14,7 +14,7 @@ from typing import TypeAlias
 import click
 from msgspec import Struct
 
-from benchmarks.results import save, say, show
+from benchmarks.harness.results import RESULTS, save, say, show
 from eventstore.keys import event_key
 from inventory.projection import project
 from projector.agent import WRITE_MAX_BYTES
@@ -26,7 +26,6 @@ from schemas.row import InventoryRow
 from tests.support.projector.next_release import appended_fields
 from tests.support.workload import workload
 
-RESULTS = Path(__file__).parent / "results" / "fold.json"
 PARTITIONS = 8
 """Of a store. One is measured; the others would be alike."""
 EVENTS_PER_TITLE = 5
@@ -156,7 +155,7 @@ def _result(name: str, titles: int, events: int, folded: int, seconds: float) ->
 @click.option("--zipf", default=0.0, show_default=True, help="Draw title n in proportion to n ** -ZIPF.")
 @click.option("--seed", default=1, show_default=True, help="The same seed gives the same events.")
 @click.option("--repeats", default=3, show_default=True, help="Rounds; every figure is their median.")
-@click.option("--output", type=click.Path(path_type=Path), default=RESULTS, show_default=True)
+@click.option("--output", type=click.Path(path_type=Path), default=RESULTS / "fold.json")
 def main(titles: tuple[int, ...], events: int, zipf: float, seed: int, repeats: int, output: Path) -> None:
     """Fold one partition of a generated store in this process, by the fast path and by the slow one."""
     results = []

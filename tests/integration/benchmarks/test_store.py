@@ -1,8 +1,8 @@
 from itertools import islice
 
-from benchmarks.expected import independent_fold
-from benchmarks.rebuild import Result, medians
-from benchmarks.store import fill
+from benchmarks.harness.store import fill
+from benchmarks.rebuild.command import Result, medians
+from benchmarks.rebuild.expected import independent_fold
 from foundation.settings import Settings
 from inventory.row_fold import fold
 from schemas.codec import encode

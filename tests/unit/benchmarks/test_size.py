@@ -6,8 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from benchmarks.size import growth, merged, table
-from benchmarks.size_programs import Figure
+from benchmarks.size.command import growth, merged, table
+from benchmarks.size.programs import Figure
 
 SMALL, LARGE = Figure("backup", "µs/event", 20, 10.0), Figure("backup", "µs/event", 200, 25.0)
 

@@ -1,6 +1,5 @@
 """``python -m benchmarks.rebuild`` rebuilds the table with ours, Kafka Streams and stock Faust in turn."""
 
-import os
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -15,28 +14,23 @@ import click
 from confluent_kafka.admin import AdminClient
 from msgspec import Struct, msgpack
 
-from benchmarks.contestants import STOCK_EVENTS, Contestant, contestants
-from benchmarks.expected import Rows, compare, independent_fold
-from benchmarks.live import latency, lives
-from benchmarks.processes import Processes
-from benchmarks.progress import Group, records
-from benchmarks.results import save, say, show
-from benchmarks.store import fill
-from benchmarks.waiting import until
+from benchmarks.harness.broker import broker
+from benchmarks.harness.contestants import STOCK_EVENTS, Contestant, contestants
+from benchmarks.harness.processes import Processes
+from benchmarks.harness.progress import Group, records
+from benchmarks.harness.results import RESULTS, save, say, show
+from benchmarks.harness.store import fill
+from benchmarks.harness.waiting import until
+from benchmarks.rebuild.expected import Rows, compare, independent_fold
+from benchmarks.rebuild.live import latency, lives
 from eventstore.topics import events_topic
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
-from library.broker.kafka import Node
-from library.process.ports import free_port
 from library.store.offsets import end
 from schemas.topics import ensure_topics
-from tests.support.embedded_kafka import Kafka
 from tests.support.workload import workload
 
 REBUILD_LIMIT_S = 600.0
-RESULTS = Path(__file__).parent / "results"
-
-
 EVENTS_PER_TITLE = 5
 """At least: with fewer, a store is little more than its catalogue."""
 
@@ -163,16 +157,6 @@ def _median(runs: Sequence[Result]) -> Result:
         figure("cpu_seconds", 2),
         figure("peak_mb"),
     )
-
-
-@contextmanager
-def broker(folder: Path, durability: str = "disk") -> Iterator[str]:
-    """Run the broker of `library up`. It flushes before it acknowledges unless ``durability`` is "os"."""
-    kafka = Kafka(Node(home=folder / "kafka", port=free_port(), durability=durability), os.environ)
-    try:
-        yield kafka.bootstrap
-    finally:
-        kafka.stop()
 
 
 @contextmanager

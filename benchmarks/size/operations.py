@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 from confluent_kafka.admin import AdminClient
 
-from benchmarks.size_programs import Figure, api, options, projector, run
-from benchmarks.size_store import Store
+from benchmarks.size.programs import Figure, api, options, projector, run
+from benchmarks.size.store import Store
 from eventstore.topics import events_topic
 from foundation.kafka_clients import client_config
 from schemas.topics import changelog_topic

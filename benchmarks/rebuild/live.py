@@ -15,11 +15,11 @@ from typing import NamedTuple, Self
 from confluent_kafka import Consumer, TopicPartition
 from msgspec import Struct
 
-from benchmarks.contestants import Entry, kafka_streams, ours
-from benchmarks.processes import Processes
-from benchmarks.progress import Group
-from benchmarks.store import Appender, record
-from benchmarks.waiting import until
+from benchmarks.harness.contestants import Entry, kafka_streams, ours
+from benchmarks.harness.processes import Processes
+from benchmarks.harness.progress import Group
+from benchmarks.harness.store import Appender, record
+from benchmarks.harness.waiting import until
 from eventstore.partitions import partition_of
 from foundation.kafka_clients import reading_config
 from foundation.settings import Settings

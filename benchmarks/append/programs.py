@@ -12,7 +12,7 @@ from statistics import quantiles
 
 from msgspec import Struct
 
-from benchmarks.processes import python
+from benchmarks.harness.processes import python
 from foundation.settings import Settings
 from inventory.isbn import in_house
 from schemas.events import BookAdded

@@ -11,14 +11,14 @@ import click
 import msgspec
 from confluent_kafka.admin import AdminClient
 
-from benchmarks.append_load import TITLES_A_LOAD, load
-from benchmarks.append_peers import Commands, postgresql, postgresql_server, sqlite
-from benchmarks.append_programs import Import, OneShots, catalogue, one_shots, run_import
-from benchmarks.query_fresh import gateway
-from benchmarks.query_load import NoLoadGenerator, require_wrk
-from benchmarks.rebuild import RESULTS, broker
-from benchmarks.results import save, say, show
-from benchmarks.store import fill
+from benchmarks.append.load import TITLES_A_LOAD, load
+from benchmarks.append.peers import Commands, postgresql, postgresql_server, sqlite
+from benchmarks.append.programs import Import, OneShots, catalogue, one_shots, run_import
+from benchmarks.harness.broker import broker
+from benchmarks.harness.load import NoLoadGenerator, require_wrk
+from benchmarks.harness.results import RESULTS, save, say, show
+from benchmarks.harness.servers import gateway
+from benchmarks.harness.store import fill
 from eventstore.partitions import partition_of
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from statistics import median
 from uuid import uuid4
 
-from benchmarks.query_load import LoadError
-from benchmarks.query_servers import Server
-from benchmarks.size_programs import Figure, options, run, running_gateway
-from benchmarks.size_store import Store
+from benchmarks.harness.load import LoadError
+from benchmarks.harness.servers import Server
+from benchmarks.size.programs import Figure, options, run, running_gateway
+from benchmarks.size.store import Store
 
 CLIENTS = 64
 COLD_LOAD_S = 6

@@ -11,8 +11,8 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 from msgspec import Struct
 
-from benchmarks.processes import Processes, python
-from benchmarks.waiting import until
+from benchmarks.harness.processes import Processes, python
+from benchmarks.harness.waiting import until
 from eventstore.topics import events_topic
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
@@ -20,7 +20,7 @@ from library.broker.java import find_java
 from library.store.groups import COORDINATOR_MOVING
 from schemas.topics import changelog_topic, ensure_topics, projector_group, topic_configs
 
-JAR = Path(__file__).parent / "kafka_streams" / "target" / "peer.jar"
+JAR = Path(__file__).parent.parent / "kafka_streams" / "target" / "peer.jar"
 STOCK_EVENTS = 100_000
 HEAP = "-Xmx512m"
 """A larger heap did not make the peer faster. The JVM's default is a quarter of the memory."""

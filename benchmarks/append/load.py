@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from benchmarks.query_load import LoadError, percentile
+from benchmarks.harness.load import LoadError, percentile
 
 _LUA = """
 -- Each title is added, borrowed and returned: a whole window is added, then borrowed, then returned,

@@ -10,12 +10,11 @@ from typing import Any
 
 from msgspec import Struct
 
-from benchmarks.processes import Processes, python
-from benchmarks.progress import Group
-from benchmarks.query_fresh import gateway
-from benchmarks.query_servers import Server, query_api
-from benchmarks.size_store import Store
-from benchmarks.waiting import until
+from benchmarks.harness.processes import Processes, python
+from benchmarks.harness.progress import Group
+from benchmarks.harness.servers import Server, gateway, query_api
+from benchmarks.harness.waiting import until
+from benchmarks.size.store import Store
 from schemas.topics import projector_group
 
 LIMIT_S = 3_600.0

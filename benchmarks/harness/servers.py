@@ -1,4 +1,4 @@
-"""The measured servers: our query API, Kafka Streams' interactive query, and nginx with a file."""
+"""The measured servers: ours, Kafka Streams' interactive query, and nginx with a file."""
 
 import http.client
 import json
@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from benchmarks.contestants import HEAP, JAR, ours
-from benchmarks.processes import Processes, python
-from benchmarks.progress import Group
-from benchmarks.waiting import until
+from benchmarks.harness.contestants import HEAP, JAR, ours
+from benchmarks.harness.processes import Processes, python
+from benchmarks.harness.progress import Group
+from benchmarks.harness.waiting import until
 from eventstore.topics import events_topic
 from foundation.settings import Settings
 from library.broker.java import find_java
 from library.process.ports import HOST, free_port
-from library.system.readiness import API, is_ready
+from library.system.readiness import API, GATEWAY, is_ready
 
 
 class Server:
@@ -120,3 +120,19 @@ def _answers(server: Server) -> bool:
     except OSError:
         return False
     return True
+
+
+@contextmanager
+def gateway(
+    settings: Settings, folder: Path, limit_s: float = 120, environment: dict[str, str] | None = None
+) -> Iterator[Server]:
+    """Run our gateway; yield it when it is ready. Those of one ``folder`` share their data directory."""
+    port = free_port()
+    # Snapshots are kept only if the data directory exists
+    (folder / "data").mkdir(parents=True, exist_ok=True)
+    options = ["--kafka", settings.kafka, "--name", settings.name, "--data-dir", str(folder / "data")]
+    command = python("producer", "gateway", *options, "--gateway-port", str(port))
+    with Processes([command], environment or {}, folder / f"output-{port}") as processes:
+        url = f"http://{HOST}:{port}"
+        until(lambda: is_ready(url, GATEWAY), limit_s, "the gateway to be ready", meanwhile=processes.check)
+        yield Server(url, processes)

@@ -9,7 +9,7 @@ import aiohttp
 import msgspec
 from msgspec import Struct
 
-from benchmarks.query_servers import Server
+from benchmarks.harness.servers import Server
 from inventory.commands import AddBook, AddCopies, Command
 from inventory.isbn import in_house
 

@@ -15,8 +15,8 @@ import click
 from confluent_kafka.admin import AdminClient
 from msgspec import Struct
 
-from benchmarks.query_fresh import Fresh, at_a_steady_rate, gateway, under_load
-from benchmarks.query_load import (
+from benchmarks.harness.broker import broker
+from benchmarks.harness.load import (
     CONNECTIONS,
     LOAD_S,
     WARM_UP_S,
@@ -27,10 +27,10 @@ from benchmarks.query_load import (
     require_wrk,
     script,
 )
-from benchmarks.query_servers import Server, kafka_streams, nginx, projecting, query_api
-from benchmarks.rebuild import RESULTS, broker
-from benchmarks.results import save, say, show
-from benchmarks.store import fill
+from benchmarks.harness.results import RESULTS, save, say, show
+from benchmarks.harness.servers import Server, gateway, kafka_streams, nginx, projecting, query_api
+from benchmarks.harness.store import fill
+from benchmarks.query.fresh import Fresh, at_a_steady_rate, under_load
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from schemas.times import rfc3339

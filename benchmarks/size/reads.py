@@ -6,10 +6,10 @@ import time
 from collections.abc import Iterator
 from urllib.parse import quote
 
-from benchmarks.query_load import WARM_UP_S, Request, load, script
-from benchmarks.query_servers import Server, query_api
-from benchmarks.size_programs import Figure, api, projector
-from benchmarks.size_store import SEED, Store
+from benchmarks.harness.load import WARM_UP_S, Request, load, script
+from benchmarks.harness.servers import Server, query_api
+from benchmarks.size.programs import Figure, api, projector
+from benchmarks.size.store import SEED, Store
 from query_api.queries.cursors import make_cursor
 from query_api.queries.page import TitleFilters, TitleKey
 from schemas.times import rfc3339

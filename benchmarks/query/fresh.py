@@ -5,8 +5,6 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from statistics import quantiles
 from typing import Any
 from uuid import uuid4
@@ -14,13 +12,8 @@ from uuid import uuid4
 import msgspec
 from msgspec import Struct
 
-from benchmarks.processes import Processes, python
-from benchmarks.query_servers import Server
-from benchmarks.waiting import until
-from foundation.settings import Settings
+from benchmarks.harness.servers import Server
 from inventory.commands import AddBook, BorrowBook, Command, ReturnBook
-from library.process.ports import HOST, free_port
-from library.system.readiness import GATEWAY, is_ready
 from tests.support.workload import workload
 
 RATE = 50  # commands per second
@@ -39,22 +32,6 @@ class Fresh(Struct, frozen=True):
     p50_ms: float
     p99_ms: float
     stale: int
-
-
-@contextmanager
-def gateway(
-    settings: Settings, folder: Path, limit_s: float = 120, environment: dict[str, str] | None = None
-) -> Iterator[Server]:
-    """Run our gateway; yield it when it is ready. Those of one ``folder`` share their data directory."""
-    port = free_port()
-    # Snapshots are kept only if the data directory exists
-    (folder / "data").mkdir(parents=True, exist_ok=True)
-    options = ["--kafka", settings.kafka, "--name", settings.name, "--data-dir", str(folder / "data")]
-    command = python("producer", "gateway", *options, "--gateway-port", str(port))
-    with Processes([command], environment or {}, folder / f"output-{port}") as processes:
-        url = f"http://{HOST}:{port}"
-        until(lambda: is_ready(url, GATEWAY), limit_s, "the gateway to be ready", meanwhile=processes.check)
-        yield Server(url, processes)
 
 
 class Client:

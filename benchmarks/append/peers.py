@@ -15,9 +15,9 @@ from statistics import quantiles
 
 from msgspec import Struct
 
-from benchmarks.processes import python
-from benchmarks.results import say
-from benchmarks.waiting import until
+from benchmarks.harness.processes import python
+from benchmarks.harness.results import say
+from benchmarks.harness.waiting import until
 from library.process.ports import HOST, free_port
 
 CLIENT_START_S = 1.5

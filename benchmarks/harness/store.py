@@ -1,4 +1,4 @@
-"""``python -m benchmarks.store --events 400000`` fills an event store with a generated workload."""
+"""``python -m benchmarks.harness.store --events 400000`` fills an event store with a generated workload."""
 
 import time
 from collections.abc import Iterable

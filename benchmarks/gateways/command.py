@@ -13,15 +13,14 @@ import click
 from confluent_kafka.admin import AdminClient
 from msgspec import Struct
 
-from benchmarks.append_load import TITLES_A_LOAD, load
-from benchmarks.calibration import calibrate
-from benchmarks.gateways_killed import AfterKill, after_a_kill
-from benchmarks.query_fresh import gateway
-from benchmarks.query_load import NoLoadGenerator, require_wrk
-from benchmarks.query_servers import Server
-from benchmarks.rebuild import RESULTS, broker
-from benchmarks.results import save, say, show
-from benchmarks.waiting import until
+from benchmarks.append.load import TITLES_A_LOAD, load
+from benchmarks.gateways.killed import AfterKill, after_a_kill
+from benchmarks.harness.broker import broker
+from benchmarks.harness.calibration import calibrate
+from benchmarks.harness.load import NoLoadGenerator, require_wrk
+from benchmarks.harness.results import RESULTS, save, say, show
+from benchmarks.harness.servers import Server, gateway
+from benchmarks.harness.waiting import until
 from foundation.http.readiness import read_readiness
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.append_memory --commands 1000000`` measures the memory of a gateway."""
+"""``python -m benchmarks.append.memory --commands 1000000`` measures the memory of a gateway."""
 
 import sys
 import tempfile
@@ -8,11 +8,11 @@ import click
 from confluent_kafka.admin import AdminClient
 from msgspec import Struct
 
-from benchmarks.append_load import TITLES_A_LOAD, load
-from benchmarks.query_fresh import gateway
-from benchmarks.query_load import NoLoadGenerator, require_wrk
-from benchmarks.rebuild import RESULTS, broker
-from benchmarks.results import save, say, show
+from benchmarks.append.load import TITLES_A_LOAD, load
+from benchmarks.harness.broker import broker
+from benchmarks.harness.load import NoLoadGenerator, require_wrk
+from benchmarks.harness.results import RESULTS, save, say, show
+from benchmarks.harness.servers import gateway
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from schemas.topics import ensure_topics

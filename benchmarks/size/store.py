@@ -12,9 +12,9 @@ from confluent_kafka.admin import AdminClient
 from msgspec import Struct
 from msgspec.structs import replace
 
-from benchmarks.rebuild import broker
-from benchmarks.results import say
-from benchmarks.store import fill
+from benchmarks.harness.broker import broker
+from benchmarks.harness.results import say
+from benchmarks.harness.store import fill
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from inventory.rules import UNKNOWN, Title, evolve

@@ -13,6 +13,8 @@ import msgspec
 import psutil
 from msgspec import Struct
 
+RESULTS = Path(__file__).parent.parent / "results"
+
 
 def say(text: str) -> None:
     """Print progress to stderr."""

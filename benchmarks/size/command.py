@@ -13,14 +13,13 @@ from pathlib import Path
 import click
 import msgspec
 
-from benchmarks.query_load import NoLoadGenerator, require_wrk
-from benchmarks.rebuild import RESULTS
-from benchmarks.results import save, say, show_table
-from benchmarks.size_operations import backup_and_restore, replay, verify
-from benchmarks.size_programs import Figure
-from benchmarks.size_reads import queries, replica
-from benchmarks.size_store import EVENTS_A_TITLE, Store, stores
-from benchmarks.size_writes import commands, first_start, gateway_load, known_catalogue
+from benchmarks.harness.load import NoLoadGenerator, require_wrk
+from benchmarks.harness.results import RESULTS, save, say, show_table
+from benchmarks.size.operations import backup_and_restore, replay, verify
+from benchmarks.size.programs import Figure
+from benchmarks.size.reads import queries, replica
+from benchmarks.size.store import EVENTS_A_TITLE, Store, stores
+from benchmarks.size.writes import commands, first_start, gateway_load, known_catalogue
 
 SIZES = (20_000, 200_000, 1_000_000)
 PARTS: dict[str, Callable[[Store], Iterator[Figure]]] = {

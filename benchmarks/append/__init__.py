@@ -1,0 +1,1 @@
+"""Writes by HTTP, import and single commands, beside a peer."""

@@ -1,0 +1,1 @@
+"""Gateways that share the partitions, gateways that do not, and one that is killed."""

@@ -1,0 +1,1 @@
+"""What benchmarks share: the broker, servers, loads, stores of events, and results."""

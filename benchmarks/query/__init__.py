@@ -1,0 +1,1 @@
+"""Reads by our API, beside Kafka Streams' interactive queries and nginx."""

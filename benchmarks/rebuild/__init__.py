@@ -1,0 +1,1 @@
+"""The table rebuilt by ours, Kafka Streams and stock Faust in turn."""

@@ -1,0 +1,1 @@
+"""Each part on a small, a large and a very large store."""
