@@ -8,7 +8,7 @@ EXEMPT = ("fixup! ", "squash! ", "amend! ", "Merge ", "Revert ")
 
 
 def complaints(message: str) -> list[str]:
-    """Return what is wrong with the message's subject, one sentence each."""
+    """Return the faults of the message's subject, one sentence each."""
     lines = [line for line in message.splitlines() if not line.startswith("#")]
     while lines and not lines[0].strip():
         del lines[0]

@@ -10,7 +10,7 @@ _ENDINGS = re.compile("_(?:FILE|URL)$")
 
 
 def near_misses(names: Iterable[str], prefix: str, known: Mapping[str, str]) -> dict[str, str]:
-    """The names that differ little from a known one, each with what is meant.
+    """The names that differ little from a known one, each with the known one.
 
     ``known`` maps names in capitals, without the ``prefix`` that each has in the environment, to what is
     meant: mostly to themselves.

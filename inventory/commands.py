@@ -1,4 +1,4 @@
-"""The commands: what somebody wants done. Checking one needs no state; deciding it does (``rules``)."""
+"""The commands. Checking one needs no state; deciding it does (``rules``)."""
 
 from collections.abc import Callable
 from functools import cache

@@ -101,7 +101,7 @@ class Projection:
 
 
 class NoProjection(ValueError):
-    """The name leads to no Projection; the message says what is wrong."""
+    """The name leads to no Projection; the message names the fault."""
 
 
 def load_projection(name: str) -> Projection:

@@ -44,7 +44,7 @@ class _Turn:
     def end(self) -> None:
         """Leave the turn to another thread."""
         if self._mine:
-            # Without this a gateway that has read its partitions would keep ten times what it needs
+            # Without this a gateway that has read its partitions would keep ten times the needed memory
             return_free_memory()
             _long_read.release()
 

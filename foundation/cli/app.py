@@ -21,7 +21,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class CommandError(click.ClickException):
-    """Ends a command with ``exit_code``; the message says what is wrong and what to do next.
+    """Ends a command with ``exit_code``; the message names the fault and the next step.
 
     ``code`` is the rule or problem that refuses the command, for programs.
     """

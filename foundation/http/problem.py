@@ -18,9 +18,9 @@ class ProblemDocument(Struct, frozen=True, kw_only=True):
     """The status in words."""
     status: int
     detail: str
-    """For people: what was wrong with this request, and what to do next."""
+    """For people: the fault of this request, and the next step."""
     code: str
-    """For programs: what was wrong. Never changes, unlike ``detail``."""
+    """For programs: the kind of fault. Never changes, unlike ``detail``."""
 
 
 class Problem(Exception):

@@ -53,7 +53,7 @@ def needed(settings: Settings, users: Users) -> list[Access]:
         Access(users.api, TOPIC, events, ("Read", *_DESCRIBE)),
         Access(users.api, TOPIC, table, ("Read", *_DESCRIBE)),
         Access(users.api, GROUP, group, ("Describe",)),
-        # For `GET /operations`: who has which partitions
+        # For `GET /operations`: the partitions of each member
         Access(users.api, GROUP, gateways_group(settings), ("Describe",)),
         Access(users.api, GROUP, _unused(settings), ("Read",)),
         # `library topics create`, `replay`, `verify`, `backup`

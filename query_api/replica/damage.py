@@ -41,7 +41,7 @@ class Damaged(sqlite3.DatabaseError):
 
 @contextmanager
 def readable_errors() -> Iterator[None]:
-    """Raise Damaged where Python can't decode SQLite's message about the file: it quotes what is damaged."""
+    """Raise Damaged where Python can't decode SQLite's message: it quotes the damaged bytes."""
     try:
         yield
     except UnicodeDecodeError as error:

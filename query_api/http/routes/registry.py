@@ -183,7 +183,7 @@ async def register_schema(subject: Subject, data: JSONBody[SchemaRequest]) -> Re
 async def test_compatibility(
     request: AnyRequest, subject: Subject, version: Version, data: JSONBody[SchemaRequest]
 ) -> Response[Compatibility]:
-    """Whether a schema reads what this version of the subject writes, and this version what it writes."""
+    """Whether a schema reads data of this version of the subject, and this version data of the schema."""
     schema = _version(subject, version)
     return _compared(request, _candidate(data), schema)
 
