@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: help up test-fast test test-integration test-system test-page test-faults test-three-brokers test-containers chaos chaos-projector bench-fold bench-rebuild bench-append bench-append-memory bench-gateways bench-query bench-size check lock vendor clean
+.PHONY: help up test-fast test test-integration test-system test-page test-faults test-three-brokers test-containers chaos chaos-projector bench-fold bench-rebuild bench-append bench-append-memory bench-gateways bench-query bench-groups bench-size check lock vendor clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-19s %s\n", $$1, $$2}'
@@ -84,6 +84,9 @@ bench-gateways: .venv/.dev ## one gateway, several that share, two that do not, 
 
 bench-query: .venv/.dev $(PEER) ## reads over HTTP by us, Kafka Streams and nginx, and reads of own writes; needs wrk
 	@$(BIN)/python -m benchmarks.query $(ARGS)
+
+bench-groups: .venv/.dev ## a million events read into SQLite and PostgreSQL, beside a loop that only fetches
+	@$(BIN)/python -m benchmarks.consumer_groups $(ARGS)
 
 bench-size: .venv/.dev ## each part on stores of 20,000, 200,000 and 1,000,000 titles; needs wrk and 10 GB of disk
 	@$(BIN)/python -m benchmarks.size $(ARGS)

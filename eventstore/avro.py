@@ -15,6 +15,8 @@ import fastavro
 import msgspec
 from msgspec import Struct
 
+from eventstore.flat_record import BODY, FlatDecoder, flat_decoder
+
 _PREFIX = struct.Struct(">bI")
 
 
@@ -69,6 +71,8 @@ class Codec:
         self._registries = registries
         self._types = {kind.__name__: kind for registry in registries for kind in registry.types}
         self._newest: dict[str, Schema] = {}
+        self._flat: dict[bytes, FlatDecoder] = {}
+        """By the frame of a value."""
         self._writers: dict[str, tuple[dict[str, Any], bytes]] = {}
 
     @cached_property
@@ -88,6 +92,8 @@ class Codec:
             if schema.version == max(s.version for s in found.values() if s.subject == schema.subject):
                 self._newest[schema.subject] = schema
                 self._require_same_fields(schema)
+                if (fast := flat_decoder(schema.parsed, self._types[schema.subject])) is not None:
+                    self._flat[_PREFIX.pack(0, schema.id)] = fast
         return found
 
     def newest(self, subject: str) -> Schema:
@@ -109,6 +115,10 @@ class Codec:
 
         Raises Undecodable, or UnknownSchema for an id that is not committed.
         """
+        if data is not None and (fast := self._flat.get(data[:BODY])) is not None:
+            value = fast(data)
+            if value is not None:
+                return value
         schema, body = self._open(data)
         reader = self._newest[schema.subject]
         try:
@@ -146,7 +156,7 @@ class Codec:
         if schema is None:
             raise UnknownSchema(f"schema id {number} is unknown here: upgrade, or run `library doctor`")
         body = BytesIO(data)
-        body.seek(_PREFIX.size)
+        body.seek(BODY)
         return schema, body
 
     def _writer(self, subject: str) -> tuple[dict[str, Any], bytes]:

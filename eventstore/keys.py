@@ -1,8 +1,7 @@
 """Record keys of the event store: ``<stream>/<version>``, unique for every event."""
 
-import re
-
-_KEY = re.compile(rb"(.+)/([1-9]\d{0,18})", re.DOTALL)
+MAX_VERSION_DIGITS = 19
+_ZERO = ord("0")
 
 
 class BadKey(ValueError):
@@ -16,10 +15,10 @@ def event_key(stream: str, version: int) -> bytes:
 
 def parse_event_key(key: bytes | None) -> tuple[str, int]:
     """Stream and version of an event's key. Raises BadKey."""
-    match = _KEY.fullmatch(key or b"")
-    if match is None:
+    stream, _, version = (key or b"").rpartition(b"/")
+    if not stream or not version.isdigit() or version[0] == _ZERO or len(version) > MAX_VERSION_DIGITS:
         raise BadKey(f"key {key!r} is not <stream>/<version>")
     try:
-        return match[1].decode(), int(match[2])
+        return stream.decode(), int(version)
     except UnicodeDecodeError as error:
         raise BadKey(f"key {key!r} is not <stream>/<version> in UTF-8") from error

@@ -1,60 +1,47 @@
 """Reads the event store, in a consumer group or from the beginning.
 
     with Reader(settings, EVENTS, group="overdue-notices") as reader:
-        for record in reader.follow():
-            handle(record.event)
+        for batch in reader.batches():
+            with database:
+                for record in batch:
+                    apply(record.event)
 
-An offset is committed after its event was handled, that is, when the loop requests the next one. If a process
-dies, the event that it was handling comes again, and none is skipped: at least once. Handling an event twice
-must do no harm; its stream and version identify it.
+The offsets of a batch are committed after its block has ended, that is, when the loop requests the next one.
+If a process dies, the batch that it was handling comes again, and none is skipped: at least once. Handling an
+event twice must do no harm; its stream and version identify it. A program that stores ``batch.ends`` in the
+transaction that stores its results, and hands them in again as ``stored``, handles every event exactly once.
 """
 
 import logging
-import os
 import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Generic, Literal, Self, TypeAlias, TypeVar
+from typing import Generic, Self, TypeVar
 
-from confluent_kafka import (
-    OFFSET_BEGINNING,
-    OFFSET_INVALID,
-    Consumer,
-    KafkaError,
-    KafkaException,
-    Message,
-    TopicPartition,
-)
+from confluent_kafka import Message
 from msgspec import Struct
 
 from eventstore.avro import Undecodable
 from eventstore.decider import Events
 from eventstore.keys import BadKey
 from eventstore.recorded import Recorded, recorded
-from eventstore.topics import events_topic
-from foundation.kafka_clients import KafkaUnavailable, reading_config
+from eventstore.subscription import Offsets as Offsets
+from eventstore.subscription import OffsetsGone as OffsetsGone
+from eventstore.subscription import Start as Start
+from eventstore.subscription import Subscription
+from foundation.kafka_clients import KafkaUnavailable
 from foundation.settings import Settings
 
 E = TypeVar("E", bound=Struct)
 
 log = logging.getLogger(__name__)
 
-Start: TypeAlias = Literal["earliest", "latest"] | int
-"""Where reading starts; a number is a time (ms since 1970, UTC). A committed offset takes precedence."""
-
 COMMIT_INTERVAL_S = 0.1
 """Interval of commits while there is more to read. A killed reader repeats up to this much work."""
-_BATCH_RECORDS = 500
+BATCH_RECORDS = 10_000
+BATCH_INTERVAL_S = 1.0
+_FETCH_RECORDS = 500
 _POLL_TIMEOUT_S = 0.2
-_ASSIGNMENT_LOST = {
-    KafkaError.ILLEGAL_GENERATION,
-    KafkaError.UNKNOWN_MEMBER_ID,
-    KafkaError.REBALANCE_IN_PROGRESS,
-    KafkaError.STALE_MEMBER_EPOCH,
-    KafkaError.FENCED_MEMBER_EPOCH,
-    KafkaError._ASSIGNMENT_LOST,
-    KafkaError._NO_OFFSET,
-}
 
 
 class Unreadable(Struct, frozen=True):
@@ -70,6 +57,24 @@ class Unreadable(Struct, frozen=True):
         return f"the event at {self.partition}:{self.offset} (key {key!r}) can't be read: {self.why}"
 
 
+class Batch(Struct, Generic[E], frozen=True):
+    """Events that are handled and committed together; those of each stream are in order.
+
+    ``starts`` and ``ends`` are offsets of the next record to read, by partition, before and after the batch:
+    ``starts`` is 0 where nothing was read before. They have the partitions of this batch only.
+    """
+
+    records: list[Recorded[E]]
+    starts: Offsets
+    ends: Offsets
+
+    def __iter__(self) -> Iterator[Recorded[E]]:
+        return iter(self.records)
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+
 class Reader(Generic[E]):
     """Reads the event store, the events of each stream in order.
 
@@ -77,8 +82,13 @@ class Reader(Generic[E]):
     Without one, everything is read and no offset is committed. ``report`` receives unreadable records; by
     default they are logged as warnings.
 
+    ``stored`` returns the offsets that the caller stores with its results (``Batch.ends``), by partition. It
+    is called whenever partitions are assigned. Reading continues there, or at ``start`` in a partition
+    without one, wherever the group's committed offsets are.
+
     Raises ValueError for a group without a name. Entering raises KafkaUnavailable, and KafkaException for
-    what Kafka refuses.
+    what Kafka refuses. Reading raises OffsetsGone where the event store does not have the offset at which it
+    should continue.
     """
 
     def __init__(
@@ -88,54 +98,23 @@ class Reader(Generic[E]):
         group: str | None = None,
         start: Start = "earliest",
         report: Callable[[Unreadable], None] | None = None,
+        stored: Callable[[], Offsets] | None = None,
     ) -> None:
         if group is not None and not group.strip():
             # librdkafka would abort the process
             raise ValueError("a consumer group needs a name")
         self._settings, self._events = settings, events
-        self._topic = events_topic(settings)
-        self._group = group
-        self._start = start
         self._report = report or (lambda unreadable: log.warning("%s", unreadable))
-        self._handled: dict[int, int] = {}
-        self._committed_at = 0.0
-        self._ended: set[int] = set()
-        self._assigned: set[int] | None = None
+        self._source = Subscription(settings, group, start, stored)
 
     def __enter__(self) -> Self:
-        config = reading_config(self._settings) | {
-            "auto.offset.reset": "earliest",
-            "max.poll.interval.ms": 24 * 3600 * 1000,
-        }
-        if self._group is not None:
-            # The process id lets an operator find the member that a group's description names
-            config |= {
-                "group.id": self._group,
-                "group.protocol": "consumer",
-                "client.id": f"library-{os.getpid()}",
-            }
-        self._consumer = Consumer(config)
-        try:
-            partitions = self._partitions()
-            if self._group is None:
-                self._consumer.assign(self._beginnings(partitions))
-                self._assigned = set(partitions)
-            else:
-                self._consumer.subscribe(
-                    [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
-                )
-        except BaseException:
-            self._consumer.close()
-            raise
+        self._source.open()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            self._commit()
-        finally:
-            self._consumer.close()
+        self._source.close()
 
     def __iter__(self) -> Iterator[Recorded[E]]:
         """The recorded events up to the end of the log.
@@ -148,30 +127,58 @@ class Reader(Generic[E]):
         """The recorded events, and new ones as they come, for ever."""
         return self._records(follow=True)
 
-    def _records(self, follow: bool) -> Iterator[Recorded[E]]:
-        heard = time.monotonic()
+    def batches(
+        self,
+        follow: bool = False,
+        *,
+        max_records: int = BATCH_RECORDS,
+        max_interval_s: float = BATCH_INTERVAL_S,
+    ) -> Iterator[Batch[E]]:
+        """The recorded events in batches, up to the end of the log, or with ``follow`` for ever.
+
+        A batch ends after ``max_records`` records, ``max_interval_s`` seconds after its first record was
+        fetched, or where nothing more is recorded. It has events of assigned partitions only, and while its
+        block runs none of them is assigned to another reader. Raises as iteration does.
+        """
+        source, begun = self._source, 0.0
         while True:
-            # Not ``partition_reader``: a group assigns several partitions, and takes them away.
-            # consume(n, t) waits the whole t unless it gets n: take one, then those that are there
-            messages = self._consumer.consume(1, _POLL_TIMEOUT_S) + self._consumer.consume(_BATCH_RECORDS, 0)
-            for message in messages:
-                heard = time.monotonic()
-                if self._is_end(message):
-                    continue
+            before = source.waiting
+            source.fetch(max_records - before, _POLL_TIMEOUT_S)
+            if not before:
+                begun = time.monotonic()
+            full = source.waiting >= max_records or time.monotonic() - begun >= max_interval_s
+            if source.waiting and (full or source.at_end):
+                yield from self._batch(source.take())
+                source.commit()
+            if not (follow or source.waiting) and self._has_ended():
+                return
+
+    def _batch(self, messages: list[Message]) -> Iterator[Batch[E]]:
+        """One batch, or none if no record is readable; then note its offsets as handled."""
+        records = [record for message in messages if (record := self._record(message)) is not None]
+        # The last offset of each partition wins
+        ends = {message.partition() or 0: (message.offset() or 0) + 1 for message in messages}
+        if records:
+            yield Batch(records, {p: self._source.next[p] for p in ends}, ends)
+            self._source.next.update(ends)
+        self._source.handled(ends)
+
+    def _records(self, follow: bool) -> Iterator[Recorded[E]]:
+        source, committed_at = self._source, time.monotonic()
+        while True:
+            source.fetch(_FETCH_RECORDS, _POLL_TIMEOUT_S)
+            for message in source.take():
                 if (record := self._record(message)) is not None:
                     yield record
-                self._handled[message.partition() or 0] = (message.offset() or 0) + 1
-                if time.monotonic() - self._committed_at > COMMIT_INTERVAL_S:
-                    self._commit()
-            self._commit()
-            if follow:
-                continue
-            if self._assigned is not None and self._assigned <= self._ended:
+                end = {message.partition() or 0: (message.offset() or 0) + 1}
+                source.next.update(end)
+                source.handled(end)
+                if time.monotonic() - committed_at > COMMIT_INTERVAL_S:
+                    source.commit()
+                    committed_at = time.monotonic()
+            source.commit()
+            if not follow and self._has_ended():
                 return
-            if time.monotonic() - heard > self._settings.deadline:
-                raise KafkaUnavailable(
-                    f"Kafka at {self._settings.kafka} was silent for {self._settings.deadline:g} s"
-                )
 
     def _record(self, message: Message) -> Recorded[E] | None:
         try:
@@ -182,91 +189,12 @@ class Reader(Generic[E]):
             )
             return None
 
-    def _is_end(self, message: Message) -> bool:
-        error = message.error()
-        partition = message.partition()
-        if error is None:
-            self._ended.discard(partition or 0)
-            return False
-        if error.code() == KafkaError._PARTITION_EOF and partition is not None:
-            self._ended.add(partition)
-        elif not (
-            error.retriable() or error.code() in (KafkaError._TRANSPORT, KafkaError._MAX_POLL_EXCEEDED)
-        ):
-            raise KafkaException(error)
-        return True
-
-    def _commit(self) -> None:
-        self._committed_at = time.monotonic()
-        if self._group is None or not self._handled:
-            return
-        offsets = [TopicPartition(self._topic, p, offset) for p, offset in self._handled.items()]
-        self._handled = {}
-        try:
-            self._consumer.commit(offsets=offsets, asynchronous=False)
-        except KafkaException as error:
-            if error.args[0].code() not in _ASSIGNMENT_LOST:
-                raise
-            log.warning(
-                "the offsets of group %s could not be committed, some events will come again: %s",
-                self._group,
-                error,
+    def _has_ended(self) -> bool:
+        """Whether everything was fetched. Raises KafkaUnavailable if Kafka is silent before."""
+        if self._source.at_end:
+            return True
+        if self._source.silent_s > self._settings.deadline:
+            raise KafkaUnavailable(
+                f"Kafka at {self._settings.kafka} was silent for {self._settings.deadline:g} s"
             )
-
-    def _partitions(self) -> list[int]:
-        try:
-            found = self._consumer.list_topics(self._topic, self._settings.deadline).topics[self._topic]
-        except KafkaException as error:
-            if error.args[0].code() in (KafkaError._TRANSPORT, KafkaError._TIMED_OUT):
-                raise KafkaUnavailable(f"Kafka at {self._settings.kafka} does not answer") from error
-            raise
-        if found.error is not None:
-            raise KafkaException(found.error)
-        return sorted(found.partitions)
-
-    def _beginnings(self, partitions: list[int]) -> list[TopicPartition]:
-        """The offsets of the start."""
-        wanted = [TopicPartition(self._topic, p, OFFSET_BEGINNING) for p in partitions]
-        if self._start == "earliest":
-            return wanted
-        if isinstance(self._start, int):
-            for partition in wanted:
-                partition.offset = self._start
-            wanted = self._consumer.offsets_for_times(wanted, self._settings.deadline) if wanted else []
-        for partition in wanted:
-            # A time after the last event, or latest
-            if partition.offset < 0:
-                partition.offset = self._end(partition)
-        return wanted
-
-    def _end(self, partition: TopicPartition) -> int:
-        offset: int = self._consumer.get_watermark_offsets(partition, self._settings.deadline)[1]
-        return offset
-
-    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        new = {p.partition for p in partitions}
-        self._assigned = (self._assigned or set()) | new
-        self._ended -= new
-        if self._start != "earliest" and partitions:
-            known = consumer.committed(partitions, self._settings.deadline)
-            fresh = self._beginnings([p.partition for p in known if p.offset == OFFSET_INVALID])
-            # Committed at once: a group that stops before it has read anything resumes here
-            self._handled |= {p.partition: p.offset for p in fresh}
-            partitions = [p for p in known if p.offset != OFFSET_INVALID] + fresh
-        consumer.incremental_assign(partitions)
-
-    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self._commit()
-        self._forget(partitions)
-        consumer.incremental_unassign(partitions)
-
-    def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self._forget(partitions)
-        consumer.incremental_unassign(partitions)
-
-    def _forget(self, partitions: list[TopicPartition]) -> None:
-        for gone in partitions:
-            self._handled.pop(gone.partition, None)
-            self._ended.discard(gone.partition)
-            if self._assigned is not None:
-                self._assigned.discard(gone.partition)
+        return False

@@ -1,17 +1,18 @@
 """A consumer group of your own over the library's events.
 
 with open_reader(group="new-titles") as reader:
-    for record in reader.follow():
-        match record.event:
-            case BookAdded(isbn, title):
-                print(isbn, title)
+    for batch in reader.batches(follow=True):
+        for record in batch:
+            match record.event:
+                case BookAdded(isbn, title):
+                    print(isbn, title)
 """
 
 import os
 from collections.abc import Callable
 from pathlib import Path
 
-from eventstore.reader import Reader, Start, Unreadable
+from eventstore.reader import Offsets, Reader, Start, Unreadable
 from foundation.settings import Settings, load
 from schemas.events import Event
 from schemas.records import EVENTS
@@ -23,6 +24,7 @@ def open_reader(
     settings: Settings | None = None,
     start: Start = "earliest",
     report: Callable[[Unreadable], None] | None = None,
+    stored: Callable[[], Offsets] | None = None,
 ) -> Reader[Event]:
     """A reader of the library's events; see ``eventstore.reader.Reader``.
 
@@ -30,4 +32,4 @@ def open_reader(
     ``library.toml``, the system that runs nearby. Raises BadSettings.
     """
     found = settings or load({}, os.environ, Path.cwd()).settings
-    return Reader(found, EVENTS, group, start, report)
+    return Reader(found, EVENTS, group, start, report, stored)

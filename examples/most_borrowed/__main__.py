@@ -21,14 +21,16 @@ def most_borrowed(settings: Settings, top: int, follow: bool) -> None:
     try:
         # No group: the counts are in memory only, so every start reads from the first event
         with open_reader(settings=settings) as reader:
-            for record in reader:
-                counts.apply(record)
+            for batch in reader.batches():
+                for record in batch:
+                    counts.apply(record)
             _print(counts, top)
-            for record in reader.follow() if follow else ():
-                counts.apply(record)
-                if isinstance(record.event, BookBorrowed):
-                    click.echo()
-                    _print(counts, top)
+            for batch in reader.batches(follow=True) if follow else ():
+                for record in batch:
+                    counts.apply(record)
+                    if isinstance(record.event, BookBorrowed):
+                        click.echo()
+                        _print(counts, top)
     except KafkaUnavailable as error:
         raise unreachable(settings, error) from error
 

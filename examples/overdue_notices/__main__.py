@@ -7,8 +7,10 @@ from pathlib import Path
 
 import click
 
+from eventstore.reader import OffsetsGone
 from examples.overdue_notices.loans import Loans
-from foundation.cli.app import run, with_settings
+from foundation.cli import exits
+from foundation.cli.app import CommandError, run, with_settings
 from foundation.cli.unreachable import unreachable
 from foundation.kafka_clients import KafkaUnavailable
 from foundation.settings import Settings
@@ -25,12 +27,14 @@ def overdue_notices(settings: Settings, state: Path) -> None:
     loans = Loans(state)
     try:
         with open_reader("overdue-notices", settings=settings) as reader:
-            for record in reader:
-                loans.apply(record)
+            for batch in reader.batches():
+                loans.apply_batch(batch)
         for loan in loans.overdue(round(time.time() * 1000)):
             due = datetime.fromtimestamp(loan.due_at / 1000, UTC).date().isoformat()
             notice = {"user_id": loan.user_id, "isbn": loan.isbn, "title": loan.title, "due": due}
             click.echo(json.dumps(notice, ensure_ascii=False))
+    except OffsetsGone as error:
+        raise CommandError(exits.FAILED, str(error)) from error
     except KafkaUnavailable as error:
         raise unreachable(settings, error) from error
     finally:

@@ -1,7 +1,8 @@
 """Open loans, and whether their borrowers were reminded, in an SQLite file."""
 
+import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -46,35 +47,55 @@ class Loans:
         self._database.close()
 
     def apply(self, recorded: Recorded[Event]) -> None:
-        """Apply an event in one transaction. A repeated event changes nothing."""
-        event = recorded.event
+        """Apply one event in a transaction of its own."""
+        self.apply_batch([recorded])
+
+    def apply_batch(self, batch: Iterable[Recorded[Event]]) -> None:
+        """Apply events in one transaction. Repeated events change nothing."""
+        records = list(batch)
         with self._database:
-            known = self._database.execute(
-                "SELECT version FROM titles WHERE isbn = ?", (event.isbn,)
-            ).fetchone()
-            if known is not None and known[0] >= recorded.version:
-                return
-            self._database.execute(
-                "INSERT INTO titles VALUES (?1, ?2, '') ON CONFLICT DO UPDATE SET version = ?2",
-                (event.isbn, recorded.version),
-            )
-            match event:
-                case BookAdded() | DetailsCorrected():
-                    self._database.execute(
-                        "UPDATE titles SET title = ? WHERE isbn = ?", (event.title, event.isbn)
-                    )
-                case BookBorrowed() | LoanRenewed():
-                    self._database.execute(
-                        "INSERT OR REPLACE INTO loans (isbn, user_id, due_at) VALUES (?, ?, ?)",
-                        (event.isbn, event.user_id, event.due_at),
-                    )
-                case BookReturned() | CopiesWithdrawn():
-                    self._database.execute(
-                        "DELETE FROM loans WHERE isbn = ? AND user_id = ?", (event.isbn, event.user_id)
-                    )
-                case _:
-                    # Other events, including those of later releases, do not change loans
-                    pass
+            versions = self._versions({record.event.isbn for record in records})
+            titles: dict[str, str] = {}
+            loans: dict[tuple[str, str], int | None] = {}
+            for record in records:
+                event = record.event
+                if record.version <= versions.get(event.isbn, 0):
+                    continue
+                versions[event.isbn] = record.version
+                match event:
+                    case BookAdded() | DetailsCorrected():
+                        titles[event.isbn] = event.title
+                    case BookBorrowed() | LoanRenewed():
+                        loans[event.isbn, event.user_id] = event.due_at
+                    case BookReturned() | CopiesWithdrawn():
+                        loans[event.isbn, event.user_id or ""] = None
+                    case _:
+                        # Other events, including those of later releases, do not change loans
+                        pass
+            self._store(versions, titles, loans)
+
+    def _versions(self, isbns: set[str]) -> dict[str, int]:
+        """The version of each known title."""
+        query = "SELECT isbn, version FROM titles WHERE isbn IN (SELECT value FROM json_each(?))"
+        return dict(self._database.execute(query, (json.dumps(list(isbns)),)))
+
+    def _store(
+        self, versions: dict[str, int], titles: dict[str, str], loans: dict[tuple[str, str], int | None]
+    ) -> None:
+        """Store what changed; a loan without a due date is closed."""
+        self._database.executemany(
+            "INSERT INTO titles VALUES (?1, ?2, coalesce(?3, '')) "
+            "ON CONFLICT DO UPDATE SET version = ?2, title = coalesce(?3, title)",
+            [(isbn, version, titles.get(isbn)) for isbn, version in versions.items()],
+        )
+        self._database.executemany(
+            "INSERT OR REPLACE INTO loans (isbn, user_id, due_at) VALUES (?, ?, ?)",
+            [(*loan, due_at) for loan, due_at in loans.items() if due_at is not None],
+        )
+        self._database.executemany(
+            "DELETE FROM loans WHERE isbn = ? AND user_id = ?",
+            [loan for loan, due_at in loans.items() if due_at is None],
+        )
 
     def overdue(self, now: int) -> Iterator[Overdue]:
         """Yield loans that are overdue at ``now`` (ms) and not yet reminded, the oldest first.

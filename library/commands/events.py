@@ -42,6 +42,7 @@ def events(settings: "Settings", group: str | None, follow: bool, start: str, as
     """
     from confluent_kafka import KafkaException
 
+    from eventstore.reader import OffsetsGone
     from foundation.cli.streams import use_utf_8
     from foundation.cli.unreachable import unreachable
     from foundation.kafka_clients import KafkaUnavailable
@@ -62,6 +63,8 @@ def events(settings: "Settings", group: str | None, follow: bool, start: str, as
                     sys.stdout.flush()
             finally:
                 ending.set()
+    except OffsetsGone as error:
+        raise CommandError(exits.FAILED, str(error)) from error
     except (KafkaUnavailable, KafkaException) as error:
         raise unreachable(settings, error) from error
 

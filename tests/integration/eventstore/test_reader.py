@@ -1,20 +1,25 @@
 """Consumer groups on the event store: what is read, where a group goes on, what can't be read."""
 
+import threading
+from collections import Counter
 from collections.abc import Callable
 from itertools import islice
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
 
 from eventstore.keys import event_key
 from eventstore.partitions import partition_of
-from eventstore.reader import Start, Unreadable
+from eventstore.reader import OffsetsGone, Start, Unreadable
 from eventstore.topics import events_topic
 from foundation.kafka_clients import KafkaUnavailable, client_config
 from foundation.settings import Settings
 from schemas.codec import encode
 from schemas.events import BookAdded, BookRemoved, Event
 from schemas.reader import open_reader
+from tests.support.library.event_writer import added_and_removed, numbered_isbn, write_events
+from tests.support.projector.library_command import library
+from tests.support.waiting import eventually
 
 A, B, C = "9781593275846", "9781680502992", "9780439023481"
 
@@ -132,6 +137,85 @@ def test_readers_of_a_group_share_its_partitions(settings: Settings, append: Cal
         assert next(following).event.isbn == A
         append(added(B), 1)
         assert next(following).event.isbn == B
+
+
+def test_batches_have_every_event_once_and_a_group_resumes_after_the_last(settings: Settings) -> None:
+    write_events(settings, added_and_removed(50))
+
+    def read_in_batches() -> list[tuple[str, int]]:
+        with open_reader("g", settings=settings) as reader:
+            batches = [
+                [(one.event.isbn, one.version) for one in batch] for batch in reader.batches(max_records=30)
+            ]
+        assert all(0 < len(batch) <= 30 for batch in batches)
+        return [one for batch in batches for one in batch]
+
+    found = read_in_batches()
+    assert sorted(found) == sorted((numbered_isbn(n), version) for n in range(50) for version in (1, 2))
+    assert all(found.index((numbered_isbn(n), 1)) < found.index((numbered_isbn(n), 2)) for n in range(50))
+    assert read_in_batches() == []
+
+
+def test_a_batch_comes_again_if_its_reader_died_in_the_block(settings: Settings) -> None:
+    write_events(settings, added_and_removed(50))
+    with open_reader("g", settings=settings) as reader:
+        first, second = islice(reader.batches(max_records=30), 2)
+    again = read(settings, "g")
+    assert len(again) == 70
+    assert not {(one.event.isbn, one.version) for one in first} & set(again)
+    assert {(one.event.isbn, one.version) for one in second} <= set(again)
+
+
+def test_a_second_reader_takes_partitions_over_without_a_repeated_event(settings: Settings) -> None:
+    found: Counter[str] = Counter()
+    written: list[str] = []
+    stopped, shared = threading.Event(), threading.Event()
+
+    def follow(first: bool) -> None:
+        with open_reader("g", settings=settings) as reader:
+            for batch in reader.batches(follow=True, max_records=3, max_interval_s=0.05):
+                if stopped.is_set():
+                    return
+                found.update(record.event.isbn for record in batch)
+                if not first:
+                    shared.set()
+
+    def write_more() -> bool:
+        new = [numbered_isbn(len(written) + number) for number in range(20)]
+        write_events(settings, [(1, added(isbn)) for isbn in new])
+        written.extend(new)
+        return False
+
+    threads = [threading.Thread(target=follow, args=(first,)) for first in (True, False)]
+    try:
+        threads[0].start()
+        eventually(lambda: write_more() or found)
+        threads[1].start()
+        eventually(lambda: write_more() or shared.is_set())
+        eventually(lambda: found.keys() == set(written))
+    finally:
+        stopped.set()
+        eventually(lambda: write_more() or not any(thread.is_alive() for thread in threads))
+    assert set(found.values()) == {1}
+
+
+def test_a_group_beyond_the_end_of_the_event_store_is_not_read_from_the_beginning(
+    settings: Settings, append: Callable[..., None]
+) -> None:
+    append(added(A), 1)
+    partition = partition_of(A, settings.partitions)
+    consumer = Consumer(client_config(settings) | {"group.id": f"{settings.name}-ahead"})
+    place = TopicPartition(events_topic(settings), partition, 500)
+    consumer.commit(offsets=[place], asynchronous=False)
+    consumer.close()
+    group = f"{settings.name}-ahead"
+    with pytest.raises(OffsetsGone, match=rf"offset 500 of partition {partition},.* 0 up to 1 there"):
+        read(settings, group)
+    refused = library(settings, "events", "--group", group)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert f"`library replay --group {group} --to-beginning`" in refused.stderr
+    assert library(settings, "replay", "--group", group, "--to-beginning").returncode == 0
+    assert read(settings, group) == [(A, 1)]
 
 
 def test_a_reader_reports_a_kafka_that_does_not_answer() -> None:

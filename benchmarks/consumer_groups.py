@@ -1,0 +1,214 @@
+"""``python -m benchmarks.consumer_groups`` reads events into SQLite, beside a loop that only fetches."""
+
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from itertools import islice
+from pathlib import Path
+from statistics import median
+from uuid import uuid4
+
+import click
+from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka.admin import AdminClient
+from msgspec import Struct
+
+from benchmarks.append.peers import postgresql_server
+from benchmarks.harness.broker import broker
+from benchmarks.harness.calibration import calibrate
+from benchmarks.harness.results import RESULTS, save, say, show
+from benchmarks.harness.store import fill
+from eventstore.reader import Batch
+from eventstore.topics import events_topic
+from examples.loans_per_day.counts import LoansPerDay
+from examples.overdue_notices.loans import Loans
+from foundation.kafka_clients import client_config, reading_config
+from foundation.settings import Settings
+from library.store.offsets import end
+from schemas.events import Event
+from schemas.reader import open_reader
+from schemas.topics import ensure_topics
+from tests.support.workload import workload
+
+TITLES = 20_000
+FETCH_RECORDS = 10_000
+"""As many as a batch of ours may have."""
+POLL_S = 0.2
+
+
+class Reading(Struct, frozen=True):
+    """A group that reads all events, from its assignment to its last one.
+
+    ``of_bare`` is its rate divided by that of the bare loop.
+    """
+
+    name: str
+    events: int
+    seconds: float
+    events_per_second: float
+    cpu_us_per_event: float
+    of_bare: float
+
+
+class Clock:
+    """Starts when partitions are assigned; joining a group takes the same time for all."""
+
+    def __init__(self) -> None:
+        self._begun: float | None = None
+
+    def start(self) -> None:
+        if self._begun is None:
+            self._begun, self._cpu = time.perf_counter(), time.process_time()
+
+    def reading(self, name: str, events: int) -> Reading:
+        assert self._begun is not None, "no partition was assigned"
+        seconds, cpu = time.perf_counter() - self._begun, time.process_time() - self._cpu
+        return Reading(
+            name, events, round(seconds, 2), round(events / seconds), round(cpu / events * 1e6, 2), 0.0
+        )
+
+
+def bare(settings: Settings, _: Path) -> Reading:
+    """Fetch every record with ``consume(n)``, and look at its error only."""
+    clock, events = Clock(), 0
+    ended: set[int | None] = set()
+
+    def assign(consumer: Consumer, places: list[TopicPartition]) -> None:
+        clock.start()
+        consumer.incremental_assign(places)
+
+    config = {"group.id": uuid4().hex, "group.protocol": "consumer", "auto.offset.reset": "earliest"}
+    consumer = Consumer(reading_config(settings) | config)
+    try:
+        consumer.subscribe([events_topic(settings)], on_assign=assign)
+        while len(ended) < settings.partitions:
+            for message in consumer.consume(FETCH_RECORDS, POLL_S):
+                error = message.error()
+                if error is None:
+                    events += 1
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    ended.add(message.partition())
+        return clock.reading("bare consume loop", events)
+    finally:
+        consumer.close()
+
+
+def one_row_an_event(settings: Settings, folder: Path) -> Reading:
+    """Each event as a row in an SQLite file, and the offsets in the same transaction."""
+    with closing(sqlite3.connect(folder / f"{uuid4().hex}.db")) as database:
+        database.execute("CREATE TABLE events (isbn TEXT, version INT, type TEXT, at INT)")
+        database.execute("CREATE TABLE offsets (part INT PRIMARY KEY, next INT)")
+
+        def store(batch: Batch[Event]) -> None:
+            with database:
+                database.executemany(
+                    "INSERT INTO events VALUES (?, ?, ?, ?)",
+                    [(one.event.isbn, one.version, one.type, one.event.timestamp) for one in batch],
+                )
+                database.executemany("INSERT OR REPLACE INTO offsets VALUES (?, ?)", batch.ends.items())
+
+        reading = _read("batches, a row an event in SQLite", settings, store)
+        (rows,) = database.execute("SELECT count(*) FROM events").fetchone()
+        assert rows == reading.events
+        return reading
+
+
+def open_loans(settings: Settings, folder: Path) -> Reading:
+    """The view of ``examples.overdue_notices``: one row a title and one a loan, in SQLite."""
+    with closing(Loans(folder / f"{uuid4().hex}.db")) as loans:
+        return _read("batches, open loans in SQLite", settings, loans.apply_batch)
+
+
+def loans_in_postgresql(settings: Settings, _: Path) -> Reading | None:
+    """The view of ``examples.loans_per_day`` in PostgreSQL; None if it is not installed."""
+    with postgresql_server("disk") as port:
+        if port is None:
+            return None
+        with closing(LoansPerDay(f"postgresql://postgres@127.0.0.1:{port}/postgres")) as counts:
+            return _read("batches, loans a day in PostgreSQL", settings, counts.apply)
+
+
+CONTESTANTS: tuple[Callable[[Settings, Path], Reading | None], ...] = (
+    bare,
+    one_row_an_event,
+    open_loans,
+    loans_in_postgresql,
+)
+
+
+def _read(name: str, settings: Settings, store: Callable[[Batch[Event]], object]) -> Reading:
+    clock, events = Clock(), 0
+
+    def assigned() -> dict[int, int]:
+        clock.start()
+        return {}
+
+    with open_reader(uuid4().hex, settings=settings, stored=assigned) as reader:
+        for batch in reader.batches():
+            store(batch)
+            events += len(batch)
+        return clock.reading(name, events)
+
+
+@contextmanager
+def filled(folder: Path, events: int) -> Iterator[Settings]:
+    """Run a broker with a store of ``events`` events; one that ``folder`` has is not filled again."""
+    with broker(folder) as kafka:
+        settings = Settings(kafka=kafka, name=f"groups-{events}")
+        admin = AdminClient(client_config(settings))
+        ensure_topics(admin, settings)
+        if not any(end(admin, events_topic(settings)).values()):
+            written = fill(settings, islice(workload(TITLES, 1), events))
+            say(f"{written.events:,} events written in {written.seconds:.0f} s")
+        yield settings
+
+
+def medians(rounds: list[list[Reading]]) -> list[Reading]:
+    """One reading for each contestant; ``of_bare`` is the median of the ratios within a round."""
+    found = []
+    for same in zip(*rounds, strict=True):
+        ratios = [one.events_per_second / first.events_per_second
+                  for one, (first, *_) in zip(same, rounds, strict=True)]  # fmt: skip
+        middle = sorted(same, key=lambda one: one.events_per_second)[len(same) // 2]
+        found.append(
+            Reading(
+                middle.name,
+                middle.events,
+                middle.seconds,
+                middle.events_per_second,
+                middle.cpu_us_per_event,
+                round(median(ratios), 2),
+            )
+        )
+    return found
+
+
+@click.command()
+@click.option("--events", default=1_000_000, show_default=True)
+@click.option("--repeats", default=3, show_default=True, help="Rounds; each figure is their median.")
+@click.option(
+    "--keep", type=click.Path(file_okay=False, path_type=Path), help="Keep the filled store in this folder."
+)
+@click.option("--output", type=click.Path(path_type=Path), default=RESULTS / "consumer_groups.json")
+def main(events: int, repeats: int, keep: Path | None, output: Path) -> None:
+    """Read all events in turn with each contestant, in new consumer groups."""
+    with tempfile.TemporaryDirectory(prefix="library-groups-") as name:
+        folder = keep or Path(name)
+        folder.mkdir(parents=True, exist_ok=True)
+        with filled(folder, events) as settings:
+            calibration = calibrate(settings.kafka, folder)
+            rounds = []
+            for _ in range(repeats):
+                found = [one(settings, Path(name)) for one in CONTESTANTS]
+                rounds.append([reading for reading in found if reading is not None])
+                for reading in rounds[-1]:
+                    say(str(reading))
+    results = medians(rounds)
+    show(results)
+    save(output, {"results": results, "calibration": calibration, "runs": rounds})
+
+
+if __name__ == "__main__":
+    main()

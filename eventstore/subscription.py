@@ -1,0 +1,288 @@
+"""The partitions that a reader has: all of them, or those that its consumer group assigns to it."""
+
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping
+from typing import Literal, TypeAlias
+
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
+
+from eventstore.topics import events_topic
+from foundation.kafka_clients import KafkaUnavailable, reading_config
+from foundation.settings import Settings
+
+log = logging.getLogger(__name__)
+
+Start: TypeAlias = Literal["earliest", "latest"] | int
+"""Where reading starts; a number is a time (ms since 1970, UTC). A committed offset takes precedence."""
+Offsets: TypeAlias = Mapping[int, int]
+"""The offset of the next record to read, by partition."""
+
+MAX_POLL_INTERVAL_MS = 24 * 3600 * 1000
+"""How long a batch may be handled; meanwhile its partitions can't be assigned to others."""
+RETRY_INTERVAL_S = 0.05
+_ASSIGNMENT_LOST = {
+    KafkaError.ILLEGAL_GENERATION,
+    KafkaError.UNKNOWN_MEMBER_ID,
+    KafkaError.REBALANCE_IN_PROGRESS,
+    KafkaError.STALE_MEMBER_EPOCH,
+    KafkaError.FENCED_MEMBER_EPOCH,
+    KafkaError._ASSIGNMENT_LOST,
+    KafkaError._NO_OFFSET,
+}
+_COORDINATOR_MOVING = {
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.STALE_MEMBER_EPOCH,
+    KafkaError._WAIT_COORD,
+}
+
+
+class OffsetsGone(Exception):
+    """The event store ends before the offset at which reading should continue.
+
+    The message says what to do.
+    """
+
+
+class Subscription:
+    """Fetches the records of its partitions, and commits their offsets.
+
+    ``stored`` returns the offsets that the caller stores itself; they replace those that the group has
+    committed. Opening raises KafkaUnavailable, and KafkaException for what Kafka refuses.
+    """
+
+    def __init__(
+        self, settings: Settings, group: str | None, start: Start, stored: Callable[[], Offsets] | None
+    ) -> None:
+        self._settings, self._group, self._start, self._stored = settings, group, start, stored
+        self._topic = events_topic(settings)
+        self._assigned: set[int] | None = None
+        self._ended: set[int] = set()
+        self._uncommitted: dict[int, int] = {}
+        self._fetched: list[Message] = []
+        self.next: dict[int, int] = {}
+        """The offset of the next record to hand out, by assigned partition; 0 for the first one of all."""
+        self.silent_s = 0.0
+        """How long fetches have waited in vain since Kafka sent something."""
+
+    def open(self) -> None:
+        """Join the group, or assign all partitions."""
+        config = reading_config(self._settings) | {"max.poll.interval.ms": MAX_POLL_INTERVAL_MS}
+        if self._group is not None:
+            # The process id lets an operator find the member that a group's description names
+            config |= {
+                "group.id": self._group,
+                "group.protocol": "consumer",
+                "client.id": f"library-{os.getpid()}",
+            }
+        self._consumer = Consumer(config)
+        try:
+            partitions = self._partitions()
+            if self._group is None:
+                self._consumer.assign(self._begin(partitions))
+                self._assigned = set(partitions)
+            else:
+                self._consumer.subscribe(
+                    [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+                )
+        except BaseException:
+            self._consumer.close()
+            raise
+
+    def close(self) -> None:
+        """Commit, and leave the group."""
+        try:
+            self.commit()
+        finally:
+            self._consumer.close()
+
+    @property
+    def at_end(self) -> bool:
+        """Whether all records of all assigned partitions have been fetched."""
+        return self._assigned is not None and self._assigned <= self._ended
+
+    @property
+    def waiting(self) -> int:
+        """The number of fetched records."""
+        return len(self._fetched)
+
+    def fetch(self, limit: int, wait_s: float) -> None:
+        """Fetch up to ``limit`` records; wait up to ``wait_s`` seconds for the first one.
+
+        Partitions are assigned and taken away here, and nowhere else. Records of a partition that is taken
+        away are forgotten. Raises OffsetsGone, and KafkaException for what Kafka refuses.
+        """
+        begun = time.monotonic()
+        self._keep(self._consumer.consume(1, wait_s))
+        # consume(n, t) waits the whole t unless it gets n: take one, then those that are there
+        if limit > 1:
+            self._keep(self._consumer.consume(limit - 1, 0))
+        self.silent_s += time.monotonic() - begun
+
+    def take(self) -> list[Message]:
+        """The fetched records."""
+        taken, self._fetched = self._fetched, []
+        return taken
+
+    def handled(self, offsets: Offsets) -> None:
+        """Let the next commit contain these offsets."""
+        self._uncommitted.update(offsets)
+
+    def commit(self) -> None:
+        """Commit the offsets of what was handled, if there is a group. Raises KafkaException."""
+        offsets, self._uncommitted = self._uncommitted, {}
+        if self._group is None or not offsets:
+            return
+        try:
+            self._consumer.commit(offsets=self._places(offsets), asynchronous=False)
+        except KafkaException as error:
+            if error.args[0].code() not in _ASSIGNMENT_LOST:
+                raise
+            log.warning(
+                "the offsets of group %s could not be committed, some events will come again: %s",
+                self._group,
+                error,
+            )
+
+    def _keep(self, messages: list[Message]) -> None:
+        if messages:
+            self.silent_s = 0.0
+        for message in messages:
+            error = message.error()
+            if error is not None:
+                self._note(message.partition(), error)
+                continue
+            self._fetched.append(message)
+            if self._ended:
+                self._ended.discard(message.partition() or 0)
+
+    def _note(self, partition: int | None, error: KafkaError) -> None:
+        """Remember the end of a partition. Raises KafkaException and OffsetsGone where reading must end."""
+        if error.code() == KafkaError._PARTITION_EOF and partition is not None:
+            self._ended.add(partition)
+        elif error.code() == KafkaError._AUTO_OFFSET_RESET and partition is not None:
+            raise self._gone(partition)
+        elif not (
+            error.retriable() or error.code() in (KafkaError._TRANSPORT, KafkaError._MAX_POLL_EXCEEDED)
+        ):
+            raise KafkaException(error)
+
+    def _gone(self, partition: int) -> OffsetsGone:
+        place = TopicPartition(self._topic, partition)
+        first, end = self._consumer.get_watermark_offsets(place, self._settings.deadline)
+        wanted = self.next.get(partition, 0)
+        who = "the reader" if self._group is None else f"group {self._group}"
+        cause = (
+            f"{who} continues at offset {wanted} of partition {partition}, but the event store has only the "
+            f"offsets from {first} up to {end} there. It was restored, or made anew, since it was read: "
+            "events would be missed or come twice. "
+        )
+        if self._stored is not None:
+            return OffsetsGone(cause + "Delete the database that stores this offset, and start again")
+        if self._group is None:
+            return OffsetsGone(cause + "Start again")
+        return OffsetsGone(
+            f"{cause}Stop its readers, delete what they computed, then run `library replay --group "
+            f"{self._group} --to-beginning`"
+        )
+
+    def _partitions(self) -> list[int]:
+        try:
+            found = self._consumer.list_topics(self._topic, self._settings.deadline).topics[self._topic]
+        except KafkaException as error:
+            if error.args[0].code() in (KafkaError._TRANSPORT, KafkaError._TIMED_OUT):
+                raise KafkaUnavailable(f"Kafka at {self._settings.kafka} does not answer") from error
+            raise
+        if found.error is not None:
+            raise KafkaException(found.error)
+        return sorted(found.partitions)
+
+    def _begin(self, partitions: list[int]) -> list[TopicPartition]:
+        """The places where reading begins."""
+        known = self._known(partitions) if partitions else {}
+        fresh = self._first(sorted(set(partitions) - known.keys()))
+        places = self._places(known) + fresh
+        for place in places:
+            self.next[place.partition] = max(0, place.offset)
+        if self._start != "earliest":
+            # Committed at once: a group that stops before it has read anything resumes here
+            self.handled({place.partition: place.offset for place in fresh})
+        return places
+
+    def _known(self, partitions: list[int]) -> Offsets:
+        """The offsets that the caller has stored, or the group has committed."""
+        if self._stored is not None:
+            stored = self._stored()
+            return {partition: stored[partition] for partition in partitions if partition in stored}
+        if self._group is None:
+            return {}
+        places, give_up = [TopicPartition(self._topic, p) for p in partitions], self._deadline()
+        while True:
+            try:
+                found = self._consumer.committed(places, self._settings.deadline)
+                return {place.partition: place.offset for place in found if place.offset >= 0}
+            except KafkaException as error:
+                if error.args[0].code() not in _COORDINATOR_MOVING or time.monotonic() > give_up:
+                    raise
+            time.sleep(RETRY_INTERVAL_S)
+
+    def _first(self, partitions: list[int]) -> list[TopicPartition]:
+        """The offsets of the start."""
+        wanted = [TopicPartition(self._topic, p, OFFSET_BEGINNING) for p in partitions]
+        if self._start == "earliest":
+            return wanted
+        if isinstance(self._start, int):
+            for partition in wanted:
+                partition.offset = self._start
+            wanted = self._consumer.offsets_for_times(wanted, self._settings.deadline) if wanted else []
+        for partition in wanted:
+            # A time after the last event, or latest
+            if partition.offset < 0:
+                partition.offset = self._end(partition)
+        return wanted
+
+    def _end(self, partition: TopicPartition) -> int:
+        offset: int = self._consumer.get_watermark_offsets(partition, self._settings.deadline)[1]
+        return offset
+
+    def _places(self, offsets: Offsets) -> list[TopicPartition]:
+        return [TopicPartition(self._topic, partition, offset) for partition, offset in offsets.items()]
+
+    def _deadline(self) -> float:
+        return time.monotonic() + self._settings.deadline
+
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        new = {place.partition for place in partitions}
+        self._assigned = (self._assigned or set()) | new
+        self._ended -= new
+        consumer.incremental_assign(self._begin(sorted(new)))
+
+    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self.commit()
+        self._forget(partitions)
+        consumer.incremental_unassign(partitions)
+
+    def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._forget(partitions)
+        consumer.incremental_unassign(partitions)
+
+    def _forget(self, partitions: list[TopicPartition]) -> None:
+        gone = {place.partition for place in partitions}
+        # Their next owner reads them from the committed offsets
+        self._fetched = [message for message in self._fetched if message.partition() not in gone]
+        self._ended -= gone
+        if self._assigned is not None:
+            self._assigned -= gone
+        for partition in gone:
+            self._uncommitted.pop(partition, None)
+            self.next.pop(partition, None)

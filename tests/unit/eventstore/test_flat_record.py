@@ -1,0 +1,96 @@
+"""The decoder of flat records gives what fastavro gives, or nothing."""
+
+from io import BytesIO
+from typing import Any
+
+import fastavro
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import Struct
+
+from eventstore.flat_record import BODY, flat_decoder
+from inventory.domain import GOLDEN
+from schemas.codec import encode, newest
+from schemas.events import TYPES, BookAdded, BookRemoved
+from schemas.row import InventoryRow
+
+
+class Flat(Struct, frozen=True):
+    name: str
+    count: int
+    note: str | None
+
+
+SCHEMA: Any = fastavro.parse_schema(
+    {
+        "type": "record",
+        "name": "Flat",
+        "fields": [
+            {"name": "count", "type": "long"},
+            {"name": "note", "type": ["null", "string"]},
+            {"name": "name", "type": "string"},
+        ],
+    }
+)
+decode: Any = flat_decoder(SCHEMA, Flat)
+
+
+def by_fastavro(data: bytes) -> Flat | None:
+    """The value, or None if fastavro refuses it or bytes follow."""
+    body = BytesIO(data[BODY:])
+    try:
+        fields = fastavro.schemaless_reader(body, SCHEMA, None)
+    except (EOFError, ValueError, LookupError, OverflowError, MemoryError):
+        return None
+    return None if body.read(1) else msgspec.convert(fields, Flat)
+
+
+def framed(value: Flat) -> bytes:
+    body = BytesIO()
+    fastavro.schemaless_writer(body, SCHEMA, msgspec.to_builtins(value))
+    return bytes(BODY) + body.getvalue()
+
+
+FLAT = st.builds(
+    Flat,
+    st.text(max_size=200),
+    st.integers(-(2**63), 2**63 - 1) | st.integers(1_000_000_000_000, 2_000_000_000_000),
+    st.none() | st.text(max_size=70),
+)
+
+
+@given(FLAT)
+def test_a_value_is_decoded_as_fastavro_decodes_it(value: Flat) -> None:
+    assert by_fastavro(framed(value)) == value
+    assert decode(framed(value)) in (value, None)
+    if abs(value.count) < 2**55:
+        assert decode(framed(value)) == value
+
+
+@given(FLAT, st.data())
+def test_damaged_bytes_are_never_decoded_to_another_value_than_fastavro_gives(
+    value: Flat, data: st.DataObject
+) -> None:
+    whole = framed(value)
+    at = data.draw(st.integers(BODY, len(whole)))
+    damaged = whole[:at] + data.draw(st.binary(max_size=3)) + whole[at + data.draw(st.integers(0, 2)) :]
+    assert decode(damaged) in (by_fastavro(damaged), None)
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_every_event_is_flat(kind: type[Struct]) -> None:
+    fast = flat_decoder(newest(kind.__name__).parsed, kind)
+    assert fast is not None
+    events = [event for event in GOLDEN if type(event) is kind]
+    assert events
+    assert [fast(encode(event)) for event in events] == events
+
+
+@pytest.mark.parametrize(
+    ("subject", "kind"),
+    [("InventoryRow", InventoryRow), ("BookAdded", BookRemoved), ("BookRemoved", BookAdded)],
+)
+def test_another_schema_or_struct_is_left_to_fastavro(subject: str, kind: type[Struct]) -> None:
+    assert flat_decoder(newest(subject).parsed, kind) is None
