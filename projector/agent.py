@@ -1,9 +1,10 @@
 """The agent: folds batches into the table, and decides when changed rows are written.
 
-A caught-up partition writes after each batch. While many events still wait in a partition, nobody waits for a
-single row: changed rows stay in memory over many batches and are written together, each title once. Until
-then neither the group's offset nor the table's position passes these batches. A worker that dies folds them
-again.
+A caught-up partition writes after each batch. Partitions are written side by side: each waits for its own
+transaction only, and the batches that arrive meanwhile share the next one. While many events still wait in a
+partition, nobody waits for a single row: changed rows stay in memory over many batches and are written
+together, each title once. Until then neither the group's offset nor the table's position passes these
+batches. A worker that dies folds them again.
 """
 
 import asyncio
@@ -43,6 +44,8 @@ IDLE_MAX_S = 1.0
 CHECK_INTERVAL_S = 0.5
 MAX_RECOMPUTED = 20
 """Rows that a worker computes anew one by one, reading the whole partition for each. Beyond that, replay."""
+WAITING_EVENTS = 2_000
+"""Events that may wait to be folded before another batch is taken."""
 CAUGHT_UP_SHARE = 16
 """The partitions that have caught up remember rows in a sixteenth of the memory, all together."""
 
@@ -55,12 +58,25 @@ class _Folded(NamedTuple):
     received: float
 
 
-class _Partition:
-    """The fold of a partition, and the batches whose rows are not written yet."""
+class _Arrived(NamedTuple):
+    """A batch that waits to be folded."""
 
-    def __init__(self, fold: Fold) -> None:
-        self.fold = fold
+    batch: Batch
+    received: float
+
+
+class _Partition:
+    """The fold of a partition, the batches that wait for it, and those whose rows are not written yet."""
+
+    def __init__(self, number: int, fold: Fold) -> None:
+        self.number, self.fold = number, fold
+        self.arrived: list[_Arrived] = []
         self.unwritten: list[_Folded] = []
+        self.busy = asyncio.Lock()
+        """Held while events are folded, and until their rows are stored: only then may rows be forgotten."""
+        self.work: asyncio.Task[None] | None = None
+        self.halted = False
+        """No later batch counts."""
 
     def due(self, now: float) -> bool:
         """Whether the rows may not wait any longer."""
@@ -83,61 +99,111 @@ class Agent:
         self._recomputed = 0
         self._write_bytes = WRITE_BYTES
         self._partitions: dict[int, _Partition] = {}
-        self._writing = asyncio.Lock()
+        self._waiting_events = 0
+        self._room = asyncio.Event()
+        self._freeing = asyncio.Lock()
+        self._error: Exception | None = None
 
     @property
     def _consumer(self) -> Consumer:
         return cast(Consumer, self._app.consumer)
 
+    async def settle(self) -> None:
+        """Return when no batch is being folded, and no rows are being written."""
+        while works := {one.work for one in self._partitions.values() if one.work is not None}:
+            await asyncio.wait(works)
+
     async def forget(self, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002
         """Discard the folds at a rebalance: other workers may write rows from now on."""
-        async with self._writing:
-            self._partitions.clear()
+        await self.settle()
+        for partition in list(self._partitions.values()):
+            # Rows that are due may be on their way
+            async with partition.busy:
+                pass
+        self._partitions.clear()
 
     async def run(self, stream: StreamT[Any]) -> None:
         """Fold the batches into the table. The first error ends the worker."""
         async for batch in stream:
-            try:
-                async with self._writing:
-                    await self._project(batch)
-            except Exception as error:
-                # The folds may have events of a batch that is not complete
-                self._partitions.clear()
-                if isinstance(error, DamagedRow):
-                    await self._start_anew(batch.tp, error.key)
-                # Faust would continue with the next batch
-                await self._app.crash(error)
-                raise
+            await self._until_room()
+            if self._error is not None:
+                break
+            self._take(batch)
+        await self.settle()
+        if self._error is not None:
+            # Faust would continue with the next batch
+            raise self._error
 
     async def write_due(self) -> None:
         """Write the rows that waited long enough. To be called regularly."""
-        try:
-            async with self._writing:
-                now = time.monotonic()
-                for partition in [number for number, one in self._partitions.items() if one.due(now)]:
-                    await self._write(partition)
-        except Exception as error:
-            self._partitions.clear()
-            await self._app.crash(error)
-            raise
+        for partition in list(self._partitions.values()):
+            if not partition.due(time.monotonic()):
+                continue
+            try:
+                async with partition.busy:
+                    # After an error the fold may have events of a batch that is not complete
+                    if self._error is None and partition.due(time.monotonic()):
+                        await self._write(partition)
+            except Exception as error:
+                await self._fail(error)
+                raise
 
-    async def _project(self, batch: Batch) -> None:
-        received = time.monotonic()
+    async def _until_room(self) -> None:
+        while self._waiting_events > WAITING_EVENTS and self._error is None:
+            self._room.clear()
+            await self._room.wait()
+
+    def _take(self, batch: Batch) -> None:
         number = batch.tp.partition
         partition = self._partitions.get(number)
         if partition is None:
             fold = self._projection.fold(lambda key: self._read(number, key))
-            partition = self._partitions[number] = _Partition(fold)
-        stopped = await self._fold(batch, partition.fold)
-        if stopped is not None:
-            batch.end_before(stopped.offset)
-            self._halt(batch.tp, stopped.offset, stopped.reason)
-        if batch.next != batch.begin:
-            partition.unwritten.append(_Folded(batch, len(batch), received))
-            batch.clear()
-        if stopped is not None or not self._may_wait(partition, batch):
-            await self._write(number)
-        await self._keep_within_budget()
+            partition = self._partitions[number] = _Partition(number, fold)
+        partition.arrived.append(_Arrived(batch, time.monotonic()))
+        self._waiting_events += len(batch)
+        if partition.work is None:
+            partition.work = asyncio.create_task(self._work(partition), name=f"partition {number}")
+
+    async def _work(self, partition: _Partition) -> None:
+        """Fold and write until nothing waits."""
+        tp = partition.arrived[0].batch.tp
+        try:
+            while partition.arrived and self._error is None:
+                async with partition.busy:
+                    await self._project(partition)
+                await self._keep_within_budget()
+        except Exception as error:  # noqa: BLE001 - it ends the worker, and ``run`` raises it
+            await self._fail(error, tp)
+        finally:
+            partition.work = None
+
+    async def _fail(self, error: Exception, tp: TP | None = None) -> None:
+        """End the worker. Nothing is folded or written any more, except what is under way."""
+        self._error = self._error or error
+        self._room.set()
+        if isinstance(error, DamagedRow) and tp is not None:
+            await self._start_anew(tp, error.key)
+        await self._app.crash(error)
+
+    async def _project(self, partition: _Partition) -> None:
+        """Fold the batches that have arrived; write the rows, unless they may wait."""
+        last = partition.arrived[-1].batch
+        arrived, partition.arrived = partition.arrived, []
+        for batch, received in arrived:
+            events = len(batch)
+            if not partition.halted:
+                stopped = await self._fold(batch, partition.fold)
+                if stopped is not None:
+                    partition.halted = True
+                    batch.end_before(stopped.offset)
+                    self._halt(batch.tp, stopped.offset, stopped.reason)
+                if batch.next != batch.begin:
+                    partition.unwritten.append(_Folded(batch, len(batch), received))
+                    batch.clear()
+            self._waiting_events -= events
+            self._room.set()
+        if partition.halted or not self._may_wait(partition, last):
+            await self._write(partition)
 
     async def _fold(self, batch: Batch, fold: Fold) -> BadRecord | None:
         records = list(batch)
@@ -198,20 +264,20 @@ class Agent:
     async def _keep_within_budget(self) -> None:
         """Write and forget the rows of the largest fold, if all together take too much memory."""
         while self._memory() > self._generation_bytes:
-            number = max(self._partitions, key=lambda number: self._partitions[number].fold.memory)
-            largest = self._partitions[number].fold
-            largest.measure()
-            if self._memory() <= self._generation_bytes * 3 // 4:
-                return
-            await self._write(number)
-            largest.forget()
+            async with self._freeing:
+                largest = max(self._partitions.values(), key=lambda partition: partition.fold.memory)
+                async with largest.busy:
+                    largest.fold.measure()
+                    if self._memory() <= self._generation_bytes * 3 // 4:
+                        return
+                    await self._write(largest)
+                    largest.fold.forget()
 
     def _memory(self) -> int:
         return sum(partition.fold.memory for partition in self._partitions.values())
 
-    async def _write(self, number: int) -> None:
+    async def _write(self, partition: _Partition) -> None:
         """Write the changed rows of a partition. Then its batches are done."""
-        partition = self._partitions[number]
         if not partition.unwritten:
             return
         begun, size = time.monotonic(), partition.fold.unwritten

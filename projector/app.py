@@ -111,6 +111,7 @@ def build(settings: Settings, index: int, identify: Callable[[], Identity], proj
     app.metrics = Metrics(lambda: cast(Consumer, app.consumer).progress())
     app.timer(TOPIC_CHECK_INTERVAL_S)(table.check_topics)
     agent = Agent(settings, app, table, projection, app.metrics)
+    table.settle = agent.settle
     app.on_partitions_revoked.connect(agent.forget, weak=False)
     app.on_partitions_assigned.connect(agent.forget, weak=False)
     app.timer(CHECK_INTERVAL_S)(agent.write_due)

@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.producer import sender
 from faust.transport.drivers import aiokafka as driver
 
 from projector.batched_faust.errors import Stale, Unrecoverable
@@ -12,6 +13,9 @@ from projector.batched_faust.errors import Stale, Unrecoverable
 TRANSACTION_TIMEOUT_MS = 15_000
 """An open transaction of a dead worker hides the changelog's tail from readers for this long, unless the
 next owner claims the partition earlier."""
+ENDING_BACKOFF_S = 0.004
+"""Until a transaction is begun again because Kafka is still ending the one before. Meanwhile its markers are
+written, which takes a few milliseconds; aiokafka waits for 20."""
 
 
 class Producer(driver.Producer):
@@ -27,6 +31,8 @@ class Producer(driver.Producer):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._claimed: dict[int, AIOKafkaProducer] = {}
+        # aiokafka has no setting for it
+        sender.BACKOFF_OVERRIDE = ENDING_BACKOFF_S
 
     def _settings_extra(self) -> dict[str, Any]:
         return {

@@ -117,6 +117,13 @@ class Consumer(driver.Consumer):
         notify(self._waiting_for_ack)
         return True
 
+    async def wait_empty(self) -> None:
+        """Wait for the batches in progress. Faust counts a batch as finished when the agent has taken it."""
+        await super().wait_empty()
+        if not self.should_stop:
+            await self.table.settle()
+            await self.commit()
+
     def _filter_tps_with_pending_acks(self, topics: Any = None) -> list[TP]:  # type: ignore[override] # noqa: ARG002
         return list(self._open)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from aiokafka.consumer.fetcher import Fetcher, FetchResult
@@ -77,20 +77,28 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         return {}
 
     async def _drain(self, fetcher: Fetcher, tps: set[TP], most: int | None) -> dict[TP, Batch]:
-        """A batch of the first of ``tps`` that has records, and empty batches of those that only advanced.
+        """Batches of those of ``tps`` that have records, and empty ones of those that only advanced.
 
         Nothing here awaits, so the positions before and after belong to exactly these records. (A position
-        advances without records over aborted ones and markers.) Only one partition gives records, so that it
-        gives up to ``most``: the more events of a row come together, the fewer rows are written.
+        advances without records over aborted ones and markers.) A partition that is far behind gives its
+        records alone, up to ``most``: the more events of a row come together, the fewer rows are written.
+        The others give theirs together: none of them waits until another one is folded and written.
         """
         before = self._positions(tps)
         records: dict[TP, list[Record]] = {}
+        left = most
         for tp in self._turn(fetcher, before):
             fetched = fetcher._records[tp]
             if type(fetched) is FetchResult and fetched.has_more():
                 # A full record object with its headers would cost as much as folding the event
                 fetched._partition_records._consumer_record = _record
-            if records := await fetcher.fetched_records({tp}, timeout=0, max_records=most):
+            elif records:
+                # An error would be raised, and the records that were taken already would be lost
+                break
+            if records and tp == self._favoured:
+                continue
+            records |= await fetcher.fetched_records({tp}, timeout=0, max_records=left)
+            if tp == self._favoured or (most is not None and (left := most - _count(records)) <= 0):
                 break
         after = self._positions(before)
         return {
@@ -167,6 +175,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
                 )
             consumer.seek(driver.ensure_aiokafka_TP(tp), start)
         return starts
+
+
+def _count(records: Mapping[TP, Sequence[Record]]) -> int:
+    return sum(map(len, records.values()))
 
 
 def _record(tp: Any, record: Any) -> Record:  # noqa: ARG001

@@ -1,7 +1,7 @@
 """The table: rows, written a batch at a time, and their position in the source."""
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, NoReturn, cast
 
 import faust
@@ -16,6 +16,10 @@ from projector.batched_faust.batch import Batch
 from projector.batched_faust.changelog import Producer
 from projector.batched_faust.errors import Stale, Unrecoverable
 from projector.batched_faust.store import Store
+
+
+async def _nothing_under_way() -> None:
+    pass
 
 
 class Tables(TableManager):
@@ -40,6 +44,8 @@ class Table(faust.Table[bytes, bytes]):
         super().__init__(*args, **{**kwargs, "recovery_buffer_size": 2, "standby_buffer_size": 2})
         self._identify = identify
         self._identity: Identity | None = None
+        self.settle: Callable[[], Awaitable[None]] = _nothing_under_way
+        """Returns when no write of the table's owner is under way; awaited before partitions are released."""
 
     @property
     def store(self) -> Store:

@@ -30,7 +30,7 @@ def test_the_table_is_exact_after_a_kill_at_each_step_of_a_batch(settings, crew)
     store = EventStore(settings)
     store.append(400, transaction=10, aborted=0.2)
     for place in (
-        "before-append:2", "in-transaction:2", "after-append:2", "after-store:2", "before-commit:2",
+        "before-append:2", "in-transaction:2", "after-append:2", "after-store:2", "before-commit:1",
         "after-commit:1", "after-claim:1",
     ):  # fmt: skip
         assert crew.start(faults=f"batch:20 die:{place}").ended() == -9, place

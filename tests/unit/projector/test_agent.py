@@ -120,12 +120,19 @@ def run(fakes: Any, *batches: Batch, memory_bytes: int = LARGE) -> Agent:
     settings = Settings(projector_memory=memory_bytes)
     agent = Agent(settings, fakes, fakes, Projection(INVENTORY, Fold, CODEC), fakes)
 
+    feed(agent, *batches)
+    return agent
+
+
+def feed(agent: Agent, *batches: Batch) -> None:
+    """Let the agent fold the batches, as they arrive one after the other."""
+
     async def stream() -> Any:
         for one in batches:
             yield one
+            await agent.settle()
 
     asyncio.run(agent.run(stream()))
-    return agent
 
 
 def test_a_caught_up_partition_is_written_after_each_batch():
@@ -142,7 +149,7 @@ def test_a_row_is_written_once_for_many_batches_while_the_partition_is_far_behin
     assert fakes.written == []
     assert not any(one.done for one in batches)
     fakes.far_behind = False
-    asyncio.run(agent._project(batches[2]))
+    feed(agent, batches[2])
     assert fakes.written == [(0, 5, {b"a": b"3", b"b": b"1", b"c": b"1"})]
     assert all(one.done for one in batches)
 
@@ -197,9 +204,9 @@ def test_a_rebalance_discards_what_is_not_written():
     fakes = Fakes()
     agent = run(fakes, batch(0, b"a"))
     asyncio.run(agent.forget())
-    asyncio.run(agent._project(batch(0, b"b")))
+    feed(agent, batch(0, b"b"))
     fakes.far_behind = False
-    asyncio.run(agent._project(batch(1, b"c")))
+    feed(agent, batch(1, b"c"))
     assert fakes.written == [(0, 2, {b"b": b"1", b"c": b"1"})]
 
 
@@ -233,7 +240,7 @@ def test_a_row_is_computed_anew_while_rows_of_earlier_batches_wait(monkeypatch, 
     agent = Agent(Settings(projector_memory=LARGE), stand_in, stand_in, INVENTORY_PROJECTION, stand_in)
     for begin, end in ((0, 2), (2, 7), (7, 8)):
         fakes.far_behind = end < len(log)
-        asyncio.run(agent._project(Batch(log[begin:end], TP("events", 0), begin, end)))
+        feed(agent, Batch(log[begin:end], TP("events", 0), begin, end))
     rows = {isbn.encode(): encode(title_row(isbn, log)) for isbn in (ISBN, other)}
     assert fakes.written == [(0, 8, rows)]
 
@@ -252,3 +259,100 @@ def test_the_memory_is_the_setting_or_a_share_of_the_machine(monkeypatch, tmp_pa
 def test_a_memory_that_is_meant_in_megabytes_is_refused():
     with pytest.raises(ValueError, match="at least 1000000 bytes, not 512"):
         Settings(projector_memory=512)
+
+
+class SlowTable(Fakes):
+    """Writes of partition 0 last until ``gate`` is open. Nothing is far behind."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.far_behind = False
+        self.gate = asyncio.Event()
+        self.begun = 0
+
+    async def write(self, batches: Any, rows: dict[bytes, bytes]) -> None:
+        self.begun += 1
+        if batches[0].tp.partition == 0:
+            await self.gate.wait()
+        await super().write(batches, rows)
+
+
+async def arrive(agent: Agent, *batches: Batch) -> None:
+    """Let batches arrive together, and the agent work on them as far as it can."""
+
+    async def stream() -> Any:
+        for one in batches:
+            yield one
+        await asyncio.Event().wait()
+
+    running = asyncio.ensure_future(agent.run(cast(Any, stream())))
+    for _ in range(50):
+        await asyncio.sleep(0)
+    running.cancel()
+
+
+def slow() -> tuple[Agent, SlowTable]:
+    fakes: Any = SlowTable()
+    return Agent(Settings(), fakes, fakes, Projection(INVENTORY, Fold, CODEC), fakes), fakes
+
+
+def test_a_partition_is_written_while_the_write_of_another_one_lasts():
+    async def scenario() -> None:
+        agent, fakes = slow()
+        await arrive(agent, batch(0, b"a"), batch(0, b"b", partition=1))
+        assert fakes.written == [(0, 1, {b"b": b"1"})]
+        fakes.gate.set()
+        await agent.settle()
+        assert fakes.written[1:] == [(0, 1, {b"a": b"1"})]
+
+    asyncio.run(scenario())
+
+
+def test_batches_that_arrive_during_a_write_share_the_next_one():
+    async def scenario() -> None:
+        agent, fakes = slow()
+        await arrive(agent, batch(0, b"a"))
+        await arrive(agent, batch(1, b"a"), batch(2, b"b"))
+        assert fakes.begun == 1
+        fakes.gate.set()
+        await agent.settle()
+        assert fakes.written == [(0, 1, {b"a": b"1"}), (1, 3, {b"a": b"2", b"b": b"1"})]
+
+    asyncio.run(scenario())
+
+
+def test_a_rebalance_waits_for_the_writes_that_are_under_way():
+    async def scenario() -> None:
+        agent, fakes = slow()
+        first = batch(0, b"a")
+        await arrive(agent, first)
+        forgetting = asyncio.ensure_future(agent.forget())
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert not forgetting.done()
+        fakes.gate.set()
+        await forgetting
+        assert first.done
+
+    asyncio.run(scenario())
+
+
+def test_a_partition_is_not_read_on_while_many_of_its_events_wait(monkeypatch):
+    monkeypatch.setattr(agents, "WAITING_EVENTS", 1)
+
+    async def scenario() -> None:
+        agent, fakes = slow()
+        await arrive(agent, *(batch(2 * n, b"a", b"b") for n in range(4)))
+        # One is being written, one waits; the others are left where they are
+        fakes.gate.set()
+        await agent.settle()
+        assert [following for _, following, _ in fakes.written] == [2, 4]
+
+    asyncio.run(scenario())
+
+
+def test_batches_after_a_bad_record_are_dropped():
+    fakes = Fakes()
+    agent = run(fakes, batch(0, b"a", b"bad"))
+    feed(agent, batch(2, b"b"))
+    assert fakes.written == [(0, 1, {b"a": b"1"})]

@@ -13,6 +13,7 @@ from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.consumer.subscription_state import SubscriptionState, TopicPartitionState
 from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.producer.sender import AddPartitionsToTxnHandler
 from faust.app.base import App
 from faust.stores import STORES, rocksdb
 from faust.tables.base import Collection
@@ -56,7 +57,10 @@ CALLED: list[tuple[type, str]] = [
         Consumer,
         "_getmany _wait_next_records _to_message _add_gap _filter_tps_with_pending_acks _new_offset",
     ),
-    (Consumer, "_should_commit _is_changelog_tp getmany ack perform_seek resume_partitions stop_flow"),
+    (
+        Consumer,
+        "_should_commit _is_changelog_tp getmany ack perform_seek resume_partitions stop_flow wait_empty",
+    ),
     (driver.Consumer, "_new_consumer_thread"),
     (driver.Producer, "_settings_extra _new_producer create_topic"),
     (
@@ -126,6 +130,8 @@ def test_private_code_that_we_rely_on_is_unchanged():
     fetched = inspect.getsource(Fetcher.fetched_records)
     assert fetched.index("if drained or not timeout") < fetched.index("_create_fetch_waiter")
     assert fetched.count("await ") == 2
+    # Read for each request, so that it can be set later
+    assert "return BACKOFF_OVERRIDE" in inspect.getsource(AddPartitionsToTxnHandler.handle_response)
     # After recovery: resume, seek, and only then let it flow
     completed = inspect.getsource(Recovery.on_recovery_completed)
     steps = ["consumer.resume_partitions", "consumer.perform_seek", "consumer.resume_flow"]
