@@ -96,7 +96,7 @@ check: .venv/.dev ## style, types, and the layers of imports
 
 lock: .venv/.made ## write the hash locks again, without registry addresses
 	@$(BIN)/uv pip compile -q --universal -p 3.11 --generate-hashes --no-header --no-annotate --extra embedded --group build pyproject.toml -o requirements.lock
-	@$(BIN)/uv pip compile -q --universal -p 3.11 --generate-hashes --no-header --no-annotate --extra embedded --group build --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	@$(BIN)/uv pip compile -q --universal -p 3.11 --generate-hashes --no-header --no-annotate --extra embedded --extra tracing --group build --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 
 vendor: ## fetch the page's libraries anew from npm and compare: make vendor ARGS=--write replaces them
 	@$(PYTHON) .ci/vendor.py $(ARGS)

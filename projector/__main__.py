@@ -37,11 +37,13 @@ def projector(settings: "Settings", index: int, chosen: str | None, ready_file: 
 
     Exit code 65 means that a restart will not help, 69 that Kafka does not answer.
     """
+    from foundation import tracing
     from foundation.logs import log_as
 
     if ready_file is not None:
         ready_file.unlink(missing_ok=True)
     log_as("projector", settings.log_level)
+    tracing.start("library-projector")
     projection = _projection(chosen)
     admin = _checked(settings, projection.table, chosen)
     # Imported here because Faust takes half a second

@@ -13,6 +13,7 @@ from typing import NoReturn
 import faust
 import uvloop
 
+from foundation import tracing
 from foundation.cli import exits
 from projector.app import App, end_within
 
@@ -55,6 +56,7 @@ def leave(code: int) -> NoReturn:
     Threads of RocksDB and of Kafka's clients still run. The interpreter crashed when it was finalized under
     them, and the supervisor then saw a signal instead of the code that says whether a restart helps.
     """
+    tracing.stop()
     logging.shutdown()
     os._exit(code)
 

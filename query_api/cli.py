@@ -17,8 +17,10 @@ log = logging.getLogger(__name__)
 @with_settings("kafka", "name", "partitions", "api", "data_dir", "host", "port", "log_level")
 def main(settings: Settings) -> None:
     """Serve the inventory over HTTP from a local replica of the table, until SIGTERM."""
+    from foundation import tracing
     from foundation.http.callers import AllowedHosts
     from foundation.http.server import PortTaken, serve
+    from foundation.http.traced import TracedRequests
     from foundation.logs import log_as
     from query_api.following.follower import Follower
     from query_api.following.source import Source
@@ -32,6 +34,7 @@ def main(settings: Settings) -> None:
     from query_api.replica.folders import NoFolderFree, replica_folder
 
     log_as("api", settings.log_level)
+    tracing.start("library-query-api")
     try:
         with replica_folder(Path(settings.data_dir) / "api") as folder:
             source, waiters = Source(settings), Waiters()
@@ -46,7 +49,12 @@ def main(settings: Settings) -> None:
             gc.collect()
             gc.freeze()
             log.info("listening on %s:%d", settings.host, settings.port)
-            serve(app, settings.host, settings.port, drain=waiters.end)
+            serve(
+                app if tracing.tracer is None else TracedRequests(app),
+                settings.host,
+                settings.port,
+                drain=waiters.end,
+            )
     except (PortTaken, NoFolderFree) as error:
         raise CommandError(exits.UNAVAILABLE, str(error)) from error
     except OSError as error:

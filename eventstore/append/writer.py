@@ -74,7 +74,7 @@ class Writer:
         reached: Callable[[str], None] = _ignore,
     ) -> None:
         self.settings, self.partition = settings, partition
-        self._decider, self._snapshot, self._clock, self._reached = decider, snapshot, clock, reached
+        self._decider, self._snapshot, self._clock, self.reached = decider, snapshot, clock, reached
         self.fence = fence or Fence(settings, partition)
         self.catch_up = CatchUp(settings, partition)
         self.state: WriteState | None = None
@@ -193,10 +193,10 @@ class Writer:
             self._save(SAVE_IDLE_ENTRIES)
         self.fence.claim(deadline)
         self._was_claimed = True
-        self._reached("claimed")
+        self.reached("claimed")
         self._read(self.state, deadline)
         self._in_doubt = False
-        self._reached("read")
+        self.reached("read")
 
     def _read(self, state: WriteState, deadline: Deadline) -> None:
         self.catch_up.to_the_end(state, deadline, self._save_if_large)
@@ -206,7 +206,7 @@ class Writer:
         # The clock is read at each attempt, after its claim: whoever decides an expired command later has a
         # later claim, and Kafka then refuses this attempt
         decided = decide_batch(self._decider, state, self.partition, submitted, self._clock(), tried)
-        self._reached("decided")
+        self.reached("decided")
         if decided.records:
             self._append(state, decided, tried, deadline)
         elif decided.needs_proof:
@@ -216,11 +216,11 @@ class Writer:
     def _append(self, state: WriteState, decided: Decided, tried: set[str], deadline: Deadline) -> None:
         assert decided.last is not None
         self._deliver(state, decided.records, deadline)
-        self._reached("delivered")
+        self.reached("delivered")
         tried.update(decided.accepted)
         self._in_doubt = True
         self.fence.commit(deadline)
-        self._reached("committed")
+        self.reached("committed")
         self._in_doubt = False
         state.keep(decided.streams, decided.accepted, decided.last)
         self._save(SAVE_WRITING_ENTRIES)

@@ -9,12 +9,14 @@ from importlib.metadata import version
 from litestar import Litestar
 
 from eventstore.headers import CARRIED
+from foundation import tracing
 from foundation.http.app import create_litestar, provided
 from foundation.http.callers import AllowedHosts
 from foundation.http.middleware import Middleware
 from foundation.http.openapi import ApiDocument
 from foundation.http.origins import VARY, PageAccess, PageOrigins
 from foundation.http.server import serve
+from foundation.http.traced import TracedRequests
 from foundation.settings import Settings
 from foundation.tokens import parse_tokens
 from producer.gateway.endpoint import CommandEndpoint
@@ -44,8 +46,14 @@ def run(settings: Settings) -> None:
         # Others take the partitions over while the last answers are on their way
         await asyncio.gather(asyncio.to_thread(membership.stop), gateway.drain())
 
+    tracing.start("library-gateway")
     app = create_app(gateway, metrics, membership)
-    serve(app, settings.host, settings.effective_gateway_port, drain=drain)
+    serve(
+        app if tracing.tracer is None else TracedRequests(app),
+        settings.host,
+        settings.effective_gateway_port,
+        drain=drain,
+    )
 
 
 REQUEST_HEADERS = ("Authorization", "Content-Type", "Idempotency-Key", *map(header_name, CARRIED))

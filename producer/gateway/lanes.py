@@ -14,7 +14,9 @@ from typing import Any, NamedTuple, TypeAlias
 
 from eventstore.append.writer import Writer
 from eventstore.state.outcomes import Outcome, OutcomeUnknown, Receipt, Submitted, Unwritable
+from foundation import tracing
 from foundation.kafka_clients import KafkaUnavailable
+from producer.gateway.batch_trace import BatchTrace
 
 log = logging.getLogger(__name__)
 
@@ -236,6 +238,7 @@ class Lane:
             self._note(changed)
 
     def _execute(self, writer: Writer, submissions: Sequence[Submission]) -> None:
+        trace = None if tracing.tracer is None else BatchTrace(writer)
         start = time.monotonic()
         left_s = 0.0 if self.trouble else submissions[0].since + self._deadline_s - start
         outcomes = writer.execute(
@@ -245,6 +248,8 @@ class Lane:
         self._settle([entry.future for entry in submissions], outcomes)
         end = time.monotonic()
         self._observe(len(submissions), end - start)
+        if trace is not None:
+            trace.end([entry.submitted for entry in submissions])
         self._gather_until = end + min(LONGEST_GATHER_S, GATHER_PER_COMMAND_S * (len(submissions) - 1))
 
     def _give_up(self, batch: Batch, outcome: OutcomeUnknown) -> None:

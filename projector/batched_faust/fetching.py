@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from aiokafka.consumer.fetcher import Fetcher, FetchResult
@@ -10,8 +10,10 @@ from aiokafka.errors import ConsumerStoppedError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
+from foundation import tracing
 from projector.batched_faust.batch import Batch, Record
 from projector.batched_faust.errors import Unrecoverable
+from projector.batched_faust.traces import Traces
 
 FETCH_WAIT_MS = 100
 """The broker holds a fetch without records for this long. Faust hard-codes 1,500."""
@@ -87,11 +89,12 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         before = self._positions(tps)
         records: dict[TP, list[Record]] = {}
         left = most
+        traces = None if tracing.tracer is None else Traces()
         for tp in self._turn(fetcher, before):
             fetched = fetcher._records[tp]
             if type(fetched) is FetchResult and fetched.has_more():
                 # A full record object with its headers would cost as much as folding the event
-                fetched._partition_records._consumer_record = _record
+                fetched._partition_records._consumer_record = _record if traces is None else _noting(traces)
             elif records:
                 # An error would be raised, and the records that were taken already would be lost
                 break
@@ -101,11 +104,14 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             if tp == self._favoured or (most is not None and (left := most - _count(records)) <= 0):
                 break
         after = self._positions(before)
-        return {
+        batches = {
             tp: Batch(records.get(tp, ()), tp, begin, after[tp])
             for tp, begin in before.items()
             if begin is not None and after.get(tp) not in (None, begin)
         }
+        if traces is not None:
+            traces.give(batches)
+        return batches
 
     def _turn(self, fetcher: Fetcher, positions: Mapping[TP, Any]) -> list[TP]:
         """The partitions that may give records now, in the order in which these arrived.
@@ -183,3 +189,11 @@ def _count(records: Mapping[TP, Sequence[Record]]) -> int:
 
 def _record(tp: Any, record: Any) -> Record:  # noqa: ARG001
     return record.offset, record.key, record.value
+
+
+def _noting(traces: Traces) -> Callable[[Any, Any], Record]:
+    def record(tp: Any, fetched: Any) -> Record:
+        traces.note(tp, fetched)
+        return _record(tp, fetched)
+
+    return record

@@ -12,10 +12,12 @@ from faust.types import TP
 from eventstore.avro import Undecodable
 from eventstore.table_position import CODEC, POSITION_KEY, TablePosition
 from eventstore.topics import Identity
+from foundation import tracing
 from projector.batched_faust.batch import Batch
 from projector.batched_faust.changelog import Producer
 from projector.batched_faust.errors import Stale, Unrecoverable
 from projector.batched_faust.store import Store
+from projector.batched_faust.traces import record_folds
 
 
 async def _nothing_under_way() -> None:
@@ -146,6 +148,8 @@ class Table(faust.Table[bytes, bytes]):
         self.store.write(tp.partition, written, end)
         for batch in batches:
             batch.done = True
+        if tracing.tracer is not None:
+            record_folds(batches)
 
     async def put(self, partition: int, rows: Mapping[bytes, bytes | None]) -> None:
         """Store rows without a batch, in the changelog and then on disk. A row of None is deleted.

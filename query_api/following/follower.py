@@ -10,9 +10,11 @@ from pathlib import Path
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from eventstore.topics import Identity, MissingTopic, WrongTopic
+from foundation import tracing
 from query_api.following.intake import RecordBatch
 from query_api.following.replica_file import RebuildNeeded, ReplicaFile
 from query_api.following.source import Source
+from query_api.following.traces import Traces
 from query_api.replica.damage import is_damage
 from query_api.replica.events import put_events, put_unreadable
 from query_api.replica.progress import Ends, Progress
@@ -51,6 +53,7 @@ class Follower:
         self._ends_at_start: Ends | None = None
         self._following = False
         self._logged_trouble: str | None = None
+        self._traces = None if tracing.tracer is None else Traces()
         self._threads = [
             threading.Thread(target=self._run, name="follower", daemon=True),
             threading.Thread(target=self._watch, name="watcher", daemon=True),
@@ -161,7 +164,7 @@ class Follower:
         self, replica: Replica, consumer: Consumer, messages: list[Message], identity: Identity
     ) -> None:
         before = replica.progress
-        batch = RecordBatch.after(before, identity.source)
+        batch = RecordBatch.after(before, identity.source, self._traces)
         for message in messages:
             if (error := message.error()) is not None:
                 self._handle_error(batch, consumer, message, error)
@@ -182,6 +185,8 @@ class Follower:
         if after.ready and not before.ready:
             log.info("caught up at %s", after)
         self._notify(after)
+        if self._traces is not None:
+            self._traces.advance(after)
 
     def _handle_error(
         self, batch: RecordBatch, consumer: Consumer, message: Message, error: KafkaError

@@ -9,6 +9,7 @@ from msgspec import Struct, field
 from eventstore.headers import ACTOR, COMMAND_ID, read_headers
 from eventstore.keys import BadKey
 from eventstore.table_position import POSITION_KEY, TablePosition
+from query_api.following.traces import Traces
 from query_api.replica.events import StoredEvent
 from query_api.replica.progress import FOREIGN, Draft, Progress
 from query_api.replica.tables import LARGEST_INTEGER
@@ -38,11 +39,12 @@ class RecordBatch(Struct):
     unreadable: list[UnreadableRecord] = field(default_factory=list)
     foreign_source: str | None = None
     """Another event store than ours, named by a position record."""
+    traces: Traces | None = None
 
     @classmethod
-    def after(cls, progress: Progress, source: str) -> "RecordBatch":
+    def after(cls, progress: Progress, source: str, traces: Traces | None = None) -> "RecordBatch":
         """An empty batch; ``source`` is the event store that position records must name."""
-        return cls(source, Draft(progress))
+        return cls(source, Draft(progress), traces=traces)
 
     def add_row(self, message: Message) -> None:
         """Add a record of the changelog."""
@@ -89,6 +91,8 @@ class RecordBatch(Struct):
             headers: Any = message.headers()
             at, kind = event.timestamp, type(event).__name__
             by_name = read_headers(headers)
+            if self.traces is not None:
+                self.traces.note(message, by_name)
             command_id, actor = by_name.get(COMMAND_ID, ""), by_name.get(ACTOR, "")
         self.events.append(
             StoredEvent(partition, offset, isbn, version, at, kind, command_id, value, problem, actor)
