@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: help up test-fast test test-integration test-system test-page test-faults test-three-brokers test-containers chaos chaos-projector bench-fold bench-rebuild bench-append bench-append-memory bench-gateways bench-query bench-groups bench-size check lock vendor clean
+.PHONY: help up test-fast test test-integration test-system test-page test-faults test-three-brokers test-containers chaos chaos-projector bench-fold bench-rebuild bench-append bench-append-memory bench-gateways bench-latency bench-query bench-groups bench-size check lock vendor clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-19s %s\n", $$1, $$2}'
@@ -87,6 +87,9 @@ bench-query: .venv/.dev $(PEER) ## reads over HTTP by us, Kafka Streams and ngin
 
 bench-groups: .venv/.dev ## a million events read into SQLite and PostgreSQL, beside a loop that only fetches
 	@$(BIN)/python -m benchmarks.consumer_groups $(ARGS)
+
+bench-latency: .venv/.dev $(PEER) ## where the time of a command that is read back goes, for 1 to 256 clients, beside Kafka Streams
+	@$(BIN)/python -m benchmarks.latency $(ARGS)
 
 bench-size: .venv/.dev ## each part on stores of 20,000, 200,000 and 1,000,000 titles; needs wrk and 10 GB of disk
 	@$(BIN)/python -m benchmarks.size $(ARGS)

@@ -60,24 +60,29 @@ def projecting(settings: Settings, folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def query_api(settings: Settings, folder: Path) -> Iterator[Server]:
+def query_api(
+    settings: Settings, folder: Path, environment: dict[str, str] | None = None
+) -> Iterator[Server]:
     """Run our query API; yield it when it is ready."""
     port = free_port()
     options = ["--kafka", settings.kafka, "--name", settings.name, "--data-dir", str(folder / "data")]
     command = python("query_api", *options, "--port", str(port))
-    with _serving([command], port, folder) as server:
+    with _serving([command], port, folder, environment) as server:
         url = server.url
         until(lambda: is_ready(url, API), 600, "the query API to be ready", meanwhile=server.processes.check)
         yield server
 
 
 @contextmanager
-def kafka_streams(settings: Settings, folder: Path, isbn: str) -> Iterator[Server]:
-    """Run the Java peer; yield it when it has read everything and answers for a title."""
+def kafka_streams(settings: Settings, folder: Path, isbn: str, *options: str) -> Iterator[Server]:
+    """Run the Java peer; yield it when it has read everything and answers for a title.
+
+    ``options`` override those of the queries' benchmark, as the cache.
+    """
     port, application = free_port(), f"{settings.name}-peer-{uuid4().hex[:8]}"
     command = [find_java(settings.java, os.environ), HEAP, "-jar", str(JAR), "--kafka", settings.kafka]
     command += ["--events", events_topic(settings), "--application", application, "--cached", "true"]
-    command += ["--state-dir", str(folder / "state"), "--http-port", str(port)]
+    command += ["--state-dir", str(folder / "state"), "--http-port", str(port), *options]
     group = Group(settings, application)
     with _serving([command], port, folder) as server:
         until(lambda: group.lag() == 0, 600, "Kafka Streams to catch up", meanwhile=server.processes.check)
@@ -109,8 +114,10 @@ def nginx(body: bytes, folder: Path) -> Iterator[Server | None]:
 
 
 @contextmanager
-def _serving(commands: list[list[str]], port: int, folder: Path) -> Iterator[Server]:
-    with Processes(commands, {}, folder / "output") as processes:
+def _serving(
+    commands: list[list[str]], port: int, folder: Path, environment: dict[str, str] | None = None
+) -> Iterator[Server]:
+    with Processes(commands, environment or {}, folder / "output") as processes:
         yield Server(f"http://{HOST}:{port}", processes)
 
 

@@ -43,6 +43,7 @@ final class Projection implements Processor<byte[], byte[], Void, Void> {
       throw new IllegalStateException(isbn + ": version " + version + " follows " + known);
     }
     rows.put(isbn, Fold.apply(row, version, reader.read(event.value())));
+    Arrivals.arrived(isbn, version);
   }
 
   private static long version(byte[] key) {

@@ -17,9 +17,13 @@ import org.apache.kafka.streams.errors.InvalidStateStoreException;
 import org.apache.kafka.streams.state.QueryableStoreTypes;
 import org.apache.kafka.streams.state.ReadOnlyKeyValueStore;
 
-/** {@code GET /inventory/{isbn}} by interactive query, behind the JDK's own HTTP server. */
+/**
+ * {@code GET /inventory/{isbn}} by interactive query, behind the JDK's own HTTP server. With {@code
+ * ?version=12} the answer waits until the row has this version or a later one.
+ */
 final class RowServer {
   private static final String ROUTE = "/inventory/";
+  private static final String VERSION = "version=";
   private static final int TYPICAL_BYTES = 512;
   private final JsonFactory json = new JsonFactory();
   private final KafkaStreams streams;
@@ -45,7 +49,12 @@ final class RowServer {
 
   private void answer(HttpExchange exchange) throws IOException {
     try (exchange) {
-      InventoryRow row = find(exchange.getRequestURI().getPath().substring(ROUTE.length()));
+      String isbn = exchange.getRequestURI().getPath().substring(ROUTE.length());
+      String query = exchange.getRequestURI().getQuery();
+      InventoryRow row =
+          query == null || !query.startsWith(VERSION)
+              ? find(isbn)
+              : findFrom(isbn, Long.parseLong(query.substring(VERSION.length())));
       if (row == null) {
         exchange.sendResponseHeaders(404, -1);
         return;
@@ -56,7 +65,21 @@ final class RowServer {
       exchange.getResponseBody().write(body);
     } catch (InvalidStateStoreException notReady) {
       exchange.sendResponseHeaders(503, -1);
+    } catch (InterruptedException stopping) {
+      Thread.currentThread().interrupt();
+      exchange.sendResponseHeaders(503, -1);
     }
+  }
+
+  private InventoryRow findFrom(String isbn, long version) throws InterruptedException {
+    var waiter = Arrivals.register(isbn, version);
+    InventoryRow row = find(isbn);
+    if (row != null && row.getVersion() >= version) {
+      Arrivals.forget(isbn, waiter);
+      return row;
+    }
+    Arrivals.await(isbn, waiter);
+    return find(isbn);
   }
 
   private InventoryRow find(String isbn) {
