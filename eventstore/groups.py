@@ -1,32 +1,116 @@
 """How far consumer groups have read a topic, and how far they are behind its end."""
 
+import time
 from collections.abc import Iterable, Mapping
-from concurrent.futures import Future
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Self
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, ConsumerGroupDescription
 
+from foundation.kafka_clients import client_config
+from foundation.settings import Settings
 
-def committed_offsets(admin: AdminClient, topic: str, group: str, timeout_s: float) -> dict[int, int]:
+COORDINATOR_MOVING = frozenset(
+    {
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
+    }
+)
+"""Codes that say: retry, the group's coordinator is just being made or changed. A new broker returns them."""
+POLL_INTERVAL_S = 0.1
+AT_A_TIME = 8
+"""Groups that are asked at the same time: each takes a client of its own, with threads and connections."""
+
+
+class GroupOffsets:
+    """Reads the offsets that a group has committed to a topic, as its consumer, but without joining it.
+
+    An admin client could ask, too. But librdkafka 2.16 ends the process when its request is answered by
+    NOT_COORDINATOR, as by a broker that has just started, or answered after its time-out.
+    """
+
+    def __init__(self, settings: Settings, topic: str, group: str) -> None:
+        """Raises KafkaException for a group without a name, which has no consumers."""
+        if not group:
+            raise KafkaException(KafkaError(KafkaError.INVALID_GROUP_ID))
+        self.topic, self.group = topic, group
+        # Not read_committed: then offsets that an open transaction commits would be waited for
+        more = {"group.id": group, "enable.auto.commit": False, "isolation.level": "read_uncommitted"}
+        self._consumer = Consumer(client_config(settings) | more)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def read(self, timeout_s: float) -> dict[int, int]:
+        """The group's offset in each partition where it has one. Raises KafkaException."""
+        give_up_at = time.monotonic() + timeout_s
+        while True:
+            try:
+                return self._read(max(0.1, give_up_at - time.monotonic()))
+            except KafkaException as error:
+                if error.args[0].code() not in COORDINATOR_MOVING or time.monotonic() > give_up_at:
+                    raise
+            time.sleep(POLL_INTERVAL_S)
+
+    def _read(self, timeout_s: float) -> dict[int, int]:
+        give_up_at = time.monotonic() + timeout_s
+        found = self._consumer.list_topics(self.topic, timeout=timeout_s).topics[self.topic]
+        if found.error:
+            raise KafkaException(found.error)
+        partitions = [TopicPartition(self.topic, partition) for partition in found.partitions]
+        offsets = {}
+        for part in self._consumer.committed(partitions, timeout=max(0.1, give_up_at - time.monotonic())):
+            if part.error:
+                raise KafkaException(part.error)
+            if part.offset >= 0:
+                offsets[part.partition] = part.offset
+        return offsets
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._consumer.close()
+
+
+def committed_offsets(settings: Settings, topic: str, group: str, timeout_s: float) -> dict[int, int]:
     """The offsets that the group has committed, by partition. Raises KafkaException."""
-    return _of_topic(topic, _request(admin, group, timeout_s).result())
+    with GroupOffsets(settings, topic, group) as offsets:
+        return offsets.read(timeout_s)
 
 
 def committed_offsets_by_group(
-    admin: AdminClient, topic: str, groups: Iterable[str], timeout_s: float
+    settings: Settings, topic: str, groups: Iterable[str], timeout_s: float
 ) -> dict[str, dict[int, int]]:
     """The same for several groups.
 
-    A group whose coordinator does not answer is left out: it is moving, or the group was just deleted.
+    A group whose coordinator does not answer is left out: it is moving, or the group was just deleted. Raises
+    KafkaException if all are.
     """
-    # The client takes one group in a call: send all requests before waiting for the first answer
-    requests = {group: _request(admin, group, timeout_s) for group in groups}
-    offsets: dict[str, dict[int, int]] = {}
-    for group, request in requests.items():
+
+    def of(group: str) -> dict[int, int] | KafkaException:
         try:
-            offsets[group] = _of_topic(topic, request.result())
-        except KafkaException:
-            continue
+            return committed_offsets(settings, topic, group, timeout_s)
+        except KafkaException as error:
+            return error
+
+    names = list(groups)
+    offsets: dict[str, dict[int, int]] = {}
+    errors: list[KafkaException] = []
+    with ThreadPoolExecutor(AT_A_TIME) as threads:
+        for group, found in zip(names, threads.map(of, names), strict=True):
+            if isinstance(found, KafkaException):
+                errors.append(found)
+            else:
+                offsets[group] = found
+    if errors and not offsets:
+        raise errors[0]
     return offsets
 
 
@@ -58,17 +142,3 @@ def lag(committed: Mapping[int, int], beginning: Mapping[int, int], end: Mapping
     A group without an offset in a partition, or with one that is gone, reads from the partition's beginning.
     """
     return {p: max(0, last - max(committed.get(p, 0), beginning[p])) for p, last in end.items()}
-
-
-def _request(admin: AdminClient, group: str, timeout_s: float) -> "Future[ConsumerGroupTopicPartitions]":
-    return admin.list_consumer_group_offsets(
-        [ConsumerGroupTopicPartitions(group)], request_timeout=timeout_s
-    )[group]
-
-
-def _of_topic(topic: str, group: ConsumerGroupTopicPartitions) -> dict[int, int]:
-    return {
-        part.partition: part.offset
-        for part in group.topic_partitions or ()
-        if part.topic == topic and part.offset >= 0
-    }

@@ -13,11 +13,11 @@ from msgspec import Struct
 
 from benchmarks.harness.processes import Processes, python
 from benchmarks.harness.waiting import until
+from eventstore.groups import COORDINATOR_MOVING
 from eventstore.topics import events_topic
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from library.broker.java import find_java
-from library.store.groups import COORDINATOR_MOVING
 from schemas.topics import changelog_topic, ensure_topics, projector_group, topic_configs
 
 JAR = Path(__file__).parent.parent / "kafka_streams" / "target" / "peer.jar"

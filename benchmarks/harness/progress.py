@@ -1,8 +1,8 @@
 """Progress of a contestant, read from Kafka."""
 
-from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from eventstore.groups import GroupOffsets
 from eventstore.topics import events_topic
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
@@ -17,14 +17,12 @@ class Group:
     def __init__(self, settings: Settings, group: str) -> None:
         topic = events_topic(settings)
         self.ends = settled_end(AdminClient(client_config(settings)), topic, LIMIT_S)
-        # Not an AdminClient: it crashes if the coordinator of the group has just started (librdkafka 2.16)
-        self._reader = Consumer(client_config(settings) | {"group.id": group, "enable.auto.commit": False})
-        self._partitions = [TopicPartition(topic, partition) for partition in self.ends]
+        self._offsets = GroupOffsets(settings, topic, group)
 
     def lag(self) -> int:
         """Return the number of uncommitted offsets."""
-        at = self._reader.committed(self._partitions, timeout=LIMIT_S)
-        return sum(self.ends[part.partition] - max(0, part.offset) for part in at)
+        at = self._offsets.read(LIMIT_S)
+        return sum(end - at.get(partition, 0) for partition, end in self.ends.items())
 
 
 def records(settings: Settings, changelog: str) -> int:

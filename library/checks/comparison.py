@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import msgspec
 from confluent_kafka import Message
-from confluent_kafka.admin import AdminClient
 from msgspec import Struct
 
 from eventstore.partition_reader import read_partition
 from eventstore.topics import Table, events_topic
-from foundation.kafka_clients import client_config
 from foundation.memory import no_collections
 from inventory.projection import project_log
 from library.checks.api_listing import Item, Listed, Listing, loan_item, title_item
@@ -139,18 +137,18 @@ def compare(
 
 def _at_least(settings: "Settings", table: Table, partition: int, end: int) -> TablePart:
     """The partition once it has reached ``end`` and no replay is running. Raises Behind."""
-    admin, topic = AdminClient(client_config(settings)), events_topic(settings)
+    topic = events_topic(settings)
     advanced_at, best, offsets = time.monotonic(), -1, None
     for part in table_parts(settings, table, partition):
         if part.next >= end and not part.replaying:
             return part
         if offsets is None:
-            offsets = committed(admin, topic, table.group_id(settings))
+            offsets = committed(settings, topic, table.group_id(settings))
         if part.next > best:
             advanced_at, best = time.monotonic(), part.next
         elif time.monotonic() - advanced_at > settings.deadline:
             # The projector may be busy with other partitions: those that are far behind take turns
-            before, offsets = offsets, committed(admin, topic, table.group_id(settings))
+            before, offsets = offsets, committed(settings, topic, table.group_id(settings))
             if offsets != before:
                 advanced_at = time.monotonic()
                 continue

@@ -207,13 +207,13 @@ def topics(admin: AdminClient, settings: "Settings") -> Finding:
 def projection(admin: AdminClient, settings: "Settings", patience_s: float) -> Finding:
     """Whether a projector runs, how far the table lags, and whether the lag shrinks."""
     group, topic = projector_group(settings), events_topic(settings)
-    workers, position = members(admin, group), committed(admin, topic, group)
-    lag = sum(group_lag(admin, topic, group).values())
+    workers, position = members(admin, group), committed(settings, topic, group)
+    lag = sum(group_lag(admin, settings, topic, group).values())
     if not workers:
         text = f"no projector runs; the table is {lag:,} records behind"
         return Finding("table", Grade.WARNING, text, "library up, or python -m projector --index 0")
     give_up = time.monotonic() + patience_s
-    while lag and committed(admin, topic, group) == position:
+    while lag and committed(settings, topic, group) == position:
         if time.monotonic() > give_up:
             text = f"{len(workers)} running, {lag:,} records behind, no progress for {patience_s:.0f} s"
             return Finding("table", Grade.BROKEN, text, "library logs projector")

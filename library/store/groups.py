@@ -6,20 +6,12 @@ from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaExcep
 from confluent_kafka.admin import AdminClient, ConsumerGroupDescription
 from msgspec import Struct
 
-from eventstore.groups import committed_offsets_by_group, lag, member_names
+from eventstore.groups import COORDINATOR_MOVING, committed_offsets_by_group, lag, member_names
 from eventstore.topics import events_topic, gateways_group
 from foundation.settings import Settings
 from library.store.offsets import TIMEOUT_S, Offsets, beginning, end
 
 POLL_INTERVAL_S = 0.1
-COORDINATOR_MOVING = frozenset(
-    {
-        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-        KafkaError.COORDINATOR_NOT_AVAILABLE,
-        KafkaError.NOT_COORDINATOR,
-    }
-)
-"""Codes that say: retry, the group's coordinator is just being made or changed. A new broker returns them."""
 
 
 class GroupActive(Exception):
@@ -72,7 +64,7 @@ def readers_of(admin: AdminClient, settings: Settings) -> list[Group]:
     names = [name for name in group_names(admin) if name != gateways_group(settings)]
     if not names:
         return []
-    offsets = committed_offsets_by_group(admin, topic, names, TIMEOUT_S)
+    offsets = committed_offsets_by_group(settings, topic, names, TIMEOUT_S)
     descriptions = admin.describe_consumer_groups(names, request_timeout=TIMEOUT_S)
     first, last = beginning(admin, topic), end(admin, topic)
     groups = []

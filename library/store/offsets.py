@@ -72,22 +72,25 @@ def at_time(admin: AdminClient, topic: str, ms: int, timeout: float = TIMEOUT_S)
     return {partition: offset if offset >= 0 else last[partition] for partition, offset in offsets.items()}
 
 
-def committed(admin: AdminClient, topic: str, group: str, timeout: float = TIMEOUT_S) -> Offsets:
+def committed(settings: Settings, topic: str, group: str, timeout: float = TIMEOUT_S) -> Offsets:
     """The group's committed offsets, for the partitions that have one."""
-    return committed_offsets(admin, topic, group, timeout)
+    return committed_offsets(settings, topic, group, timeout)
 
 
-def group_lag(admin: AdminClient, topic: str, group: str, timeout: float = TIMEOUT_S) -> dict[int, int]:
+def group_lag(
+    admin: AdminClient, settings: Settings, topic: str, group: str, timeout: float = TIMEOUT_S
+) -> dict[int, int]:
     """Offsets between the group's and the end, by partition; transaction markers count."""
-    position = committed(admin, topic, group, timeout)
+    position = committed(settings, topic, group, timeout)
     return lag(position, beginning(admin, topic, timeout), end(admin, topic, timeout))
 
 
 def table_lag(settings: Settings, timeout: float = TIMEOUT_S) -> int | None:
     """Offsets that the projector has not read yet; None if Kafka does not answer."""
+    topic, group = events_topic(settings), projector_group(settings)
     try:
         admin = AdminClient(client_config(settings))
-        return sum(group_lag(admin, events_topic(settings), projector_group(settings), timeout).values())
+        return sum(group_lag(admin, settings, topic, group, timeout).values())
     except KafkaException:
         return None
 

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from eventstore.groups import lag
+from eventstore.groups import GroupOffsets, lag
 from eventstore.topics import events_topic
 from foundation.cli import exits
 from foundation.cli.app import CommandError
 from foundation.cli.progress import Progress
 from library.store.groups import reset_offsets, wait_until_empty
-from library.store.offsets import Offsets, beginning, committed, end
+from library.store.offsets import TIMEOUT_S, Offsets, beginning, end
 from library.system.control import Control, NotAnswering, NotRunning, RequestRefused, connected
 from schemas.topics import projector_group
 
@@ -58,18 +58,19 @@ def _follow(admin: "AdminClient", settings: "Settings", control: Control) -> Non
     """
     topic, group = events_topic(settings), projector_group(settings)
     first, goal = beginning(admin, topic), end(admin, topic)
+    with GroupOffsets(settings, topic, group) as offsets:
 
-    def left() -> int:
-        return sum(lag(committed(admin, topic, group), first, goal).values())
+        def left() -> int:
+            return sum(lag(offsets.read(TIMEOUT_S), first, goal).values())
 
-    started_at, total = time.monotonic(), left()
-    with Progress("replaying", total, "records") as progress:
-        while rest := left():
-            for process in control.request("status")["processes"]:
-                if process["name"].startswith("projector") and process["state"] in ("failed", "failing"):
-                    why = f"{process['last_error']} (its log: {process['log']})"
-                    raise CommandError(exits.FAILED, f"{process['name']} does not run: {why}")
-            progress.show(max(0, total - rest))
-            time.sleep(POLL_INTERVAL_S)
+        started_at, total = time.monotonic(), left()
+        with Progress("replaying", total, "records") as progress:
+            while rest := left():
+                for process in control.request("status")["processes"]:
+                    if process["name"].startswith("projector") and process["state"] in ("failed", "failing"):
+                        why = f"{process['last_error']} (its log: {process['log']})"
+                        raise CommandError(exits.FAILED, f"{process['name']} does not run: {why}")
+                progress.show(max(0, total - rest))
+                time.sleep(POLL_INTERVAL_S)
     seconds = time.monotonic() - started_at
     click.echo(f"replayed {total:,} records in {seconds:.1f} s ({total / seconds:,.0f}/s)", err=True)

@@ -1,19 +1,20 @@
 """Requests to Kafka about both topics."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
+from eventstore.groups import committed_offsets_by_group
 from eventstore.partition_reader import read_partition
 from eventstore.topics import Identity, events_topic, gateways_group
 from foundation.kafka_clients import KafkaUnavailable, client_config, reading_config, why
 from foundation.settings import Settings
 from query_api.replica.progress import Ends, Progress
-from schemas.topics import changelog_topic, check_topics, identify, projector_group
+from schemas.topics import changelog_topic, check_topics, identify
 
 _EARLIEST = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 _LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]
@@ -29,7 +30,7 @@ class Source:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.events, self.changelog = events_topic(settings), changelog_topic(settings)
-        self.gateways, self.projector = gateways_group(settings), projector_group(settings)
+        self.gateways = gateways_group(settings)
         self.partitions = settings.partitions
         self.admin = AdminClient(client_config(settings))
 
@@ -63,6 +64,10 @@ class Source:
         requests = {TopicPartition(self.events, p): _EARLIEST for p in range(self.partitions)}
         answers = self.admin.list_offsets(requests, request_timeout=timeout)
         return {part.partition: int(future.result().offset) for part, future in answers.items()}
+
+    def committed(self, groups: Iterable[str], timeout: float) -> dict[str, dict[int, int]]:
+        """The offsets of the event store that each group has committed; see eventstore.groups."""
+        return committed_offsets_by_group(self._settings, self.events, groups, timeout)
 
     def high_watermark(self, partition: int, timeout: float) -> int:
         """The next offset of a partition of the event store, open transactions included."""

@@ -2,11 +2,11 @@
 
 from collections.abc import Collection
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, ConsumerGroupDescription
 from msgspec import Struct
 
-from eventstore.groups import committed_offsets_by_group, lag, members_by_group
+from eventstore.groups import lag, members_by_group
 from query_api.following.source import Source
 
 MOST_GROUPS = 200
@@ -63,14 +63,13 @@ class GroupLags:
     def groups(self) -> list[Group]:
         """The groups with offsets in the event store, by name. Groups that can't be asked are left out.
 
-        Raises KafkaException if Kafka does not answer, or has not loaded its groups yet.
+        Raises KafkaException if Kafka does not answer, or no group can be asked.
         """
         admin = self._source.admin
         ends = dict(enumerate(self._source.ends(_TIMEOUT_S).events))
         listed = admin.list_consumer_groups(request_timeout=_TIMEOUT_S).result().valid
         names = sorted(group.group_id for group in listed)[:MOST_GROUPS]
-        self._require_coordinator()
-        committed = committed_offsets_by_group(admin, self._source.events, names, _TIMEOUT_S)
+        committed = self._source.committed(names, _TIMEOUT_S)
         readers = {name: offsets for name, offsets in committed.items() if offsets}
         members = self._describer.members(readers)
         beginnings = self._source.beginnings(_TIMEOUT_S)
@@ -78,18 +77,6 @@ class GroupLags:
             Group(name, members.get(name), offsets, lag(offsets, beginnings, ends))
             for name, offsets in sorted(readers.items())
         ]
-
-    def _require_coordinator(self) -> None:
-        """Raise KafkaException unless the projector's group, or its absence, is known.
-
-        librdkafka 2.16 ends the process when a request for a group's offsets is answered by NOT_COORDINATOR,
-        as a broker does for a moment after its start. It survives that answer to a description.
-        """
-        try:
-            self._describer.description(self._source.projector)
-        except KafkaException as error:
-            if error.args[0].code() != KafkaError.GROUP_ID_NOT_FOUND:
-                raise
 
     def gateways(self) -> dict[str, list[int]]:
         """The gateways by address, each with its partitions. Raises KafkaException."""

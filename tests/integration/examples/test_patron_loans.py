@@ -70,7 +70,7 @@ def folded(settings: Settings, crew: Crew) -> Settings:
 
 def until_folded(settings: Settings) -> None:
     admin, group = AdminClient(client_config(settings)), TABLE.group_id(settings)
-    eventually(lambda: not sum(group_lag(admin, events_topic(settings), group).values()), limit=60)
+    eventually(lambda: not sum(group_lag(admin, settings, events_topic(settings), group).values()), limit=60)
 
 
 def changelog_end(settings: Settings) -> int:

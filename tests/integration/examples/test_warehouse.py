@@ -92,7 +92,7 @@ def table(settings: Settings) -> dict[bytes, bytes]:
         events_topic(settings),
         TABLE.group_id(settings),
     )
-    eventually(lambda: not sum(group_lag(admin, topic, group).values()), limit=60)
+    eventually(lambda: not sum(group_lag(admin, settings, topic, group).values()), limit=60)
     changelog = TABLE.changelog(settings)
     return {
         message.key() or b"": message.value() or b""

@@ -47,24 +47,24 @@ def test_replay_resets_a_group_to_the_beginning_a_time_or_an_offset(full, admin)
     topic, group = events_topic(full), f"{full.name}-overdue"
     last = settled_end(admin, topic, 20)
     commit(full, group, last)
-    assert sum(group_lag(admin, topic, group).values()) == 0
+    assert sum(group_lag(admin, full, topic, group).values()) == 0
 
     assert run_command(replay, full, "--group", group, "--to-beginning").exit_code == 0
-    assert committed(admin, topic, group) == {0: 0, 1: 0}
-    assert sum(group_lag(admin, topic, group).values()) == sum(last.values())
+    assert committed(full, topic, group) == {0: 0, 1: 0}
+    assert sum(group_lag(admin, full, topic, group).values()) == sum(last.values())
 
     half = "2023-11-14T22:13:20.100Z"
     assert run_command(replay, full, "--group", group, "--to-time", half).exit_code == 0
-    assert committed(admin, topic, group) == at_time(admin, topic, BEGAN + 100)
-    assert committed(admin, topic, group) != beginning(admin, topic)
+    assert committed(full, topic, group) == at_time(admin, topic, BEGAN + 100)
+    assert committed(full, topic, group) != beginning(admin, topic)
 
     assert run_command(replay, full, "--group", group, "--to-time", "2050-01-01T00:00:00Z").exit_code == 0
-    assert committed(admin, topic, group) == last
+    assert committed(full, topic, group) == last
 
     done = run_command(replay, full, "--group", group, "--to-offset", "1:7")
     assert done.exit_code == 0
     assert "1:7" in done.stderr
-    assert committed(admin, topic, group) == {0: last[0], 1: 7}
+    assert committed(full, topic, group) == {0: last[0], 1: 7}
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_replay_refuses_an_active_group_and_names_its_members(full, admin):
         done = run_command(replay, full, "--group", group, "--to-beginning")
         assert done.exit_code == 1
         assert "the-report at " in done.stderr
-        assert committed(admin, events_topic(full), group) == {}
+        assert committed(full, events_topic(full), group) == {}
     finally:
         consumer.close()
     assert run_command(replay, full, "--group", group, "--to-beginning").exit_code == 0
@@ -108,7 +108,7 @@ def test_replay_resets_the_projector_when_no_system_runs(full, admin):
     done = run_command(replay, full)
     assert done.exit_code == 0
     assert "when it is started" in done.stderr
-    assert committed(admin, topic, group) == {0: 0, 1: 0}
+    assert committed(full, topic, group) == {0: 0, 1: 0}
 
 
 @pytest.mark.parametrize("group", ["", " ", "a\u200bb", "x" * 201, "a\nb"])
@@ -138,7 +138,7 @@ def test_replay_refuses_an_unknown_group_and_names_the_groups(full, admin):
     commit(full, group, {0: 3})
     done = run_command(replay, full, "--group", "typo", "--to-beginning")
     assert f"there is no group typo; groups that read the events: {group}." in done.stderr
-    assert committed(admin, topic, "typo") == {}
+    assert committed(full, topic, "typo") == {}
 
 
 def test_groups_lists_members_offsets_and_lag(full, admin):

@@ -10,12 +10,12 @@ from confluent_kafka.admin import AdminClient
 from msgspec import Struct
 from rocksdict import AccessType, Options, Rdict
 
+from eventstore.groups import COORDINATOR_MOVING
 from eventstore.table_position import POSITION_KEY, TablePosition
 from eventstore.topics import events_topic
 from foundation.kafka_clients import client_config, reading_config
 from foundation.settings import Settings
 from inventory.projection import project
-from library.store.groups import COORDINATOR_MOVING
 from projector.batched_faust.store import IDENTITY_KEY, Store
 from schemas.codec import decode
 from schemas.records import parse_title_key

@@ -12,12 +12,12 @@ from query_api.http.group_lag import GroupLags
 
 
 class StoppedKafka:
-    """A source whose descriptions of groups time out, except those in ``described``; all else answers."""
+    """A source whose descriptions of groups time out; all else answers."""
 
-    events, gateways, projector = "library.events", "library-gateways", "library-projector"
+    events, gateways = "library.events", "library-gateways"
 
-    def __init__(self, *described: str) -> None:
-        self.made, self.described = 0, described
+    def __init__(self) -> None:
+        self.made = 0
 
     @property
     def admin(self) -> "StoppedKafka":
@@ -36,14 +36,11 @@ class StoppedKafka:
     def list_consumer_groups(self, request_timeout: float) -> Any:
         return done(SimpleNamespace(valid=[SimpleNamespace(group_id="readers")]))
 
-    def list_consumer_group_offsets(self, requests: Any, request_timeout: float) -> Any:
-        assert self.projector in self.described
-        offsets = [SimpleNamespace(topic="library.events", partition=0, offset=3)]
-        return {"readers": done(SimpleNamespace(topic_partitions=offsets))}
+    def committed(self, groups: list[str], timeout: float) -> dict[str, dict[int, int]]:
+        return {"readers": {0: 3}}
 
     def describe_consumer_groups(self, names: list[str], request_timeout: float) -> Any:
-        answer = done(SimpleNamespace(members=[]))
-        return {name: answer if name in self.described else late() for name in names}
+        return {name: late() for name in names}
 
 
 def done(result: Any) -> Future[Any]:
@@ -59,7 +56,7 @@ def late() -> Future[Any]:
 
 
 def test_a_client_whose_description_of_a_group_failed_is_replaced():
-    source = StoppedKafka(StoppedKafka.projector)
+    source = StoppedKafka()
     lags = GroupLags(cast(Source, source))
     for made in (1, 2):
         (group,) = lags.groups()
@@ -69,10 +66,3 @@ def test_a_client_whose_description_of_a_group_failed_is_replaced():
         with pytest.raises(KafkaException):
             lags.gateways()
         assert source.made == made
-
-
-def test_no_offsets_are_requested_before_the_coordinator_knows_its_groups():
-    source = StoppedKafka()
-    with pytest.raises(KafkaException):
-        GroupLags(cast(Source, source)).groups()
-    assert source.made == 1
