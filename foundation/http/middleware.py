@@ -18,6 +18,7 @@ from foundation.http.headers import (
 )
 from foundation.http.problem import Problem
 from foundation.http.responses import etag_matches, etag_of, render_problem, send_response
+from foundation.http.targets import check_escapes
 
 UNIQUE = (b"host", b"origin", b"authorization", b"last-event-id", b"content-type", b"content-encoding")
 """Headers that decide something: a request with two of one is refused."""
@@ -66,6 +67,7 @@ class Middleware:
                 require_no_encoding(headers)
             host, origin = header_text(headers.get(b"host")), header_text(headers.get(b"origin"))
             self._hosts.check(host, origin, request["http_version"])
+            check_escapes(request)
         except Problem as problem:
             await send_response(response.send, render_problem(problem))
         else:

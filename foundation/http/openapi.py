@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, TypeAlias
-from urllib.parse import parse_qsl, unquote_to_bytes
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 from litestar import Litestar, MediaType, Request
@@ -13,7 +13,8 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.plugins import OpenAPIRenderPlugin
 
 from foundation.http.json_body import check_json_body
-from foundation.http.problem import PROBLEM_JSON, Problem, ProblemDocument
+from foundation.http.problem import PROBLEM_JSON, ProblemDocument
+from foundation.http.targets import check_query, is_number, numeric_type
 
 DOCUMENT_PATH = "/openapi.json"
 ANY_PARAMETER = {"any_parameter": True}
@@ -101,6 +102,8 @@ class ApiDocument(OpenAPIRenderPlugin):
         self.value: Json = {}
         self._body = b""
         self._parameters: dict[str, frozenset[str]] = {}
+        self._numbers: dict[tuple[str, str], dict[str, str]] = {}
+        """The types of the numbers in a path, or in its query, by name."""
 
     def config(self, title: str, version: str, description: str) -> OpenAPIConfig:
         """The framework's configuration that serves this document."""
@@ -127,8 +130,12 @@ class ApiDocument(OpenAPIRenderPlugin):
         self._body = msgspec.json.encode(self.value)
         self._parameters = {DOCUMENT_PATH: frozenset()}
         for path, _, operation in operations(self.value):
-            names = {p["name"] for p in operation.get("parameters", ()) if p["in"] == "query"}
+            parameters = operation.get("parameters", ())
+            names = {p["name"] for p in parameters if p["in"] == "query"}
             self._parameters[path] = self._parameters.get(path, frozenset()) | names
+            for parameter in parameters:
+                if kind := numeric_type(parameter["schema"]):
+                    self._numbers.setdefault((path, parameter["in"]), {})[parameter["name"]] = kind
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: Json) -> bytes:  # noqa: ARG002
         """The document as JSON, in place of the framework's."""
@@ -140,14 +147,25 @@ class ApiDocument(OpenAPIRenderPlugin):
         Raises Problem 400 or 415, and NotFoundException for routes that the framework adds: it serves copies
         of the document, and pages of its own.
         """
-        parameters = self._parameters.get(str(request.scope.get("path_template")))
+        path = str(request.scope.get("path_template"))
+        parameters = self._parameters.get(path)
         # The router drops empty segments, also encoded ones: /inventory/%2F would list the inventory
         if parameters is None or (_has_empty_segment(request) and not _has_path(request)):
             raise NotFoundException
+        if in_path := self._numbers.get((path, "path")):
+            _require_numbers(path, request.scope["path"], in_path)
         if not request.route_handler.opt.get("any_parameter"):
-            check_query(request.scope["query_string"], parameters)
+            check_query(request.scope["query_string"], parameters, self._numbers.get((path, "query")))
         if request.route_handler.opt.get("json_body"):
             await check_json_body(request)
+
+
+def _require_numbers(template: str, path: str, numbers: Mapping[str, str]) -> None:
+    """Raises NotFoundException, as the router does for text where a path has a number."""
+    for name, text in zip(template.split("/"), path.split("/"), strict=False):
+        kind = numbers.get(name.strip("{}").partition(":")[0])
+        if kind is not None and not is_number(kind, text):
+            raise NotFoundException
 
 
 def _has_empty_segment(request: Request[Any, Any, Any]) -> bool:
@@ -170,21 +188,3 @@ def _without_single_choices(value: Any) -> Any:
     if len(value.get("oneOf", ())) == 1:
         value |= value.pop("oneOf")[0]
     return value
-
-
-def check_query(query: bytes, parameters: Collection[str]) -> None:
-    """Accept each of ``parameters`` once in a query string, and no other. Raises Problem 400."""
-    if not query:
-        return
-    seen = set()
-    try:
-        pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True, errors="strict")
-    except UnicodeDecodeError as error:
-        raise Problem(400, "malformed", f"the query is not percent-encoded UTF-8: {error}") from error
-    for name, _ in pairs:
-        if name not in parameters:
-            has = f"it has {', '.join(sorted(parameters))}" if parameters else "it has none"
-            raise Problem(400, "unknown_parameter", f"{name[:40]!r} is no parameter of this route: {has}")
-        if name in seen:
-            raise Problem(400, "repeated_parameter", f"{name!r} is given twice")
-        seen.add(name)

@@ -11,8 +11,8 @@ from eventstore.state.outcomes import Submitted, checked_actor, submit
 from foundation.http.callers import AllowedHosts
 from foundation.http.headers import header_text, require_no_encoding, unique_headers
 from foundation.http.json_body import is_json
-from foundation.http.openapi import check_query
 from foundation.http.problem import Problem
+from foundation.http.targets import check_query
 from foundation.json_names import require_unique_names
 from foundation.settings import Settings
 from foundation.text import Malformed

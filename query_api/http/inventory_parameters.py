@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import unquote_plus
 
+from foundation.http.targets import has_broken_escape
 from query_api.http.parameters import LARGEST_LIMIT, LONGEST_CURSOR, LONGEST_TIME, LONGEST_WORDS
 from query_api.queries.page import SORTS
 
@@ -20,6 +21,8 @@ def parse_ordinary(query: bytes, parsers: Mapping[str, Callable[[str], Any]]) ->
     None unless each is one of ``parsers``, occurs once and has a usual value: the framework decides then.
     """
     parameters: Parameters = {}
+    if has_broken_escape(query):
+        return None
     try:
         for part in query.decode("ascii").split("&"):
             name, _, value = part.partition("=")

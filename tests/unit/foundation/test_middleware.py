@@ -38,7 +38,9 @@ class App:
 class Answer:
     """The response of ``app`` inside the middleware to a request with ``headers``."""
 
-    def __init__(self, app: Any, headers: Pairs, method: str = "GET", version: str = "1.1") -> None:
+    def __init__(
+        self, app: Any, headers: Pairs, method: str = "GET", version: str = "1.1", raw_path: bytes = b"/"
+    ) -> None:
         self.counts: Counter[int] = Counter()
         self.sent: list[Any] = []
 
@@ -51,6 +53,7 @@ class Answer:
         hosts = AllowedHosts(Settings())
         middleware = Middleware(app, hosts, cache_control="no-cache", counts=self.counts)
         scope: Any = {"type": "http", "method": method, "http_version": version, "headers": headers}
+        scope |= {"raw_path": raw_path, "query_string": b""}
         asyncio.run(middleware(scope, receive, send))
         self.status = self.sent[0]["status"]
         self.headers = dict(self.sent[0]["headers"])
@@ -69,6 +72,14 @@ def test_an_http_1_1_request_without_a_host_is_refused():
     answer = Answer(App(BODY), [])
     assert (answer.status, answer.counts) == (400, {400: 1})
     assert b"no_host" in answer.body
+
+
+def test_a_request_whose_path_has_a_broken_escape_is_refused():
+    app = App(BODY)
+    answer = Answer(app, [HOST], raw_path=b"/inventory/%zz")
+    assert answer.status == 400
+    assert b"malformed" in answer.body
+    assert app.methods == []
 
 
 @pytest.mark.parametrize("name", [b"host", b"origin", b"authorization", b"last-event-id"])

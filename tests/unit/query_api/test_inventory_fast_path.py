@@ -125,6 +125,8 @@ def test_the_links_of_pages_lead_through_all_titles(api: ApiWithoutKafka, start:
         (b"q=a&q=b", None),
         (b"q=", None),
         (b"q=%FF", None),
+        (b"q=%zz", None),
+        (b"q=%", None),
         (b"q=\xc4", None),
         (b"q=a&", None),
         (b"%71=a", None),

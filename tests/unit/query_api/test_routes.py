@@ -227,6 +227,10 @@ def test_the_loans_of_a_title_at_a_past_time_are_returned(stock: ApiWithoutKafka
     assert late == {**loan, "overdue": True}
 
 
+NOT_FIVE = ("%2B5", "%205", "5%20", "5e0", "0_5", "05", "%D9%A5", "%EF%BC%95", "5.0", "0x5")
+"""Spellings of 5 that Python understands, and JSON does not have for a whole number."""
+
+
 @pytest.mark.parametrize(
     ("path", "status", "code"),
     [
@@ -237,6 +241,13 @@ def test_the_loans_of_a_title_at_a_past_time_are_returned(stock: ApiWithoutKafka
         ("/inventory?limit=0", 400, "malformed"),
         ("/inventory?limit=501", 400, "malformed"),
         ("/inventory?limit=x", 400, "malformed"),
+        *((f"/inventory?limit={text}", 400, "malformed") for text in NOT_FIVE),
+        *((f"/inventory/{A}?version={text}", 400, "malformed") for text in NOT_FIVE),
+        *((f"/events?partition={text}", 400, "malformed") for text in NOT_FIVE),
+        *((f"/stats?after=0:1&timeout={text}", 400, "malformed") for text in ("%2B5", "1_0", "nan", "05")),
+        *((f"/events/{text}/0", 404, "no_such_route") for text in NOT_FIVE),
+        *((f"/events/0/{text}", 404, "no_such_route") for text in NOT_FIVE),
+        *((f"/schemas/ids/{text}", 404, "no_such_route") for text in NOT_FIVE),
         ("/inventory?sort=price", 400, "malformed"),
         ("/inventory?available=maybe", 400, "malformed"),
         ("/inventory?q=", 400, "malformed"),

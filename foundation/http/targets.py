@@ -1,0 +1,72 @@
+"""Request targets: their percent-encoding, query parameters, and numbers."""
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from foundation.http.problem import Problem
+
+NUMBERS = {
+    "integer": (re.compile("-?(?:0|[1-9][0-9]*)"), "a whole number, as 50"),
+    "number": (re.compile("-?(?:0|[1-9][0-9]*)(?:[.][0-9]+)?(?:[eE][+-]?[0-9]+)?"), "a number, as 2.5"),
+}
+"""By the type that a schema names: its values as JSON writes them, and an example.
+
+The framework also accepts what Python's ``int`` does: ``+5``, ``1_0``, spaces, the digits of other scripts.
+"""
+_BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+
+
+def has_broken_escape(target: bytes) -> bool:
+    """Whether a ``%`` is not followed by two hexadecimal digits. Parsers differ in what they make of it."""
+    return b"%" in target and _BROKEN_ESCAPE.search(target) is not None
+
+
+def check_escapes(scope: Any) -> None:
+    """Check the percent-encoding of the path and the query of a request. Raises Problem 400."""
+    for part, text in (("path", scope.get("raw_path")), ("query", scope.get("query_string"))):
+        if text and has_broken_escape(text):
+            detail = f"the {part} is not percent-encoded: two hexadecimal digits follow %; % itself is %25"
+            raise Problem(400, "malformed", detail)
+
+
+def numeric_type(schema: Mapping[str, Any]) -> str | None:
+    """``integer`` or ``number`` if the values of this schema are that; null may be one of them."""
+    choices = (schema, *schema.get("oneOf", ()), *schema.get("anyOf", ()))
+    kinds = {kind for choice in choices for kind in _types(choice)} - {"null"}
+    return kinds.pop() if len(kinds) == 1 and kinds <= NUMBERS.keys() else None
+
+
+def _types(schema: Mapping[str, Any]) -> list[str]:
+    named = schema.get("type", [])
+    return [named] if isinstance(named, str) else list(named)
+
+
+def is_number(kind: str, text: str) -> bool:
+    """Whether ``text`` is written as JSON writes a value of this type."""
+    return NUMBERS[kind][0].fullmatch(text) is not None
+
+
+def check_query(query: bytes, parameters: Collection[str], numbers: Mapping[str, str] | None = None) -> None:
+    """Accept each of ``parameters`` once in a query string, and no other. Raises Problem 400.
+
+    ``numbers`` has the type of those that are numbers.
+    """
+    if not query:
+        return
+    seen = set()
+    try:
+        pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True, errors="strict")
+    except UnicodeDecodeError as error:
+        raise Problem(400, "malformed", f"the query is not percent-encoded UTF-8: {error}") from error
+    for name, value in pairs:
+        if name not in parameters:
+            has = f"it has {', '.join(sorted(parameters))}" if parameters else "it has none"
+            raise Problem(400, "unknown_parameter", f"{name[:40]!r} is no parameter of this route: {has}")
+        if name in seen:
+            raise Problem(400, "repeated_parameter", f"{name!r} is given twice")
+        seen.add(name)
+        kind = (numbers or {}).get(name)
+        if kind is not None and not is_number(kind, value):
+            raise Problem(400, "malformed", f"{name} is {NUMBERS[kind][1]}, not {value[:40]!r}")
