@@ -11,6 +11,7 @@ from typing import Any
 
 from foundation.cli import exits
 from library.process.die_with_parent import dying_with_me
+from library.process.freezing import is_frozen
 from library.process.log_file import LineLog
 from library.process.program import CannotStart, Program, State
 
@@ -30,7 +31,7 @@ READY_INTERVAL_S = 0.05
 LIVENESS_INTERVAL_S = 5.0
 """Between two liveness checks of a running program."""
 UNANSWERED_LIMIT_S = 30.0
-"""A program that fails all liveness checks for this long is restarted."""
+"""A program that fails all liveness checks for this long is restarted, and a starting one that is frozen."""
 UNANSWERED_STOP_S = 5.0
 """Time that such a program gets for a clean stop."""
 
@@ -93,8 +94,15 @@ class Child:
 
     def kill(self) -> None:
         """Kill the process now."""
+        self._signal(signal.SIGKILL)
+
+    def thaw(self) -> None:
+        """Let a process continue that was frozen (SIGSTOP)."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
         if self._process is not None and self._process.returncode is None:
-            self._process.kill()
+            self._process.send_signal(number)
 
     async def _live(self) -> None:
         while not self._stopping.is_set():
@@ -183,17 +191,9 @@ class Child:
 
     async def _watch(self, process: Process) -> None:
         """Wait until the program is ready, then check that it answers, and stop it when it does not."""
-        limit_s = self.program.start_limit_s
-        give_up_at = time.monotonic() + limit_s
-        while not await self._check(self.program.ready):
-            await asyncio.sleep(READY_INTERVAL_S)
-            if time.monotonic() > give_up_at:
-                if not await self._check(self.program.answers):
-                    self._unanswered = f"it was not ready within {limit_s:.0f} s, and does not answer"
-                    await self._end(process, UNANSWERED_STOP_S)
-                    return
-                # It is only slow, for example reads a long log
-                give_up_at = time.monotonic() + limit_s
+        if not await self._gets_ready(process):
+            await self._end(process, UNANSWERED_STOP_S)
+            return
         self._was_ready = True
         if not self.restarts:
             # What it reported while it started did not prevent the start
@@ -222,6 +222,26 @@ class Child:
                     log.warning("%s does not answer", self.program.name)
                     self._enter(State.FAILING)
 
+    async def _gets_ready(self, process: Process) -> bool:
+        """Wait until the program is ready; False if it has to be stopped."""
+        limit_s = self.program.start_limit_s
+        give_up_at = time.monotonic() + limit_s
+        thawed_at = time.monotonic()
+        while not await self._check(self.program.ready):
+            await asyncio.sleep(READY_INTERVAL_S)
+            if not is_frozen(process.pid):
+                thawed_at = time.monotonic()
+            elif (frozen_s := time.monotonic() - thawed_at) > UNANSWERED_LIMIT_S:
+                self._unanswered = f"it was frozen (SIGSTOP) for {frozen_s:.0f} s before it was ready"
+                return False
+            if time.monotonic() > give_up_at:
+                if not await self._check(self.program.answers):
+                    self._unanswered = f"it was not ready within {limit_s:.0f} s, and does not answer"
+                    return False
+                # It is only slow, for example reads a long log
+                give_up_at = time.monotonic() + limit_s
+        return True
+
     async def _check(self, check: Callable[[], bool]) -> bool:
         """The result of a check of the program; one that raises has failed."""
         try:
@@ -240,8 +260,10 @@ class Child:
             log.warning("%s: %s", self.program.name, message)
 
     async def _end(self, process: Process, timeout_s: float) -> None:
+        """Stop the process; kill it after ``timeout_s`` seconds. A frozen one is thawed and stops cleanly."""
         with contextlib.suppress(ProcessLookupError):
             process.terminate()
+            process.send_signal(signal.SIGCONT)
         try:
             await asyncio.wait_for(process.wait(), timeout_s)
         except TimeoutError:

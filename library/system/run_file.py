@@ -121,6 +121,8 @@ def clean_up(data_dir: Path, patience_s: float = 10.0) -> list[ProcessRecord]:
             with contextlib.suppress(ProcessLookupError):
                 if is_alive(record):
                     os.kill(record.pid, number)
+                    # A frozen process ends only when it continues
+                    os.kill(record.pid, signal.SIGCONT)
         give_up = time.monotonic() + patience_s
         while any(is_alive(record) for record in left) and time.monotonic() < give_up:
             time.sleep(0.02)

@@ -4,10 +4,12 @@ import asyncio
 import json
 import logging
 import os
+import select
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import IO, Any
@@ -16,6 +18,7 @@ from foundation.cli import exits
 from foundation.cli.app import CommandError
 from foundation.logs import JsonLines
 from foundation.settings import PREFIX, Settings, misspelt
+from library.process.freezing import is_frozen
 from library.process.log_file import MAX_LOG_BYTES, ROTATED_FILES
 from library.process.ports import PortInUse
 from library.process.program import CannotStart
@@ -25,6 +28,11 @@ from library.system.run_file import AlreadyRunning, clean_up, owned
 from library.system.supervisor import Supervisor
 
 log = logging.getLogger("library")
+
+FROZEN_INTERVAL_S = 1.0
+"""Between two looks at a background process that sends nothing."""
+FROZEN_LIMIT_S = 30.0
+"""A start whose supervisor is frozen for this long is reported."""
 
 Print = Callable[[str], None]
 _REPORTED = "reported"
@@ -117,11 +125,12 @@ def start_in_background(flags: Mapping[str, Any], settings: Settings, print_line
         )
     os.close(write_end)
     try:
-        with os.fdopen(read_end, encoding="utf-8") as lines:
-            if _wait_until_ready(lines, print_line):
+        with os.fdopen(read_end, "rb", buffering=0) as pipe:
+            if _wait_until_ready(pipe, process, print_line):
                 return
     except KeyboardInterrupt:
         process.terminate()
+        process.send_signal(signal.SIGCONT)
         process.wait()
         raise
     raise CommandError(
@@ -129,9 +138,9 @@ def start_in_background(flags: Mapping[str, Any], settings: Settings, print_line
     )
 
 
-def _wait_until_ready(lines: IO[str], print_line: Print) -> bool:
-    for line in lines:
-        match json.loads(line):
+def _wait_until_ready(pipe: IO[bytes], process: "subprocess.Popen[bytes]", print_line: Print) -> bool:
+    for message in _messages(pipe, process):
+        match message:
             case {"ready": True}:
                 return True
             case {"line": text}:
@@ -139,6 +148,27 @@ def _wait_until_ready(lines: IO[str], print_line: Print) -> bool:
             case {"error": text, "code": code}:
                 raise CommandError(int(code), str(text))
     return False
+
+
+def _messages(pipe: IO[bytes], process: "subprocess.Popen[bytes]") -> Iterator[dict[str, Any]]:
+    """What the background process sends until it closes its end. Raises CommandError once it is frozen."""
+    partial, thawed_at = b"", time.monotonic()
+    while True:
+        if select.select([pipe], [], [], FROZEN_INTERVAL_S)[0]:
+            chunk = os.read(pipe.fileno(), 1 << 16)
+            if not chunk:
+                return
+            *lines, partial = (partial + chunk).split(b"\n")
+            thawed_at = time.monotonic()
+            yield from map(json.loads, lines)
+        elif not is_frozen(process.pid):
+            thawed_at = time.monotonic()
+        elif time.monotonic() - thawed_at > FROZEN_LIMIT_S:
+            raise CommandError(
+                exits.UNAVAILABLE,
+                f"the supervisor, process {process.pid}, is frozen (SIGSTOP): `kill -CONT {process.pid}` "
+                f"continues the start, `kill -9 {process.pid}` ends it",
+            )
 
 
 class StartReport:

@@ -71,13 +71,25 @@ class Supervisor:
         if self.kafka:
             self.kafka.start()
             await self._await([self.kafka])
-        await asyncio.to_thread(self._topics)
+        await self._make_topics()
         others = [*self.projectors, *self.servers]
         for child in others:
             child.start()
         await self._await(others)
         self._ready = True
         self._record()
+
+    async def _make_topics(self) -> None:
+        """Raises CannotStart, unless the own Kafka does not answer: it is restarted, and asked again."""
+        while True:
+            try:
+                await asyncio.to_thread(self._topics)
+            except CannotStart:
+                if self.kafka is None or await asyncio.to_thread(self.kafka.program.answers):
+                    raise
+                await self._await([self.kafka])
+            else:
+                return
 
     async def _await(self, awaited: list[Child]) -> None:
         """Return when all run; raises CannotStart as soon as one has failed."""
@@ -97,6 +109,9 @@ class Supervisor:
     async def _stop(self) -> None:
         self._ready = False
         remove_run(self.data_dir)
+        # A frozen Kafka would let the gateway wait in vain
+        for child in self.children:
+            child.thaw()
         # The gateway first: while Kafka runs, it can answer the commands that it has accepted
         await asyncio.gather(*(child.stop() for child in [*self.servers, *self.projectors]))
         if self.kafka:

@@ -13,6 +13,7 @@ from library.process import child as children
 from library.process.child import Child
 from library.process.program import Program, State
 from tests.integration.library.test_child import live, make
+from tests.support.freezing import freeze
 from tests.support.library.fake_members import LIVES, fake_program
 from tests.support.waiting import until
 
@@ -106,6 +107,41 @@ def test_a_frozen_child_that_does_not_answer_is_killed(tmp_path, monkeypatch):
         await until(lambda: child.state is State.RUNNING)
 
     live(child, scenario)
+
+
+def test_a_child_that_is_frozen_before_it_is_ready_is_restarted(tmp_path):
+    ready = Switch()
+    ready.on = False
+    child = make(replace(fake_program(tmp_path, "kafka"), ready=ready))
+
+    async def scenario():
+        await until(lambda: child.pid is not None)
+        first = child.pid
+        os.kill(first, signal.SIGSTOP)
+        await until(lambda: child.pid not in (None, first))
+        assert "frozen" in child.last_error
+        ready.on = True
+        await until(lambda: child.state is State.RUNNING)
+
+    live(child, scenario)
+
+
+def test_a_frozen_child_is_stopped_cleanly(tmp_path):
+    ended = tmp_path / "ended"
+    leaves_a_trace = (
+        "import pathlib, signal, sys, time; "
+        f"signal.signal(signal.SIGTERM, lambda *_: sys.exit(pathlib.Path({str(ended)!r}).touch())); "
+        "print('here', flush=True); time.sleep(600)"
+    )
+    child = make(fake_program(tmp_path, "gateway", leaves_a_trace, stop_timeout_s=5.0))
+
+    async def scenario():
+        await until(lambda: child.state is State.RUNNING)
+        await asyncio.to_thread(freeze, child.pid)
+        await child.stop()
+
+    live(child, scenario)
+    assert ended.exists()
 
 
 def test_a_child_that_answers_again_in_time_is_not_restarted(tmp_path, monkeypatch):

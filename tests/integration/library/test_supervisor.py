@@ -6,9 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from foundation.cli import exits
+from foundation.cli.app import CommandError
 from library.process.program import CannotStart
+from library.system import startup
 from library.system.control import NotRunning, RequestRefused, connected
 from library.system.run_file import (
     AlreadyRunning,
@@ -21,6 +25,7 @@ from library.system.run_file import (
     read_run,
     write_run,
 )
+from tests.support.freezing import freeze, thaw
 from tests.support.library.fake_members import CRASHES, LIVES, fake_program, fake_system
 from tests.support.waiting import eventually, until
 
@@ -96,6 +101,88 @@ def test_a_failed_start_stops_every_process_and_names_the_cause(tmp_path):
         supervised(supervisor, lambda: None)
     assert all(child.pid is None for child in supervisor.children)
     assert not (tmp_path / "run.json").exists()
+
+
+def test_topics_are_made_again_if_kafka_did_not_answer(tmp_path):
+    refusals = [CannotStart("Kafka can't be used: timed out")]
+    asked = []
+
+    def topics():
+        if refusals:
+            raise refusals.pop()
+
+    def answers():
+        asked.append("does Kafka answer?")
+        return len(asked) > 1
+
+    supervisor = fake_system(tmp_path)
+    supervisor._topics = topics
+    kafka = supervisor.kafka
+    kafka.program = msgspec.structs.replace(kafka.program, answers=answers)
+
+    async def scenario():
+        assert refusals == []
+        assert asked
+
+    supervised(supervisor, scenario)
+
+
+def test_topics_that_a_working_kafka_refuses_end_the_start(tmp_path):
+    def topics():
+        raise CannotStart("the topic has 10 partitions")
+
+    supervisor = fake_system(tmp_path)
+    supervisor._topics = topics
+    with pytest.raises(CannotStart, match="10 partitions"):
+        supervised(supervisor, lambda: None)
+
+
+def test_a_stop_thaws_a_frozen_kafka_before_it_stops_the_others(tmp_path):
+    """The gateway, for example, still answers the commands that it has accepted."""
+    moved, seen = tmp_path / "moved", tmp_path / "seen"
+    kafka = (
+        "import pathlib, signal, time; "
+        f"signal.signal(signal.SIGCONT, lambda *_: pathlib.Path({str(moved)!r}).touch()); "
+        "print('here', flush=True); [time.sleep(0.05) for _ in range(12000)]"
+    )
+    gateway = (
+        "import pathlib, signal, sys, time; "
+        "signal.signal(signal.SIGTERM, lambda *_: stop()); print('here', flush=True)\n"
+        "def stop():\n"
+        f"    while not pathlib.Path({str(moved)!r}).exists(): time.sleep(0.02)\n"
+        f"    sys.exit(pathlib.Path({str(seen)!r}).touch())\n"
+        "time.sleep(600)"
+    )
+    supervisor = fake_system(tmp_path, kafka=kafka, gateway=gateway)
+
+    async def scenario():
+        await asyncio.to_thread(freeze, supervisor.kafka.pid)
+
+    supervised(supervisor, scenario)
+    assert seen.exists()
+
+
+def test_a_frozen_start_in_the_background_is_reported(monkeypatch):
+    monkeypatch.setattr(startup, "FROZEN_INTERVAL_S", 0.02)
+    monkeypatch.setattr(startup, "FROZEN_LIMIT_S", 0.2)
+    read_end, write_end = os.pipe()
+    shown: list[str] = []
+    with (
+        subprocess.Popen([sys.executable, "-c", LIVES], stdout=subprocess.DEVNULL) as process,
+        os.fdopen(read_end, "rb", buffering=0) as pipe,
+        os.fdopen(write_end, "wb", buffering=0) as report,
+    ):
+        try:
+            report.write(b'{"line": "Kafka is ready"}\n')
+            freeze(process.pid)
+            with pytest.raises(CommandError, match=f"kill -CONT {process.pid}") as raised:
+                startup._wait_until_ready(pipe, process, shown.append)
+            assert (raised.value.exit_code, shown) == (exits.UNAVAILABLE, ["Kafka is ready"])
+            thaw(process.pid)
+            report.write(b'{"ready": true}\n')
+            assert startup._wait_until_ready(pipe, process, shown.append)
+        finally:
+            process.kill()
 
 
 def test_the_projector_pauses_for_a_replay_and_resumes_if_the_replayer_dies(tmp_path):
