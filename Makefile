@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: help up test-fast test test-integration test-system test-page test-faults test-three-brokers test-containers chaos chaos-projector bench-fold bench-rebuild bench-append bench-append-memory bench-gateways bench-latency bench-query bench-groups bench-size check lock vendor clean
+.PHONY: help up test-fast test test-integration test-system test-page test-faults test-three-brokers test-containers chaos chaos-projector chaos-verdict bench-fold bench-rebuild bench-append bench-append-memory bench-gateways bench-latency bench-query bench-groups bench-size check lock vendor clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-19s %s\n", $$1, $$2}'
@@ -60,6 +60,9 @@ chaos: .venv/.dev ## kill and freeze writers, gateway, importer, Kafka, then the
 
 chaos-projector: .venv/.dev ## only the projector's chaos: make chaos-projector ARGS="--kills 100 --seed 1"
 	@$(BIN)/python -m tests.chaos.projector $(ARGS)
+
+chaos-verdict: .venv/.dev ## porcupine judges histories of chaos runs; needs Go: make chaos-verdict ARGS="--mutants"
+	@$(BIN)/python -m tests.chaos.verdict $(ARGS)
 
 PEER := benchmarks/kafka_streams/target/peer.jar
 $(PEER): benchmarks/kafka_streams/pom.xml $(wildcard benchmarks/kafka_streams/src/main/java/library/bench/*.java schemas/avsc/*.avsc)

@@ -12,9 +12,9 @@ from pathlib import Path
 import click
 import msgspec
 
+from tests.chaos.brokers import brokers_in
 from tests.chaos.mutants import FORWARDING_MUTANTS, MUTANTS
 from tests.chaos.run import Plan, Report, Run
-from tests.support.brokers import embedded_broker
 
 MUTANT_SECONDS = 20.0
 
@@ -24,26 +24,61 @@ MUTANT_SECONDS = 20.0
 @click.option("--seconds", default=60.0, show_default=True, help="Of one round.")
 @click.option("--seed", default=1, show_default=True, help="Of the first round; the next has the next.")
 @click.option("--broker-kills", default=1, show_default=True, help="In each round.")
+@click.option("--brokers", default=1, show_default=True, type=click.Choice([1, 3]))
+@click.option("--readers", default=0, show_default=True, help="Clients that also read from two query APIs.")
+@click.option("--replays", default=0, show_default=True, help="Of the projector in each round with readers.")
+@click.option(
+    "--histories",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="A folder for each round's history (docs/verdict.md).",
+)
 @click.option("--mutants/--no-mutants", default=True, help="Afterwards, each writer with a step left out.")
-def main(commands: int, seconds: float, seed: int, broker_kills: int, mutants: bool) -> None:
+def main(
+    commands: int,
+    seconds: float,
+    seed: int,
+    broker_kills: int,
+    brokers: int,
+    readers: int,
+    replays: int,
+    histories: Path | None,
+    mutants: bool,
+) -> None:
     """Chaos against the write side."""
     logging.getLogger("librdkafka").setLevel(logging.CRITICAL)
     total: Counter[str] = Counter()
     wrong = False
     while total["commands"] < commands:
-        plan = Plan(seed=seed, seconds=seconds, broker_kills=broker_kills, cut_off=seed % 2 == 0)
-        report = one_round(plan)
+        plan = Plan(
+            seed=seed,
+            seconds=seconds,
+            broker_kills=broker_kills,
+            cut_off=seed % 2 == 0,
+            readers=readers,
+            replays=replays,
+        )
+        report = one_round(plan, brokers, histories)
         tell(report)
         wrong |= bool(report.violations)
         total += Counter(report.done_to) + Counter(
             commands=report.commands,
             events=report.events,
+            reads=report.reads,
             violations=sum(report.violations.values()),
             rounds=1,
         )
         seed += 1
     click.echo(", ".join(f"{count} {what}" for what, count in total.items()))
     click.echo(f"{total['violations']} violations in {total['commands']} commands")
+    for name, plan in mutant_plans(seed).items() if mutants else ():
+        report = one_round(msgspec.structs.replace(plan, mutant=name), histories=histories)
+        tell(report)
+        wrong |= not report.violations
+    sys.exit(int(wrong))
+
+
+def mutant_plans(seed: int) -> dict[str, Plan]:
+    """A short round for each mutant, in which it has many chances to go wrong."""
     writers = Plan(
         seed=seed,
         seconds=MUTANT_SECONDS,
@@ -55,26 +90,21 @@ def main(commands: int, seconds: float, seed: int, broker_kills: int, mutants: b
         pauses=(0.3,),
     )
     gateways = msgspec.structs.replace(writers, long=0, oneshots=0, gateway_clients=6, pauses=(0.3, 4.0))
-    plans = dict.fromkeys(MUTANTS, writers) | dict.fromkeys(FORWARDING_MUTANTS, gateways)
-    for name, plan in plans.items() if mutants else ():
-        report = one_round(msgspec.structs.replace(plan, mutant=name))
-        tell(report)
-        wrong |= not report.violations
-    sys.exit(int(wrong))
+    return dict.fromkeys(MUTANTS, writers) | dict.fromkeys(FORWARDING_MUTANTS, gateways)
 
 
-def one_round(plan: Plan) -> Report:
-    """A round on a broker and in a folder of its own."""
+def one_round(plan: Plan, brokers: int = 1, histories: Path | None = None) -> Report:
+    """A round on brokers and in a folder of its own; its history is written to ``histories``."""
+    history = None
+    if histories is not None:
+        histories.mkdir(parents=True, exist_ok=True)
+        name = plan.mutant.replace(" ", "-") or f"seed-{plan.seed}"
+        history = histories / f"{name}-brokers-{brokers}.jsonl.gz"
     with tempfile.TemporaryDirectory(prefix="library-chaos-") as folder:
         home = Path(folder)
         (home / "run").mkdir()
-        with embedded_broker(home / "kafka") as kafka:
-            run = Run(plan, kafka, home / "run")
-            try:
-                return run.live()
-            finally:
-                if run.kafka is not kafka:
-                    run.kafka.stop()
+        with brokers_in(home / "kafka", brokers) as running:
+            return Run(plan, running, home / "run", history).live()
 
 
 def tell(report: Report) -> None:

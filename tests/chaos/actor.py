@@ -36,6 +36,7 @@ from producer.gateway.responses import parse_response
 from producer.writers import decider_of, snapshot_of
 from tests.chaos.history import Recorder, read
 from tests.chaos.mutants import MUTANTS
+from tests.chaos.reader import Reader
 from tests.chaos.short_timeouts import shorten_timeouts
 
 TITLES = (
@@ -51,7 +52,10 @@ DEADLINE = 20.0
 
 
 class Role(Struct, frozen=True):
-    """What an actor does until the file ``stop`` exists; ``kind`` is long, oneshot or gateway."""
+    """What an actor does until the file ``stop`` exists; ``kind`` is long, oneshot or gateway.
+
+    One with ``apis`` also reads from these query APIs what it has written.
+    """
 
     settings: Settings
     kind: str
@@ -63,6 +67,7 @@ class Role(Struct, frozen=True):
     bound_to: str
     sizes: tuple[int, ...]
     mutant: str = ""
+    apis: tuple[str, ...] = ()
 
 
 class Actor:
@@ -71,7 +76,7 @@ class Actor:
     def __init__(self, role: Role) -> None:
         self.role, self.random = role, random.Random(role.seed)
         file = Path(role.folder, f"{role.name}.jsonl")
-        calls = read([file]) if file.exists() else {}
+        calls = read([file]).calls if file.exists() else {}
         certain = [id_ for id_, call in calls.items() if any(one.what != "unknown" for one in call.returns)]
         self.accepted = [id_ for id_ in certain if calls[id_].ended("accepted")][-20:]
         self.commands = {
@@ -80,6 +85,7 @@ class Actor:
         self.pending = [self.commands[id_] for id_ in calls if id_ not in set(certain)]
         self.recorder = Recorder(file)
         self.writers: dict[int, Writer] = {}
+        self.reader = Reader(role.name, role.apis, self.recorder, self.random)
 
     def live(self) -> None:
         """Submit commands until the run ends."""
@@ -95,6 +101,10 @@ class Actor:
                 elif isinstance(outcome, Accepted):
                     self.accepted.append(one.command_id)
                     self.commands[one.command_id] = one
+                    self.reader.include(outcome.receipt.position)
+            if self.role.apis:
+                for isbn in (batch[0].command.isbn, *self.random.choices(TITLES, k=5)):
+                    self.reader.read(isbn)
             time.sleep(self.random.choice((0, 0, 0.01, 0.05)))
             if self.role.kind == "oneshot":
                 self._leave()

@@ -8,9 +8,11 @@ import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import msgspec
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from eventstore.state.outcomes import Accepted, Outcome, OutcomeUnknown, Refused, Unwritable
 
@@ -28,17 +30,40 @@ class Return(Struct, frozen=True):
 
 
 class Call(Struct):
-    """One command of one client with all its attempts."""
+    """One command of one client with all its attempts; ``called`` are their times."""
 
     command_id: str
+    client: str
     command: dict[str, Any]
-    first_called: int
-    last_called: int
+    called: list[int]
     returns: list[Return]
+
+    @property
+    def first_called(self) -> int:
+        """When the first attempt began."""
+        return self.called[0]
 
     def ended(self, what: str) -> list[Return]:
         """The attempts with this outcome."""
         return [one for one in self.returns if one.what == what]
+
+
+class Read(Struct, frozen=True):
+    """One answer of a query API about one title.
+
+    ``after`` is the position that the answer had to include, ``position`` the one that it said it includes;
+    ``row`` is the answer's JSON document.
+    """
+
+    client: str
+    isbn: str
+    api: str
+    after: str
+    called: int
+    returned: int
+    status: int
+    position: str
+    row: dict[str, Any]
 
 
 class Recorder:
@@ -68,13 +93,25 @@ class Recorder:
                 line |= {"what": type(other).__name__}
         self._line(line)
 
+    def read(self, one: Read) -> None:
+        """Record an answer of a query API."""
+        self._line({"read": asdict(one)})
+
     def _line(self, line: dict[str, Any]) -> None:
         os.write(self._file, json.dumps({**line, "at": time.monotonic_ns()}).encode() + b"\n")
 
 
-def read(files: Iterable[Path]) -> dict[str, Call]:
-    """Read all calls by command id; skip a line that a kill has truncated."""
+class Recorded(NamedTuple):
+    """Everything that clients recorded: their calls by command id, and their reads."""
+
+    calls: dict[str, Call]
+    reads: list[Read]
+
+
+def read(files: Iterable[Path]) -> Recorded:
+    """Read clients' files; skip a line that a kill has truncated."""
     calls: dict[str, Call] = {}
+    reads = []
     for file in files:
         for text in file.read_text("utf-8").splitlines():
             try:
@@ -82,13 +119,12 @@ def read(files: Iterable[Path]) -> dict[str, Call]:
             except ValueError:
                 continue
             if command_id := line.get("call"):
-                known = calls.get(command_id)
-                if known is None:
-                    calls[command_id] = Call(command_id, line["command"], line["at"], line["at"], [])
-                else:
-                    known.last_called = line["at"]
+                call = calls.setdefault(command_id, Call(command_id, file.stem, line["command"], [], []))
+                call.called.append(line["at"])
+            elif seen := line.get("read"):
+                reads.append(msgspec.convert(seen, Read))
             else:
                 call = calls[line["return"]]
                 more = (line["what"], line.get("code", ""), line.get("receipt"))
-                call.returns.append(Return(call.last_called, line["at"], *more))
-    return calls
+                call.returns.append(Return(call.called[-1], line["at"], *more))
+    return Recorded(calls, reads)

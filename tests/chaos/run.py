@@ -16,11 +16,9 @@ from pathlib import Path
 from uuid import uuid4
 
 import msgspec
-from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from msgspec import Struct
 
-from eventstore.topics import events_topic
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from inventory.isbn import in_house
@@ -29,16 +27,21 @@ from library.process.ports import free_port
 from producer.writers import binding
 from schemas.topics import ensure_topics
 from tests.chaos.actor import Role
+from tests.chaos.brokers import Brokers
 from tests.chaos.checker import Checker, logged
+from tests.chaos.hanging import hanging_transactions
 from tests.chaos.history import read
+from tests.chaos.history_file import write_history
+from tests.chaos.intruder import Intruder
 from tests.chaos.mutants import FORWARDING_MUTANT
 from tests.chaos.short_timeouts import patience
-from tests.support.embedded_kafka import Kafka
-from tests.support.producer.writer_calls import committed_records, foreign_producer
+from tests.support.producer.writer_calls import committed_records
+from tests.support.projector.library_command import library
 from tests.support.waiting import eventually
 
-PROGRAMS = ("gateway", "import")
+PROGRAMS = ("gateway", "import", "api", "projector")
 """Kinds of processes that are the product's programs; the others are actors."""
+APIS = 2
 NOWHERE = "http://127.0.0.1:1"
 ROOT = Path(__file__).parents[2]
 ENDING = 45.0
@@ -66,6 +69,9 @@ class Plan(Struct, frozen=True):
     gateway_clients: int = 3
     cut_off: bool = False
     """Whether the others can't reach the last gateway."""
+    readers: int = 0
+    """Gateway clients that also read; with them run a projector and the query APIs."""
+    replays: int = 0
     import_titles: int = 2000
     partitions: int = 2
     broker_kills: int = 0
@@ -83,6 +89,7 @@ class Report(Struct, frozen=True):
     seconds: float
     commands: int
     events: int
+    reads: int
     outcomes: dict[str, int]
     done_to: dict[str, int]
     violations: dict[str, int]
@@ -90,52 +97,57 @@ class Report(Struct, frozen=True):
 
 
 class Run:
-    """One run of a new system on a broker that may be killed."""
+    """One run of a new system on brokers that may be killed.
 
-    def __init__(self, plan: Plan, kafka: Kafka, folder: Path) -> None:
-        self.plan, self.kafka, self.folder = plan, kafka, folder
+    ``history``, where given, is the file for everything that the clients recorded.
+    """
+
+    def __init__(self, plan: Plan, brokers: Brokers, folder: Path, history: Path | None = None) -> None:
+        self.plan, self.brokers, self.folder, self.history = plan, brokers, folder, history
         self.random = random.Random(plan.seed)
         self.done_to: Counter[str] = Counter()
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.frozen: dict[str, float] = {}
         self.settings = Settings(
-            kafka=kafka.bootstrap,
+            kafka=brokers.bootstrap,
+            replication=brokers.count,
             name=f"chaos-{uuid4().hex[:8]}",
             partitions=plan.partitions,
             data_dir=str(folder),
             gateway="",
         )
         self.gateway_ports = [free_port() for _ in range(plan.gateways)]
+        self.api_ports = [free_port() for _ in range(APIS)]
         ensure_topics(AdminClient(client_config(self.settings)), self.settings)
         self.bound_to = binding(self.settings)
-        self.intruder = foreign_producer(self.settings, f"intruder-{self.settings.name}")
-        self.intruding_until = 0.0
-        self.intruding_since = 0
-        self.intruded: list[tuple[int, int]] = []
+        self.intruder = Intruder(self.settings, patience(plan.transaction_timeout), self.random, self.done_to)
         self.imported = [in_house(number) for number in range(plan.import_titles)]
         self.stop = folder / "stop"
 
     def live(self) -> Report:
         """Run the plan and check the result. The time counts from the moment when all clients are at work."""
+        plan = self.plan
         self._write_catalogue()
         try:
             for name in self._names():
                 self._start(name)
             eventually(self._all_work)
             begun = time.monotonic()
-            self.until = begun + self.plan.seconds
-            kills = [
-                begun + self.plan.seconds * (n + 1) / (self.plan.broker_kills + 1)
-                for n in range(self.plan.broker_kills)
-            ]
+            self.until = begun + plan.seconds
+            damages = self._spread(plan.broker_kills)
+            replays = self._spread(plan.replays if plan.readers else 0)
             while time.monotonic() < self.until:
                 time.sleep(self.random.uniform(0.05, 0.4))
-                if kills and time.monotonic() > kills[0]:
-                    kills.pop(0)
-                    self._kill_broker()
+                self.brokers.repair()
+                if damages and time.monotonic() > damages[0]:
+                    damages.pop(0)
+                    self.done_to[self.brokers.damage(self.random)] += 1
+                if replays and time.monotonic() > replays[0]:
+                    replays.pop(0)
+                    self._replay()
                 self._thaw()
                 self._restart()
-                self._intrude()
+                self.intruder.intrude()
                 self._harm()
             self.stop.touch()
             self._end()
@@ -144,6 +156,11 @@ class Run:
                 process.kill()
                 process.wait()
         return self._checked(time.monotonic() - begun)
+
+    def _spread(self, count: int) -> list[float]:
+        """Moments that divide the run into equal parts."""
+        seconds = self.plan.seconds
+        return [self.until - seconds * part / (count + 1) for part in range(count, 0, -1)]
 
     def _all_work(self) -> bool:
         """Whether each client has opened its record."""
@@ -156,21 +173,19 @@ class Run:
         if plan.gateway_clients:
             names += [f"gateway-{n}" for n in range(plan.gateways)]
             names += [f"client-{n}" for n in range(plan.gateway_clients)]
+        if plan.readers:
+            names += ["projector-0", *(f"api-{n}" for n in range(APIS))]
+            names += [f"reader-{n}" for n in range(plan.readers)]
         return names + (["import"] if plan.import_titles else [])
 
     def _start(self, name: str) -> None:
         kind = kind_of(name)
         if kind in PROGRAMS:
-            arguments = [
-                "-m",
-                "tests.chaos.short_timeouts",
-                str(self.plan.transaction_timeout),
-                *self._program(name),
-            ]
+            arguments = ["-m", *self._program(name)]
         else:
             role = Role(
                 self._settings_of(name),
-                {"client": "gateway"}.get(kind, kind),
+                {"client": "gateway", "reader": "gateway"}.get(kind, kind),
                 name,
                 str(self.folder),
                 self.random.getrandbits(32),
@@ -179,6 +194,7 @@ class Run:
                 self.bound_to,
                 self.plan.sizes,
                 self.plan.mutant,
+                tuple(f"http://127.0.0.1:{port}" for port in self.api_ports) if kind == "reader" else (),
             )
             arguments = ["-m", "tests.chaos.actor", msgspec.json.encode(role).decode()]
         with (self.folder / f"{name}.log").open("ab") as log:
@@ -193,15 +209,22 @@ class Run:
 
     def _settings_of(self, name: str) -> Settings:
         """The settings of a client: those of the gateway have one each."""
-        if kind_of(name) != "client":
+        if kind_of(name) not in ("client", "reader"):
             return self.settings
         port = self.gateway_ports[number_of(name) % len(self.gateway_ports)]
         return msgspec.structs.replace(self.settings, gateway=f"http://127.0.0.1:{port}")
 
     def _program(self, name: str) -> list[str]:
-        if kind_of(name) == "gateway":
-            return ["gateway", "--gateway-port", str(self.gateway_ports[number_of(name)])]
-        return ["import", str(self.folder / "catalogue.csv")]
+        hurried = ["tests.chaos.short_timeouts", str(self.plan.transaction_timeout)]
+        match kind_of(name):
+            case "gateway":
+                return [*hurried, "gateway", "--gateway-port", str(self.gateway_ports[number_of(name)])]
+            case "import":
+                return [*hurried, "import", str(self.folder / "catalogue.csv")]
+            case "api":
+                return ["query_api", "--port", str(self.api_ports[number_of(name)])]
+            case _:
+                return ["tests.support.projector.faulty_projector", "--index", "0"]
 
     def _environment(self, name: str) -> dict[str, str]:
         own = {
@@ -210,6 +233,8 @@ class Run:
             "LIBRARY_PARTITIONS": str(self.settings.partitions),
             "LIBRARY_DATA_DIR": self.settings.data_dir,
             FORWARDING_MUTANT: self.plan.mutant,
+            # A killed projector leaves its group after this time instead of 30 s
+            "LIBRARY_TEST_FAULTS": "session:6",
         }
         if self.plan.cut_off and name == f"gateway-{self.plan.gateways - 1}":
             own["LIBRARY_ADVERTISE"] = NOWHERE
@@ -232,7 +257,8 @@ class Run:
         process = self.processes[name]
         if name in self.frozen or process.poll() is not None:
             return
-        if chance < 0.2:
+        # The projector's own chaos kills it; here it has to go on, otherwise readers are shown nothing
+        if chance < 0.2 and kind_of(name) != "projector":
             process.kill()
             process.wait()
             self.done_to["killed"] += 1
@@ -251,44 +277,24 @@ class Run:
                 self.processes[name].send_signal(signal.SIGCONT)
                 del self.frozen[name]
 
-    def _intrude(self) -> None:
-        """Keep a foreign transaction open for a while, then abort it."""
-        try:
-            if self.intruding_until and time.monotonic() > self.intruding_until:
-                self.intruding_until = 0.0
-                self.intruder.abort_transaction(5)
-                self._intruded()
-            elif not self.intruding_until and self.random.random() < 0.1:
-                self.intruding_since = time.monotonic_ns()
-                self.intruder.begin_transaction()
-                partition = self.random.randrange(self.plan.partitions)
-                self.intruder.produce(events_topic(self.settings), b"", b"intruder", partition)
-                self.intruder.flush(5)
-                self.intruding_until = time.monotonic() + self.random.uniform(0.1, 1.0)
-                self.done_to["foreign transactions"] += 1
-        except KafkaException:
-            self.intruding_until = 0.0
-            self.intruder = foreign_producer(self.settings, f"intruder-{self.settings.name}")
-            self._intruded()
-
-    def _intruded(self) -> None:
-        """Record the interval in which a foreign transaction outlasted the writers' patience."""
-        since = self.intruding_since + int(patience(self.plan.transaction_timeout) * 1e9)
-        if since < (until := time.monotonic_ns()):
-            self.done_to["of them long ones"] += 1
-            self.intruded.append((since, until))
-
-    def _kill_broker(self) -> None:
-        self.kafka.kill()
-        self.done_to["broker killed"] += 1
-        self.kafka = Kafka(self.kafka.node, os.environ)
+    def _replay(self) -> None:
+        """Let the projector compute its table again, with readers at work."""
+        self.brokers.heal()
+        projector = self.processes["projector-0"]
+        self.frozen.pop("projector-0", None)
+        projector.send_signal(signal.SIGCONT)
+        projector.terminate()
+        projector.wait(ENDING)
+        # One that was killed before may still be a member of its group
+        eventually(lambda: library(self.settings, "replay").returncode == 0)
+        self._start("projector-0")
+        self.done_to["replays"] += 1
 
     def _end(self) -> None:
         """Wait for all processes: clients end, the import completes, the gateway stops."""
         self._thaw(all_of_them=True)
-        if self.intruding_until:
-            self.intruder.abort_transaction(10)
-            self._intruded()
+        self.brokers.heal()
+        self.intruder.leave()
         limit = time.monotonic() + ENDING
         for name, process in self.processes.items():
             if kind_of(name) not in PROGRAMS:
@@ -298,11 +304,13 @@ class Run:
                 if self.processes["import"].wait(ENDING) == 0:
                     break
                 self._start("import")
-        gateways = [process for name, process in self.processes.items() if kind_of(name) == "gateway"]
-        for gateway in gateways:
-            gateway.terminate()
-        for gateway in gateways:
-            gateway.wait(ENDING)
+        programs = [
+            p for name, p in self.processes.items() if kind_of(name) in ("gateway", "api", "projector")
+        ]
+        for program in programs:
+            program.terminate()
+        for program in programs:
+            program.wait(ENDING)
 
     def _write_catalogue(self) -> None:
         with (self.folder / "catalogue.csv").open("w", encoding="utf-8", newline="") as file:
@@ -311,14 +319,24 @@ class Run:
             rows.writerows([isbn, f"Title {n}", "Author", 1] for n, isbn in enumerate(self.imported))
 
     def _checked(self, seconds: float) -> Report:
+        begun = time.monotonic_ns()
         log = [
             logged(message)
             for partition in range(self.plan.partitions)
             for message in committed_records(self.settings, partition)
         ]
-        calls = read(self.folder.glob("*.jsonl"))
-        checker = Checker(log, calls, self.imported, self.intruded)
+        log_read = (begun, time.monotonic_ns())
+        recorded = read(self.folder.glob("*.jsonl"))
+        calls = recorded.calls
+        if self.history is not None:
+            header = {"seed": self.plan.seed, "brokers": self.brokers.count, "mutant": self.plan.mutant}
+            header |= {"seconds": round(seconds, 1), "done_to": dict(self.done_to)}
+            write_history(self.history, header, recorded, log, log_read)
+        checker = Checker(log, calls, self.imported, self.intruder.long_ones)
         violations = checker.check()
+        if hanging := hanging_transactions(self.settings):
+            violations["a transaction that Kafka finds hanging"] = len(hanging)
+            checker.examples["a transaction that Kafka finds hanging"] = hanging
         outcomes = Counter(one.what for call in calls.values() for one in call.returns)
         return Report(
             self.plan.seed,
@@ -326,6 +344,7 @@ class Run:
             round(seconds, 1),
             len(calls) + len(self.imported),
             len(log),
+            len(recorded.reads),
             dict(outcomes),
             dict(self.done_to),
             dict(violations),

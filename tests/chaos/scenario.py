@@ -4,6 +4,7 @@ Random chaos meets these situations by chance; here they come every time, so tha
 out is caught in a second.
 """
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,8 +16,10 @@ from inventory.commands import AddBook, BorrowBook, Command, ReturnBook
 from producer.writers import decider_of
 from tests.chaos.checker import Checker, logged
 from tests.chaos.history import Recorder, read
+from tests.chaos.history_file import write_history
 from tests.support.producer.writer_calls import ISBN, command, committed_records, foreign_producer
 
+SCENE = "scene.jsonl"
 SHORT, LONG = 1.0, 20.0
 """Deadlines in seconds: while a foreign transaction is open, and otherwise."""
 
@@ -44,7 +47,7 @@ class Client:
 
 def play(settings: Settings, make: Callable[..., Writer], folder: Path) -> Checker:
     """Play the scenario with writers from ``make``; return the checker with its violations."""
-    recorder = Recorder(folder / "scene.jsonl")
+    recorder = Recorder(folder / SCENE)
     ann, bob = (Client(make(settings, 0, decider_of(settings)), recorder) for _ in range(2))
     ann(AddBook(ISBN, "Title", "Author", 1))
     borrowed = bob(BorrowBook(ISBN, "bob"))
@@ -71,8 +74,16 @@ def play(settings: Settings, make: Callable[..., Writer], folder: Path) -> Check
 
     for client in (ann, bob):
         client.writer.close()
-    checker = Checker(
-        [logged(message) for message in committed_records(settings)], read([folder / "scene.jsonl"])
-    )
+    log = [logged(message) for message in committed_records(settings)]
+    checker = Checker(log, read([folder / SCENE]).calls)
     checker.check()
     return checker
+
+
+def write_scene(checker: Checker, folder: Path, mutant: str = "") -> Path:
+    """Write the history of a scenario that was played in ``folder``; return its file."""
+    file = folder / f"{mutant.replace(' ', '-') or 'scenario'}.jsonl.gz"
+    now = time.monotonic_ns()
+    header = {"seed": 0, "brokers": 1, "mutant": mutant}
+    write_history(file, header, read([folder / SCENE]), checker.log, (now, now))
+    return file
