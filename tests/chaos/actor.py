@@ -34,7 +34,7 @@ from inventory.commands import (
 )
 from producer.gateway.responses import parse_response
 from producer.writers import decider_of, snapshot_of
-from tests.chaos.history import Recorder, read
+from tests.chaos.history import Recorder, as_json, read
 from tests.chaos.mutants import MUTANTS
 from tests.chaos.reader import Reader
 from tests.chaos.short_timeouts import shorten_timeouts
@@ -93,7 +93,7 @@ class Actor:
         while not stop.exists():
             batch = self._batch()
             for one in batch:
-                self.recorder.called(one.command_id, _as_json(one.command))
+                self.recorder.called(one.command_id, as_json(one.command))
             for one, outcome in zip(batch, self._executed(batch), strict=True):
                 self.recorder.returned(one.command_id, outcome)
                 if isinstance(outcome, OutcomeUnknown):
@@ -195,11 +195,6 @@ class Actor:
 
     def _partition(self, one: Submitted) -> int:
         return partition_of(one.command.isbn, self.role.settings.partitions)
-
-
-def _as_json(command: Command) -> dict[str, object]:
-    decoded: dict[str, object] = msgspec.json.decode(msgspec.json.encode(command))
-    return decoded
 
 
 def main() -> None:

@@ -101,6 +101,12 @@ class Recorder:
         os.write(self._file, json.dumps({**line, "at": time.monotonic_ns()}).encode() + b"\n")
 
 
+def as_json(command: Struct) -> dict[str, Any]:
+    """A command as the JSON that is sent."""
+    decoded: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(command))
+    return decoded
+
+
 class Recorded(NamedTuple):
     """Everything that clients recorded: their calls by command id, and their reads."""
 

@@ -15,7 +15,7 @@ from foundation.settings import Settings
 from inventory.commands import AddBook, BorrowBook, Command, ReturnBook
 from producer.writers import decider_of
 from tests.chaos.checker import Checker, logged
-from tests.chaos.history import Recorder, read
+from tests.chaos.history import Recorder, as_json, read
 from tests.chaos.history_file import write_history
 from tests.support.producer.writer_calls import ISBN, command, committed_records, foreign_producer
 
@@ -32,9 +32,7 @@ class Client:
 
     def submit(self, one: Submitted, seconds: float = LONG) -> None:
         """Submit a command, the first time or again."""
-        fields = {"type": type(one.command).__name__}
-        fields |= {name: getattr(one.command, name) for name in one.command.__struct_fields__}
-        self._recorder.called(one.command_id, fields)
+        self._recorder.called(one.command_id, as_json(one.command))
         (outcome,) = self.writer.execute([one], seconds)
         self._recorder.returned(one.command_id, outcome)
 

@@ -12,7 +12,8 @@ from eventstore.append.writer import Writer
 from foundation.settings import Settings
 from tests.chaos.brokers import brokers_in
 from tests.chaos.checker import Checker
-from tests.chaos.mutants import MUTANTS
+from tests.chaos.forwarding_scene import PARTITIONS, play_forwarding
+from tests.chaos.mutants import FORWARDING_MUTANTS, MUTANTS
 from tests.chaos.run import Plan, Run
 from tests.chaos.scenario import play, write_scene
 from tests.chaos.verdict.judge import MODULE, build, judge
@@ -59,6 +60,17 @@ def test_each_protocol_mutant_is_caught_by_our_checker_and_by_porcupine(
     verdict = verdict_on(checker, tmp_path, porcupine)
     assert verdict["verdict"] == "not linearizable", verdict
     assert Path(verdict["pictures"][0]).stat().st_size > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["", *FORWARDING_MUTANTS])
+def test_gateways_are_caught_if_and_only_if_they_forward_wrongly(
+    new_settings: Callable[..., Settings], tmp_path: Path, porcupine: Path | None, name: str
+):
+    checker = play_forwarding(new_settings(partitions=PARTITIONS), name, tmp_path)
+    assert bool(checker.violations) == bool(name), checker.examples
+    verdict = verdict_on(checker, tmp_path, porcupine)
+    assert (verdict["verdict"] == "not linearizable") == bool(name), verdict
 
 
 def test_the_model_of_the_verdict_passes_its_own_tests():

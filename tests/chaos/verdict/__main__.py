@@ -6,12 +6,13 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import click
 import msgspec
 
 from eventstore.append import catch_up
-from tests.chaos.__main__ import mutant_plans, one_round
+from tests.chaos.forwarding_scene import PARTITIONS, play_forwarding
 from tests.chaos.mutants import FORWARDING_MUTANTS, MUTANTS
 from tests.chaos.scenario import play, write_scene
 from tests.chaos.verdict.judge import MODULE, NoVerdict, build, judge
@@ -68,19 +69,18 @@ def _told(verdicts: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def mutant_histories(folder: Path) -> Iterator[Path]:
-    """Histories of all mutants: writers in the scripted scenario, gateways in a round of chaos each."""
-    # As the tests of the scenario do: its foreign transaction is short
-    catch_up.PATIENCE_S = 2.0
+    """Histories of all mutants, each in the scripted scenario of its kind."""
     with embedded_broker(folder / "kafka") as kafka:
-        for name, mutant in MUTANTS.items():
+        for name in (*MUTANTS, *FORWARDING_MUTANTS):
             home = folder / name.replace(" ", "-")
             home.mkdir()
-            checker = play(new_store(kafka.bootstrap, home, partitions=1), mutant, home)
+            if name in MUTANTS:
+                # As in the tests of the scenario, whose foreign transaction is short
+                with patch.object(catch_up, "PATIENCE_S", 2.0):
+                    checker = play(new_store(kafka.bootstrap, home, partitions=1), MUTANTS[name], home)
+            else:
+                checker = play_forwarding(new_store(kafka.bootstrap, home, partitions=PARTITIONS), name, home)
             yield write_scene(checker, home, name)
-    for seed, name in enumerate(FORWARDING_MUTANTS, 1):
-        plan = msgspec.structs.replace(mutant_plans(seed)[name], mutant=name)
-        one_round(plan, histories=folder)
-        yield from folder.glob(f"{name.replace(' ', '-')}-*.jsonl.gz")
 
 
 if __name__ == "__main__":
