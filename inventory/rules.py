@@ -29,6 +29,13 @@ from schemas.events import (
     LoanRenewed,
 )
 
+LOANS_MAX_BYTES = 900_000
+"""Of a title's open loans, as its row holds them. A row is one record: Kafka takes 1 MB of it, by default."""
+LOAN_BYTES = 14
+"""Of a loan besides its borrower: two times, and the length of the borrower."""
+FEW_LOANS = 1_000
+"""So many loans fit, however long their borrowers are: 200 characters of 4 bytes."""
+
 
 class Title(Struct, frozen=True, gc=False, array_like=True):
     """The state of a title as decisions need it. ``loans`` maps borrowers to due dates (ms)."""
@@ -136,6 +143,12 @@ def _borrow(title: Title, command: BorrowBook, at: int, due_at: int) -> Decision
         return Rejection("already_borrowed", "this borrower has a copy of this title already")
     if title.available < 1:
         return Rejection("none_available", f"no copy is on the shelf: {_copies(title.quantity)}, all on loan")
+    if len(title.loans) >= FEW_LOANS and _loans_bytes([*title.loans, command.user_id]) > LOANS_MAX_BYTES:
+        return Rejection(
+            "too_many_loans",
+            f"{_copies(len(title.loans))} on loan, and no more can be recorded with this title: their loans "
+            f"may take {LOANS_MAX_BYTES:,} bytes; add further copies as a title with a number of its own",
+        )
     return (BookBorrowed(command.isbn, command.user_id, at, due_at),)
 
 
@@ -179,6 +192,10 @@ def _correct(title: Title, command: CorrectDetails, at: int) -> Decision:
     if details == (title.title, title.author):
         return ()
     return (DetailsCorrected(command.isbn, *details, at),)
+
+
+def _loans_bytes(borrowers: list[str]) -> int:
+    return len("".join(borrowers).encode()) + LOAN_BYTES * len(borrowers)
 
 
 def _without(loans: dict[str, int], user: str) -> dict[str, int]:

@@ -141,6 +141,7 @@ const ADVICE = {
   unknown_title: ["This title is not in the inventory.", "Check the number, or add the title."],
   none_available: [null, "Take one back first, or look at its loans."],
   already_borrowed: [null, "To keep it longer, renew it."],
+  too_many_loans: [null, "Add further copies as a title with a number of its own."],
   not_on_loan: ["There is no such open loan.", "Look at the title's loans."],
   which_loan: ["Several copies of this title are on loan.", "Scan the card of whoever returns it, or choose:"],
   on_loan: [null, "Take them back first."],

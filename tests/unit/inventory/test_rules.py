@@ -1,3 +1,6 @@
+from collections.abc import Iterable
+from uuid import uuid4
+
 import pytest
 
 from inventory.commands import (
@@ -11,7 +14,9 @@ from inventory.commands import (
     ReturnBook,
     WithdrawCopies,
 )
-from inventory.rules import UNKNOWN, Rejection
+from inventory.rules import LOAN_BYTES, LOANS_MAX_BYTES, UNKNOWN, Rejection, Title, evolve
+from projector.app import ROW_MAX_BYTES
+from schemas.codec import encode
 from schemas.events import (
     BookAdded,
     BookBorrowed,
@@ -22,6 +27,7 @@ from schemas.events import (
     DetailsCorrected,
     LoanRenewed,
 )
+from schemas.row import InventoryRow, Loan
 from tests.unit.inventory.given_when import DUE, NOW, code, given, only, when
 
 ISBN = "9781593275846"
@@ -53,6 +59,32 @@ def test_only_available_copies_are_lent():
     assert only(when(given(ADD), ANN)) == BookBorrowed(ISBN, "ann", NOW, DUE)
     assert code(when(given(ADD, ANN), ANN)) == "already_borrowed"
     assert code(when(given(ADD, ANN, BOB), BorrowBook(ISBN, "eve"))) == "none_available"
+
+
+def with_loans(users: Iterable[str]) -> Title:
+    loans = dict.fromkeys(users, DUE)
+    return Title(True, title="𝄞" * 1_000, author="𝄞" * 1_000, quantity=len(loans) + 1, loans=loans)
+
+
+def row_of(title: Title) -> InventoryRow:
+    loans = tuple(Loan(user, NOW, due_at) for user, due_at in title.loans.items())
+    return InventoryRow(ISBN, title.title, title.author, title.quantity, 1, loans, False, 1, NOW)
+
+
+@pytest.mark.parametrize("user", ["{:036}", "{:04}" + 196 * "𝄞"])
+def test_a_copy_is_lent_only_if_the_row_of_the_title_can_hold_the_loan(user: str):
+    fits = LOANS_MAX_BYTES // (len(user.format(0).encode()) + LOAN_BYTES)
+    full = with_loans(user.format(number) for number in range(fits))
+    assert code(when(full, BorrowBook(ISBN, user.format(fits)))) == "too_many_loans"
+    assert len(encode(row_of(full))) < ROW_MAX_BYTES
+    returned = BookReturned(ISBN, user.format(0), NOW)
+    assert only(when(full, ReturnBook(ISBN, user.format(0)))) == returned
+    assert only(when(evolve(full, returned), ANN)) == BookBorrowed(ISBN, "ann", NOW, DUE)
+
+
+def test_five_thousand_copies_are_lent():
+    title = with_loans(str(uuid4()) for _ in range(4_999))
+    assert only(when(title, ANN)) == BookBorrowed(ISBN, "ann", NOW, DUE)
 
 
 def test_only_an_open_loan_is_returned():
