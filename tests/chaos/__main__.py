@@ -24,6 +24,7 @@ MUTANT_SECONDS = 20.0
 @click.option("--seconds", default=60.0, show_default=True, help="Of one round.")
 @click.option("--seed", default=1, show_default=True, help="Of the first round; the next has the next.")
 @click.option("--broker-kills", default=1, show_default=True, help="In each round.")
+@click.option("--harm", default=1.0, show_default=True, help="Share of the usual kills, above 0.")
 @click.option("--brokers", default=1, show_default=True, type=click.Choice([1, 3]))
 @click.option("--readers", default=0, show_default=True, help="Clients that also read from two query APIs.")
 @click.option("--replays", default=0, show_default=True, help="Of the projector in each round with readers.")
@@ -38,6 +39,7 @@ def main(
     seconds: float,
     seed: int,
     broker_kills: int,
+    harm: float,
     brokers: int,
     readers: int,
     replays: int,
@@ -53,6 +55,7 @@ def main(
             seed=seed,
             seconds=seconds,
             broker_kills=broker_kills,
+            harm=harm,
             cut_off=seed % 2 == 0,
             readers=readers,
             replays=replays,

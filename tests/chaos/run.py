@@ -77,6 +77,8 @@ class Plan(Struct, frozen=True):
     broker_kills: int = 0
     transaction_timeout: float = 3.0
     pauses: tuple[float, ...] = (0.3, 1.0, 5.0)
+    harm: float = 1.0
+    """Share of the usual kills and pauses: where processes start slowly, few of them would be at work."""
     sizes: tuple[int, ...] = (1, 1, 2, 5, 20, 100)
     mutant: str = ""
 
@@ -253,7 +255,7 @@ class Run:
             self._start(name)
 
     def _harm(self) -> None:
-        name, chance = self.random.choice(list(self.processes)), self.random.random()
+        name, chance = self.random.choice(list(self.processes)), self.random.random() / self.plan.harm
         process = self.processes[name]
         if name in self.frozen or process.poll() is not None:
             return
