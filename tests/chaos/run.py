@@ -252,6 +252,10 @@ class Run:
                 self.done_to["killed themselves at a step"] += 1
             elif time.monotonic() < self.until - 1:
                 self.done_to[f"{kind_of(name)} ended with {code}"] += 1
+            if code < 0 and code != -signal.SIGKILL:
+                # Nobody sends such a signal: its log is all there is to find the cause
+                lines = (self.folder / f"{name}.log").read_text("utf-8", errors="replace").splitlines()
+                print(f"{name} ended with {code}:", *lines[-40:], sep="\n", file=sys.stderr)
             self._start(name)
 
     def _harm(self) -> None:
