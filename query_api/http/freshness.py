@@ -84,9 +84,13 @@ class Reading:
             raise Problem(400, "bad_position", str(error)) from error
         self.check_partitions(needs)
         if not await self._until(needs, min(timeout, _CHECK_AFTER_S)):
-            await asyncio.to_thread(self._check_exists, needs)
-            if not await self._until(needs, max(0.0, timeout - _CHECK_AFTER_S)):
-                raise Problem(
+            beyond = await asyncio.to_thread(self._beyond_the_end, needs)
+            left = max(0.0, timeout - _CHECK_AFTER_S)
+            if not await self._until(needs, left):
+                if beyond is not None and left:
+                    # A new leader may learn late where the committed records end
+                    beyond = await asyncio.to_thread(self._beyond_the_end, needs)
+                raise beyond or Problem(
                     503, "not_there_yet",
                     f"the table has not reached {text[:200]} within {timeout:g} s; it is at "
                     f"{self.position() or 'the beginning'}: try again",
@@ -133,7 +137,8 @@ class Reading:
     async def _until(self, needs: dict[int, int], timeout: float) -> bool:
         return await self.until(lambda progress: progress.has(needs), timeout)
 
-    def _check_exists(self, needs: dict[int, int]) -> None:
+    def _beyond_the_end(self, needs: dict[int, int]) -> Problem | None:
+        """The problem with a position that the event store does not have, as Kafka says at the moment."""
         ends = self.follower.ends
         for partition, offset in needs.items():
             if self.follower.trouble is not None or (ends is not None and offset < ends.events[partition]):
@@ -142,12 +147,13 @@ class Reading:
             try:
                 end = self._source.high_watermark(partition, timeout=2.0)
             except KafkaException:
-                return
+                return None
             if offset >= end:
-                raise Problem(
+                return Problem(
                     400, "beyond_the_end",
                     f"{partition}:{offset} is beyond the event store's end, which is {partition}:{end - 1}",
                 )  # fmt: skip
+        return None
 
 
 def _not_ready(detail: str) -> Problem:

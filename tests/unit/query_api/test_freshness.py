@@ -70,6 +70,18 @@ def test_reads_do_not_query_kafka_while_it_is_unavailable(
     assert asked == [partition]
 
 
+def test_a_position_that_a_new_leader_does_not_know_yet_is_not_beyond_the_end(
+    stock: ApiWithoutKafka, monkeypatch: pytest.MonkeyPatch
+):
+    """After a change of the leader, Kafka may say for a moment that acknowledged events are not there."""
+    partition = stock.stored[0].partition
+    ends = iter([0, stock.next[partition] + 1])
+    monkeypatch.setattr(stock.source, "high_watermark", lambda partition, timeout: next(ends))
+    answer = stock.ask(f"/stats?after={partition}:{stock.next[partition]}&timeout=0.5")
+    assert (answer.status_code, answer.json()["code"]) == (503, "not_there_yet")
+    assert next(ends, None) is None
+
+
 def test_the_openapi_document_lists_the_headers_of_every_response(stock: ApiWithoutKafka):
     paths = stock.ask("/openapi.json").json()["paths"]
     for operation in (operation for item in paths.values() for operation in item.values()):

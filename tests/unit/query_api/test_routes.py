@@ -325,7 +325,7 @@ def test_a_read_after_a_position_sees_that_write(stock: ApiWithoutKafka):
     answer = stock.ask(f"/inventory/{A}?after={last}")
     assert answer.status_code == 200
     beyond = f"{stock.stored[2].partition}:{stock.next[stock.stored[2].partition]}"
-    assert problem(stock.ask(f"/inventory/{A}?after={beyond}")) == (400, "beyond_the_end")
+    assert problem(stock.ask(f"/inventory/{A}?after={beyond}&timeout=0")) == (400, "beyond_the_end")
 
 
 def test_a_read_waits_for_a_position_that_is_not_there_yet(own_stock: ApiWithoutKafka):
