@@ -1,7 +1,7 @@
 """Executes one command: through the first gateway that answers, otherwise with a fence of its own.
 
-All ways write to the same log and look the command's id up there. If one breaks off, trying the
-next is safe: the command takes effect once.
+All ways write to the same log and look the command's id up there. If one breaks off, the next is tried once
+the first can't begin any more: the command takes effect once, and a refusal is final.
 """
 
 import threading
@@ -9,23 +9,16 @@ from collections.abc import Mapping
 from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
-
-import msgspec
 
 from eventstore.headers import ACTOR
 from eventstore.partitions import partition_of
 from eventstore.state.outcomes import Outcome, OutcomeUnknown, checked_envelope, submit
 from foundation.settings import Settings
-from foundation.tokens import parse_tokens, token_of
 from inventory.commands import Command
-from producer.gateway.responses import parse_response
 
 if TYPE_CHECKING:
     from eventstore.append.fence import Fence
 
-CONNECT_TIMEOUT_S = 1.0
-"""How long the gateway has to accept a connection."""
 GATEWAY_SHARE = 0.5
 """Part of the deadline in which the gateways have to answer; the rest is left for a fence of our own."""
 SNAPSHOT_TIMEOUT_S = 5.0
@@ -44,8 +37,12 @@ def execute(
     started = monotonic()
     outcome: Outcome = OutcomeUnknown("no gateway is configured", sent=False)
     may_be_done = False
+    share_s = settings.deadline * GATEWAY_SHARE / max(1, len(settings.gateway_urls))
     for url in settings.gateway_urls:
-        outcome = _by_gateway(settings, url, command_id, command, headers)
+        # Imported here because it takes long
+        from producer.gateway.call import call_gateway
+
+        outcome = call_gateway(settings, url, command_id, command, headers, share_s)
         if not isinstance(outcome, OutcomeUnknown):
             return outcome
         may_be_done |= outcome.sent
@@ -55,39 +52,6 @@ def execute(
     if isinstance(outcome, OutcomeUnknown) and may_be_done:
         return OutcomeUnknown(outcome.reason)
     return outcome
-
-
-def _by_gateway(
-    settings: Settings, url: str, command_id: str, command: Command, carried: Mapping[str, str]
-) -> Outcome:
-    """Send the command to the gateway at ``url``. OutcomeUnknown also covers no, or no expected, answer."""
-    # Imported here because it takes long
-    import http.client
-
-    parts = urlsplit(url)
-    connection_type = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = connection_type(parts.hostname or "", parts.port, timeout=CONNECT_TIMEOUT_S)
-    headers: dict[str, str | bytes] = {
-        "Content-Type": "application/json",
-        "Idempotency-Key": command_id.encode(),
-        **{name.replace("_", "-"): value.encode() for name, value in carried.items()},
-    }
-    if (token := token_of(parse_tokens(settings.token), carried.get(ACTOR, ""))) is not None:
-        headers["Authorization"] = f"Bearer {token.secret}"
-    connected = False
-    try:
-        connection.connect()
-        connected = True
-        connection.sock.settimeout(settings.deadline * GATEWAY_SHARE / len(settings.gateway_urls))
-        body = msgspec.json.encode(command)
-        connection.request("POST", f"{parts.path.rstrip('/')}/commands", body, headers)
-        response = connection.getresponse()
-        outcome = parse_response(response.status, dict(response.headers), response.read(), command_id)
-        return outcome or OutcomeUnknown(f"{url} answered with status {response.status}")
-    except (OSError, http.client.HTTPException) as error:
-        return OutcomeUnknown(f"{url}: {error}", sent=connected)
-    finally:
-        connection.close()
 
 
 def _by_own_fence(

@@ -76,8 +76,6 @@ class _Batch:
         self.needs_proof = False
 
     def decide(self, one: Submitted) -> Outcome:
-        if one.expires_at_ms is not None and self.now >= one.expires_at_ms:
-            return EXPIRED
         command_id, stream = one.command_id, self.decider.stream(one.command)
         if not self.decider.events.is_stream(stream):
             # A record with such a key would stop the partition
@@ -89,6 +87,8 @@ class _Batch:
             if earlier.digest != fingerprint:
                 return Reused(command_id)
             return Accepted(earlier.receipt(command_id, self.partition), command_id not in self.tried)
+        if one.expires_at_ms is not None and self.now >= one.expires_at_ms:
+            return EXPIRED
         current = self.streams.get(stream) or self.state.stream(stream)
         if trouble := self.state.trouble or current.trouble:
             return Unwritable(trouble)

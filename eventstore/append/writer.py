@@ -102,7 +102,7 @@ class Writer:
         def attempt(deadline: Deadline) -> list[Receipt]:
             accepted = self._current_state().accepted(command_id)
             if not accepted:
-                self._prove(deadline)
+                self._prove_claim(deadline)
             return [command.receipt(command_id, self.partition) for command in accepted]
 
         return self._until_done(attempt, deadline_s)
@@ -209,6 +209,9 @@ class Writer:
         self.reached("decided")
         if decided.records:
             self._append(state, decided, tried, deadline)
+        elif decided.needs_proof and any(one.expires_at_ms is not None for one in submitted):
+            # Another writer may have decided it before it expired, and not have delivered it yet
+            self._prove_claim(deadline)
         elif decided.needs_proof:
             self._prove(deadline)
         return decided.outcomes
@@ -234,12 +237,15 @@ class Writer:
 
     def _prove(self, deadline: Deadline) -> None:
         """Show that nothing has been written since the state was read. Raises ClaimLost."""
+        if self.fence.replicated:
+            # The broker that answers a read may be a former leader; a broker that takes a record leads now
+            self._prove_claim(deadline)
+        elif not self.catch_up.unchanged(self._current_state(), deadline):
+            raise ClaimLost("something was written since the log was read")
+
+    def _prove_claim(self, deadline: Deadline) -> None:
+        """Show as well that nobody has claimed the partition since. Raises ClaimLost."""
         state = self._current_state()
-        if not self.fence.replicated:
-            if not self.catch_up.unchanged(state, deadline):
-                raise ClaimLost("something was written since the log was read")
-            return
-        # The broker that answers a read may be a former leader; a broker that takes a record leads now
         self._deliver(state, [Record(PROBE_KEY, b"", max(self._clock(), state.time), [])], deadline)
         self.fence.abort(deadline)
         state.next += 2

@@ -20,6 +20,7 @@ from foundation.http.traced import TracedRequests
 from foundation.settings import Settings
 from foundation.tokens import parse_tokens
 from producer.gateway.endpoint import CommandEndpoint
+from producer.gateway.expiry import EXPIRY_HEADER
 from producer.gateway.fast_path import CommandFastPath
 from producer.gateway.gateway import Gateway
 from producer.gateway.metrics import Metrics
@@ -56,7 +57,13 @@ def run(settings: Settings) -> None:
     )
 
 
-REQUEST_HEADERS = ("Authorization", "Content-Type", "Idempotency-Key", *map(header_name, CARRIED))
+REQUEST_HEADERS = (
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    EXPIRY_HEADER,
+    *map(header_name, CARRIED),
+)
 RESPONSE_HEADERS = ("Location", "Inventory-Position", "Idempotency-Replayed", "Retry-After")
 
 

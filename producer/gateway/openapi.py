@@ -17,10 +17,16 @@ from foundation.http.openapi import (
     tag_operations,
 )
 from inventory.commands import FIELDS, Command
+from producer.gateway.expiry import EXPIRY_HEADER
 
 _KEY = (
     "The command's id, chosen by its caller: a repeat has no second effect. Any text in UTF-8 without "
     "control characters, taken literally."
+)
+_EXPIRY = (
+    "From this time on, by the gateway's clock, nobody begins to decide the command: the answer is 504. "
+    "RFC 3339 with an offset. Derive it from `/time` before you send the command: half a second after it has "
+    "expired, the command may be sent to another gateway, whose answer is final."
 )
 _REFUSALS = {
     "400": "Malformed: `detail` says what, `field` where.",
@@ -38,7 +44,7 @@ _HEADERS = {
     },
 }
 TAGS = {
-    "commands": ("Changing the inventory.", ("submit", "look_up")),
+    "commands": ("Changing the inventory.", ("submit", "look_up", "time")),
     "operation": ("How the service is.", ("health", "readiness", "metrics", "docs")),
 }
 
@@ -51,6 +57,7 @@ def complete(document: Json, *, token: bool) -> None:
     submit["requestBody"] = {"required": True, "content": {"application/json": {"schema": _any_command()}}}
     submit["parameters"] = [
         _header("Idempotency-Key", _KEY, required=True, limits=_KEY_LIMITS),
+        _header(EXPIRY_HEADER, _EXPIRY, limits={}),
         *(
             _header(header_name(name), meaning, limits=_CARRIED_LIMITS.get(name, {}))
             for name, meaning in CARRIED.items()

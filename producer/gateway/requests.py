@@ -19,11 +19,13 @@ from foundation.text import Malformed
 from foundation.tokens import parse_tokens
 from inventory import commands
 from producer.gateway.bodies import BodyReader
+from producer.gateway.expiry import EXPIRY_HEADER, parse_expiry
 from producer.gateway.responses import OTHER_ACTOR
 from schemas.times import BadTime, parse_time
 
 _CARRIED = {name.replace("_", "-").encode(): name for name in CARRIED}
 """Request headers that each event of the command carries, by their names there."""
+_EXPIRY = EXPIRY_HEADER.lower().encode()
 _UNIQUE = (
     b"host",
     b"origin",
@@ -31,6 +33,7 @@ _UNIQUE = (
     b"content-type",
     b"content-encoding",
     b"authorization",
+    _EXPIRY,
     *_CARRIED,
 )
 
@@ -78,7 +81,9 @@ class RequestReader:
             carried = carried_headers(headers)
             if user:
                 carried[ACTOR] = _actor(user, carried.get(ACTOR, ""))
-            return submit(_decode("command_id", key), command, carried)
+            expiry = headers.get(_EXPIRY)
+            expires_at_ms = None if expiry is None else parse_expiry(_decode(EXPIRY_HEADER, expiry))
+            return submit(_decode("command_id", key), command, carried, expires_at_ms)
         except Malformed as error:
             raise malformed(error) from error
 

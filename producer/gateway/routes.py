@@ -10,6 +10,7 @@ from litestar.params import QueryParameter
 from msgspec import Struct
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from eventstore.append.writer import now_ms
 from eventstore.state.outcomes import Unwritable
 from foundation.http.openapi import problem_specs, response_header
 from foundation.http.problem import Problem
@@ -17,12 +18,14 @@ from foundation.http.responses import HttpResponse
 from foundation.text import Malformed
 from inventory import isbn as identifiers
 from producer.gateway.endpoint import CommandEndpoint
+from producer.gateway.expiry import TIME_PATH
 from producer.gateway.gateway import Gateway
 from producer.gateway.metrics import Metrics
 from producer.gateway.requests import RequestReader, malformed
 from producer.gateway.responses import UNAVAILABLE, UNWRITABLE, render_receipt
 from producer.gateway.sharing.routing import Router
 from producer.receipt import ReceiptDocument
+from schemas.times import rfc3339
 
 NOT_STORED = {"Cache-Control": "no-store"}
 AnyRequest = Request[Any, Any, Any]
@@ -39,7 +42,8 @@ _MEANINGS = {
     422: "The title has had another command with this Idempotency-Key.",
     503: "Nothing was done: Kafka can't be reached (`unavailable`), too many commands wait (`full`), the "
     "gateway stops (`stopping`), or somebody has to act first (`unwritable`).",
-    504: "It is not known yet whether it was done: repeat it with the same key, or look it up at Location.",
+    504: "It is not known yet whether it was done, or it has expired: repeat it with the same key, or "
+    "look it up at Location.",
 }
 
 
@@ -56,6 +60,12 @@ class Readiness(Struct, frozen=True):
     """Where the others reach this one."""
     service: str = "gateway"
     """Which service answers."""
+
+
+class Clock(Struct, frozen=True):
+    """The gateway's clock, RFC 3339."""
+
+    time: str
 
 
 @post(
@@ -137,13 +147,19 @@ async def readiness(
     return Response(readiness, status_code=200 if ready else 503, headers=NOT_STORED)
 
 
+@get(TIME_PATH, operation_id="time")
+async def clock() -> Response[Clock]:
+    """The gateway's clock, from which a caller derives Expiry-Time."""
+    return Response(Clock(rfc3339(now_ms())), headers=NOT_STORED)
+
+
 @get("/metrics", operation_id="metrics", media_type="text/plain")
 async def metrics(counts: NamedDependency[Metrics]) -> Response[bytes]:
     """Metrics in Prometheus' format."""
     return Response(generate_latest(counts.registry), media_type=CONTENT_TYPE_LATEST, headers=NOT_STORED)
 
 
-ROUTES: list[Any] = [submit_command, look_up, readiness, metrics]
+ROUTES: list[Any] = [submit_command, look_up, clock, readiness, metrics]
 
 
 def _response(response: HttpResponse) -> Response[Any]:

@@ -1,20 +1,15 @@
 // Commands to the gateway: each has an id of its own, and is repeated with it until its outcome is known.
 import { observable } from "./observable.js";
 import { get, post, settings } from "./query_api.js";
+import { Refusal, refusalOf } from "./refusals.js";
 
 const ANSWER_LIMIT_MS = 40_000; // The gateway itself answers after 30 s
+const TIME_LIMIT_MS = 2_000;
+const EXPIRY_MS = 5_000; // After which a gateway does not begin to decide a command: another one may
+const CLOCKS_APART_MS = 500; // By which the clocks of gateways may differ
 const SHORTEST_PAUSE_MS = 300;
 const LONGEST_PAUSE_MS = 5_000;
 const NOT_THERE_YET = "not_there_yet";
-
-/** A command that was not carried out. `message` says why, `advice` what to do. */
-export class Refusal extends Error {
-  constructor(message, advice, { status = 0, code = "", borrowers = [] } = {}) {
-    super(message);
-    this.name = "Refusal";
-    Object.assign(this, { advice, status, code, borrowers });
-  }
-}
 
 /** The gateway's token: `wanted` while commands wait for one; `reason`: why the last one did not do. */
 export const token = observable({ value: stored("token"), wanted: false, reason: "" });
@@ -77,7 +72,7 @@ async function untilKnown(command, header, report, signal) {
   report({ state: "sending" });
   for (let attempt = 1; ; attempt += 1) {
     const used = token.value.value;
-    const { response, value, reason } = await attemptOf(command, header, used);
+    const { response, value, reason, until = 0 } = await attemptOf(command, header, used);
     if (response?.status === 401) {
       report({ state: "token" });
       await anotherToken(used);
@@ -92,30 +87,47 @@ async function untilKnown(command, header, report, signal) {
     if (!reason) throw refusalOf(response.status, value);
     current += 1;
     report({ state: "repeating", attempt, reason });
-    await pause(Math.min(LONGEST_PAUSE_MS, SHORTEST_PAUSE_MS * 2 ** Math.min(attempt - 1, 8)), signal);
+    const backOff = Math.min(LONGEST_PAUSE_MS, SHORTEST_PAUSE_MS * 2 ** Math.min(attempt - 1, 8)) * (0.75 + Math.random() / 2);
+    await pause(Math.max(backOff, until - performance.now()), signal);
   }
 }
 
-/** One request. `reason`: why its outcome is not known, or why nothing was done yet. */
+/**
+ * One request. `reason`: why its outcome is not known, or why nothing was done yet; `until`: by performance.now(),
+ * when the gateway can't begin to decide it any more. A refusal leaves nothing in the log: another gateway could
+ * refuse before that what this one accepts later. A single gateway decides repeats in their order.
+ */
 async function attemptOf(command, { id, time }, secret) {
   const headers = { "Content-Type": "application/json", "Idempotency-Key": id, "Client-Time": time };
   if (secret) headers.Authorization = `Bearer ${bytesAsText(secret)}`;
   if (actor.value.trim()) headers.Actor = bytesAsText(actor.value.trim());
   let url = "";
+  let until;
   try {
     url = await gatewayUrl();
+    let limit = ANSWER_LIMIT_MS;
+    if (settings.value.gateways.length > 1) {
+      headers["Expiry-Time"] = new Date((await timeAt(url)) + EXPIRY_MS).toISOString();
+      limit = EXPIRY_MS + CLOCKS_APART_MS;
+      until = performance.now() + limit; // At the latest: the gateway read its clock before
+    }
     const body = JSON.stringify(command);
-    const limit = AbortSignal.timeout(ANSWER_LIMIT_MS);
-    const response = await fetch(`${url}/commands`, { method: "POST", headers, body, signal: limit, cache: "no-store" });
+    const response = await fetch(`${url}/commands`, { method: "POST", headers, body, signal: AbortSignal.timeout(limit), cache: "no-store" });
     const value = await response.json();
-    if (response.status === 504) return { response, reason: "Kafka has not confirmed it yet." };
+    if (response.status === 504) return { response, until, reason: "Kafka has not confirmed it yet." };
     if (response.status === 503 && value.code !== "unwritable") return { response, reason: "The gateway can't write just now." };
-    if (response.status >= 500 && response.status !== 503) return { response, reason: "The gateway failed." };
+    if (response.status >= 500 && response.status !== 503) return { response, until, reason: "The gateway failed." };
     return { response, value };
   } catch (error) {
     if (error instanceof Refusal) throw error;
-    return { reason: error.name === "TimeoutError" ? `The gateway at ${url} is too slow.` : `The gateway at ${url} does not answer, or does not allow this page.` };
+    return { until, reason: error.name === "TimeoutError" ? `The gateway at ${url} is too slow.` : `The gateway at ${url} does not answer, or does not allow this page.` };
   }
+}
+
+/** The gateway's clock, in ms since 1970. A gateway that is frozen does not get the command. */
+async function timeAt(url) {
+  const response = await fetch(`${url}/time`, { signal: AbortSignal.timeout(TIME_LIMIT_MS), cache: "no-store" });
+  return Date.parse((await response.json()).time);
 }
 
 async function gatewayUrl() {
@@ -134,28 +146,6 @@ async function anotherToken(used) {
     await changed(token);
   }
 }
-
-const ADVICE = {
-  already_added: ["This title is in the inventory already.", "Add copies to it, or correct its details."],
-  removed: ["This title was removed from the inventory.", "Add brings it back."],
-  unknown_title: ["This title is not in the inventory.", "Check the number, or add the title."],
-  none_available: [null, "Take one back first, or look at its loans."],
-  already_borrowed: [null, "To keep it longer, renew it."],
-  too_many_loans: [null, "Add further copies as a title with a number of its own."],
-  not_on_loan: ["There is no such open loan.", "Look at the title's loans."],
-  which_loan: ["Several copies of this title are on loan.", "Scan the card of whoever returns it, or choose:"],
-  on_loan: [null, "Take them back first."],
-  malformed: [null, "Nothing was done. Try it again with another value."],
-  other_actor: ["The token belongs to somebody else than “Who works here” says.", "Clear that name: the token says it."],
-  unwritable: [null, "Somebody who runs the library's system has to act first."],
-};
-
-function refusalOf(status, problem) {
-  const [sentence, advice] = ADVICE[problem.code] ?? [null, "Nothing was done."];
-  return new Refusal(sentence ?? asSentence(problem.detail ?? `Status ${status}`), advice, { status, ...problem });
-}
-
-const asSentence = (text) => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`.replace(/\.\.$/, ".");
 
 /** UTF-8 as `fetch` takes it in a header: one character for each byte. */
 const bytesAsText = (text) => String.fromCharCode(...new TextEncoder().encode(text));
@@ -177,7 +167,7 @@ const pause = (ms, signal) => new Promise((resolve, reject) => {
   const givenUp = () => reject(new Refusal("Given up: it may have been done, or not.", "The title's history shows which."));
   if (signal?.aborted) givenUp();
   signal?.addEventListener("abort", givenUp);
-  setTimeout(resolve, ms * (0.75 + Math.random() / 2));
+  setTimeout(resolve, ms);
 });
 
 function stored(name) {

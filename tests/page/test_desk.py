@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable
 
+import httpx
 import pytest
 from playwright.sync_api import Page, Route, expect
 
@@ -121,6 +122,32 @@ def test_a_lost_answer_is_asked_for_again_with_the_same_id(
     assert len({request.headers["idempotency-key"] for request in desk.sent}) == 1
     assert len({request.headers["client-time"] for request in desk.sent}) == 1
     assert [event["type"] for event in history(system, isbn)] == ["BookAdded", "BookBorrowed"]
+
+
+def test_another_gateway_gets_a_command_only_when_the_first_cannot_begin_it_any_more(
+    visit: Visit, system: System, expected_errors: list[str]
+):
+    expected_errors.append(GATEWAY_ERRORS)
+    isbn, gateway = isbn_of(142), f"http://127.0.0.1:{system.gateway_port}"
+    came: list[tuple[str, str]] = []
+
+    def lose(route: Route) -> None:
+        came.append((httpx.get(f"{gateway}/time").json()["time"], route.request.headers["expiry-time"]))
+        if len(came) == 1:
+            route.abort()
+        else:
+            route.continue_()
+
+    page = visit("/")
+    two = system.get("/page/settings.json")[1] | {"gateways": [gateway, gateway]}
+    page.route("**/page/settings.json", lambda route: route.fulfill(json=two))
+    page.goto(f"http://127.0.0.1:{system.port}/desk")
+    desk = Desk(page)
+    page.route("**/commands", lose)
+    desk.scan("reader-142", isbn)
+    desk.line().get_by_text("Lent to").wait_for()
+    (sent, expiry), (again, _) = came
+    assert sent < expiry < again
 
 
 def test_what_is_scanned_while_the_gateway_is_away_is_done_when_it_is_back(

@@ -17,14 +17,14 @@ from eventstore.state.outcomes import Receipt, Submitted
 from foundation.http.responses import HttpResponse
 from foundation.settings import Settings
 from inventory.commands import Command
+from producer.gateway.expiry import CLOCKS_APART_S
 
 PATH = "/forwarded"
 ANSWER_TIMEOUT_S = 2.0
 """That another gateway has for an answer; after it we execute the command ourselves."""
-EXPIRY_S = 1.5
+EXPIRY_S = ANSWER_TIMEOUT_S - CLOCKS_APART_S
 """After which the other gateway does not begin to decide it. A refusal leaves nothing in the log: a gateway
-that was frozen could otherwise accept what we have refused meanwhile. The clocks of both may differ by the
-rest of ANSWER_TIMEOUT_S."""
+that was frozen could otherwise accept what we have refused meanwhile."""
 CONNECT_TIMEOUT_S = 0.5
 SUSPECT_S = 3.0
 """For which a gateway that did not answer gets nothing more."""
@@ -55,6 +55,8 @@ class ForwardedLookUp(Struct, frozen=True, array_like=True, tag="l"):
 def forwarded(submitted: Submitted) -> ForwardedCommand:
     """The command on its way, from now."""
     expires_at_ms = now_ms() + int(1000 * EXPIRY_S)
+    if submitted.expires_at_ms is not None:
+        expires_at_ms = min(expires_at_ms, submitted.expires_at_ms)
     return ForwardedCommand(submitted.command_id, submitted.command, submitted.carried, expires_at_ms)
 
 
@@ -148,7 +150,7 @@ class Peers:
 async def _expiry(entries: Sequence[Forwarded]) -> None:
     """Return when the other gateway, which may live and have them, does not begin to decide them any more."""
     expiries = [entry.expires_at_ms for entry in entries if isinstance(entry, ForwardedCommand)]
-    left_ms = max(expiries, default=0) + 1000 * (ANSWER_TIMEOUT_S - EXPIRY_S) - now_ms()
+    left_ms = max(expiries, default=0) + 1000 * CLOCKS_APART_S - now_ms()
     await asyncio.sleep(max(0.0, left_ms / 1000))
 
 

@@ -117,6 +117,44 @@ def test_a_command_that_has_expired_is_not_decided_again_after_a_lost_claim(writ
     assert another.look_up(late.command_id, SECONDS) == []
 
 
+@pytest.mark.parametrize("ask", ["repeat", "look up"])
+def test_an_answer_about_an_expired_attempt_holds_though_it_was_decided_in_time(writer: NewWriter, ask: str):
+    """The frozen writer has a later claim than the one that is asked, and has delivered nothing yet."""
+    now, steps, answers = now_ms(), ["decided"], list[Any]()
+    late = msgspec.structs.replace(command(BorrowBook(ISBN, "ann")), expires_at_ms=now + 1000)
+
+    def frozen(step: str) -> None:
+        nonlocal now
+        if step in steps:
+            steps.clear()
+            now += 1000
+            again = msgspec.structs.replace(late, expires_at_ms=now + 1000)
+            repeat = ask == "repeat"
+            answers.append(
+                another.execute([again], SECONDS)[0] if repeat else another.look_up(late.command_id, SECONDS)
+            )
+
+    one, another = writer(clock=lambda: now, reached=frozen), writer(clock=lambda: now)
+    run(another, AddBook(ISBN, "Elixir in Action", "Sasa Juric", 1), BorrowBook(ISBN, "bob"))
+    outcomes = one.execute([command(AddCopies(ISBN, 1)), late], SECONDS)
+    if ask == "repeat":
+        assert refused(answers[0]) == "none_available"
+    else:
+        assert answers == [[]]
+    accepted(outcomes[0])
+    assert outcomes[1] == EXPIRED
+    assert another.look_up(late.command_id, SECONDS) == []
+
+
+def test_an_expired_command_that_was_done_before_has_its_receipt(writer: NewWriter):
+    one = writer()
+    run(one, ADD)
+    borrow = command(BorrowBook(ISBN, "ann"))
+    first = accepted(one.execute([borrow], SECONDS)[0])
+    late = msgspec.structs.replace(borrow, expires_at_ms=now_ms())
+    assert accepted(one.execute([late], SECONDS)[0]) == Accepted(first.receipt, replayed=True)
+
+
 def test_a_command_id_can_be_looked_up(writer: NewWriter):
     one = writer()
     (done,) = one.execute([command(ADD, "once")], SECONDS)

@@ -3,60 +3,123 @@
 import subprocess
 import sys
 import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import Any
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, ClassVar
 
 import msgspec
 import pytest
 
-from eventstore.state.outcomes import Accepted, Appended, Receipt
+from eventstore.state.outcomes import Accepted, Appended, Outcome, OutcomeUnknown, Receipt
 from foundation.cli import exits
 from foundation.settings import Settings
 from inventory.commands import AddBook
 from producer.client import execute
 from producer.receipt import ReceiptDocument
+from schemas.times import parse_time, rfc3339
 
 RECEIPT = Receipt("key", "9781593275846", (Appended("BookAdded", 1),), "3:17")
 
 
 class Gateway(BaseHTTPRequestHandler):
+    """Accepts every command. Its clock is an hour behind ours; ``came`` has when, by ours, each command came
+    here, and when it expires."""
+
+    AN_HOUR_S = 3600.0
+
+    def do_GET(self) -> None:
+        self.respond(
+            200, msgspec.json.encode({"time": rfc3339(round(1000 * (time.time() - self.AN_HOUR_S)))})
+        )
+
     def do_POST(self) -> None:
+        self.came.append((time.time(), parse_time(self.headers["Expiry-Time"]) / 1000 + self.AN_HOUR_S))
         self.rfile.read(int(self.headers["Content-Length"]))
-        self.send_response(201)
+        self.answer()
+
+    def answer(self) -> None:
+        self.respond(201, msgspec.json.encode(ReceiptDocument.of(RECEIPT)))
+
+    def respond(self, status: int, body: bytes) -> None:
+        self.send_response(status)
         self.end_headers()
-        self.wfile.write(msgspec.json.encode(ReceiptDocument.of(RECEIPT)))
+        self.wfile.write(body)
 
     def log_message(self, *_: Any) -> None:
         pass
+
+    came: ClassVar[list[tuple[float, float]]] = []
 
 
 class Broken(Gateway):
     """Ends each connection without an answer."""
 
-    def do_POST(self) -> None:
+    came: ClassVar[list[tuple[float, float]]] = []
+
+    def answer(self) -> None:
         self.close_connection = True
 
 
+class Expired(Gateway):
+    """Did not begin to decide the command in time."""
+
+    came: ClassVar[list[tuple[float, float]]] = []
+
+    def answer(self) -> None:
+        self.respond(504, b'{"code": "outcome_unknown", "detail": "it came too late"}')
+
+
+class Full(Gateway):
+    """Did nothing."""
+
+    came: ClassVar[list[tuple[float, float]]] = []
+
+    def answer(self) -> None:
+        self.respond(503, b'{"code": "full", "detail": "too many commands wait"}')
+
+
+class Frozen(Gateway):
+    """Accepts connections, and says nothing."""
+
+    came: ClassVar[list[tuple[float, float]]] = []
+
+    def do_GET(self) -> None:
+        self.rfile.read(1)
+
+
+@contextmanager
+def serving(*gateways: type[Gateway]) -> Iterator[str]:
+    """Serve each on a port of its own; yield their addresses, as in the setting ``gateway``."""
+    with ExitStack() as stack:
+        urls = []
+        for gateway in gateways:
+            gateway.came.clear()
+            server = stack.enter_context(ThreadingHTTPServer(("127.0.0.1", 0), gateway))
+            thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+            thread.start()
+            stack.callback(thread.join)
+            stack.callback(server.shutdown)
+            urls.append(f"http://127.0.0.1:{server.server_port}")
+        yield ",".join(urls)
+
+
+def outcome_of(gateways: str, deadline: float = 4.0) -> Outcome:
+    settings = Settings(gateway=gateways, kafka="127.0.0.1:1", deadline=deadline)
+    return execute(settings, "key", AddBook("9781593275846", "T"))
+
+
 def test_a_command_that_the_gateway_accepts_has_its_receipt() -> None:
-    with HTTPServer(("127.0.0.1", 0), Gateway) as server:
-        thread = threading.Thread(target=server.handle_request)
-        thread.start()
-        settings = Settings(gateway=f"http://127.0.0.1:{server.server_port}", kafka="127.0.0.1:1")
-        outcome = execute(settings, "key", AddBook("9781593275846", "T"))
-        thread.join()
-    assert outcome == Accepted(RECEIPT)
+    with serving(Gateway) as url:
+        assert outcome_of(url) == Accepted(RECEIPT)
 
 
 def run(arguments: str) -> subprocess.CompletedProcess[str]:
-    """A shell's ``python -m producer``, with a gateway that answers one command."""
-    with HTTPServer(("127.0.0.1", 0), Gateway) as server:
-        thread = threading.Thread(target=server.handle_request)
-        thread.start()
-        gateway = f"--gateway http://127.0.0.1:{server.server_port}"
-        command = f"{sys.executable} -m producer {arguments.format(gateway=gateway)}"
-        done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
-        thread.join()
-    return done
+    """A shell's ``python -m producer``, with a gateway."""
+    with serving(Gateway) as url:
+        command = f"{sys.executable} -m producer {arguments.format(gateway=f'--gateway {url}')}"
+        return subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
 
 
 @pytest.mark.parametrize(
@@ -78,13 +141,39 @@ def test_a_closed_error_stream_does_not_change_the_outcome() -> None:
 
 
 def test_the_next_gateway_is_used_if_one_does_not_answer() -> None:
-    with HTTPServer(("127.0.0.1", 0), Gateway) as server, HTTPServer(("127.0.0.1", 0), Broken) as broken:
-        threads = [threading.Thread(target=each.handle_request) for each in (server, broken)]
-        for thread in threads:
-            thread.start()
-        ports = (1, broken.server_port, server.server_port)
-        urls = ",".join(f"http://127.0.0.1:{port}" for port in ports)
-        outcome = execute(Settings(gateway=urls, kafka="127.0.0.1:1"), "key", AddBook("9781593275846", "T"))
-        for thread in threads:
-            thread.join()
-    assert outcome == Accepted(RECEIPT)
+    with serving(Broken, Gateway) as urls:
+        assert outcome_of(f"http://127.0.0.1:1,{urls}") == Accepted(RECEIPT)
+
+
+@pytest.mark.parametrize("unclear", [Broken, Expired])
+def test_another_gateway_gets_a_command_only_when_the_first_cannot_begin_it_any_more(
+    unclear: type[Gateway],
+) -> None:
+    """A refusal leaves nothing in the log: the second could refuse what the first one accepts later."""
+    with serving(unclear, Gateway) as urls:
+        assert outcome_of(urls) == Accepted(RECEIPT)
+    ((sent, expires),), ((again, _),) = unclear.came, Gateway.came
+    assert sent < expires < again
+
+
+def test_a_command_that_a_gateway_may_have_is_not_known_to_be_undone() -> None:
+    with serving(Broken) as url:
+        outcome = outcome_of(url, deadline=1.0)
+    assert isinstance(outcome, OutcomeUnknown)
+    assert outcome.sent
+
+
+def test_another_gateway_gets_a_command_at_once_if_the_first_did_nothing() -> None:
+    with serving(Full, Gateway) as urls:
+        assert outcome_of(urls) == Accepted(RECEIPT)
+    ((_, expires),), ((again, _),) = Full.came, Gateway.came
+    assert again < expires
+
+
+def test_a_gateway_that_does_not_say_its_time_gets_no_command() -> None:
+    with serving(Frozen, Gateway) as urls:
+        assert outcome_of(urls) == Accepted(RECEIPT)
+        outcome = outcome_of(urls.partition(",")[0], deadline=1.0)
+    assert isinstance(outcome, OutcomeUnknown)
+    assert not outcome.sent
+    assert not Frozen.came

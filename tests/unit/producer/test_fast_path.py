@@ -177,6 +177,8 @@ SENT: dict[str, dict[str, Any]] = {
     "an encoding": {"headers": HEADERS | {"content-encoding": "gzip"}},
     "a member twice": {"content": BODY.replace(b"{", b'{"isbn": "1", ')},
     "a parameter": {"path": "/commands?colour=red"},
+    "an expiry": {"headers": HEADERS | {"expiry-time": TIME}},
+    "an expiry that is no time": {"headers": HEADERS | {"expiry-time": "soon"}},
     "an actor": {"headers": HEADERS | {"actor": "Ann"}},
     "a malformed actor": {"headers": HEADERS | {"actor": "a" * 201}},
     "the page": {"headers": HEADERS | {"origin": "http://localhost:8080"}},

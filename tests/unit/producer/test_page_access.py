@@ -33,7 +33,7 @@ def test_a_preflight_allows_every_header_that_a_command_may_have(path: str):
     assert names(response, "access-control-allow-methods") == {"get", "head", "post"}
     assert names(response, "access-control-allow-headers") == {
         "authorization", "content-type", "idempotency-key", "actor", "traceparent", "causation-id",
-        "correlation-id", "client-time",
+        "correlation-id", "client-time", "expiry-time",
     }  # fmt: skip
     assert "origin" in names(response, "vary")
     assert "access-control-allow-credentials" not in response.headers

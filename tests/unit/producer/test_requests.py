@@ -78,13 +78,26 @@ def test_the_identity_encoding_is_accepted(encoding: str):
     assert send(Lane(Accepted(RECEIPT)), headers=HEADERS | {"content-encoding": encoding}).status_code == 201
 
 
+def test_a_command_expires_when_its_header_says():
+    lane = Lane(Accepted(RECEIPT))
+    assert send(lane, headers=HEADERS | {"expiry-time": "1970-01-01T01:00:02.5+01:00"}).status_code == 201
+    assert send(lane).status_code == 201
+    assert [submitted.expires_at_ms for submitted in lane.submitted] == [2500, None]
+
+
+@pytest.mark.parametrize("expiry", ["", "5", "2026-03-01T12:00:00", "tomorrow", b"\xff"])
+def test_an_expiry_that_is_no_time_is_refused(expiry: str | bytes):
+    response = refused(400, "malformed", headers=HEADERS | {"expiry-time": expiry})
+    assert response.json()["field"] == "Expiry-Time"
+
+
 @pytest.mark.parametrize("query", ["dry_run=true", "dry_run", "a=1&a=2", "%69sbn=1", "=", "a;b"])
 def test_a_query_is_refused(query: str):
     refused(400, "unknown_parameter", path=f"/commands?{query}")
 
 
 @pytest.mark.parametrize(
-    "name", ["Idempotency-Key", "Content-Type", "Content-Encoding", "Client-Time", "Host"]
+    "name", ["Idempotency-Key", "Content-Type", "Content-Encoding", "Client-Time", "Expiry-Time", "Host"]
 )
 def test_a_header_that_decides_something_may_not_occur_twice(name: str):
     headers = [*HEADERS.items(), (name, "a"), (name, "a")]

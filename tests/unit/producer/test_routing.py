@@ -11,7 +11,7 @@ from foundation.settings import Settings
 from inventory.commands import BorrowBook
 from producer.gateway.gateway import Gateway
 from producer.gateway.sharing.membership import Members
-from producer.gateway.sharing.peers import Answer, Forwarded, Peers
+from producer.gateway.sharing.peers import Answer, Forwarded, Peers, forwarded
 from producer.gateway.sharing.routing import Router
 
 HERE, THERE, ELSEWHERE = "http://here", "http://there", "http://elsewhere"
@@ -106,3 +106,8 @@ def test_the_answer_of_the_owner_is_passed_on_as_it_is():
     owners = dict.fromkeys(range(PARTITIONS), THERE)
     asking = router(Members(frozenset(), owners, frozenset({THERE})), Silent(answer=answer))
     assert asyncio.run(asking.submit(Submitted("id", command))) == answer
+
+
+def test_a_command_that_is_passed_on_expires_no_later_than_its_caller_said():
+    submitted = Submitted("id", BorrowBook("9781593275846", "ann"), expires_at_ms=5)
+    assert forwarded(submitted).expires_at_ms == 5
