@@ -79,7 +79,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     page_origins: str = ""
     """Origins of the pages that may use the gateway, separated by commas; empty: the query API's."""
     page_gateway: str = ""
-    """Where the page finds the gateway: a URL, or ``:port`` on its own host; empty: the gateway's port."""
+    """Where the page finds gateways: a URL, or ``:port`` or ``:first-last`` on its own host; empty: the
+    gateway's port."""
     kafka_security: str = "PLAINTEXT"
     """PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL."""
     kafka_sasl_mechanism: str = "SCRAM-SHA-256"
@@ -136,7 +137,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 _URL = r"https?://(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?"
 _ORIGIN = re.compile(rf"{_URL}/?|:\d{{1,5}}(?:-\d{{1,5}})?", re.ASCII)
-_PAGE_GATEWAY = re.compile(rf"(?:{_URL}(?:/[\w./~-]*)?|:\d{{1,5}})?", re.ASCII)
+_PAGE_GATEWAY = re.compile(rf"(?:{_URL}(?:/[\w./~-]*)?|:\d{{1,5}}(?:-\d{{1,5}})?)?", re.ASCII)
 _ADDRESS = re.compile(r"https?://(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?(?:/[\w./~%-]*)?")
 _LEAST_MEMORY = 1_000_000
 _BROKER = re.compile(
@@ -179,7 +180,7 @@ def _check_page_settings(settings: Settings) -> None:
             )
     if not _PAGE_GATEWAY.fullmatch(settings.page_gateway):
         raise ValueError(
-            f"page_gateway is as https://gateway.example or :8081, not {settings.page_gateway!r}"
+            f"page_gateway is as https://gateway.example, :8081 or :8081-8083, not {settings.page_gateway!r}"
         )
 
 

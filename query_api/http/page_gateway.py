@@ -19,7 +19,9 @@ def gateways_for_page(settings: Settings, host: str) -> list[str]:
         return [chosen.rstrip("/")]
     opened = _parts(f"http://{host}")
     if chosen:
-        return [f"http://{bracketed(opened[1] if opened else settings.host)}{chosen}"]
+        first, _, last = chosen[1:].partition("-")
+        page_host = bracketed(opened[1] if opened else settings.host)
+        return [f"http://{page_host}:{port}" for port in range(int(first), int(last or first) + 1)]
     urls = (_for_page(url, settings, opened) for url in settings.gateway_urls)
     return [url for url in urls if url]
 

@@ -11,10 +11,12 @@ THREADS = 4
 
 
 class Callers:
-    """They call while the block runs; ``acknowledged``: copies of each title that were added for sure."""
+    """They call while the block runs. ``acknowledged``: copies of each title that were added for sure;
+    ``failed``: calls without that answer."""
 
     def __init__(self, gateway: str, isbns: list[str]) -> None:
         self.acknowledged: Counter[str] = Counter()
+        self.failed = 0
         self._gateway, self._isbns = gateway, isbns
         self._ended = threading.Event()
         self._lock = threading.Lock()
@@ -35,9 +37,12 @@ class Callers:
         while not self._ended.is_set():
             isbn = self._isbns[turn % len(self._isbns)]
             turn += THREADS + 1
-            if is_done(self._gateway, type="AddCopies", isbn=isbn, quantity=1):
-                with self._lock:
+            done = is_done(self._gateway, type="AddCopies", isbn=isbn, quantity=1)
+            with self._lock:
+                if done:
                     self.acknowledged[isbn] += 1
+                else:
+                    self.failed += 1
 
 
 def is_done(gateway: str, **command: object) -> bool:

@@ -19,6 +19,7 @@ from tests.support.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
 API_PORTS = 4
+GATEWAY_PORTS = 3
 TAG = f"test-{uuid4().hex[:8]}"
 """Of the project's image: built by the first system of a run, used by all."""
 IMAGE = f"library-inventory:{TAG}"
@@ -31,10 +32,10 @@ class System:
         """``options`` are compose's own, before its command; ``folder`` is where the programs run."""
         self._engine, self._folder = engine, folder
         self.project = f"library-test-{uuid4().hex[:8]}"
-        single = ("kafka", "kafka2", "kafka3", "gateway")
-        ports = stable_ports(len(single) + API_PORTS)
+        single = ("kafka", "kafka2", "kafka3")
+        ports = stable_ports(len(single) + API_PORTS + GATEWAY_PORTS)
         self._ports = dict(zip(single, ports, strict=False))
-        self._apis = ports[len(single) :]
+        apis, gateways = ports[-API_PORTS:], ports[len(single) : -API_PORTS]
         self._environment = engine.environment | {
             "COMPOSE_PROJECT_NAME": self.project,
             "IMAGE_TAG": TAG,
@@ -43,8 +44,8 @@ class System:
             "LIBRARY_KAFKA_PORT": str(self._ports["kafka"]),
             "KAFKA2_PORT": str(self._ports["kafka2"]),
             "KAFKA3_PORT": str(self._ports["kafka3"]),
-            "LIBRARY_GATEWAY_PORT": str(self._ports["gateway"]),
-            "API_PORTS": f"{self._apis[0]}-{self._apis[-1]}",
+            "GATEWAY_PORTS": f"{gateways[0]}-{gateways[-1]}",
+            "API_PORTS": f"{apis[0]}-{apis[-1]}",
         }
         files = [ROOT / "docker-compose.yml"]
         if engine.ours:
@@ -68,14 +69,15 @@ class System:
         """Everything, the data too."""
         self.compose("down", "--volumes", "--timeout=20", "--remove-orphans")
 
-    def kill(self, service: str) -> None:
-        """kill -9 of all that runs in the service's container, but for the init process that notices it."""
-        self.compose("exec", "-T", service, "sh", "-c", "kill -9 -1")
+    def kill(self, service: str, index: int = 1) -> None:
+        """kill -9 of all in a container of the service, but for the init process that notices it."""
+        self.compose("exec", "-T", f"--index={index}", service, "sh", "-c", "kill -9 -1")
 
     def restarts(self, service: str) -> int:
-        """How often the engine has started its container again."""
-        container = self.compose("ps", "--quiet", service).strip()
-        return int(self._engine.docker("inspect", "--format={{.RestartCount}}", container))
+        """How often the engine has started its containers again."""
+        containers = self.compose("ps", "--quiet", service).split()
+        counts = self._engine.docker("inspect", "--format={{.RestartCount}}", *containers)
+        return sum(map(int, counts.split()))
 
     def ports(self) -> list[str]:
         """All ports of its containers: ``127.0.0.1:8080->8080/tcp`` where one is published."""
@@ -91,14 +93,14 @@ class System:
         """The last lines of every container's log."""
         return self.compose("logs", "--tail=15", "--no-color")
 
-    def library(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        """The command line of this machine."""
+    def library(self, *arguments: str, gateway: str = "") -> "subprocess.CompletedProcess[str]":
+        """The command line of this machine, with the first gateway unless another one is given."""
         own = {name: value for name, value in os.environ.items() if not name.startswith("LIBRARY_")}
         brokers = (self._ports[name] for name in ("kafka", "kafka2", "kafka3"))
         own |= {
             "LIBRARY_KAFKA": ",".join(f"{HOST}:{port}" for port in brokers),
             "LIBRARY_API": self.apis()[0],
-            "LIBRARY_GATEWAY": self.gateway,
+            "LIBRARY_GATEWAY": gateway or self.gateway,
         }
         return subprocess.run(
             [sys.executable, "-P", "-m", "library", *arguments],
@@ -112,16 +114,20 @@ class System:
 
     @property
     def gateway(self) -> str:
-        """Where the gateway answers."""
-        return f"http://{HOST}:{self._ports['gateway']}"
+        """Where the first gateway answers."""
+        return self.gateways()[0]
+
+    def gateways(self, count: int = 1) -> list[str]:
+        """Where the gateways answer; one that is being started again has no port for a moment."""
+        return [eventually(lambda n=n: self._published("gateway", 8081, n)) for n in range(1, count + 1)]
 
     def apis(self, count: int = 1) -> list[str]:
-        """Where the query APIs answer; one that is being started again has no port for a moment."""
-        return [eventually(lambda n=n: self._published(n)) for n in range(1, count + 1)]
+        """Where the query APIs answer, as ``gateways``."""
+        return [eventually(lambda n=n: self._published("query_api", 8080, n)) for n in range(1, count + 1)]
 
-    def _published(self, index: int) -> str:
+    def _published(self, service: str, port: int, index: int) -> str:
         try:
-            return f"http://{self.compose('port', f'--index={index}', 'query_api', '8080').strip()}"
+            return f"http://{self.compose('port', f'--index={index}', service, str(port)).strip()}"
         except Failed:
             return ""
 

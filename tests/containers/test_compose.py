@@ -55,10 +55,7 @@ def test_no_container_runs_as_root(system: System) -> None:
 
 
 def test_events_acknowledged_just_before_a_broker_is_killed_survive(system: System) -> None:
-    isbns = [f"979{n:09d}" for n in range(1, TITLES + 1)]
-    isbns = [isbn + str(ean.calc_check_digit(isbn)) for isbn in isbns]
-    for isbn in isbns:
-        assert is_done(system.gateway, type="AddBook", isbn=isbn, title=f"Title {isbn}")
+    isbns = _added(system, 1)
     sure = Counter(isbns)
     for _ in range(KILLS):
         with Callers(system.gateway, isbns) as callers:
@@ -113,6 +110,23 @@ def test_projector_and_query_api_scale(system: System) -> None:
     eventually(lambda: "2 running" in system.library("doctor").stdout, pause=1)
 
 
+def test_gateways_scale_and_the_others_take_commands_when_one_is_killed(system: System) -> None:
+    system.up("--scale=gateway=3")
+    urls = system.gateways(3)
+    isbns = _added(system, 1 + TITLES)
+    eventually(lambda: _share(system, urls))
+    with Callers(urls[1], isbns) as callers:
+        eventually(lambda: callers.acknowledged.total() > TITLES)
+        system.kill("gateway", 1)
+        # Meanwhile the group finds out, and the engine starts it again
+        done = system.library("copies", "add", isbns[0], "1", gateway=",".join(urls))
+        assert done.returncode == exits.DONE, done.stderr
+        more = callers.acknowledged.total() + TITLES
+        eventually(lambda: callers.acknowledged.total() > more)
+        eventually(lambda: _share(system, system.gateways(3)))
+    assert not callers.failed
+
+
 def test_three_brokers_keep_serving_after_losing_one(
     engine: Engine, images: Images, tmp_path: Path, system: System
 ) -> None:
@@ -129,6 +143,27 @@ def test_three_brokers_keep_serving_after_losing_one(
         eventually(lambda: (answer := three.get(ELIXIR))[0] == 200 and answer[1]["on_loan"] == 1)
     finally:
         three.remove()
+
+
+def _added(system: System, first: int) -> list[str]:
+    """TITLES new titles, numbered from ``first``: they are in all partitions."""
+    isbns = [f"979{n:09d}" for n in range(first, first + TITLES)]
+    isbns = [isbn + str(ean.calc_check_digit(isbn)) for isbn in isbns]
+    gateway = system.gateway
+    for isbn in isbns:
+        assert is_done(gateway, type="AddBook", isbn=isbn, title=f"Title {isbn}")
+    return isbns
+
+
+def _share(system: System, gateways: list[str]) -> bool:
+    """Whether each has partitions of its own, and knows the others'."""
+    reports = [system.get("/readyz", gateway)[1] for gateway in gateways]
+    if not all(isinstance(report, dict) for report in reports):
+        return False
+    mine = [set(report["partitions"]) for report in reports]
+    others = [set().union(*report["others"].values()) for report in reports]
+    everything = set().union(*mine)
+    return all(mine) and all(a | b == everything and not a & b for a, b in zip(mine, others, strict=True))
 
 
 def _row(system: System) -> dict[str, int]:

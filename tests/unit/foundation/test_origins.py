@@ -66,6 +66,7 @@ def test_the_setting_replaces_the_default():
         {"page_origins": ":"},
         {"page_gateway": "gateway.example"},
         {"page_gateway": "javascript:alert(1)"},
+        {"page_gateway": ":8081-"},
         {"page_gateway": "https://gateway.example; script-src *"},
     ],
 )

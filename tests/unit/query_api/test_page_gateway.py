@@ -30,6 +30,7 @@ from tests.support.query_api.api_without_kafka import ApiWithoutKafka
             "http://localhost:8099",
         ),
         ("[::1]:8080", {"page_gateway": ":8099"}, "http://[::1]:8099"),
+        ("x:8080", {"page_gateway": ":8081-8083"}, "http://x:8081,http://x:8082,http://x:8083"),
         ("x", {"page_gateway": "https://commands.example/"}, "https://commands.example"),
         (
             "books.example",
