@@ -13,7 +13,8 @@ from query_api.following.source import KafkaException, Source
 from query_api.http.freshness import Reading
 from query_api.http.group_health import Health, Track, health, track
 from query_api.http.group_lag import Group, GroupLags
-from query_api.http.services import ApiSample, GatewaySample, Services
+from query_api.http.other_apis import ApiSample
+from query_api.http.services import GatewaySample, Services
 from query_api.http.totals import lags, read_totals
 from query_api.queries.pending import times_from
 from query_api.replica.replica import Replica

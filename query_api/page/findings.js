@@ -9,7 +9,8 @@ export function findings({ api, other_apis: others, gateways, groups, groups_tro
   if (api.trouble) broken.push(`The query API reads nothing new: ${api.trouble}`);
   else if (!api.ready) late.push("The query API has not caught up yet");
   for (const other of others.filter(({ ready }) => !ready)) {
-    (other.lag === null ? broken : late).push(`The query API at ${other.url} is not ready: ${other.trouble}`);
+    const name = other.instance ? ` (${other.instance})` : "";
+    (other.lag === null ? broken : late).push(`The query API at ${other.url}${name} is not ready: ${other.trouble}`);
   }
   for (const gateway of gateways.filter(({ ready }) => !ready)) {
     broken.push(`The gateway at ${gateway.url} takes no commands: ${gateway.trouble}`);

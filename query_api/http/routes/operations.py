@@ -65,8 +65,9 @@ class GroupOperation(Struct, frozen=True):
 
 
 class ApiOperation(Struct, frozen=True):
-    """This query API: whether it is ready, and the events that its answers do not include."""
+    """This query API: its name, whether it is ready, and the events that its answers do not include."""
 
+    instance: str
     ready: bool
     trouble: str | None
     lag: Count
@@ -75,9 +76,13 @@ class ApiOperation(Struct, frozen=True):
 
 
 class OtherApiOperation(Struct, frozen=True):
-    """Another query API's readiness. ``lag``: offsets that its answers do not include; null: unknown."""
+    """Another query API's readiness. ``lag``: offsets that its answers do not include. Null: unknown.
+
+    ``instance`` is its name: behind a proxy several have the same ``url``.
+    """
 
     url: str
+    instance: str | None
     ready: bool
     trouble: str
     lag: Count | None
@@ -149,6 +154,7 @@ async def show_operations(
         time=rfc3339(now.at),
         interval_seconds=INTERVAL_S,
         api=ApiOperation(
+            reading.instance,
             reading.follower.ready,
             reading.follower.trouble,
             sum(now.lag.values()),

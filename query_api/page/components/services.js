@@ -9,8 +9,9 @@ export function Services({ report: { api, gateways, other_apis: others } }) {
         ${gateways.map((gateway) => html`<${Service} key=${gateway.url} kind="Gateway" url=${gateway.url} ready=${gateway.ready}
           note=${gateway.trouble || (gateway.partitions.length ? `writes ${gateway.partitions.length === 1 ? "partition" : "partitions"} ${spans(gateway.partitions)}` : "has no partition")} />`)}
         ${!gateways.length && html`<li><span class="quiet">No gateway: commands go to Kafka directly.</span></li>`}
-        <${Service} kind="Query API" url=${window.location.origin} ready=${api.ready} note=${api.trouble || "answers this page"} />
-        ${others.map((other) => html`<${Service} key=${other.url} kind="Query API" url=${other.url} ready=${other.ready}
+        <${Service} kind="Query API" url=${window.location.origin} instance=${others.length > 0 && api.instance} ready=${api.ready}
+          note=${api.trouble || "answers this page"} />
+        ${others.map((other) => html`<${Service} key=${`${other.url} ${other.instance}`} kind="Query API" url=${other.url} instance=${other.instance} ready=${other.ready}
           note=${other.trouble || (other.lag ? `lacks ${counted(other.lag, "event")}` : "lacks nothing")} />`)}
       </ul>
       <${Partitions} partitions=${api.partitions} gateways=${gateways} />
@@ -18,8 +19,9 @@ export function Services({ report: { api, gateways, other_apis: others } }) {
   </section>`;
 }
 
-function Service({ kind, url, ready, note }) {
-  return html`<li><span class="service-kind">${kind}</span><span class="mono service-url"><bdi>${url}</bdi></span>
+/** `instance` is the name of one of several that may share the address. */
+function Service({ kind, url, instance, ready, note }) {
+  return html`<li><span class="service-kind">${kind}</span><span class="mono service-url"><bdi>${url}</bdi>${instance && html` <bdi class="quiet">${instance}</bdi>`}</span>
     <span class="badge ${ready ? "good" : "bad"}">${ready ? "Ready" : "Not ready"}</span><span class="service-note ${ready ? "quiet" : "bad"}"><bdi>${note}</bdi></span></li>`;
 }
 

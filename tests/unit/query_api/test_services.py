@@ -3,7 +3,9 @@
 import json
 import socket
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import cycle
 from threading import Thread
 from typing import Any, cast
 
@@ -12,7 +14,8 @@ from confluent_kafka import KafkaError, KafkaException
 
 from foundation.settings import Settings
 from query_api.http.group_lag import GroupLags
-from query_api.http.services import ApiSample, GatewaySample, Services
+from query_api.http.other_apis import FORGOTTEN_AFTER_S, MISSED_AFTER_S, ApiSample, OtherApis
+from query_api.http.services import GatewaySample, Services
 
 ME = "this-one"
 ANYWHERE = "http://127.0.0.1:9"
@@ -23,12 +26,18 @@ Reporting = Callable[..., str]
 
 @pytest.fixture
 def reporting() -> Iterator[Reporting]:
-    """Starts a service that reports ``report`` on 127.0.0.1, or on another host and port; returns its URL."""
+    """Starts services on 127.0.0.1, or on another host and port, and returns their URL.
+
+    They report ``reports`` in turn, as behind a proxy.
+    """
     servers: list[ThreadingHTTPServer] = []
 
-    def start(report: Report, host: str = "127.0.0.1", port: int = 0) -> str:
+    def start(*reports: Report, host: str = "127.0.0.1", port: int = 0) -> str:
+        turns = cycle(reports)
+
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
+                report = next(turns)
                 body = json.dumps(report).encode()
                 self.send_response(200 if report["ready"] else 503)
                 self.send_header("Content-Length", str(len(body)))
@@ -141,11 +150,11 @@ def several_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("several_addresses")
 def test_the_query_apis_of_one_name_are_found_and_this_one_is_not_among_them(reporting: Reporting):
     port = int(reporting(api(ME)).rpartition(":")[2])
-    second = reporting(api("second", behind="1:9"), "127.0.0.2", port)
-    third = reporting(api("third", ready=False, behind="0:9"), "127.0.0.3", port)
+    second = reporting(api("second", behind="1:9"), host="127.0.0.2", port=port)
+    third = reporting(api("third", ready=False, behind="0:9"), host="127.0.0.3", port=port)
     assert services(api=f"http://query_api:{port}").apis() == [
-        ApiSample(second, True, "", 2),
-        ApiSample(third, False, "it has not caught up yet", 4),
+        ApiSample(second, "second", True, "", 2),
+        ApiSample(third, "third", False, "it has not caught up yet", 4),
     ]
 
 
@@ -153,7 +162,7 @@ def test_the_query_apis_of_one_name_are_found_and_this_one_is_not_among_them(rep
 def test_a_query_api_is_missed_once_it_has_answered(reporting: Reporting):
     port = int(reporting(api(ME)).rpartition(":")[2])
     report = api("second")
-    url = reporting(report, "127.0.0.2", port)
+    url = reporting(report, host="127.0.0.2", port=port)
     found = services(api=f"http://query_api:{port}")
     assert [sample.url for sample in found.apis()] == [url]
     report["service"] = "something else"
@@ -163,3 +172,94 @@ def test_a_query_api_is_missed_once_it_has_answered(reporting: Reporting):
 
 def test_an_address_at_which_nothing_ever_answered_is_no_query_api():
     assert services().apis() == []
+
+
+class Proxied:
+    """The query APIs behind one address, and a clock; ``reports`` are given in turn."""
+
+    def __init__(self, *names: str) -> None:
+        self.reports: list[Report] = []
+        self.lead_to(*names)
+        self.found = OtherApis(ANYWHERE, ME, ThreadPoolExecutor(1))
+        self.found.clock = lambda: self.now
+        self.now = 0.0
+        self._next = 0
+
+    def lead_to(self, *names: str) -> None:
+        self.reports = [api(name) for name in names]
+
+    def answer(self, url: str, service: str) -> Report | str:
+        assert (url, service) == (ANYWHERE, "api")
+        self._next += 1
+        return self.reports[self._next % len(self.reports)] if self.reports else "nothing answers"
+
+    def names(self, ready: bool = True) -> list[str | None]:
+        return [sample.instance for sample in self.found.samples() if sample.ready == ready]
+
+
+@pytest.fixture
+def proxied(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Proxied]:
+    """Makes query APIs behind one address."""
+
+    def make(*names: str) -> Proxied:
+        made = Proxied(*names)
+        monkeypatch.setattr("query_api.http.other_apis.report_of", made.answer)
+        return made
+
+    return make
+
+
+def test_query_apis_behind_one_address_are_found_by_their_names(reporting: Reporting):
+    url = reporting(api("b", behind="1:9"), api(ME), api("c"))
+    found = services(api=url).apis()
+    assert found == [ApiSample(url, "b", True, "", 2), ApiSample(url, "c", True, "", 0)]
+
+
+def test_one_that_a_sample_does_not_meet_is_still_listed(proxied: Callable[..., Proxied]):
+    behind = proxied("b", ME, "c")
+    assert behind.names() == ["b", "c"]
+    behind.lead_to("b")
+    behind.now = MISSED_AFTER_S - 1
+    assert behind.names() == ["b", "c"]
+
+
+def test_one_that_is_not_met_any_more_is_missing_and_forgotten_later(proxied: Callable[..., Proxied]):
+    behind = proxied("b", ME, "c")
+    behind.names()
+    behind.lead_to("b")
+    behind.now = MISSED_AFTER_S
+    (missing,) = [sample for sample in behind.found.samples() if not sample.ready]
+    assert (missing.instance, missing.lag) == ("c", None)
+    assert missing.trouble == "it has not answered for 60 s"
+    behind.now = FORGOTTEN_AFTER_S
+    assert behind.names(ready=False) == []
+    assert behind.names() == ["b"]
+
+
+def test_a_missing_one_is_replaced_by_one_with_a_new_name(proxied: Callable[..., Proxied]):
+    behind = proxied("b", ME, "c")
+    behind.names()
+    behind.lead_to("b", "d")
+    assert behind.names() == ["b", "c", "d"]
+    behind.now = MISSED_AFTER_S
+    behind.lead_to("b", "d", "e")
+    assert behind.names() == ["b", "d", "e"]
+    assert behind.names(ready=False) == []
+
+
+def test_an_address_of_one_query_api_has_a_new_one_after_a_restart(proxied: Callable[..., Proxied]):
+    alone = proxied("b")
+    assert alone.names() == ["b"]
+    alone.lead_to("c")
+    assert alone.names() == ["c"]
+    assert alone.names(ready=False) == []
+    alone.lead_to()
+    assert alone.names(ready=False) == ["c"]
+
+
+def test_a_proxy_that_does_not_answer_is_reported_once(proxied: Callable[..., Proxied]):
+    behind = proxied("b", ME)
+    behind.names()
+    behind.lead_to()
+    failed = [sample for sample in behind.found.samples() if not sample.ready]
+    assert failed == [ApiSample(ANYWHERE, None, False, "nothing answers", None)]
