@@ -3,13 +3,17 @@ import { html, useEffect, useRef, useState } from "../vendor/htm-preact.js";
 
 const HEIGHT_PX = 180;
 const COLOURS = ["--chart-1", "--chart-2", "--chart-3", "--chart-4", "--chart-5", "--chart-6"];
+const short = new Intl.NumberFormat(undefined, { notation: "compact" });
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const time = (seconds) => clock.format(new Date(seconds * 1000));
 
-/** `times` in seconds since 1970; `series`: `[{name, values}]`; `format(value)` is a value in words. */
-export function LiveChart({ title, times, series, format }) {
+/**
+ * `times` in seconds since 1970; `series`: `[{name, values}]`; `format(value)` is a value in words. `tick(value)` is a
+ * value at the axis, and `steps` are the distances that its values may have, where thousands would not be round.
+ */
+export function LiveChart({ title, times, series, format, tick = short.format, steps }) {
   const place = useRef(null);
   const chart = useRef(null);
   const [chosen, setChosen] = useState(null);
@@ -23,16 +27,14 @@ export function LiveChart({ title, times, series, format }) {
     const ends = [];
     import("../vendor/uplot.js").then(({ default: UPlot }) => {
       if (ended) return;
-      const plot = new UPlot(options(place.current.clientWidth, series), data, place.current);
+      const plot = new UPlot(options(place.current.clientWidth, series, tick, steps), data, place.current);
       chart.current = plot;
       const resize = new ResizeObserver(() => place.current && plot.setSize({ width: place.current.clientWidth, height: HEIGHT_PX }));
       resize.observe(place.current);
       const repaint = () => plot.redraw(false, true);
       const theme = new MutationObserver(repaint);
       theme.observe(document.documentElement, { attributeFilter: ["data-theme"] });
-      const system = window.matchMedia("(prefers-color-scheme: dark)");
-      system.addEventListener("change", repaint);
-      ends.push(() => resize.disconnect(), () => theme.disconnect(), () => system.removeEventListener("change", repaint), () => plot.destroy());
+      ends.push(() => resize.disconnect(), () => theme.disconnect(), () => plot.destroy());
     });
     return () => {
       ended = true;
@@ -68,15 +70,19 @@ export function LiveChart({ title, times, series, format }) {
   </figure>`;
 }
 
-function options(width, series) {
+function options(width, series, tick, steps) {
   const axis = {
     stroke: () => colour("--ink-2"), grid: { stroke: () => colour("--line"), width: 1 }, ticks: { show: false },
     font: `12px ${colour("--sans")}`, size: 40,
   };
+  const valueAxis = {
+    ...axis, ...(steps && { incrs: steps }), values: (_, values) => values.map((value) => tick(value)),
+    size: (_, texts) => 14 + 7 * Math.max(3, ...(texts ?? []).map((text) => text.length)),
+  };
   return {
     width, height: HEIGHT_PX, legend: { show: false }, cursor: { y: false, drag: { x: false, y: false } },
     scales: { y: { range: (_, low, high) => [0, Math.max(1, (high ?? 1) * 1.1)] } },
-    axes: [{ ...axis, size: 28, space: 90, values: (_, seconds) => seconds.map(time) }, axis],
+    axes: [{ ...axis, size: 28, space: 90, values: (_, seconds) => seconds.map(time) }, valueAxis],
     series: [{}, ...series.map(({ name }, index) => ({
       label: name, width: 2, stroke: () => colour(COLOURS[index % COLOURS.length]), points: { show: false },
       ...(series.length === 1 && { fill: () => colour("--accent-soft") }),

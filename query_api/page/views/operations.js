@@ -8,6 +8,8 @@ import { counted, duration, exactMoment, fromNow, isbnText, number } from "../fo
 import { get, QueryError } from "../query_api.js";
 
 const RETRY_MS = 2_000;
+/** Between the values at the axis of ages: round in seconds, minutes, hours or days. */
+const AGE_STEPS_S = [1, 2, 5, 10, 20, 30, ...[1, 2, 5, 10, 20, 30, 60, 120, 240, 480].map((m) => 60 * m), ...[1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000].map((d) => 86_400 * d)];
 const HEALTH = {
   caught_up: ["Up to date", "good"], behind: ["Behind", "warn"], replaying: ["Replaying", "warn"],
   stopped: ["Stopped", "bad"], stuck: ["Stuck", "bad"],
@@ -29,11 +31,16 @@ export function Operations() {
       <${LiveChart} title="Events a second" times=${times} format=${(value) => `${perSecond(value)} a second`}
         series=${[{ name: "Events a second", values: history.map((sample) => sample.events_per_second) }]} />
       <${LiveChart} title="Lag in events" times=${times} format=${(value) => (value == null ? "unknown" : counted(value, "event"))}
-        series=${report.groups.map(({ name }) => ({ name, values: history.map((sample) => sample.lag[name] ?? null) }))} />
+        series=${byGroup(report, "lag")} />
+      <${LiveChart} title="Lag in seconds" times=${times} format=${(value) => (value == null ? "unknown" : age(value))} tick=${age} steps=${AGE_STEPS_S}
+        series=${byGroup(report, "lag_seconds")} />
     </div>
     <${Held} held=${report.held} />
   `;
 }
+
+/** A series of each group: a member of the samples, null where it is unknown. */
+const byGroup = ({ groups, history }, member) => groups.map(({ name }) => ({ name, values: history.map((sample) => sample[member][name] ?? null) }));
 
 /** The answer of /operations, read again at the interval of its samples; and a function that reads it at once. */
 function useReport() {
@@ -102,8 +109,8 @@ function GroupCard({ group }) {
   return html`<article class="panel group-card" aria-label=${`Group ${group.name}`}>
     <header><h3 class="mono">${group.name}</h3><span class="badge ${kind}">${text}</span></header>
     <dl class="figures">
-      ${[["events to handle", number(group.lag)], ["oldest of them", group.lag_seconds === null ? "unknown" : group.lag_seconds ? duration(group.lag_seconds) : "–"],
-        ["handled a second", perSecond(group.per_second)], ["members", group.members ? number(group.members.length) : "unknown"]]
+      ${[[group.lag === 1 ? "event to handle" : "events to handle", number(group.lag)], ["oldest of them", group.lag_seconds === null ? "unknown" : group.lag_seconds ? duration(group.lag_seconds) : "–"],
+        ["handled a second", perSecond(group.per_second)], [group.members?.length === 1 ? "member" : "members", group.members ? number(group.members.length) : "unknown"]]
         .map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}
     </dl>
     ${replay && html`<div class="replay"><label>Read again: ${number(replay.done)} of ${number(replay.total)}
@@ -130,6 +137,9 @@ function Held({ held }) {
       ${held.count > held.titles.length && html`<p class="quiet">And ${number(held.count - held.titles.length)} more: <code>library held list</code></p>`}`}
   </section>`;
 }
+
+/** The age of the oldest event that waits; 0: none does. */
+const age = (seconds) => (seconds ? duration(seconds) : "0 s");
 
 /** A sentence with `commands` in backticks as code. */
 const commands = (text) => text.split("`").map((part, index) => (index % 2 ? html`<code>${part}</code>` : part));
