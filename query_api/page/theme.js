@@ -1,10 +1,16 @@
-// A classic script in the head: the reader's choice of a theme holds before anything is painted
+// A classic script in the head: the theme holds before anything is painted. It is the reader's choice, otherwise the system's.
 (() => {
-  let chosen = null;
+  const root = document.documentElement;
+  const system = matchMedia("(prefers-color-scheme: dark)");
+  const follow = () => {
+    if (root.dataset.themeChosen === undefined) root.dataset.theme = system.matches ? "dark" : "light";
+  };
   try {
-    chosen = localStorage.getItem("theme");
+    const chosen = localStorage.getItem("theme");
+    if (chosen === "light" || chosen === "dark") root.dataset.theme = root.dataset.themeChosen = chosen;
   } catch {
     // A browser may forbid storage: the system's theme is used
   }
-  if (chosen === "light" || chosen === "dark") document.documentElement.dataset.theme = chosen;
+  follow();
+  system.addEventListener("change", follow);
 })();

@@ -60,6 +60,19 @@ def test_the_chosen_theme_holds_when_the_page_is_opened_again(visit: Visit):
     assert page.evaluate(colour) == dark
 
 
+def test_the_theme_follows_the_system_until_the_reader_chooses(visit: Visit):
+    page = visit("/", scheme="light")
+    colour = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(colour)
+    page.emulate_media(color_scheme="dark")
+    page.get_by_role("button", name="Use the light theme").click()
+    assert page.evaluate(colour) == light
+    page.emulate_media(color_scheme="light")
+    page.emulate_media(color_scheme="dark")
+    page.get_by_role("button", name="Use the dark theme").wait_for()
+    assert page.evaluate(colour) == light
+
+
 def test_nothing_moves_for_readers_who_want_it_so(visit: Visit):
     page = visit(f"/titles/{isbn_of(2)}", reduced_motion="reduce")
     expect(page.locator(".title-shelf")).to_be_visible()

@@ -1,5 +1,5 @@
 // What surrounds every view: navigation, the state of the connection, the theme, time zones.
-import { html, useState } from "../vendor/htm-preact.js";
+import { html, useEffect, useState } from "../vendor/htm-preact.js";
 import { connection } from "../changes.js";
 import { readerZone } from "../format.js";
 import { useObservable } from "../observable.js";
@@ -48,12 +48,15 @@ function Staleness() {
 
 function ThemeButton() {
   const root = document.documentElement;
-  const systemDark = window.matchMedia("(prefers-color-scheme: dark)").matches;
-  const [theme, setTheme] = useState(root.dataset.theme || (systemDark ? "dark" : "light"));
+  const [theme, setTheme] = useState(root.dataset.theme);
+  useEffect(() => {
+    const changes = new MutationObserver(() => setTheme(root.dataset.theme));
+    changes.observe(root, { attributeFilter: ["data-theme"] });
+    return () => changes.disconnect();
+  }, []);
   const other = theme === "dark" ? "light" : "dark";
   const change = () => {
-    root.dataset.theme = other;
-    setTheme(other);
+    root.dataset.theme = root.dataset.themeChosen = other;
     try {
       window.localStorage.setItem("theme", other);
     } catch {
