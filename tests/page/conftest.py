@@ -143,3 +143,13 @@ def screenshot(page: Page, name: str, image: str = "") -> None:
     page.screenshot(path=file)
     if image and os.environ.get("LIBRARY_TEST_RENEW_IMAGES"):
         shutil.copy(file, IMAGES / f"{image}.png")
+
+
+CUT_OFF = (Path(__file__).parent / "cut_off.js").read_text("utf-8")
+
+
+def cut_off(page: Page) -> list[str]:
+    """What cannot be seen whole on the page; sideways scrolling counts."""
+    found: list[str] = page.evaluate(CUT_OFF)
+    pixels = sideways_pixels(page)
+    return found + ([f"the page is {pixels} pixels wider than its window"] if pixels else [])

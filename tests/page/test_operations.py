@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from eventstore.keys import event_key
 from schemas.codec import encode
@@ -70,7 +70,7 @@ WELL: dict[str, Any] = {
     "other_apis": [], "gateways": [], "groups": [], "groups_trouble": None, "held": {"count": 0},
 }  # fmt: skip
 GATEWAY = {"url": "http://g:1", "ready": True, "trouble": "", "partitions": [0, 1, 2, 3, 4]}
-API = {"url": "http://a:1", "ready": False, "trouble": "it has not caught up yet", "lag": 7}
+API = {"url": "http://a:1", "instance": None, "ready": False, "trouble": "it has not caught up yet", "lag": 7}
 
 
 SENTENCES: list[tuple[dict[str, Any], list[str], list[str]]] = [
@@ -78,6 +78,7 @@ SENTENCES: list[tuple[dict[str, Any], list[str], list[str]]] = [
     ({"gateways": [GATEWAY | {"partitions": [0, 4]}]}, [], ["partitions 1–3"]),
     ({"gateways": [GATEWAY, GATEWAY | {"ready": False, "trouble": "it stops"}]}, ["it stops"], []),
     ({"other_apis": [API]}, [], ["it has not caught up yet"]),
+    ({"other_apis": [API | {"instance": "c0ffee"}]}, [], ["http://a:1 (c0ffee) is not ready"]),
     ({"other_apis": [API | {"lag": None, "trouble": "no answer"}]}, ["no answer"], []),
     ({"groups_trouble": "Kafka is away"}, ["Kafka is away"], []),
     ({"api": WELL["api"] | {"trouble": "the disk is full"}}, ["the disk is full"], []),
@@ -98,19 +99,24 @@ def test_what_is_broken_is_told_from_what_is_late(visit: Visit):
             assert all(part in text for part, text in zip(expected, sentences, strict=True)), sentences
 
 
-def test_a_chart_is_read_by_arrow_keys_and_as_a_table(visit: Visit):
+@pytest.mark.parametrize(
+    ("title", "unit"),
+    [("Events a second", " a second"), ("Lag in events", " events?"), ("Lag in seconds", " s")],
+)
+def test_a_chart_is_read_by_arrow_keys_and_as_a_table(visit: Visit, title: str, unit: str):
     page = opened(visit)
-    chart = page.get_by_role("slider", name="Events a second")
+    chart = page.get_by_role("slider", name=title)
     expect(chart.locator("canvas")).to_be_visible()
     chart.focus()
     page.keyboard.press("Home")
     expect(chart).to_have_attribute("aria-valuenow", "0")
-    expect(chart).to_have_attribute("aria-valuetext", re.compile("a second$"))
+    expect(chart).to_have_attribute("aria-valuetext", re.compile(f"({unit}|unknown)$"))
     page.keyboard.press("End")
+    expect(chart).to_have_attribute("aria-valuetext", re.compile(f"{unit}$"))
     assert chart.get_attribute("aria-valuenow") == chart.get_attribute("aria-valuemax")
-    figure = page.locator(".live-chart").first
+    figure = page.locator(".live-chart").filter(has=chart)
     figure.get_by_text("As a table").click()
-    expect(figure.get_by_role("row").nth(1)).to_contain_text("a second")
+    expect(figure.get_by_role("row").nth(1).get_by_role("cell")).to_have_text(re.compile(f"{unit}$"))
 
 
 def test_a_stopped_group_is_broken_and_one_that_has_read_everything_is_not(visit: Visit, system: System):
@@ -124,6 +130,8 @@ def test_a_stopped_group_is_broken_and_one_that_has_read_everything_is_not(visit
         expect(page.locator(".verdict")).to_contain_text("monthly-report has stopped")
         group.get_by_text("2 partitions").click()
         expect(group.get_by_role("row").nth(1)).to_contain_text("days")
+        lag = page.get_by_role("slider", name="Lag in seconds")
+        expect(lag).to_have_attribute("aria-valuetext", re.compile("monthly-report: [0-9]+ days"))
         assert axe_findings(page) == []
         screenshot(page, "operations-broken")
         commit({0: ends[0] + 10_000_000})
@@ -193,8 +201,18 @@ def test_axe_finds_nothing_in_the_view_of_operations(visit: Visit, scheme: str):
     screenshot(page, f"operations-{scheme}")
 
 
-def test_operations_fit_a_phone(visit: Visit):
-    page = opened(visit, width=320, height=640)
-    page.locator(".live-chart canvas").last.wait_for()
-    assert page.evaluate("document.documentElement.scrollWidth") == 320
-    screenshot(page, "operations-phone")
+def test_query_apis_behind_one_address_are_listed_by_their_names(visit: Visit):
+    def report(route: Route) -> None:
+        answer = route.fetch()
+        others = [
+            {"url": "http://proxy:80", "instance": name, "ready": True, "trouble": "", "lag": 0}
+            for name in ("b0b0", "c0c0")
+        ]
+        route.fulfill(response=answer, json=answer.json() | {"other_apis": others})
+
+    page = visit("/")
+    page.route(re.compile("/operations$"), report)
+    page.get_by_role("link", name="Operations").click()
+    expect(page.locator(".service-cards")).to_contain_text("3 ready")
+    for name in ("b0b0", "c0c0"):
+        expect(page.locator(".service-list li").filter(has_text=name)).to_contain_text("lacks nothing")
