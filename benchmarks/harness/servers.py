@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from getpass import getuser
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from eventstore.topics import events_topic
 from foundation.settings import Settings
 from library.broker.java import find_java
 from library.process.ports import HOST, free_port
-from library.system.readiness import API, GATEWAY, is_ready
+from library.system.readiness import GATEWAY, is_ready
 
 
 class Server:
@@ -68,8 +69,9 @@ def query_api(
     options = ["--kafka", settings.kafka, "--name", settings.name, "--data-dir", str(folder / "data")]
     command = python("query_api", *options, "--port", str(port))
     with _serving([command], port, folder, environment) as server:
-        url = server.url
-        until(lambda: is_ready(url, API), 600, "the query API to be ready", meanwhile=server.processes.check)
+        # Earlier releases do not name their service
+        ready = partial(_answers, server, "/readyz")
+        until(ready, 600, "the query API to be ready", meanwhile=server.processes.check)
         yield server
 
 
@@ -109,7 +111,7 @@ def nginx(body: bytes, folder: Path) -> Iterator[Server | None]:
         "utf-8",
     )
     with _serving([[program, "-p", str(folder), "-c", str(config)]], port, folder) as server:
-        until(lambda: _answers(server), 20, "nginx to answer", meanwhile=server.processes.check)
+        until(lambda: _answers(server, "/title"), 20, "nginx to answer", meanwhile=server.processes.check)
         yield server
 
 
@@ -121,12 +123,11 @@ def _serving(
         yield Server(f"http://{HOST}:{port}", processes)
 
 
-def _answers(server: Server) -> bool:
+def _answers(server: Server, path: str) -> bool:
     try:
-        server.get("/title")
+        return server.has(path)
     except OSError:
         return False
-    return True
 
 
 @contextmanager

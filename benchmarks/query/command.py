@@ -31,6 +31,7 @@ from benchmarks.harness.results import RESULTS, save, say, show
 from benchmarks.harness.servers import Server, gateway, kafka_streams, nginx, projecting, query_api
 from benchmarks.harness.store import fill
 from benchmarks.query.fresh import Fresh, at_a_steady_rate, under_load
+from benchmarks.query.ratios import EARLIER, NOT_KEPT, OURS, PEER, ratios
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from schemas.times import rfc3339
@@ -70,7 +71,12 @@ def filled(kafka: str, name: str, titles: int, seed: int) -> Store:
 def one_title(store: Store) -> dict[str, list[Request]]:
     """Requests for our API and the peer."""
     requests = [Request(f"/inventory/{isbn}") for isbn in store.isbns]
-    return {"one title": requests[:CACHED_TITLES], "one of all titles": requests}
+    return {"one title": requests[:CACHED_TITLES], NOT_KEPT: requests}
+
+
+def searches() -> dict[str, list[Request]]:
+    """Requests for our API and an earlier release of it."""
+    return {"search": [Request(f"/inventory?q={q}&limit=20") for q in SEARCHES]}
 
 
 def cases(store: Store, server: Server) -> dict[str, list[Request]]:
@@ -84,7 +90,7 @@ def cases(store: Store, server: Server) -> dict[str, list[Request]]:
         **one_title(store),
         "not modified": [Request(f"/inventory/{isbn}", tag) for isbn, tag in tags.items()],
         "page of 50": [Request(f"/inventory?limit=50&cursor={cursor}")],
-        "search": [Request(f"/inventory?q={q}&limit=20") for q in SEARCHES],
+        **searches(),
         "title as of": [Request(f"/inventory/{isbn}?at={at}") for isbn in then],
         "page of 50 as of": [Request(f"/inventory?limit=50&at={at}")],
     }
@@ -106,13 +112,16 @@ def measure(name: str, server: Server, asked: dict[str, list[Request]], folder: 
     return loads
 
 
-def round_of(store: Store, folder: Path) -> list[Load]:
-    """Measure every server once."""
+def round_of(store: Store, folder: Path, earlier: Path | None = None) -> list[Load]:
+    """Measure every server once, and the checkout ``earlier`` of another release."""
     with query_api(store.settings, folder / "api") as server:
-        loads = measure("ours", server, cases(store, server), folder)
+        loads = measure(OURS, server, cases(store, server), folder)
         body = server.get(f"/inventory/{store.isbns[0]}")[0]
     with kafka_streams(store.settings, folder / "streams", store.isbns[0]) as server:
-        loads += measure("kafka-streams", server, one_title(store), folder)
+        loads += measure(PEER, server, one_title(store), folder)
+    if earlier is not None:
+        with query_api(store.settings, folder / "earlier", {"PYTHONPATH": str(earlier.absolute())}) as server:
+            loads += measure(EARLIER, server, searches(), folder)
     with nginx(json.dumps(body, ensure_ascii=False).encode(), folder / "nginx") as server_or_none:
         if server_or_none is not None:
             loads += measure("nginx-file", server_or_none, {"one title": [Request("/title")]}, folder)
@@ -164,8 +173,21 @@ def fresh(settings: Settings, folder: Path) -> list[Fresh]:
 @click.option(
     "--fresh/--no-fresh", "with_fresh", default=True, show_default=True, help="Also reads of own writes."
 )
+@click.option(
+    "--earlier",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="A checkout of an earlier release, to compare searches with.",
+)
 @click.option("--output", type=click.Path(path_type=Path), default=RESULTS / "query.json")
-def main(titles: int, seed: int, repeats: int, with_large: bool, with_fresh: bool, output: Path) -> None:
+def main(
+    titles: int,
+    seed: int,
+    repeats: int,
+    with_large: bool,
+    with_fresh: bool,
+    earlier: Path | None,
+    output: Path,
+) -> None:
     """Send the same requests to every server, and measure reads of own writes."""
     try:
         require_wrk()
@@ -178,14 +200,26 @@ def main(titles: int, seed: int, repeats: int, with_large: bool, with_fresh: boo
             pass
         runs = []
         for number in range(repeats):
-            runs += round_of(store, folder / str(number))
+            runs += round_of(store, folder / str(number), earlier)
         results = medians(runs)
         if with_large:
             results += large(kafka, titles, seed, folder)
         own = fresh(store.settings, folder) if with_fresh else []
     show(results)
     show(own)
-    save(output, {"results": results, "fresh": own, "repeats": repeats, "seconds": LOAD_S, "runs": runs})
+    compared = ratios(results)
+    show(compared)
+    save(
+        output,
+        {
+            "results": results,
+            "ratios": compared,
+            "fresh": own,
+            "repeats": repeats,
+            "seconds": LOAD_S,
+            "runs": runs,
+        },
+    )
 
 
 if __name__ == "__main__":
