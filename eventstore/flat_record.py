@@ -62,51 +62,54 @@ def _decoder(
 ) -> FlatDecoder:
     def decode(data: bytes) -> Struct | None:
         values: list[Any] = []
-        at = BODY
+        at, size = BODY, len(data)
         try:
             for step in steps:
-                if step == _NUMBER:
-                    value, at = _number(data, at)
-                    values.append(value)
-                    continue
-                if step == _OPTIONAL_TEXT:
-                    branch = data[at]
-                    at += 1
-                    if branch == 0:
-                        values.append(None)
+                if step == _TEXT:
+                    twice = data[at]
+                    if twice < _MORE and not twice & 1:
+                        end = at + 1 + (twice >> 1)
+                        values.append(data[at + 1 : end].decode())
+                        at = end
                         continue
-                    if branch != 2:
-                        return None
-                twice = data[at]
-                at += 1
-                if twice >= _MORE:
-                    twice += (data[at] - 1) << 7
-                    if data[at] >= _MORE:
-                        return None
-                    at += 1
-                if twice & 1:
-                    return None
-                end = at + (twice >> 1)
-                values.append(data[at:end].decode())
-                at = end
-        # Too short, or no text
+                elif step == _NUMBER and at + _TIME_BYTES <= size:
+                    a, b, c, d, e, f = _time_at(data, at)
+                    # All but the last have the bit
+                    if a & b & c & d & e & _MORE > f:
+                        zigzag = a + (b << 7) + (c << 14) + (d << 21) + (e << 28) + (f << 35) - _TIME_BIAS
+                        values.append((zigzag >> 1) ^ -(zigzag & 1))
+                        at += _TIME_BYTES
+                        continue
+                value, at = _any(step, data, at)
+                values.append(value)
+        # Too short, or not of the expected form
         except (IndexError, ValueError):
             return None
-        if at != len(data):
+        if at != size:
             return None
         return kind(*values) if arranged is None else kind(*arranged(values))
 
     return decode
 
 
+def _any(step: int, data: bytes, at: int) -> tuple[str | int | None, int]:
+    """The value at ``at`` and its end. Raises IndexError, and ValueError for what fastavro is to decode."""
+    if step == _NUMBER:
+        return _number(data, at)
+    if step == _OPTIONAL_TEXT:
+        branch, at = _number(data, at)
+        if branch == 0:
+            return None, at
+        if branch != 1:
+            raise ValueError(f"no branch {branch}")
+    length, at = _number(data, at)
+    if length < 0:
+        raise ValueError(f"a length of {length}")
+    return data[at : at + length].decode(), at + length
+
+
 def _number(data: bytes, at: int) -> tuple[int, int]:
     """The number at ``at`` and its end. Raises IndexError, and ValueError for more than LARGEST_BITS."""
-    zigzag = data[at]
-    if zigzag >= _MORE and len(data) >= at + _TIME_BYTES:
-        a, b, c, d, e, f = _time_at(data, at)
-        if a & b & c & d & e & _MORE and f < _MORE:
-            zigzag = a + (b << 7) + (c << 14) + (d << 21) + (e << 28) + (f << 35) - _TIME_BIAS
-            return (zigzag >> 1) ^ -(zigzag & 1), at + _TIME_BYTES
     zigzag, shift, more = 0, 0, _MORE
     while more:
         byte = data[at]

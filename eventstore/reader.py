@@ -149,7 +149,8 @@ class Reader(Generic[E]):
             full = source.waiting >= max_records or time.monotonic() - begun >= max_interval_s
             if source.waiting and (full or source.at_end):
                 yield from self._batch(source.take())
-                source.commit()
+                # While there is more to read, the next batch need not wait for the answer
+                source.commit(wait=source.at_end)
             if not (follow or source.waiting) and self._has_ended():
                 return
 

@@ -1,7 +1,6 @@
 """An event as it is recorded in the event store."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from msgspec import Struct
 
@@ -12,8 +11,6 @@ from eventstore.keys import BadKey, parse_event_key
 from eventstore.positions import Position
 
 E = TypeVar("E", bound=Struct)
-
-RawHeaders: TypeAlias = Sequence[tuple[str, bytes | None]] | None
 
 
 class Message(Protocol):
@@ -33,12 +30,12 @@ class Recorded(Struct, Generic[E], frozen=True):
     offset: int
     version: int
     event: E
-    _headers: Callable[[], RawHeaders] | dict[str, str]
+    _headers: Message | dict[str, str]
 
     @property
     def headers(self) -> dict[str, str]:
         """The record's headers. They are decoded at each call: most readers need none."""
-        return self._headers if isinstance(self._headers, dict) else read_headers(self._headers())
+        return self._headers if isinstance(self._headers, dict) else read_headers(self._headers.headers())
 
     @property
     def position(self) -> Position:
@@ -64,7 +61,7 @@ def recorded(message: Message, events: Events[E]) -> Recorded[E]:
     """
     stream, version = parse_stream_key(message.key(), events)
     event = event_of(stream, message.value(), events)
-    return Recorded(message.partition() or 0, message.offset() or 0, version, event, message.headers)
+    return Recorded(message.partition() or 0, message.offset() or 0, version, event, message)
 
 
 def parse_stream_key(key: bytes | None, events: Events[Any]) -> tuple[str, int]:

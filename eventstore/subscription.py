@@ -84,6 +84,7 @@ class Subscription:
                 "group.id": self._group,
                 "group.protocol": "consumer",
                 "client.id": f"library-{os.getpid()}",
+                "on_commit": self._on_commit,
             }
         self._consumer = Consumer(config)
         try:
@@ -138,21 +139,32 @@ class Subscription:
         """Let the next commit contain these offsets."""
         self._uncommitted.update(offsets)
 
-    def commit(self) -> None:
-        """Commit the offsets of what was handled, if there is a group. Raises KafkaException."""
-        offsets, self._uncommitted = self._uncommitted, {}
-        if self._group is None or not offsets:
+    def commit(self, wait: bool = True) -> None:
+        """Commit the offsets of what was handled, if there is a group.
+
+        Without ``wait`` the answer is read by a later fetch, and the next commit has these offsets again.
+        Raises KafkaException.
+        """
+        if self._group is None or not self._uncommitted:
             return
+        places = self._places(self._uncommitted)
+        if not wait:
+            self._consumer.commit(offsets=places, asynchronous=True)
+            return
+        self._uncommitted = {}
         try:
-            self._consumer.commit(offsets=self._places(offsets), asynchronous=False)
+            self._consumer.commit(offsets=places, asynchronous=False)
         except KafkaException as error:
-            if error.args[0].code() not in _ASSIGNMENT_LOST:
-                raise
-            log.warning(
-                "the offsets of group %s could not be committed, some events will come again: %s",
-                self._group,
-                error,
-            )
+            self._on_commit(error.args[0], places)
+
+    def _on_commit(self, error: KafkaError | None, _: list[TopicPartition]) -> None:
+        """Raises KafkaException, also from the fetch that reads the answer."""
+        if error is None:
+            return
+        if error.code() not in _ASSIGNMENT_LOST:
+            raise KafkaException(error)
+        lost = "the offsets of group %s could not be committed, some events will come again: %s"
+        log.warning(lost, self._group, error)
 
     def _keep(self, messages: list[Message]) -> None:
         if messages:

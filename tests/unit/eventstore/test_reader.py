@@ -168,7 +168,7 @@ def test_a_batch_is_committed_once_when_its_block_has_ended(scripted: Script) ->
     assert places(next(batches)) == [(0, 2)]
     assert ScriptedConsumer.last.commits == [{0: 2, 1: 1}]
     assert list(batches) == []
-    assert ScriptedConsumer.last.commits == [{0: 2, 1: 1}, {0: 3}]
+    assert ScriptedConsumer.last.commits == [{0: 2, 1: 1}, {0: 3, 1: 1}]
 
 
 def test_a_batch_whose_block_failed_is_not_committed(scripted: Script) -> None:
