@@ -34,6 +34,10 @@ COMPACTION_LAG_MS = 100 * 365 * 24 * 3600 * 1000
 """No event is compacted for 100 years. Compaction keeps the newest record of a key: a program that writes the
 key of an event again would delete the event. The policy is still ``compact``: it rules out DeleteRecords.
 """
+KEEPING_POLICIES = ("compact", "")
+"""Values of ``cleanup.policy`` under which no event is deleted. Without any, a topic is an archive: Kafka
+never cleans it, and may keep its older segments in remote storage, which it refuses for compacted topics.
+But then it does not refuse DeleteRecords."""
 RETRY_INTERVAL_S = 0.02
 COMPACTION_LAG = "min.compaction.lag.ms"
 
@@ -177,7 +181,7 @@ def check_topics(
             raise _wrong_partitions(settings, name, found)
     check_placement(settings)
     store, policy = events_topic(settings), _config(admin, settings, "cleanup.policy", timeout)
-    if policy != "compact":
+    if policy not in KEEPING_POLICIES:
         raise WrongTopic(
             f"topic {store} has cleanup.policy={policy}, which loses events",
             f"library kafka configs --alter --entity-type topics --entity-name {store} "
@@ -266,7 +270,7 @@ def _config(admin: AdminClient, settings: Settings, name: str, timeout: float) -
     """A value of the event store's configuration. Raises KafkaException."""
     resource = ConfigResource(ResourceType.TOPIC, events_topic(settings))
     entries: Any = admin.describe_configs([resource], request_timeout=timeout)[resource].result()
-    return str(entries[name].value)
+    return str(entries[name].value or "")
 
 
 def identify(admin: AdminClient, settings: Settings, table: Table, timeout: float = 15.0) -> Identity:
