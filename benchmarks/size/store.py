@@ -2,7 +2,7 @@
 
 import csv
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -72,36 +72,47 @@ class Store(Struct):
 def stores(folder: Path, sizes: Sequence[int]) -> Iterator[list[Store]]:
     """Run a broker with a store of each size. Stores that ``folder`` has already are not filled again."""
     with broker(folder, "os") as kafka:
-        yield [_store(kafka, folder / f"titles-{titles}", titles) for titles in sizes]
+        yield [
+            filled(kafka, folder / f"titles-{titles}", titles, titles * EVENTS_A_TITLE) for titles in sizes
+        ]
 
 
-def _store(kafka: str, folder: Path, titles: int) -> Store:
+def drawn(titles: int, events: int) -> Iterator[Step]:
+    """Events of titles that are drawn evenly."""
+    return islice(workload(titles, SEED), events)
+
+
+def filled(
+    kafka: str,
+    folder: Path,
+    titles: int,
+    events: int,
+    partitions: int = Settings().partitions,
+    steps: Callable[[int, int], Iterator[Step]] = drawn,
+) -> Store:
+    """The store in ``folder``; it is filled with ``steps(titles, events)`` if it is not there yet."""
     (folder / "data").mkdir(parents=True, exist_ok=True)
-    settings = Settings(kafka=kafka, name=folder.name, data_dir=str(folder / "data"))
+    settings = Settings(kafka=kafka, name=folder.name, data_dir=str(folder / "data"), partitions=partitions)
     if not _facts_file(folder).exists():
         ensure_topics(AdminClient(client_config(settings)), settings)
-        written = fill(settings, _steps(titles))
+        written = fill(settings, steps(titles, events))
         say(f"{titles:,} titles: {written.events:,} events written in {written.seconds:.0f} s")
-        _describe(folder, titles)
+        _describe(folder, titles, events, steps(titles, events))
     return Store(settings, folder, msgspec.json.decode(_facts_file(folder).read_bytes(), type=Facts))
 
 
-def _steps(titles: int) -> Iterator[Step]:
-    return islice(workload(titles, SEED), titles * EVENTS_A_TITLE)
-
-
-def _describe(folder: Path, titles: int) -> None:
+def _describe(folder: Path, titles: int, events: int, steps: Iterator[Step]) -> None:
     """Fold the same steps again, and write the catalogue and the facts."""
     states: dict[str, Title] = {}
     middle_ms = 0
-    for number, step in enumerate(_steps(titles)):
+    for number, step in enumerate(steps):
         states[step.event.isbn] = evolve(states.get(step.event.isbn, UNKNOWN), step.event)
-        if number == titles * EVENTS_A_TITLE // 2:
+        if number == events // 2:
             middle_ms = step.event.timestamp
     present = [isbn for isbn, title in states.items() if title.present]
     chosen = random.Random(SEED)
     chosen.shuffle(present)
-    size = min(MAX_SAMPLE, len(present) // 2)
+    size = min(MAX_SAMPLE, max(1, len(present) // 2))
     # A title whose copies were all withdrawn has no row that an import accepts
     listed = [isbn for isbn in present[size:] if states[isbn].quantity]
     with (folder / "catalogue.csv").open("w", encoding="utf-8", newline="") as opened:
@@ -110,7 +121,7 @@ def _describe(folder: Path, titles: int) -> None:
         for isbn in listed:
             title = states[isbn]
             rows.writerow([isbn, title.title, title.author, title.quantity])
-    facts = Facts(titles, titles * EVENTS_A_TITLE, present[:size], len(listed), middle_ms)
+    facts = Facts(titles, events, present[:size], len(listed), middle_ms)
     _facts_file(folder).write_bytes(msgspec.json.encode(facts))
 
 
