@@ -62,7 +62,10 @@ def _host_name(host: str) -> str:
     if len(host) > _LONGEST_HOST or set(host) & set("/?#@\\ "):
         return ""
     try:
-        return (urlsplit(f"//{host}").hostname or "").removesuffix(".")
+        parts = urlsplit(f"//{host}")
+        # A port that is none raises ValueError, too
+        name, _ = parts.hostname or "", parts.port
+        return name.removesuffix(".")
     except ValueError:
         return ""
 

@@ -32,7 +32,21 @@ def test_the_services_names_and_addresses_are_allowed_hosts(host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "localhost.evil.example", " ", "[::1", "a/localhost", "x@localhost", "l" * 300]
+    "host",
+    [
+        "evil.example",
+        "localhost.evil.example",
+        " ",
+        "[::1",
+        "a/localhost",
+        "x@localhost",
+        "l" * 300,
+        "localhost:abc",
+        "127.0.0.1:99999",
+        "127.0.0.1:+80",
+        "[::1]:-1",
+        "localhost:80:80",
+    ],
 )
 def test_a_foreign_host_name_is_refused(host: str) -> None:
     with pytest.raises(Problem) as refused:
