@@ -12,6 +12,9 @@ from producer.imports.isbns import repaired
 
 FIELDS = ("isbn", "title", "author", "quantity")
 REQUIRED = ("isbn", "title")
+MOST_NAMES = 10
+"""Members that an error names."""
+_SAMPLE_ISBN = "9780306406157"
 SETTABLE = ("author", "quantity")
 """Fields that can have one value for all rows."""
 
@@ -51,6 +54,8 @@ class Columns(Struct, frozen=True):
         try:
             value = row[self.keys[field]]
         except LookupError:
+            if isinstance(row, dict) and field in REQUIRED:
+                raise Malformed(field, _lacks(field, self.keys[field], row)) from None
             return ""
         if type(value) is str:
             return value
@@ -108,15 +113,35 @@ def assignments(option: str, texts: Sequence[str], fields: Sequence[str]) -> dic
     return assigned
 
 
+def require_constants(constants: Mapping[str, str], mapped: Mapping[str, str]) -> None:
+    """Raises BadOption for a constant that no title can have, or of a field that is mapped, too."""
+    for field, value in constants.items():
+        if field in mapped:
+            raise BadOption(f"{field} is given twice, with --map and with --set")
+        if field == "quantity" and not value.strip():
+            raise BadOption("--set quantity= has no value")
+    try:
+        checked(
+            AddBook(_SAMPLE_ISBN, "T", constants.get("author", ""), _quantity(constants.get("quantity", "")))
+        )
+    except Malformed as error:
+        raise BadOption(f"--set: {error}") from error
+
+
+def _lacks(field: str, name: str, row: Mapping[str, Any]) -> str:
+    there = ", ".join(list(row)[:MOST_NAMES])
+    return f"the object has no member {name!r}: --map {field}=MEMBER names another; it has {there[:200]}"
+
+
 def _quantity(text: str) -> int:
     # Most of them, quickly
     if len(text) < 19 and text.isascii() and text.isdigit():
         return int(text)
-    text = text.strip().removesuffix(".0")
-    if not text:
+    if not text.strip():
         return 1
-    if text.isascii() and text.removeprefix("-").isdigit() and len(text) < 19:
-        return int(text)
+    whole = text.strip().removesuffix(".0")
+    if whole.isascii() and whole.removeprefix("-").isdigit() and len(whole) < 19:
+        return int(whole)
     raise Malformed("quantity", f"the quantity is a whole number, not {text[:40]!r}")
 
 

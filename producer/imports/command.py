@@ -66,7 +66,7 @@ def import_(
     """
     from eventstore.state.outcomes import checked_actor
     from foundation.text import Malformed
-    from producer.imports.columns import FIELDS, SETTABLE, BadOption, assignments
+    from producer.imports.columns import FIELDS, SETTABLE, BadOption, assignments, require_constants
     from producer.imports.files import BadFile, Layout, open_catalogue
     from producer.imports.rejects import open_rejects
     from producer.imports.report import report
@@ -81,6 +81,7 @@ def import_(
     try:
         with TemporaryDirectory(prefix="library-import-") as folder:
             maps, constants = assignments("--map", mapped, FIELDS), assignments("--set", constant, SETTABLE)
+            require_constants(constants, maps)
             layout = Layout(format_, encoding, _character(delimiter), maps, constants)
             _require_other_file(rejects, file)
             catalogue = open_catalogue(regular_file(file, Path(folder)), layout)

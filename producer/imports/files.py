@@ -16,6 +16,7 @@ from msgspec import Struct
 from foundation.json_names import require_unique_names
 from foundation.text import Malformed
 from inventory.isbn import plain
+from producer.imports.binary_files import binary_kind
 from producer.imports.columns import BadOption, Columns, Row, csv_columns, json_columns
 from producer.imports.csv_records import Record, Unreadable, csv_records, raw_cells
 
@@ -65,6 +66,8 @@ class Catalogue(Struct, frozen=True):
 
 def open_catalogue(path: Path, layout: Layout) -> Catalogue:
     """Look at a file's beginning. Raises BadOption, BadFile, and OSError if it can't be opened."""
+    if kind_found := binary_kind(path):
+        raise BadFile(f"{path.name} is {kind_found}")
     encoding = _marked(path, _codec(layout.encoding))
     status = path.stat()
     with path.open(encoding=encoding, newline="") as file:
@@ -73,6 +76,7 @@ def open_catalogue(path: Path, layout: Layout) -> Catalogue:
         is_json = first.lstrip().startswith("{") or path.suffix.lower() in _JSON_SUFFIXES
         kind: Format = layout.format or ("jsonl" if is_json else "csv")
         if kind == "jsonl":
+            _require_objects(path, first)
             delimiter, header = "", tuple[str, ...]()
             columns = json_columns(layout.mapped, layout.constants)
         else:
@@ -204,12 +208,20 @@ def _has_isbn(cells: list[str], index: int) -> bool:
     return len(compact) >= 7 and compact[:-1].isdigit()
 
 
+def _require_objects(path: Path, first: str) -> None:
+    """Raises BadFile for JSON that is not one object a line."""
+    if _JSON_ARRAY.match(first):
+        found, program = "is a JSON array", "jq -c '.[]'"
+    elif first.strip() == "{":
+        found, program = "has a JSON object on several lines", "jq -c ."
+    else:
+        return
+    raise BadFile(f"{path.name} {found}: an import reads one object a line, as `{program}` prints them")
+
+
 def _require_text(path: Path, number: int, first: str) -> None:
     """Raises BadFile if a CSV file's header shows that it is something else."""
-    if _JSON_ARRAY.match(first):
-        raise BadFile(
-            f"{path.name} is a JSON array: an import reads one object a line, as `jq -c '.[]'` prints them"
-        )
+    _require_objects(path, first)
     if "\0" in first:
         raise BadFile(
             f"{path.name}, line {number}: it has null characters, as UTF-16 without a byte order mark has; "

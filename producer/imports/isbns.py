@@ -65,7 +65,8 @@ def have_lost_zeros(cells: Iterable[str]) -> bool:
 
 
 def _unwrapped(text: str) -> str:
-    text = text.strip()
+    # A spreadsheet's mark of a text
+    text = text.strip().removeprefix("'")
     if quoted := _QUOTED.fullmatch(text):
         text = quoted[1].strip()
     if not text.isascii():

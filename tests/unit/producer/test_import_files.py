@@ -40,6 +40,8 @@ A, B = "9783000000003", "9783000000010"
         ("439023483.0", ISBN10),
         ("9780439023481.0", ISBN13),
         ("978-0439023481", "978-0439023481"),
+        ("'978-0439023481", "978-0439023481"),
+        ("'439023483", ISBN10),
         ("４３９０２３４８３", ISBN10),
         ("\ufeff439\u2010023483\u200b", ISBN10),
         ("123456", "123456"),
@@ -137,7 +139,7 @@ def test_a_field_that_is_given_twice_is_refused():
         assignments("--map", ["isbn=A", "isbn=B"], ("isbn", "title"))
 
 
-@pytest.mark.parametrize("quantity", ["1.5", "abc", "0", "-1", "1e3", "9" * 30, "٣"])
+@pytest.mark.parametrize("quantity", [".0", "-.0", "1.5", "abc", "0", "-1", "1e3", "9" * 30, "٣"])
 def test_a_quantity_is_a_whole_number(quantity: str) -> None:
     with pytest.raises(Malformed, match="quantity"):
         csv_columns(["isbn", "title", "quantity"], {}, {}).command([ISBN10, "T", quantity])
