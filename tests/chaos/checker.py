@@ -155,7 +155,7 @@ class Checker:
             if one.what == "accepted":
                 self._check_accepted(call, one, events)
             elif one.what == "refused":
-                if events:
+                if events and not _accepted_later(call, one):
                     self._bad("an event of a refused command", call.command, events)
                 if not self._held_during(call, one, one.code):
                     self._bad("a refusal that no state during the call explains", call.command, one)
@@ -225,3 +225,9 @@ class Checker:
                     at += 1
                 if offset < latest:
                     self._bad("an event before one that was acknowledged earlier", offset, latest)
+
+
+def _accepted_later(call: Call, refusal: Return) -> bool:
+    """Whether the command was repeated after a refusal and accepted: no refusal is remembered."""
+    accepted = (one for one in call.ended("accepted") if one.receipt["events"])
+    return any(one.called > refusal.returned for one in accepted)
