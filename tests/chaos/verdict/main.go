@@ -79,21 +79,16 @@ func judge(path string, h *history, pictures string, limit time.Duration) (*verd
 		lines := h.titles[title]
 		found.count(lines)
 		judged := operations(lines)
-		result := porcupine.CheckEventsTimeout(model, events(judged), min(limit, patience))
-		if result == porcupine.Unknown {
-			if order := proposed(judged); order != nil && porcupine.CheckEvents(model, inTurn(order)) {
-				found.Proposed = append(found.Proposed, title)
-				continue
-			}
-			result = porcupine.CheckEventsTimeout(model, events(judged), limit)
-		}
+		result, shown := decide(judged, limit)
 		switch result {
+		case proposedOrder:
+			found.Proposed = append(found.Proposed, title)
 		case porcupine.Illegal:
 			found.Failed = append(found.Failed, title)
 			if pictures != "" {
 				name := strings.TrimSuffix(strings.TrimSuffix(filepath.Base(path), ".gz"), ".jsonl")
 				picture := filepath.Join(pictures, fmt.Sprintf("%s-%s.html", name, title))
-				if err := draw(shortest(judged, limit), picture, limit); err != nil {
+				if err := draw(shortest(shown, limit), picture, limit); err != nil {
 					return nil, err
 				}
 				found.Pictures = append(found.Pictures, picture)
@@ -110,6 +105,25 @@ func judge(path string, h *history, pictures string, limit time.Duration) (*verd
 	}
 	found.Seconds = time.Since(begun).Round(time.Millisecond).Seconds()
 	return found, nil
+}
+
+// proposedOrder is porcupine's OK to an order that was proposed to it.
+const proposedOrder porcupine.CheckResult = "proposed order"
+
+// decide returns the verdict on a title, and the operations that show why.
+func decide(judged []*operation, limit time.Duration) (porcupine.CheckResult, []*operation) {
+	result := porcupine.CheckEventsTimeout(model, events(judged), min(limit, patience))
+	if result != porcupine.Unknown {
+		return result, judged
+	}
+	order, suspects := proposed(judged)
+	if order != nil && porcupine.CheckEvents(model, inTurn(order)) {
+		return proposedOrder, judged
+	}
+	if porcupine.CheckEventsTimeout(model, events(suspects), limit) == porcupine.Illegal {
+		return porcupine.Illegal, suspects
+	}
+	return porcupine.CheckEventsTimeout(model, events(judged), limit), judged
 }
 
 func (v *verdict) count(lines []*operation) {

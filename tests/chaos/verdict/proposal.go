@@ -16,10 +16,15 @@ type sweep struct {
 	called  map[*operation]bool
 	waiting []*operation // Called, change nothing, and were not right so far
 	order   []*operation
+	pressed []*operation // Those whose end let events happen
 }
 
 // proposed returns an order that respects the recorded times, or nil if it finds none.
-func proposed(judged []*operation) []*operation {
+//
+// It also returns the operations that an order fails on: all that may have an effect, and of the others those
+// that needed an event. An answer that changes nothing forbids orders and allows none, so that a history
+// without some of them is linearizable if the whole is.
+func proposed(judged []*operation) (order, suspects []*operation) {
 	s := &sweep{title: model.Init().(*title), effects: effects(judged), called: map[*operation]bool{}}
 	changes := map[*operation]bool{}
 	for _, one := range s.effects {
@@ -40,19 +45,34 @@ func proposed(judged []*operation) []*operation {
 			s.waiting = append(s.waiting, one)
 			s.place()
 		case !s.until(one):
-			return nil
+			return nil, s.suspects(judged, one)
 		}
 	}
 	s.order = append(s.order, last...)
-	if !respectsTimes(s.order) {
-		return nil
+	if respectsTimes(s.order) {
+		order = s.order
 	}
-	return s.order
+	return order, s.suspects(judged, nil)
+}
+
+// suspects are in the order of their calls.
+func (s *sweep) suspects(judged []*operation, failed *operation) []*operation {
+	var found []*operation
+	for _, one := range judged {
+		mayChange := one.Answer.What == "accepted" || one.Answer.What == "unknown"
+		if mayChange || one == failed || slices.Contains(s.pressed, one) {
+			found = append(found, one)
+		}
+	}
+	return found
 }
 
 // until lets events happen until an operation has its place. Events happen as late as possible: answers to
 // commands that are called meanwhile may need the state before them.
 func (s *sweep) until(one *operation) bool {
+	if slices.Contains(s.waiting, one) {
+		s.pressed = append(s.pressed, one)
+	}
 	for s.called[one] || slices.Contains(s.waiting, one) {
 		next := s.effects[s.title.version+1]
 		if next == nil || !s.called[next] {
