@@ -44,6 +44,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The gateway's port; 0: the query API's + 1. Further gateways on this machine use the next ports."""
     advertise: str = ""
     """Where other gateways of the store reach this one; empty: the address that it listens on."""
+    standby: int = 0
+    """1: the gateway also follows the partitions that other gateways have, and takes them over sooner."""
     name: str = "library"
     """The system's name on its Kafka: its topics, groups and transactional ids begin with it."""
     partitions: int = 8
@@ -115,7 +117,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             )
         for name, allowed in _CHOICES.items():
             if getattr(self, name) not in allowed:
-                raise ValueError(f"{name} is one of {', '.join(allowed)}, not {getattr(self, name)!r}")
+                raise ValueError(
+                    f"{name} is one of {', '.join(map(str, allowed))}, not {getattr(self, name)!r}"
+                )
         parse_tokens(self.token)
         _check_addresses(self)
         _check_page_settings(self)
@@ -145,7 +149,8 @@ _BROKER = re.compile(
     r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?"
 )
 _LOWEST_PORTS = {"port": 1, "kafka_port": 1, "gateway_port": 0, "metrics_port": 0}
-_CHOICES = {
+_CHOICES: dict[str, tuple[object, ...]] = {
+    "standby": (0, 1),
     "durability": ("disk", "os"),
     "log_level": ("DEBUG", "INFO", "WARNING", "ERROR"),
     "kafka_security": ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"),

@@ -107,6 +107,18 @@ class Writer:
 
         return self._until_done(attempt, deadline_s)
 
+    def follow(self, deadline_s: float) -> None:
+        """Give the claim up, and read what others have written: a later claim then has to read little.
+
+        Where that can't be read within ``deadline_s`` seconds, the next call or claim continues.
+        """
+        self.fence.lose()
+        self._near_end = False
+        try:
+            self._come_near(Deadline(deadline_s))
+        except ClaimLost as lost:
+            self._start_over(lost)
+
     def check(self, deadline_s: float) -> Unwritable | OutcomeUnknown | None:
         """Why the partition can't be written at the moment; None if it can."""
 
@@ -178,6 +190,25 @@ class Writer:
     def _own(self, deadline: Deadline) -> None:
         if self.fence.claimed:
             return
+        state, known = self._come_near(deadline)
+        self.fence.claim(deadline)
+        self._was_claimed = True
+        self.reached("claimed")
+        self._read(state, deadline)
+        self._in_doubt = False
+        self.reached("read")
+        _log.debug(
+            "partition %d: claimed at offset %d, after reading %d",
+            self.partition,
+            state.next,
+            state.next - known,
+        )
+
+    def _come_near(self, deadline: Deadline) -> tuple[WriteState, int]:
+        """Connect, and read most of the log before the claim, which is then held only for the rest.
+
+        Returns the state, and the offset that it had been read up to before.
+        """
         self.fence.prepare(deadline)
         if self.state is None:
             try:
@@ -186,17 +217,12 @@ class Writer:
                 raise WrongStore(str(error)) from error
             self.state = WriteState(self._decider) if self._snapshot is None else self._snapshot.load()
             self._near_end = False
+        known = self.state.next
         if not self._near_end:
-            # Read most of the log before the claim: the claim is then held only for the rest
             self.catch_up.ahead(self.state, deadline, self._save_if_large)
             self._near_end = True
             self._save(SAVE_IDLE_ENTRIES)
-        self.fence.claim(deadline)
-        self._was_claimed = True
-        self.reached("claimed")
-        self._read(self.state, deadline)
-        self._in_doubt = False
-        self.reached("read")
+        return self.state, known
 
     def _read(self, state: WriteState, deadline: Deadline) -> None:
         self.catch_up.to_the_end(state, deadline, self._save_if_large)

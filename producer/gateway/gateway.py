@@ -49,7 +49,8 @@ class Gateway:
         """Start the lanes. Commands are accepted at once; ``own`` says which partitions are read already."""
         loop = asyncio.get_running_loop()
         for partition in range(self.settings.partitions):
-            self.lanes.append(Lane(self._writer_of(partition), self.settings.deadline, loop, self._observe))
+            make, standby = self._writer_of(partition), bool(self.settings.standby)
+            self.lanes.append(Lane(make, self.settings.deadline, loop, self._observe, standby=standby))
         for lane in self.lanes:
             lane.start()
 

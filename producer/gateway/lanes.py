@@ -96,7 +96,8 @@ class Batch:
 class Lane:
     """Feeds one partition's writer from a thread of its own.
 
-    A lane that is not ``owned`` executes its commands, too, but does not hold the partition for long.
+    A lane that is not ``owned`` executes its commands, too, but does not hold the partition for long. With
+    ``standby`` it follows the partition meanwhile.
     ``make_writer`` is called in that thread and may raise KafkaUnavailable; ``observe`` gets the size of each
     batch and its duration in seconds. All methods belong to the thread that runs ``loop``.
     """
@@ -107,11 +108,13 @@ class Lane:
         deadline_s: float,
         loop: AbstractEventLoop,
         observe: Callable[[int, float], None],
+        *,
+        standby: bool = False,
     ) -> None:
         self.trouble: str | None = "the event store was not read yet"
         """Why commands can't be carried out at the moment; None if they can."""
         self._make_writer, self._observe = make_writer, observe
-        self._deadline_s, self._loop = deadline_s, loop
+        self._deadline_s, self._loop, self._standby = deadline_s, loop, standby
         self._queue: SimpleQueue[Submission | LookUp | Wake | None] = SimpleQueue()
         self._look_ups = 0
         self.owned = False
@@ -173,8 +176,7 @@ class Lane:
         writer: Writer | None = None
         while (batch := self._next_batch(writer)) is not None:
             if not batch and not self.owned:
-                self._release(writer)
-                writer = None
+                writer = self._release(writer)
                 continue
             try:
                 writer = writer or self._make_writer()
@@ -190,12 +192,26 @@ class Lane:
         if writer is not None:
             writer.close()
 
-    def _release(self, writer: Writer | None) -> None:
-        """Give the partition up: the gateway that has it need not wait for the fence."""
-        if writer is not None:
-            writer.close()
+    def _release(self, writer: Writer | None) -> Writer | None:
+        """Give the partition up: the gateway that has it need not wait for the fence.
+
+        Returns the writer that follows the partition on standby.
+        """
         self.trouble = None
         self._interval_s = IDLE_INTERVAL_S
+        try:
+            if self._standby:
+                writer = writer or self._make_writer()
+                writer.follow(UNREACHABLE_DEADLINE_S)
+                writer.rest()
+                return writer
+            if writer is not None:
+                writer.close()
+        except KafkaUnavailable as error:
+            log.debug("the partition can't be followed: %s", error)
+        except Exception:
+            log.exception("the writer failed; another one replaces it")
+        return None
 
     def _next_batch(self, writer: Writer | None) -> Batch | None:
         """All that waits: an empty batch after an interval without any, None when the lane must end."""

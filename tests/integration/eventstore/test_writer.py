@@ -155,6 +155,25 @@ def test_an_expired_command_that_was_done_before_has_its_receipt(writer: NewWrit
     assert accepted(one.execute([late], SECONDS)[0]) == Accepted(first.receipt, replayed=True)
 
 
+def test_a_writer_that_follows_disturbs_nobody_and_reads_only_the_rest_when_it_claims(
+    writer: NewWriter, caplog: pytest.LogCaptureFixture
+):
+    claims: list[str] = []
+    one, standby = writer(reached=claims.append), writer()
+    run(one, ADD)
+    for _ in range(50):
+        standby.follow(SECONDS)
+        run(one, AddCopies(ISBN, 1))
+    assert claims.count("claimed") == 1
+    standby.follow(SECONDS)
+    assert standby.read_up_to == one.read_up_to
+    run(one, AddCopies(ISBN, 1))
+    with caplog.at_level("DEBUG", "eventstore.append.writer"):
+        assert accepted(run(standby, AddCopies(ISBN, 1))[0]).receipt.events[0].version == 53
+    # The last event and the end of its transaction
+    assert "after reading 2" in caplog.text
+
+
 def test_a_command_id_can_be_looked_up(writer: NewWriter):
     one = writer()
     (done,) = one.execute([command(ADD, "once")], SECONDS)

@@ -1,5 +1,6 @@
 """Gateways that share the partitions of a store, each a process of its own."""
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -53,6 +54,13 @@ def titles() -> dict[int, str]:
         isbn = identifiers.in_house(uuid4().int % 10**11)
         found[partition_of(isbn, PARTITIONS)] = isbn
     return found
+
+
+def in_partition(partition: int, partitions: int) -> str:
+    """A title in a partition."""
+    while partition_of(isbn := identifiers.in_house(uuid4().int % 10**11), partitions) != partition:
+        pass
+    return isbn
 
 
 def forwarded(gateway: GatewayProcess, result: str) -> float:
@@ -166,3 +174,24 @@ def test_only_gateways_of_the_store_may_forward(new_settings: Callable[..., Sett
         mark = {"authorization": authorization(guarded)}
         assert gateway.client.post("/forwarded", content=b"\x90", headers=mark).status_code == 200
         problem(gateway.client.post("/forwarded", content=b"\xc1", headers=mark), 400, "malformed")
+
+
+@pytest.mark.parametrize("standby", [0, 1])
+def test_a_gateway_on_standby_reads_little_when_it_takes_over(
+    new_settings: Callable[..., Settings], standby: int
+):
+    store = new_settings(partitions=2, standby=standby, log_level="DEBUG")
+    elsewhere = msgspec.structs.replace(store, data_dir=f"{store.data_dir}/elsewhere")
+    with running_gateway(store) as owner, running_gateway(elsewhere) as other:
+        eventually(lambda: len(partitions_of(owner)) == len(partitions_of(other)) == 1)
+        (partition,) = partitions_of(owner)
+        isbn = in_partition(partition, 2)
+        assert owner.post(AddBook(isbn, "A")).status_code == 201
+        for _ in range(30):
+            assert owner.post(AddCopies(isbn, 1)).status_code == 201
+        owner.end(SIGKILL)
+        # The group notices after six seconds
+        eventually(lambda: len(partitions_of(other)) == 2)
+        assert other.post(AddCopies(isbn, 1)).json()["events"][0]["version"] == 32
+        claims = re.findall(rf"partition {partition}: claimed .*, after reading (\d+)", other.log.read_text())
+        assert (int(claims[-1]) < 10) == bool(standby)

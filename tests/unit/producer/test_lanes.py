@@ -29,7 +29,7 @@ class Scripted(Writer):
         self.batches: list[list[str]] = []
         self.deadlines: list[float] = []
         self.looked_up: list[str] = []
-        self.checks = 0
+        self.checks = self.followed = 0
         self.error: Exception | None = None
         self.away = False
         self.closed = False
@@ -52,6 +52,9 @@ class Scripted(Writer):
         self.checks += 1
         return OutcomeUnknown("Kafka is away") if self.away else None
 
+    def follow(self, deadline_s: float) -> None:
+        self.followed += 1
+
     def wait(self) -> None:
         pass
 
@@ -62,14 +65,16 @@ class Scripted(Writer):
         self.closed = True
 
 
-def run_with_lane(work: Callable[[Lane], Any], *writers: Scripted, deadline_s: float = 30.0) -> list[int]:
+def run_with_lane(
+    work: Callable[[Lane], Any], *writers: Scripted, deadline_s: float = 30.0, standby: bool = False
+) -> list[int]:
     """Run ``work`` with a lane that gets these writers, in this order. Returns its batches' sizes."""
     sizes: list[int] = []
     left = iter(writers)
 
     async def run() -> None:
         loop = asyncio.get_running_loop()
-        lane = Lane(lambda: next(left), deadline_s, loop, lambda size, _: sizes.append(size))
+        lane = Lane(lambda: next(left), deadline_s, loop, lambda size, _: sizes.append(size), standby=standby)
         lane.start()
         lane.own(True)
         try:
@@ -265,3 +270,24 @@ def test_a_stopping_lane_finishes_its_commands():
 
     run_with_lane(work, writer)
     assert writer.closed
+
+
+@pytest.mark.parametrize("standby", [True, False])
+def test_a_lane_follows_a_partition_that_it_gave_up_only_on_standby(
+    monkeypatch: pytest.MonkeyPatch, standby: bool
+):
+    monkeypatch.setattr(lanes, "IDLE_INTERVAL_S", 0.01)
+    first, second = Scripted(), Scripted()
+
+    async def work(lane: Lane) -> None:
+        await lane.submit(commands(1)[0])
+        lane.own(False)
+        await until(lambda: first.followed > 1 if standby else first.closed)
+        assert first.closed != standby
+        lane.own(True)
+        await lane.submit(commands(1, 1)[0])
+
+    run_with_lane(work, first, second, standby=standby)
+    assert second.batches == ([] if standby else [["id1"]])
+    assert first.closed
+    assert (first.followed > 0) == standby
