@@ -113,8 +113,8 @@ def test_projector_and_query_api_scale(system: System) -> None:
 def test_gateways_scale_and_the_others_take_commands_when_one_is_killed(system: System) -> None:
     system.up("--scale=gateway=3")
     urls = system.gateways(3)
-    isbns = _added(system, 1 + TITLES)
     eventually(lambda: _share(system, urls))
+    isbns = _added(system, 1 + TITLES)
     with Callers(urls[1], isbns) as callers:
         eventually(lambda: callers.acknowledged.total() > TITLES)
         system.kill("gateway", 1)
