@@ -18,6 +18,8 @@ COMMANDS = {
     "search": "library.commands.queries:search",
     "history": "library.commands.queries:history",
     "loans": "library.commands.queries:loans",
+    "explain": "library.commands.explain:explain",
+    "diff": "library.commands.diff:diff",
     "events": "library.commands.events:events",
     "logs": "library.commands.logs:logs",
     "groups": "library.commands.groups:groups",

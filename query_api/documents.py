@@ -1,7 +1,7 @@
 """The JSON documents that the routes return, as the OpenAPI document describes them."""
 
 from collections.abc import Callable
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -62,6 +62,50 @@ class Titles(Struct, frozen=True):
     """A page of the inventory; ``next_cursor`` is null on the last."""
 
     items: list[TitleDocument]
+    next_cursor: str | None
+
+
+class FieldDifference(Struct, frozen=True):
+    """A field's values at both moments; null while the title is not in the inventory."""
+
+    before: str | int | None
+    after: str | int | None
+
+
+class TitleDifference(Struct, frozen=True):
+    """A title that differs between two moments, with the fields that differ.
+
+    The versions are those at both moments; 0: the title had no event yet.
+    """
+
+    isbn: Isbn
+    change: Literal["added", "changed", "removed"]
+    from_version: Count
+    to_version: Count
+    fields: dict[str, FieldDifference]
+
+
+class Differences(Struct, frozen=True):
+    """A page of the titles that differ, by ISBN; ``next_cursor`` is null on the last."""
+
+    items: list[TitleDifference]
+    next_cursor: str | None
+
+
+class Change(Struct, frozen=True):
+    """An event, without the patron: the history names patrons."""
+
+    isbn: Isbn
+    version: int
+    type: str
+    time: Time
+    position: str
+
+
+class Changes(Struct, frozen=True):
+    """A page of the changes in a range of the past, oldest first; ``next_cursor`` is null on the last."""
+
+    items: list[Change]
     next_cursor: str | None
 
 

@@ -3,7 +3,7 @@
 import functools
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
@@ -63,7 +63,7 @@ def title_columns() -> tuple[Column, ...]:
     return tuple(columns.get(name, Column(name, Fit.TEXT, drop=5)) for name in TITLE_COLUMNS)
 
 
-def _printing(command: Function) -> Function:
+def printing(command: Function) -> Function:
     """Give a query its settings, and the options that choose its ``form``."""
 
     @functools.wraps(command)
@@ -101,7 +101,7 @@ def _listing(command: Function) -> Function:
 @click.argument("isbn", required=False)
 @click.option("--at", metavar="TIME", help="State at this time, or at the end of this day: 2026-01-31.")
 @_listing
-@_printing
+@printing
 def inventory(
     settings: "Settings",
     isbn: str | None,
@@ -114,22 +114,22 @@ def inventory(
 ) -> None:
     """Show all titles, or the title ISBN. --csv prints what `import` reads."""
     moment = None if at is None else _end_of(settings, at)
-    number = _checked("isbn", isbn)
+    number = checked_field("isbn", isbn)
     if number is None:
         parameters = {"at": moment, **_selection(author, available, sort)}
-        _show(settings, title_columns(), ("inventory",), parameters, form, limit, "no titles")
+        show(settings, title_columns(), ("inventory",), parameters, form, limit, "no titles")
     elif (author, available, sort, limit) != (None, None, None, None):
         raise CommandError(
             exits.MALFORMED, "--author, --available, --sort and --limit are for all titles: leave ISBN out"
         )
     else:
-        _show(settings, title_columns(), ("inventory", number), {"at": moment}, form, one=True)
+        show(settings, title_columns(), ("inventory", number), {"at": moment}, form, one=True)
 
 
 @click.command()
 @click.argument("text")
 @_listing
-@_printing
+@printing
 def search(
     settings: "Settings",
     text: str,
@@ -142,30 +142,30 @@ def search(
     """Show titles whose title or author contains the words of TEXT."""
     parameters = {"q": _words("the search", text), **_selection(author, available, sort)}
     nothing = f"no titles with {text!r}" + ("" if author is None else f" by {author!r}")
-    _show(settings, title_columns(), ("inventory",), parameters, form, limit, nothing)
+    show(settings, title_columns(), ("inventory",), parameters, form, limit, nothing)
 
 
 @click.command()
 @click.argument("isbn")
-@_printing
+@printing
 def history(settings: "Settings", isbn: str, form: Form) -> None:
     """Show all events of a title."""
-    _show(settings, HISTORY_COLUMNS, ("inventory", _checked("isbn", isbn) or "", "history"), {}, form)
+    show(settings, HISTORY_COLUMNS, ("inventory", checked_field("isbn", isbn) or "", "history"), {}, form)
 
 
 @click.command()
 @click.option("--user", metavar="USER", help="Only the loans of USER.")
 @click.option("--isbn", metavar="ISBN", help="Only copies of this title.")
 @click.option("--overdue", is_flag=True, help="Only overdue loans.")
-@_printing
+@printing
 def loans(settings: "Settings", user: str | None, isbn: str | None, overdue: bool, form: Form) -> None:
     """Show the open loans, earliest due date first."""
     parameters = {
-        "user_id": _checked("user_id", user),
-        "isbn": _checked("isbn", isbn),
+        "user_id": checked_field("user_id", user),
+        "isbn": checked_field("isbn", isbn),
         "overdue": "true" if overdue else None,
     }
-    _show(settings, LOAN_COLUMNS, ("loans",), parameters, form, nothing="no open loans")
+    show(settings, LOAN_COLUMNS, ("loans",), parameters, form, nothing="no open loans")
 
 
 def _selection(author: str | None, available: bool | None, sort: str | None) -> Parameters:
@@ -173,7 +173,7 @@ def _selection(author: str | None, available: bool | None, sort: str | None) -> 
     return {"author": _words("--author", author), "available": shelf, "sort": sort}
 
 
-def _checked(field: str, text: str | None) -> str | None:
+def checked_field(field: str, text: str | None) -> str | None:
     """``text`` as commands record that field. Raises CommandError.
 
     Checked here: in a path, an ISBN such as "" or "a/b" would name another route.
@@ -212,7 +212,7 @@ def _end_of(settings: "Settings", text: str) -> str:
     return rfc3339(min(moment.end_ms, now_ms) if moment.begin_ms <= now_ms else moment.end_ms)
 
 
-def _show(
+def show(
     settings: "Settings",
     columns: tuple[Column, ...],
     path: tuple[str, ...],
@@ -221,8 +221,12 @@ def _show(
     limit: int | None = None,
     nothing: str = "",
     one: bool = False,
+    lines: Callable[[dict[str, Any]], Iterator[dict[str, Any]]] | None = None,
 ) -> None:
-    """Print the first ``limit`` items of the path's pages, or its ``one`` row."""
+    """Print the first ``limit`` items of the path's pages, or its ``one`` row.
+
+    Except in JSON, ``lines`` makes several rows of an item.
+    """
     from zoneinfo import ZoneInfo
 
     from foundation.cli.tables import print_rows
@@ -230,10 +234,12 @@ def _show(
 
     try:
         with Service(settings.api, settings.deadline) as service:
-            found = iter([_get(service, path, parameters)]) if one else _all(service, path, parameters, limit)
-            rows = found if form == "json" else map(_shown, found)
+            found = iter([get(service, path, parameters)]) if one else _all(service, path, parameters, limit)
+            if form != "json":
+                split = found if lines is None else chain.from_iterable(map(lines, found))
+                found = map(_shown, split)
             zone = ZoneInfo(settings.timezone)
-            print_rows(columns, rows, form == "json", as_csv=form == "csv", zone=zone, nothing=nothing)
+            print_rows(columns, found, form == "json", as_csv=form == "csv", zone=zone, nothing=nothing)
     except NoAnswer as error:
         raise CommandError(
             exits.UNAVAILABLE,
@@ -246,13 +252,14 @@ def _all(
 ) -> Iterator[dict[str, Any]]:
     """The first ``limit`` items of all pages; None: all items."""
     size = str(PAGE_SIZE if limit is None else min(limit, PAGE_SIZE))
-    return islice(_pages(service, path, {**parameters, "limit": size}), limit)
+    return islice(pages(service, path, {**parameters, "limit": size}), limit)
 
 
-def _pages(service: "Service", path: tuple[str, ...], parameters: Parameters) -> Iterator[dict[str, Any]]:
+def pages(service: "Service", path: tuple[str, ...], parameters: Parameters) -> Iterator[dict[str, Any]]:
+    """The items of all pages of a path. Raises as ``get``."""
     cursor: str | None = None
     while True:
-        page = _get(service, path, {**parameters, "cursor": cursor})
+        page = get(service, path, {**parameters, "cursor": cursor})
         if not {"items", "next_cursor"} <= page.keys():
             raise _other_service(service)
         yield from page["items"]
@@ -261,7 +268,7 @@ def _pages(service: "Service", path: tuple[str, ...], parameters: Parameters) ->
             return
 
 
-def _get(service: "Service", path: tuple[str, ...], parameters: Parameters) -> dict[str, Any]:
+def get(service: "Service", path: tuple[str, ...], parameters: Parameters) -> dict[str, Any]:
     """The response's JSON. Raises NoAnswer, and CommandError for a problem document."""
     response = service.get(path, parameters)
     if response.status != 200:

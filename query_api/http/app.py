@@ -23,7 +23,17 @@ from query_api.http.operations import Operations
 from query_api.http.page import Page
 from query_api.http.parameters import AnyRequest, provide_replica
 from query_api.http.responses import CACHED
-from query_api.http.routes import changes, events, health, inventory, loans, page_settings, registry, stats
+from query_api.http.routes import (
+    changes,
+    diff,
+    events,
+    health,
+    inventory,
+    loans,
+    page_settings,
+    registry,
+    stats,
+)
 from query_api.http.routes import operations as operations_routes
 from query_api.replica.tables import RELEASE
 
@@ -32,6 +42,7 @@ ROUTES = [
     *loans.routes,
     *stats.routes,
     *changes.routes,
+    *diff.routes,
     *events.routes,
     *registry.routes,
     *health.routes,

@@ -8,9 +8,9 @@ from functools import partial
 from typing import Literal, NamedTuple, TypeAlias
 
 import msgspec
-from msgspec import Struct
 
 from eventstore.positions import format_positions, parse_positions
+from query_api.documents import Change
 from query_api.http.freshness import Reading
 from query_api.replica.damage import fetch_all
 from query_api.replica.progress import Progress
@@ -33,16 +33,6 @@ _OFFSETS: dict[Once, Callable[[Progress], dict[int, int]]] = {
     "shown": Progress.offsets,
     "read": Progress.history_offsets,
 }
-
-
-class Change(Struct, frozen=True):
-    """An event, without the patron: the history names patrons."""
-
-    isbn: str
-    version: int
-    type: str
-    time: str
-    position: str
 
 
 class StoredChange(NamedTuple):

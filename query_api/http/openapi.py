@@ -1,5 +1,7 @@
 """The query API's OpenAPI document: the common parts of its routes."""
 
+import msgspec
+
 from foundation.http.openapi import (
     Json,
     describe_headers,
@@ -9,6 +11,7 @@ from foundation.http.openapi import (
     problem_object,
     tag_operations,
 )
+from query_api.documents import Changes
 
 _REFUSALS = {
     "400": "The request is malformed: the detail says what.",
@@ -18,7 +21,7 @@ _REFUSALS = {
 TAGS = {
     "inventory": (
         "Titles, their events and loans.",
-        ("list_inventory", "get_title", "get_history", "list_loans", "search_loans"),
+        ("list_inventory", "get_title", "get_history", "list_differences", "list_loans", "search_loans"),
     ),
     "changes": (
         "Events as they happen, and past events.",
@@ -72,3 +75,14 @@ def complete(document: Json) -> None:
     retry_after = header_object("Seconds after which to try again.", kind="integer")
     describe_headers(document, {"503": {"Retry-After": retry_after}})
     tag_operations(document, TAGS)
+    _describe_past_changes(document)
+
+
+def _describe_past_changes(document: Json) -> None:
+    """Add the JSON page to the route that otherwise answers with a stream."""
+    (schema,), components = msgspec.json.schema_components(
+        [Changes], ref_template="#/components/schemas/{name}"
+    )
+    document["components"]["schemas"] |= components
+    content = document["paths"]["/changes"]["get"]["responses"]["200"]["content"]
+    content["application/json"] = {"schema": schema}

@@ -76,17 +76,8 @@ async def list_events(
     until: Until = None,
 ) -> Response[Events]:
     """The events of all titles, newest or oldest first."""
-    if type_ is not None and type_ not in EVENT_TYPES:
-        raise Problem(400, "bad_type", f"{type_[:40]!r} is no type of event: {', '.join(EVENT_TYPES)}")
-    if partition is not None:
-        reading.check_partitions({partition: 0})
-    filters = EventFilters(
-        type_,
-        None if isbn is None else parse_isbn_parameter(isbn),
-        partition,
-        parse_moment_parameter("since", since, reading),
-        parse_moment_parameter("until", until, reading),
-        sort == "-time",
+    filters = parse_filters(
+        reading, type_, isbn, partition, ("since", since), ("until", until), descending=sort == "-time"
     )
     question = ["events", filters]
     start = parse_cursor_parameter(cursor, question, dict[int, Number])
@@ -120,6 +111,31 @@ async def get_event(
             f"there is no event at {partition}:{offset}: nothing yet, or the marker of a transaction",
         )  # fmt: skip
     return json_response(json_of(record_document(message)), PRIVATE)
+
+
+def parse_filters(
+    reading: Reading,
+    type_: str | None,
+    isbn: str | None,
+    partition: int | None,
+    since: tuple[str, str | None],
+    until: tuple[str, str | None],
+    *,
+    descending: bool,
+) -> EventFilters:
+    """The filters in a request's parameters; the bounds come with their names. Raises Problem 400."""
+    if type_ is not None and type_ not in EVENT_TYPES:
+        raise Problem(400, "bad_type", f"{type_[:40]!r} is no type of event: {', '.join(EVENT_TYPES)}")
+    if partition is not None:
+        reading.check_partitions({partition: 0})
+    return EventFilters(
+        type_,
+        None if isbn is None else parse_isbn_parameter(isbn),
+        partition,
+        parse_moment_parameter(*since, reading),
+        parse_moment_parameter(*until, reading),
+        descending,
+    )
 
 
 def parse_moment_parameter(name: str, text: str | None, reading: Reading) -> dict[int, int] | int | None:

@@ -1,10 +1,8 @@
 """``inventory``, ``search``, ``history`` and ``loans`` at the command line, over real HTTP."""
 
 import json
-import threading
 from collections.abc import Iterator
 from datetime import datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,6 +16,7 @@ from inventory.commands import AddBook
 from library.commands import queries
 from producer.imports.files import Layout, open_catalogue, rows
 from schemas.events import BookAdded, BookBorrowed, BookRemoved
+from tests.support.query_api.api_relay import served
 from tests.support.query_api.api_without_kafka import ApiWithoutKafka
 from tests.support.query_api.loan_traffic import NUMBERS
 
@@ -42,23 +41,8 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         ],
     )
 
-    class Relay(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            answer = stock.ask(self.path, headers=dict(self.headers))
-            self.send_response(answer.status_code)
-            for name, value in answer.headers.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(answer.content)
-
-        def log_message(self, *args: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Relay)
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    with served(stock) as address:
+        yield address
 
 
 def run(command: Any, url: str, *arguments: str) -> Result:
