@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_INVALID, KafkaError, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_INVALID, KafkaError, KafkaException, TopicPartition
 
 from eventstore import subscription
 from eventstore.keys import event_key
@@ -61,6 +61,7 @@ class ScriptedConsumer:
     committed_offsets: dict[int, int]
 
     def __init__(self, config: dict[str, Any]) -> None:
+        self.config = config
         self.commits: list[dict[int, int]] = []
         self.assigned: dict[int, int] = {}
         self.closed = False
@@ -223,6 +224,30 @@ def test_single_events_of_a_partition_that_is_taken_away_during_a_fetch_are_not_
     reader = scripted(assign(0, 1), [Fetched(0, 0)], revoke(0), [Fetched(1, 0), end(1, 1)])
     assert [(record.partition, record.offset) for record in reader] == [(1, 0)]
     assert ScriptedConsumer.last.commits == [{1: 1}]
+
+
+def test_a_commit_that_fails_later_ends_the_reader(scripted: Script) -> None:
+    def refuse(consumer: ScriptedConsumer) -> None:
+        consumer.config["on_commit"](KafkaError(KafkaError.GROUP_AUTHORIZATION_FAILED), [])
+
+    batches = scripted(assign(0), [Fetched(0, 0)], refuse, [Fetched(0, 1)]).batches(max_records=1)
+    assert places(next(batches)) == [(0, 0)]
+    with pytest.raises(KafkaException):
+        next(batches)
+
+
+def test_offsets_whose_commit_failed_are_in_the_next_commit(
+    scripted: Script, caplog: pytest.LogCaptureFixture
+) -> None:
+    def forget(consumer: ScriptedConsumer) -> None:
+        consumer.config["on_commit"](KafkaError(KafkaError.STALE_MEMBER_EPOCH), [])
+
+    script = assign(0, 1), [Fetched(0, 0)], forget, [Fetched(1, 0)], revoke(0), [end(1, 1)]
+    batches = scripted(*script).batches(max_records=1)
+    assert [places(batch) for batch in batches] == [[(0, 0)], [(1, 0)]]
+    # The third is that of the revocation
+    assert ScriptedConsumer.last.commits == [{0: 1}, {0: 1, 1: 1}, {0: 1, 1: 1}]
+    assert "could not be committed" in caplog.text
 
 
 def test_a_batch_has_the_offsets_before_and_after_it(scripted: Script) -> None:
