@@ -321,6 +321,7 @@ def _system(run: Path) -> dict[str, Any]:
 
 def _toml(file: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(file.read_text("utf-8"))
+        # Editors of Windows put a byte order mark before the text
+        return tomllib.loads(file.read_text("utf-8-sig"))
     except (OSError, ValueError) as error:
         raise BadSettings(f"{file}: {error}") from error

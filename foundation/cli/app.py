@@ -150,7 +150,12 @@ def loaded(flags: dict[str, Any], running: bool = True, addresses: bool = True) 
     from foundation.settings import BadSettings, load
 
     try:
-        loading = load(flags, os.environ, Path.cwd(), running, addresses)
+        folder = Path.cwd()
+    except FileNotFoundError as error:
+        text = "the current folder has been deleted: change to another one and try again"
+        raise CommandError(exits.FAILED, text) from error
+    try:
+        loading = load(flags, os.environ, folder, running, addresses)
     except BadSettings as error:
         raise CommandError(exits.MALFORMED, str(error)) from error
     for warning in loading.warnings:

@@ -265,6 +265,14 @@ def test_a_system_nearby_gives_the_settings_that_its_writers_share(tmp_path: Pat
     assert load({}, {"LIBRARY_KAFKA": "127.0.0.1:2"}, tmp_path).settings.loan_days == 21
 
 
+@pytest.mark.parametrize("command", ["config show", "status", "inventory"])
+def test_a_deleted_current_folder_is_named(command: str, tmp_path: Path) -> None:
+    program = f"cd {tmp_path} && rmdir {tmp_path} && {sys.executable} -P -m library {command}"
+    done = subprocess.run(["sh", "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (exits.FAILED, "")
+    assert done.stderr == "Error: the current folder has been deleted: change to another one and try again\n"
+
+
 def test_the_number_of_log_lines_is_bounded() -> None:
     done = shell(f"$P logs -n {'9' * 20}")
     assert (done.returncode, done.stdout) == (exits.MALFORMED, "")

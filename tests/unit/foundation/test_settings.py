@@ -111,3 +111,9 @@ def test_a_run_file_that_cannot_be_read_still_shows_where_its_system_is(tmp_path
     (tmp_path / "below").mkdir()
     found = load({}, {}, tmp_path / "below", addresses=False)
     assert found.settings == Settings(data_dir=str(run.parent))
+
+
+@pytest.mark.parametrize("content", ["\ufeffport = 8090\n", "\ufeff# ours\r\nport = 8090\r\n"])
+def test_a_settings_file_of_a_windows_editor_is_read(tmp_path, content):
+    (tmp_path / "library.toml").write_bytes(content.encode())
+    assert load({}, {}, tmp_path).settings.port == 8090
