@@ -64,7 +64,10 @@ def stop() -> None:
 
 
 def begin(name: str, traceparent: str, start_ns: int | None = None) -> "Span":
-    """A span of a server under the caller's, to be ended. Call it only where ``tracer`` is not None."""
+    """A span of a server under the caller's, to be ended; one without effect where that names no span.
+
+    Call it only where ``tracer`` is not None.
+    """
     from opentelemetry.trace import SpanKind
 
     return _begin(name, traceparent, SpanKind.SERVER, start_ns, None)
@@ -90,17 +93,23 @@ def record(
     span.end(end_ns)
 
 
-def traceparent_of(span: "Span") -> str:
-    """The header with which ``span`` is named as the parent."""
+def traceparent_of(span: "Span") -> str | None:
+    """The header with which ``span`` is named as the parent; None for one without effect."""
     context = span.get_span_context()
+    if not context.is_valid:
+        return None
     return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
 
 
 def _begin(
     name: str, traceparent: str, kind: Any, start_ns: int | None, attributes: Mapping[str, Any] | None
 ) -> "Span":
+    from opentelemetry.trace import INVALID_SPAN, get_current_span
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
     assert tracer is not None
     parent = TraceContextTextMapPropagator().extract({TRACEPARENT: traceparent})
+    if not get_current_span(parent).get_span_context().is_valid:
+        # The SDK would begin another trace
+        return INVALID_SPAN
     return tracer.start_span(name, parent, kind, dict(attributes or {}), start_time=start_ns)

@@ -31,8 +31,12 @@ class TracedRequests:
             await self._app(scope, receive, send)
             return
         span = tracing.begin(request["method"], parents[0].decode("latin-1"))
-        own = (_HEADER, tracing.traceparent_of(span).encode())
-        request["headers"] = [own if name == _HEADER else (name, value) for name, value in request["headers"]]
+        if (own := tracing.traceparent_of(span)) is None:
+            await self._app(scope, receive, send)
+            return
+        request["headers"] = [
+            (name, own.encode() if name == _HEADER else value) for name, value in request["headers"]
+        ]
         span.set_attribute("http.request.method", request["method"])
         span.set_attribute("url.path", request["path"])
 

@@ -164,11 +164,16 @@ def test_one_trace_joins_gateway_projector_and_query_api(spans: InMemorySpanExpo
     assert found["fold"].attributes["messaging.kafka.offset"] == 7
 
 
-def test_a_caller_without_traceparent_gets_no_trace(spans: InMemorySpanExporter):
-    event = command_with({})
+@pytest.mark.parametrize(
+    "headers", [{}, {"traceparent": "malformed"}, {"traceparent": f"00-{'0' * 32}-{CALLER}-01"}]
+)
+def test_without_a_traceparent_that_names_a_span_there_is_no_trace(
+    spans: InMemorySpanExporter, headers: dict[str, str]
+):
+    event = command_with(headers)
     fold(event, now_ms())
     replicate(event, now_ms())
-    read_with({})
+    read_with(headers)
     assert spans.get_finished_spans() == ()
 
 
@@ -181,6 +186,13 @@ def test_events_of_the_past_are_not_traced_when_they_are_read_again(spans: InMem
 
 def test_without_an_exporter_events_keep_the_callers_traceparent():
     assert ("traceparent", TRACEPARENT.encode()) in command_with({"traceparent": TRACEPARENT})
+
+
+def test_a_disabled_sdk_changes_nothing(monkeypatch: pytest.MonkeyPatch, spans: InMemorySpanExporter):
+    monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
+    tracing.use(SimpleSpanProcessor(spans), "test")
+    assert ("traceparent", TRACEPARENT.encode()) in command_with({"traceparent": TRACEPARENT})
+    assert spans.get_finished_spans() == ()
 
 
 def test_tracing_is_off_where_no_endpoint_is_set(monkeypatch: pytest.MonkeyPatch):

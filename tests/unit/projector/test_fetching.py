@@ -1,0 +1,92 @@
+"""What the consumer hands out at a time, with fetched records that a test makes."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiokafka.consumer.fetcher import FetchError, FetchResult
+from faust.types import TP
+
+from projector.batched_faust.batch import Batch, Record
+from projector.batched_faust.fetching import ConsumerThread
+
+A, B, C = (TP("events", partition) for partition in range(3))
+MOST = 4
+
+
+class Thread(ConsumerThread):
+    """Knows the positions and which partitions are far behind from the test."""
+
+    def __init__(self, fetcher: "Fetched", far_behind: set[TP]) -> None:
+        self._fetched, self._far_behind = fetcher, far_behind
+
+    def _positions(self, tps: Any) -> dict[TP, Any]:
+        return {tp: self._fetched.positions[tp] for tp in tps}
+
+    def is_far_behind(self, tp: TP, offset: int) -> bool:
+        return tp in self._far_behind
+
+    def drain(self) -> dict[TP, Batch]:
+        fetcher: Any = self._fetched
+        return asyncio.run(self._drain(fetcher, {A, B, C}, MOST))
+
+
+class Fetched:
+    """Records, or an error, of each partition, as aiokafka's fetcher has them."""
+
+    def __init__(self, **lengths: int) -> None:
+        self.positions = {A: 0, B: 0, C: 0}
+        self.left = {{"a": A, "b": B, "c": C}[name]: length for name, length in lengths.items()}
+        self._records: dict[TP, Any] = {tp: _result() for tp in self.left}
+
+    def fail(self, tp: TP) -> None:
+        self._records[tp] = FetchError(error=ValueError("no such partition"), backoff=0)
+
+    async def fetched_records(
+        self, partitions: set[TP], timeout: float, max_records: int
+    ) -> dict[TP, list[Record]]:
+        (tp,) = partitions
+        if tp not in self.left:
+            self._records.pop(tp).check_raise()
+        begin, count = self.positions[tp], min(self.left[tp], max_records)
+        self.positions[tp] += count
+        self.left[tp] -= count
+        if not self.left[tp]:
+            del self._records[tp]
+        return {tp: [(offset, b"", b"") for offset in range(begin, begin + count)]}
+
+
+def _result() -> FetchResult:
+    return FetchResult(A, assignment=None, partition_records=SimpleNamespace(), backoff=0)
+
+
+def spans(batches: dict[TP, Batch]) -> dict[TP, tuple[int, int, int]]:
+    return {tp: (batch.begin, batch.next, len(batch)) for tp, batch in batches.items()}
+
+
+def test_partitions_that_have_caught_up_are_handed_out_together():
+    thread = Thread(Fetched(a=1, b=2, c=1), set())
+    assert spans(thread.drain()) == {A: (0, 1, 1), B: (0, 2, 2), C: (0, 1, 1)}
+
+
+def test_not_more_is_handed_out_than_may_be_at_a_time():
+    thread = Thread(Fetched(a=3, b=2, c=1), set())
+    assert spans(thread.drain()) == {A: (0, 3, 3), B: (0, 1, 1)}
+    assert spans(thread.drain()) == {B: (1, 2, 1), C: (0, 1, 1)}
+
+
+@pytest.mark.parametrize("others", [{"b": 1}, {"b": 1, "c": 1}])
+def test_a_partition_that_is_far_behind_is_handed_out_alone(others: dict[str, int]):
+    thread = Thread(Fetched(**others, a=10), {A})
+    assert A not in thread.drain()
+    assert spans(thread.drain()) == {A: (0, 4, 4)}
+
+
+def test_an_error_does_not_lose_records_that_were_taken_before_it():
+    fetched = Fetched(a=1, b=1)
+    fetched.fail(C)
+    thread = Thread(fetched, set())
+    assert spans(thread.drain()) == {A: (0, 1, 1), B: (0, 1, 1)}
+    with pytest.raises(ValueError, match="no such partition"):
+        thread.drain()
