@@ -55,7 +55,9 @@ def measure(
 ) -> tuple[list[Figures], list[Step]]:
     """Each number of clients in turn, after a warm-up; the waterfall where there are spans."""
     found, steps = [], list[Step]()
-    for number, count in enumerate(clients):
+    first = (OURS, PEER).index(name) * len(clients)
+    for number, count in enumerate(clients, first):
+        # Each load has titles of its own
         seed = number * SEEDS_A_LOAD
         load.run(count, WARM_UP_S, seed + SEEDS_A_LOAD // 2)
         written = load.run(count, seconds, seed)

@@ -122,7 +122,10 @@ def _unknown(event: str) -> None:
     from schemas import codec
 
     schemas: Any = codec.CODEC.schemas
-    del schemas[codec.newest(event).id]
+    number = codec.newest(event).id
+    del schemas[number]
+    # The decoder of its values, by their first five bytes
+    del codec.CODEC._flat[b"\0" + number.to_bytes(4, "big")]
     steps: Any = wire_row._STEPS
     steps.pop(event, None)
 
