@@ -28,11 +28,21 @@ if TYPE_CHECKING:
     help="A projection of your own instead of the inventory; see docs/projections.md.",
 )
 @click.option(
+    "--table",
+    "wanted",
+    metavar="oldest|newest|N",
+    default="oldest",
+    show_default=True,
+    help="Which inventory table to write, while a rebuild makes a second one.",
+)
+@click.option(
     "--ready-file",
     type=click.Path(dir_okay=False, path_type=Path),
     help="File to write once the table is recovered and follows the events.",
 )
-def projector(settings: "Settings", index: int, chosen: str | None, ready_file: Path | None) -> NoReturn:
+def projector(
+    settings: "Settings", index: int, chosen: str | None, wanted: str, ready_file: Path | None
+) -> NoReturn:
     """Fold the event store into the inventory table.
 
     Exit code 65 means that a restart will not help, 69 that Kafka does not answer.
@@ -44,24 +54,33 @@ def projector(settings: "Settings", index: int, chosen: str | None, ready_file: 
         ready_file.unlink(missing_ok=True)
     log_as("projector", settings.log_level)
     tracing.start("library-projector")
-    projection = _projection(chosen)
+    number = 0 if chosen else _table_number(settings, wanted)
+    projection = _projection(chosen, number)
     admin = _checked(settings, projection.table, chosen)
     # Imported here because Faust takes half a second
     from projector import app, worker
 
     _silence_faust(settings)
-    built = app.build(settings, index, lambda: _identity(admin, settings, projection.table), projection)
+    built = app.build(
+        settings, index, lambda: _identity(admin, settings, projection.table, number), projection
+    )
     if settings.metrics_port:
         _serve_metrics(built, settings)
     worker.leave(worker.run(built, ready_file))
 
 
-def _identity(admin: "AdminClient", settings: "Settings", table: "Table") -> "Identity":
-    """The current identity of cluster and topics. Raises Unrecoverable for another partition count."""
+def _identity(admin: "AdminClient", settings: "Settings", table: "Table", number: int) -> "Identity":
+    """The current identity of cluster and topics.
+
+    Raises Unrecoverable for another partition count, and for an inventory table ``number`` that was dropped.
+    """
     from eventstore.topics import WrongTopic, check_topics, identify
     from projector.batched_faust.errors import Unrecoverable
+    from schemas.tables import read_tables
 
     try:
+        if number and number not in read_tables(admin, settings).numbers:
+            raise Unrecoverable(f"table {number} was dropped by `library rebuild drop`: nobody reads it")
         check_topics(admin, settings, [table])
     except WrongTopic as error:
         raise Unrecoverable(str(error)) from error
@@ -82,13 +101,41 @@ def _serve_metrics(app: "App", settings: "Settings") -> None:
         ) from error
 
 
-def _projection(chosen: str | None) -> "Projection":
+def _table_number(settings: "Settings", wanted: str) -> int:
+    """The number of the inventory table to write. Waits for Kafka until the deadline."""
+    from confluent_kafka import KafkaException
+    from confluent_kafka.admin import AdminClient
+
+    from eventstore.topics import WrongTopic
+    from foundation.kafka_clients import KafkaUnavailable, client_config, why
+    from schemas.tables import read_tables
+
+    if wanted not in ("oldest", "newest") and not (wanted.isdecimal() and int(wanted)):
+        raise CommandError(exits.MALFORMED, f"--table is oldest, newest or a number from 1, not {wanted!r}")
+    if wanted.isdecimal():
+        return int(wanted)
+    admin = AdminClient(client_config(settings))
+    limit = time.monotonic() + settings.deadline
+    while True:
+        try:
+            numbers = read_tables(admin, settings, min(5.0, settings.deadline)).numbers
+            return numbers[0] if wanted == "oldest" else numbers[-1]
+        except WrongTopic as error:
+            raise CommandError(exits.BAD_DATA, str(error)) from error
+        except (KafkaException, KafkaUnavailable) as error:
+            if time.monotonic() > limit:
+                raise CommandError(
+                    exits.UNAVAILABLE, f"Kafka at {settings.kafka} can't be used: {why(settings, error)}"
+                ) from error
+
+
+def _projection(chosen: str | None, number: int) -> "Projection":
     from projector.projection import NoProjection, load_projection
 
     if chosen is None:
-        from projector.fold.batch_fold import INVENTORY_PROJECTION
+        from projector.fold.batch_fold import inventory_projection
 
-        return INVENTORY_PROJECTION
+        return inventory_projection(number)
     try:
         return load_projection(chosen)
     except NoProjection as error:

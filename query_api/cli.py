@@ -22,8 +22,8 @@ def main(settings: Settings) -> None:
     from foundation.http.server import PortTaken, serve
     from foundation.http.traced import TracedRequests
     from foundation.logs import log_as
-    from query_api.following.follower import Follower
     from query_api.following.source import Source
+    from query_api.following.table_follower import TableFollower
     from query_api.following.waiters import Waiters
     from query_api.http.app import create_app
     from query_api.http.freshness import Reading
@@ -38,7 +38,7 @@ def main(settings: Settings) -> None:
     try:
         with replica_folder(Path(settings.data_dir) / "api") as folder:
             source, waiters = Source(settings), Waiters()
-            follower = Follower(source, folder, waiters.notify)
+            follower = TableFollower(source, folder, waiters.notify)
             reading = Reading(source, follower, waiters)
             groups = GroupLags(source)
             services = Services(settings, groups, reading.instance)

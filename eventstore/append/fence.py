@@ -52,14 +52,15 @@ class Fence:
     """Claims a partition, appends to it, commits. After any error: ``lose`` the claim, then ``claim`` again.
 
     ``replicated``: the partition's leader can move to another broker. It is set by ``prepare``.
+    ``topic``: another one than the event store, with ``settings.partitions`` partitions.
     """
 
-    def __init__(self, settings: Settings, partition: int) -> None:
-        self._topic, self._partition = events_topic(settings), partition
+    def __init__(self, settings: Settings, partition: int, topic: str = "") -> None:
+        self._topic, self._partition = topic or events_topic(settings), partition
         self._partitions = settings.partitions
         self._reports = reports = list[str]()
         self._config: dict[str, Any] = client_config(settings) | {
-            "transactional.id": fence_id(settings, partition),
+            "transactional.id": f"{topic}-{partition}" if topic else fence_id(settings, partition),
             "transaction.timeout.ms": int(TRANSACTION_TIMEOUT_S * 1000),
             "message.timeout.ms": int(TRANSACTION_TIMEOUT_S * 1000),
             "acks": "all",

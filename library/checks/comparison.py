@@ -18,7 +18,7 @@ from library.store.table_part import TablePart, table_parts
 from schemas.codec import Undecodable, encode
 from schemas.records import parse_title_key
 from schemas.row import InventoryRow, Loan
-from schemas.topics import INVENTORY
+from schemas.tables import is_projector_group
 
 if TYPE_CHECKING:
     from foundation.settings import Settings
@@ -94,10 +94,15 @@ class OtherStore(Exception):
 
 
 def check(
-    settings: "Settings", source: str, ends: dict[int, int], api: Listed | None, report: Callable[[int], None]
+    settings: "Settings",
+    table: Table,
+    source: str,
+    ends: dict[int, int],
+    api: Listed | None,
+    report: Callable[[int], None],
 ) -> Iterator[Checked[Difference]]:
-    """Compare every partition of the inventory, as ``compare`` does."""
-    return compare(settings, INVENTORY, source, ends, lambda p: _InventoryComparison(p, api), report)
+    """Compare every partition of an inventory table, as ``compare`` does."""
+    return compare(settings, table, source, ends, lambda p: _InventoryComparison(p, api), report)
 
 
 def compare(
@@ -116,7 +121,7 @@ def compare(
     """
     passed = 0
     for partition, end in sorted(ends.items()):
-        part = _at_least(settings, table, partition, end)
+        part = reached(settings, table, partition, end)
         if part.position is not None and part.position.source != source:
             raise OtherStore(
                 f"the table was made from another event store, {part.position.source}, not {source}"
@@ -135,11 +140,16 @@ def compare(
         yield checked
 
 
-def _at_least(settings: "Settings", table: Table, partition: int, end: int) -> TablePart:
-    """The partition once it has reached ``end`` and no replay is running. Raises Behind."""
+def reached(
+    settings: "Settings", table: Table, partition: int, end: int, parts: Iterator[TablePart] | None = None
+) -> TablePart:
+    """The partition once it has reached ``end`` and no replay is running. Raises Behind.
+
+    ``parts`` continues a reading of the partition.
+    """
     topic = events_topic(settings)
     advanced_at, best, offsets = time.monotonic(), -1, None
-    for part in table_parts(settings, table, partition):
+    for part in parts or table_parts(settings, table, partition):
         if part.next >= end and not part.replaying:
             return part
         if offsets is None:
@@ -153,7 +163,7 @@ def _at_least(settings: "Settings", table: Table, partition: int, end: int) -> T
                 advanced_at = time.monotonic()
                 continue
             why = "`library status` shows whether the projector runs, `library logs projector` why it waits"
-            if table != INVENTORY:
+            if not is_projector_group(settings, table.group_id(settings)):
                 why = f"the log of the workers of {table.group_id(settings)} shows why"
             raise Behind(
                 f"the table stays at offset {part.next} of partition {partition}, the events end at {end}: "

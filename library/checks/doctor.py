@@ -25,8 +25,9 @@ from library.store.offsets import committed, group_lag
 from library.system.control import NotAnswering, NotRunning, connected
 from library.system.readiness import API, GATEWAY, held_count, trouble_of
 from library.system.run_file import read_run
+from schemas.tables import Tables, current_table, read_tables, tables_of
 from schemas.times import BadTime, parse_time
-from schemas.topics import check_topics, projector_group
+from schemas.topics import check_topics
 
 if TYPE_CHECKING:
     from foundation.settings import Settings
@@ -59,7 +60,7 @@ def examine(settings: "Settings", patience_s: float | None = None) -> Iterator[F
         usable = topology.grade is not Grade.BROKEN
         try:
             if usable:
-                yield from topic_settings(admin, settings)
+                yield from topic_settings(admin, settings, tables_of(read_tables(admin, settings)))
                 yield from transactions(admin, settings, PATIENCE_S if patience_s is None else patience_s)
             if usable or events_topic(settings) in admin.list_topics(timeout=3).topics:
                 yield from event_keys(admin, settings)
@@ -195,18 +196,28 @@ def broker(admin: AdminClient, settings: "Settings") -> Finding:
 def topics(admin: AdminClient, settings: "Settings") -> Finding:
     """Whether both topics match the settings."""
     try:
-        check_topics(admin, settings)
+        tables = read_tables(admin, settings)
+        check_topics(admin, settings, tables=tables_of(tables))
         check_protection(admin, settings)
     except WrongTopic as error:
         return Finding("topics", Grade.BROKEN, error.found, error.fix)
-    except KafkaException as error:
+    except (KafkaException, KafkaUnavailable) as error:
         return Finding("topics", Grade.BROKEN, why(settings, error), "library logs kafka")
-    return Finding("topics", Grade.FINE, f"{settings.name}: {settings.partitions} partitions, compacted")
+    text = f"{settings.name}: {settings.partitions} partitions, compacted{_second(tables)}"
+    return Finding("topics", Grade.FINE, text)
+
+
+def _second(tables: Tables) -> str:
+    """Which table counts, if there was ever more than one."""
+    if tables.newest == 1:
+        return ""
+    beside = f", table {tables.other} is written beside it (`library rebuild status`)" if tables.other else ""
+    return f"; answers come from table {tables.current}{beside}"
 
 
 def projection(admin: AdminClient, settings: "Settings", patience_s: float) -> Finding:
     """Whether a projector runs, how far the table lags, and whether the lag shrinks."""
-    group, topic = projector_group(settings), events_topic(settings)
+    group, topic = current_table(admin, settings).group_id(settings), events_topic(settings)
     workers, position = members(admin, group), committed(settings, topic, group)
     lag = sum(group_lag(admin, settings, topic, group).values())
     if not workers:

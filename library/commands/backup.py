@@ -36,6 +36,7 @@ def backup(settings: "Settings", file: Path, as_json: bool) -> None:
     from library.store.backup_file import Header, write
     from library.store.offsets import StillOpen, settled_end
     from library.store.ordered_records import counted, records
+    from schemas.tables import current_table
     from schemas.topics import identify
 
     if file.exists():
@@ -44,7 +45,7 @@ def backup(settings: "Settings", file: Path, as_json: bool) -> None:
     # Renamed when it is complete: a file of that name is always whole
     part = file.with_name(f"{file.name}.part")
     try:
-        identity = identify(admin, settings, settings.deadline)
+        identity = identify(admin, settings, settings.deadline, current_table(admin, settings))
         ends = settled_end(admin, events_topic(settings), settings.deadline)
         header = Header(
             name=settings.name,

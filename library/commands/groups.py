@@ -52,7 +52,7 @@ def checked_group(settings: "Settings", name: str) -> str:
     """The name, trimmed. Raises CommandError for a name that a group of one's own can't have."""
     from eventstore.topics import gateways_group
     from foundation.text import Malformed, line
-    from schemas.topics import projector_group
+    from schemas.tables import is_projector_group
 
     try:
         name = line("group", name, MAX_GROUP_CHARACTERS, visible=True)
@@ -60,21 +60,22 @@ def checked_group(settings: "Settings", name: str) -> str:
         raise CommandError(
             exits.MALFORMED, f"{error}; a group's name is for example overdue-notices"
         ) from error
-    for group, owner in ((projector_group, "the projector's"), (gateways_group, "the gateways'")):
-        if name == group(settings):
-            raise CommandError(exits.MALFORMED, f"{name} is {owner} group: choose another name")
+    if is_projector_group(settings, name):
+        raise CommandError(exits.MALFORMED, f"{name} is the projector's group: choose another name")
+    if name == gateways_group(settings):
+        raise CommandError(exits.MALFORMED, f"{name} is the gateways' group: choose another name")
     return name
 
 
 def require_group(admin: "AdminClient", settings: "Settings", name: str) -> None:
     """Raises CommandError if Kafka knows no such group; the message has the groups that read the events."""
     from library.store.groups import group_names, readers_of
-    from schemas.topics import projector_group
+    from schemas.tables import is_projector_group
 
     if name in group_names(admin):
         return
     groups = [group.name for group in readers_of(admin, settings)]
-    others = ", ".join(group for group in groups if group != projector_group(settings))
+    others = ", ".join(group for group in groups if not is_projector_group(settings, group))
     raise CommandError(
         exits.NOT_FOUND,
         f"there is no group {name}; groups that read the events: {others or 'none'}. "

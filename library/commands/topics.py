@@ -34,14 +34,15 @@ def create(settings: "Settings", projection: "Projection | None") -> None:
     from confluent_kafka.admin import AdminClient
 
     from eventstore.topics import WrongTopic, protect_events
-    from foundation.kafka_clients import client_config
+    from foundation.kafka_clients import KafkaUnavailable, client_config
     from library.checks.finding import Grade
     from library.checks.topic_settings import topic_settings
-    from schemas.topics import TABLES, ensure_topics, topic_configs
+    from schemas.tables import read_tables, tables_of
+    from schemas.topics import ensure_topics, topic_configs
 
     admin = AdminClient(client_config(settings))
-    tables = TABLES if projection is None else [projection.table]
     try:
+        tables = tables_of(read_tables(admin, settings)) if projection is None else [projection.table]
         ensure_topics(admin, settings, tables=tables)
         if changed := protect_events(admin, settings):
             click.echo(changed, err=True)
@@ -50,7 +51,7 @@ def create(settings: "Settings", projection: "Projection | None") -> None:
                 click.echo(f"{finding.found}: `{finding.fix}`", err=True)
     except WrongTopic as error:
         raise CommandError(exits.FAILED, str(error)) from error
-    except KafkaException as error:
+    except (KafkaException, KafkaUnavailable) as error:
         raise unreachable(settings, error) from error
     for name in topic_configs(settings, tables):
         click.echo(f"{name} exists, with {settings.partitions} partitions", err=True)
@@ -60,18 +61,23 @@ def create(settings: "Settings", projection: "Projection | None") -> None:
 @with_settings("kafka", "name", "data_dir")
 @click.option("--json", "as_json", is_flag=True, help="JSON lines.")
 def describe(settings: "Settings", as_json: bool) -> None:
-    """Show both topics: partitions, replicas, records, and their own configuration."""
+    """Show the topics: partitions, replicas, records, and their own configuration."""
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 
+    from eventstore.topics import WrongTopic
     from foundation.cli.tables import Column, print_rows
-    from foundation.kafka_clients import client_config
+    from foundation.kafka_clients import KafkaUnavailable, client_config
+    from schemas.tables import read_tables, tables_of
     from schemas.topics import topic_configs
 
     admin = AdminClient(client_config(settings))
     try:
-        rows = [_described(admin, name) for name in topic_configs(settings)]
-    except KafkaException as error:
+        tables = tables_of(read_tables(admin, settings))
+        rows = [_described(admin, name) for name in topic_configs(settings, tables)]
+    except WrongTopic as error:
+        raise CommandError(exits.FAILED, str(error)) from error
+    except (KafkaException, KafkaUnavailable) as error:
         raise unreachable(settings, error) from error
     if not as_json:
         rows = [row | {"config": " ".join(f"{k}={v}" for k, v in row["config"].items())} for row in rows]

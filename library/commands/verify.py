@@ -35,7 +35,7 @@ def verify(settings: "Settings", projection: "Projection | None", table_only: bo
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 
-    from eventstore.topics import AddedPartitions, check_placement, events_topic
+    from eventstore.topics import WrongTopic, check_placement, events_topic
     from foundation.cli.unreachable import unreachable
     from foundation.kafka_clients import KafkaUnavailable, client_config
     from library.checks.comparison import Behind, OtherStore
@@ -60,7 +60,7 @@ def verify(settings: "Settings", projection: "Projection | None", table_only: bo
             exits.BAD_DATA,
             f"{error}: delete the changelog topic, `{creating_topics()}`, and start the projector",
         ) from error
-    except (AddedPartitions, BadEvent) as error:
+    except (WrongTopic, BadEvent) as error:
         raise CommandError(exits.BAD_DATA, str(error)) from error
 
 
@@ -69,11 +69,13 @@ def _compare(
 ) -> int:
     from foundation.cli.progress import Progress
     from library.checks.comparison import check
+    from schemas.tables import current_table
     from schemas.topics import identify
 
-    source = identify(admin, settings).source
+    table = current_table(admin, settings)
+    source = identify(admin, settings, table=table).source
     with Progress("verifying", sum(ends.values()), "records") as progress:
-        compared = list(check(settings, source, ends, api, progress.show))
+        compared = list(check(settings, table, source, ends, api, progress.show))
     scope = "table" if api is None else "table and query API"
     return _report(compared, ["isbn", "where"], "titles", scope, {"api": api is not None}, as_json)
 

@@ -14,7 +14,7 @@ from library.store.offsets import Offsets, end
 from library.store.table_part import table_parts
 from schemas.codec import Undecodable, type_name
 from schemas.row import Held, InventoryRow
-from schemas.topics import INVENTORY, changelog_topic
+from schemas.tables import current_table
 
 if TYPE_CHECKING:
     from foundation.settings import Settings
@@ -45,11 +45,11 @@ class HeldTitle(Struct, frozen=True):
 
 
 def held_titles(settings: "Settings") -> list[HeldTitle]:
-    """All titles that are held now. Reads the whole changelog. Raises as ``read_partition``."""
+    """All titles that are held now. Reads the whole changelog. Raises as ``read_tables``."""
     admin = AdminClient(client_config(settings))
-    held = []
-    for partition in sorted(end(admin, changelog_topic(settings))):
-        part = next(table_parts(settings, INVENTORY, partition))
+    table, held = current_table(admin, settings), []
+    for partition in sorted(end(admin, table.changelog(settings))):
+        part = next(table_parts(settings, table, partition))
         for isbn in sorted(part.rows):
             row = part.row(isbn.decode())
             if row is not None and row.held is not None:

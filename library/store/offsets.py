@@ -10,10 +10,10 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from eventstore.groups import committed_offsets, lag
-from eventstore.topics import LEADER_MOVING, events_topic
-from foundation.kafka_clients import client_config
+from eventstore.topics import LEADER_MOVING, WrongTopic, events_topic
+from foundation.kafka_clients import KafkaUnavailable, client_config
 from foundation.settings import Settings
-from schemas.topics import projector_group
+from schemas.tables import current_table
 
 TIMEOUT_S = 5.0
 """Limit for one request to Kafka."""
@@ -87,11 +87,12 @@ def group_lag(
 
 def table_lag(settings: Settings, timeout: float = TIMEOUT_S) -> int | None:
     """Offsets that the projector has not read yet; None if Kafka does not answer."""
-    topic, group = events_topic(settings), projector_group(settings)
+    topic = events_topic(settings)
     try:
         admin = AdminClient(client_config(settings))
+        group = current_table(admin, settings).group_id(settings)
         return sum(group_lag(admin, settings, topic, group, timeout).values())
-    except KafkaException:
+    except (KafkaException, KafkaUnavailable, WrongTopic):
         return None
 
 

@@ -4,7 +4,8 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -17,10 +18,10 @@ from library.broker.jars import NoJars
 from library.broker.java import NoJava
 from library.broker.kafka import KafkaFailed, Node, answers, prepare
 from library.broker.properties import java_environment
-from library.process.ports import HOST, PortInUse
+from library.process.ports import HOST, PortInUse, is_free
 from library.process.program import CannotStart, Program
 from library.system.readiness import API, GATEWAY, is_alive, is_ready
-from library.system.requirements import advertised_address, gateway_ports, wanted_ports
+from library.system.requirements import MAX_PORT, advertised_address, gateway_ports, wanted_ports
 
 PROBE_TIMEOUT_S = 2.0
 """Of one liveness check; a longer one would delay `library down`."""
@@ -79,7 +80,9 @@ class Parts(Struct, frozen=True):
     """None if Kafka runs elsewhere."""
     topics: Callable[[], None]
     """Creates and checks the topics, once Kafka is ready. May raise CannotStart."""
-    projectors: list[Program]
+    projectors: Callable[[int], list[Program]]
+    """The workers of the tables that exist; it asks Kafka. The argument is the number of workers of a second
+    table; 0: as many as of the first. May raise CannotStart."""
     servers: list[Program]
 
 
@@ -88,7 +91,7 @@ def parts_of(settings: Settings, embedded: bool) -> Parts:
     return Parts(
         kafka=_kafka(settings) if embedded else None,
         topics=lambda: _topics(settings),
-        projectors=[_projector(settings, index) for index in range(settings.workers)],
+        projectors=lambda beside: _projectors(settings, beside),
         servers=[
             _server(settings, API, API, settings.api, "query_api"),
             *(_gateway(settings, index, url) for index, url in enumerate(settings.gateway_urls)),
@@ -116,24 +119,59 @@ def _kafka(settings: Settings) -> Program:
 
 
 def _topics(settings: Settings) -> None:
-    from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 
-    from eventstore.topics import Unprotected, WrongTopic, protect_events
-    from foundation.kafka_clients import client_config, why
+    from eventstore.topics import Unprotected, protect_events
+    from foundation.kafka_clients import client_config
+    from schemas.tables import read_tables, tables_of
     from schemas.topics import ensure_topics
 
     admin, timeout_s = AdminClient(client_config(settings)), min(15.0, settings.deadline)
+    with _usable(settings):
+        ensure_topics(admin, settings, timeout_s, tables_of(read_tables(admin, settings, timeout_s)))
+        try:
+            if changed := protect_events(admin, settings, timeout_s):
+                _logger.warning("%s", changed)
+        except Unprotected as error:
+            # The Kafka belongs to somebody else. The system works, as `library doctor` reports
+            _logger.warning("%s", error)
+
+
+def _projectors(settings: Settings, beside: int) -> list[Program]:
+    from confluent_kafka.admin import AdminClient
+
+    from foundation.kafka_clients import client_config
+    from schemas.tables import inventory_table, read_tables
+
+    with _usable(settings):
+        first, *others = read_tables(AdminClient(client_config(settings)), settings).numbers
+    workers = [
+        _projector(settings, first, inventory_table(first).group, index, index)
+        for index in range(settings.workers)
+    ]
+    count = beside or settings.workers
+    for number in others:
+        # Their ports of metrics follow those of the first table's workers
+        group = inventory_table(number).group
+        workers += [
+            _projector(settings, number, group, index, settings.workers + index) for index in range(count)
+        ]
+    return workers
+
+
+@contextmanager
+def _usable(settings: Settings) -> Iterator[None]:
+    """Raises CannotStart for a Kafka that can't be used."""
+    from confluent_kafka import KafkaException
+
+    from eventstore.topics import WrongTopic
+    from foundation.kafka_clients import KafkaUnavailable, why
+
     try:
-        ensure_topics(admin, settings, timeout_s)
-        if changed := protect_events(admin, settings, timeout_s):
-            _logger.warning("%s", changed)
-    except Unprotected as error:
-        # The Kafka belongs to somebody else. The system works, as `library doctor` reports
-        _logger.warning("%s", error)
+        yield
     except WrongTopic as error:
         raise CannotStart(str(error)) from error
-    except KafkaException as error:
+    except (KafkaException, KafkaUnavailable) as error:
         raise CannotStart(
             f"Kafka at {settings.kafka} can't be used: {why(settings, error)}; --kafka HOST:PORT names "
             "another, without --kafka the system runs its own",
@@ -141,18 +179,22 @@ def _topics(settings: Settings) -> None:
         ) from error
 
 
-def _projector(settings: Settings, index: int) -> Program:
-    name = "projector" if index == 0 else f"projector-{index}"
-    ready = Path(settings.data_dir) / f"projector-{index}.ready"
+def _projector(settings: Settings, table: int, group: str, index: int, port_offset: int) -> Program:
+    """Worker ``index`` of the inventory table with this number, whose consumer group is called ``group``."""
+    name = group if index == 0 else f"{group}-{index}"
+    ready = Path(settings.data_dir) / f"{group}-{index}.ready"
 
     def forget() -> None:
         ready.unlink(missing_ok=True)
 
     def command() -> list[str]:
         forget()
-        return _python("projector", "--index", str(index), "--ready-file", str(ready))
+        return _python("projector", "--index", str(index), "--table", str(table), "--ready-file", str(ready))
 
-    own = settings.metrics_port and settings.metrics_port + index
+    own = settings.metrics_port and settings.metrics_port + port_offset
+    if port_offset >= settings.workers and (own > MAX_PORT or not is_free(own)):
+        # The start did not reserve the ports of a second table's workers
+        own = 0
     environment = environment_of(msgspec.structs.replace(settings, metrics_port=own), os.environ)
     return Program(
         name,

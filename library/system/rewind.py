@@ -14,7 +14,7 @@ from foundation.cli.progress import Progress
 from library.store.groups import reset_offsets, wait_until_empty
 from library.store.offsets import TIMEOUT_S, Offsets, beginning, end
 from library.system.control import Control, NotAnswering, NotRunning, RequestRefused, connected
-from schemas.topics import projector_group
+from schemas.tables import current_table
 
 if TYPE_CHECKING:
     from confluent_kafka.admin import AdminClient
@@ -32,14 +32,14 @@ def replay_projector(admin: "AdminClient", settings: "Settings", to: Offsets) ->
     False: none runs here, and the next one to start begins at ``to``. Raises GroupActive for one that runs
     elsewhere, KafkaException, and CommandError if the supervisor refuses or the projector fails.
     """
-    group, topic = projector_group(settings), events_topic(settings)
+    group, topic = current_table(admin, settings).group_id(settings), events_topic(settings)
     try:
         with connected(Path(settings.data_dir)) as control:
             control.request("pause")
             wait_until_empty(admin, group, SESSION_S)
             reset_offsets(admin, topic, group, to)
             control.request("resume")
-            _follow(admin, settings, control)
+            _follow(admin, settings, group, control)
         return True
     except NotAnswering as error:
         raise CommandError(exits.UNAVAILABLE, str(error)) from error
@@ -51,12 +51,12 @@ def replay_projector(admin: "AdminClient", settings: "Settings", to: Offsets) ->
         raise CommandError(exits.FAILED, str(error)) from error
 
 
-def _follow(admin: "AdminClient", settings: "Settings", control: Control) -> None:
+def _follow(admin: "AdminClient", settings: "Settings", group: str, control: Control) -> None:
     """Show progress until the projector reaches the end that the events have now.
 
     Under constant writes the projector may never be seen at the current end.
     """
-    topic, group = events_topic(settings), projector_group(settings)
+    topic = events_topic(settings)
     first, goal = beginning(admin, topic), end(admin, topic)
     with GroupOffsets(settings, topic, group) as offsets:
 

@@ -28,9 +28,10 @@ class Supervisor:
     def __init__(self, settings: Settings, parts: Parts) -> None:
         self.settings = settings
         self.data_dir = Path(settings.data_dir)
-        self._topics = parts.topics
+        self._topics, self._workers = parts.topics, parts.projectors
         self.kafka = self._child(parts.kafka) if parts.kafka else None
-        self.projectors = [self._child(program, self.kafka) for program in parts.projectors]
+        self.projectors: list[Child] = []
+        self._following_tables = asyncio.Lock()
         self.servers = [self._child(program, self.kafka) for program in parts.servers]
         self._ready = False
         self._stop_requested = asyncio.Event()
@@ -71,7 +72,7 @@ class Supervisor:
         if self.kafka:
             self.kafka.start()
             await self._await([self.kafka])
-        await self._make_topics()
+        self.projectors = [self._child(program, self.kafka) for program in await self._make_topics()]
         others = [*self.projectors, *self.servers]
         for child in others:
             child.start()
@@ -79,17 +80,19 @@ class Supervisor:
         self._ready = True
         self._record()
 
-    async def _make_topics(self) -> None:
-        """Raises CannotStart, unless the own Kafka does not answer: it is restarted, and asked again."""
+    async def _make_topics(self) -> list[Program]:
+        """Make the topics; return the workers of their tables.
+
+        Raises CannotStart, unless the own Kafka does not answer: it is restarted, and asked again.
+        """
         while True:
             try:
                 await asyncio.to_thread(self._topics)
+                return await asyncio.to_thread(self._workers, 0)
             except CannotStart:
                 if self.kafka is None or await asyncio.to_thread(self.kafka.program.answers):
                     raise
                 await self._await([self.kafka])
-            else:
-                return
 
     async def _await(self, awaited: list[Child]) -> None:
         """Return when all run; raises CannotStart as soon as one has failed."""
@@ -161,6 +164,8 @@ class Supervisor:
             case "resume":
                 self._resume(session)
                 return {}
+            case "tables":
+                return await self._follow_tables(int(name) if name.isdecimal() else 0)
             case _:
                 raise RequestRefused(f"a supervisor has no action {action!r}")
 
@@ -198,6 +203,35 @@ class Supervisor:
             if not self._stop_requested.is_set():
                 for child in self.projectors:
                     child.start()
+
+    async def _follow_tables(self, beside: int) -> Reply:
+        """Start and stop projectors, so that each table that exists has workers; ``beside``: of a second one.
+
+        Workers that run already go on. Returns the status of all projectors.
+        """
+        self._require_ready()
+        async with self._following_tables:
+            if self._paused_by is not None:
+                raise RequestRefused("the projector is paused by a `library replay`: repeat this after it")
+            try:
+                programs = await asyncio.to_thread(self._workers, beside)
+            except CannotStart as error:
+                raise RequestRefused(str(error)) from error
+            wanted, running = (
+                {program.name for program in programs},
+                {c.program.name for c in self.projectors},
+            )
+            gone = [child for child in self.projectors if child.program.name not in wanted]
+            await asyncio.gather(*(child.stop() for child in gone))
+            for child in gone:
+                child.program.forget()
+            started = [self._child(each, self.kafka) for each in programs if each.name not in running]
+            self.projectors = [child for child in self.projectors if child not in gone] + started
+            if not self._stop_requested.is_set():
+                for child in started:
+                    child.start()
+            self._record()
+        return {"processes": [_status(child) for child in self.projectors]}
 
     def _require_ready(self) -> None:
         if not self._ready:

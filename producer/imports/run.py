@@ -79,7 +79,7 @@ def log_ends(settings: Settings) -> list[int]:
     """The end offset of each partition of the event store. Raises KafkaException, and WrongTopic."""
     admin, topic = AdminClient(client_config(settings)), events_topic(settings)
     timeout_s = min(settings.deadline, KAFKA_TIMEOUT_S)
-    check_topics(admin, settings, timeout_s)
+    check_topics(admin, settings, timeout_s, tables=())
     latest = {TopicPartition(topic, p): OffsetSpec.latest() for p in range(settings.partitions)}  # type: ignore[no-untyped-call]
     futures = admin.list_offsets(
         latest, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=timeout_s

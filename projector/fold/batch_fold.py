@@ -1,6 +1,7 @@
 """The inventory's fold of a batch: one row for each changed title, whatever the number of its events."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from math import inf
 from typing import TypeAlias
 
@@ -15,6 +16,7 @@ from projector.projection import BadRecord, DamagedRow, Discontinuous, Projectio
 from schemas.codec import CODEC, Undecodable, decode, encode
 from schemas.records import parse_title_key
 from schemas.row import InventoryRow
+from schemas.tables import inventory_table
 from schemas.topics import INVENTORY
 
 ROW_BYTES = 350
@@ -202,4 +204,9 @@ def _recomputed(isbn: str, records: Iterable[Record]) -> bytes | None:
 
 
 INVENTORY_PROJECTION = Projection(INVENTORY, PartitionFold, CODEC, _recomputed)
-"""The inventory table."""
+"""The first inventory table."""
+
+
+def inventory_projection(number: int) -> Projection:
+    """The inventory table with this number: the same fold under other names."""
+    return replace(INVENTORY_PROJECTION, table=inventory_table(number))

@@ -4,7 +4,8 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -43,6 +44,7 @@ class Follower:
     def __init__(self, source: Source, folder: Path, notify: Callable[[Progress], None]) -> None:
         self._source, self._notify = source, notify
         self._stop = threading.Event()
+        self._storing = threading.Lock()
         self.file = ReplicaFile(folder, self._stop.is_set)
         self.ends: Ends | None = None
         """The topics' ends at the last check."""
@@ -58,6 +60,11 @@ class Follower:
             threading.Thread(target=self._run, name="follower", daemon=True),
             threading.Thread(target=self._watch, name="watcher", daemon=True),
         ]
+
+    @property
+    def table(self) -> int:
+        """The number of the table that ``replica`` is read from."""
+        return self._source.table
 
     @property
     def replica(self) -> Replica | None:
@@ -90,6 +97,16 @@ class Follower:
             thread.join(max(0.0, end - time.monotonic()))
         if not self._threads[0].is_alive():
             self.file.close()
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Nothing new is stored, and nobody is notified, while the block lasts."""
+        with self._storing:
+            yield
+
+    def retire(self) -> None:
+        """Store nothing more. ``stop`` then ends the threads."""
+        self._stop.set()
 
     def rebuild(self, reason: str) -> None:
         """Request a new replica. Safe from any thread."""
@@ -177,14 +194,17 @@ class Follower:
         after = batch.draft.done(self._ends_at_start)
         if after == before:
             return
-        with replica.batch(after, batch.rows) as db:
-            put_events(db, batch.events)
-            put_rows(db, batch.rows.values())
-            for record in batch.unreadable:
-                put_unreadable(db, record.stream, record.partition, record.offset, record.reason)
-        if after.ready and not before.ready:
-            log.info("caught up at %s", after)
-        self._notify(after)
+        with self._storing:
+            if self._stop.is_set():
+                return
+            with replica.batch(after, batch.rows) as db:
+                put_events(db, batch.events)
+                put_rows(db, batch.rows.values())
+                for record in batch.unreadable:
+                    put_unreadable(db, record.stream, record.partition, record.offset, record.reason)
+            if after.ready and not before.ready:
+                log.info("caught up at %s", after)
+            self._notify(after)
         if self._traces is not None:
             self._traces.advance(after)
 

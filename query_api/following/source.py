@@ -14,7 +14,8 @@ from eventstore.topics import Identity, events_topic, gateways_group
 from foundation.kafka_clients import KafkaUnavailable, client_config, reading_config, why
 from foundation.settings import Settings
 from query_api.replica.progress import Ends, Progress
-from schemas.topics import changelog_topic, check_topics, identify
+from schemas.tables import Tables, inventory_table, read_tables
+from schemas.topics import check_topics, identify
 
 _EARLIEST = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 _LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]
@@ -22,14 +23,15 @@ _RECORD_BUFFER_KB = 1024
 
 
 class Source:
-    """The two topics of one system.
+    """The event store of one system, and the changelog of the inventory table with the number ``table``.
 
     Methods raise KafkaException if Kafka does not answer within ``timeout`` (s).
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self.events, self.changelog = events_topic(settings), changelog_topic(settings)
+    def __init__(self, settings: Settings, table: int = 1) -> None:
+        self._settings, self.table = settings, table
+        self._names = inventory_table(table)
+        self.events, self.changelog = events_topic(settings), self._names.changelog(settings)
         self.gateways = gateways_group(settings)
         self.partitions = settings.partitions
         self.admin = AdminClient(client_config(settings))
@@ -38,26 +40,36 @@ class Source:
         """A client of the caller's own."""
         return AdminClient(client_config(self._settings))
 
+    def of_table(self, number: int) -> "Source":
+        """The same event store, and the changelog of another table."""
+        return Source(self._settings, number)
+
+    def tables(self, timeout: float) -> Tables:
+        """The tables, and which of them counts. Also raises WrongTopic, KafkaUnavailable."""
+        return read_tables(self.admin, self._settings, timeout)
+
     def identify(self, timeout: float) -> Identity:
         """Cluster and topics as they are now. Also raises WrongTopic."""
-        check_topics(self.admin, self._settings, timeout)
-        return identify(self.admin, self._settings, timeout)
+        check_topics(self.admin, self._settings, timeout, [self._names])
+        return identify(self.admin, self._settings, timeout, self._names)
 
     def ends(self, timeout: float) -> Ends:
         """The next offset of each partition, as readers of committed events see it."""
-        requests = {
-            TopicPartition(topic, p): _LATEST
-            for topic in (self.changelog, self.events)
-            for p in range(self.partitions)
-        }
+        rows, events = self._ends((self.changelog, self.events), timeout)
+        return Ends(rows, events)
+
+    def event_ends(self, timeout: float) -> tuple[int, ...]:
+        """The next offset of each partition of the event store, as readers of committed events see it."""
+        (events,) = self._ends((self.events,), timeout)
+        return events
+
+    def _ends(self, topics: tuple[str, ...], timeout: float) -> list[tuple[int, ...]]:
+        requests = {TopicPartition(topic, p): _LATEST for topic in topics for p in range(self.partitions)}
         answers = self.admin.list_offsets(
             requests, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=timeout
         )
         ends = {(t.topic, t.partition): int(future.result().offset) for t, future in answers.items()}
-        return Ends(
-            tuple(ends[self.changelog, p] for p in range(self.partitions)),
-            tuple(ends[self.events, p] for p in range(self.partitions)),
-        )
+        return [tuple(ends[topic, p] for p in range(self.partitions)) for topic in topics]
 
     def beginnings(self, timeout: float) -> dict[int, int]:
         """The first offset of each partition of the event store."""
@@ -80,7 +92,7 @@ class Source:
 
         Raises KafkaUnavailable instead of waiting longer.
         """
-        if offset >= self.ends(timeout).events[partition]:
+        if offset >= self.event_ends(timeout)[partition]:
             return None
         patient = msgspec.structs.replace(self._settings, deadline=timeout)
         for message in read_partition(

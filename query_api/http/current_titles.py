@@ -3,7 +3,7 @@
 import sqlite3
 from collections import OrderedDict
 
-from query_api.following.follower import Follower
+from query_api.following.followed import Followed
 from query_api.http.responses import Representation, represent
 from query_api.replica.damage import Damaged
 from query_api.replica.progress import Progress
@@ -23,7 +23,7 @@ class CurrentTitles:
     keeping may go when that difference does; ``test_a_cached_response_equals_a_fresh_one`` holds without it.
     """
 
-    def __init__(self, follower: Follower) -> None:
+    def __init__(self, follower: Followed) -> None:
         self._follower = follower
         self._kept: OrderedDict[str, Representation] = OrderedDict()
         self._replica: Replica | None = None

@@ -12,7 +12,7 @@ from eventstore.partitions import partition_of
 from eventstore.positions import BadPosition, parse_positions
 from foundation.http.headers import Headers
 from foundation.http.problem import Problem
-from query_api.following.follower import Follower
+from query_api.following.followed import Followed
 from query_api.following.source import KafkaException, Source
 from query_api.following.waiters import Waiters
 from query_api.replica.damage import is_damage
@@ -33,7 +33,7 @@ _CHECK_AFTER_S = 0.25
 class Reading:
     """The replica as the routes use it."""
 
-    def __init__(self, source: Source, follower: Follower, waiters: Waiters) -> None:
+    def __init__(self, source: Source, follower: Followed, waiters: Waiters) -> None:
         self._source, self.follower, self._waiters = source, follower, waiters
         self.instance = secrets.token_hex(8)
         """The name of this process among those that share an address."""

@@ -66,7 +66,7 @@ class GroupLags:
         Raises KafkaException if Kafka does not answer, or no group can be asked.
         """
         admin = self._source.admin
-        ends = dict(enumerate(self._source.ends(_TIMEOUT_S).events))
+        ends = dict(enumerate(self._source.event_ends(_TIMEOUT_S)))
         listed = admin.list_consumer_groups(request_timeout=_TIMEOUT_S).result().valid
         names = sorted(group.group_id for group in listed)[:MOST_GROUPS]
         committed = self._source.committed(names, _TIMEOUT_S)

@@ -26,6 +26,8 @@ class Readiness(Struct, frozen=True):
     """Which process answers, where several share an address."""
     service: str = "api"
     """Which service answers."""
+    table: int = 1
+    """The number of the inventory table that answers come from; `library rebuild` makes others."""
 
 
 @get(
@@ -40,7 +42,14 @@ async def readiness(reading: NamedDependency[Reading]) -> Response[Readiness]:
         at = progress.offsets()
         behind = ",".join(f"{p}:{end - 1}" for p, end in enumerate(ends.events) if end - 1 > at[p])
     ready = reading.follower.ready
-    answer = Readiness(ready, reading.position(), behind, reading.follower.trouble, reading.instance)
+    answer = Readiness(
+        ready,
+        reading.position(),
+        behind,
+        reading.follower.trouble,
+        reading.instance,
+        table=reading.follower.table,
+    )
     response = json_response(json_of(answer), NOT_STORED)
     response.status_code = 200 if ready else 503
     return response

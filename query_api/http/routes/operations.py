@@ -17,8 +17,8 @@ from query_api.http.responses import NOT_STORED, json_response, problems
 from query_api.http.totals import read_totals
 from query_api.queries.pending import HeldTitle, held_titles
 from query_api.replica.replica import Replica
+from schemas.tables import is_projector_group
 from schemas.times import rfc3339
-from schemas.topics import projector_group
 
 MOST_HELD = 100
 RETRY = "library held retry"
@@ -163,7 +163,7 @@ async def show_operations(
         ),
         other_apis=[OtherApiOperation(*astuple(each)) for each in now.apis],
         gateways=[GatewayOperation(*astuple(each)) for each in now.gateways],
-        groups=[_group(sample, projector_group(settings)) for sample in now.groups],
+        groups=[_group(sample, is_projector_group(settings, sample.group.name)) for sample in now.groups],
         groups_trouble=now.kafka_trouble,
         held=HeldTitles(count, RETRY, [_held(title, reading) for title in held]),
         events_per_second=now.events_per_second,
@@ -190,14 +190,14 @@ def _partitions(lag: dict[int, int], ages: Ages) -> list[PartitionLag]:
     return [PartitionLag(p, behind, ages.get(p)) for p, behind in sorted(lag.items())]
 
 
-def _group(sample: GroupSample, projector: str) -> GroupOperation:
+def _group(sample: GroupSample, is_projector: bool) -> GroupOperation:
     group, tracked = sample.group, sample.track
     replay = tracked.replay
     return GroupOperation(
         name=group.name,
         health=sample.health,
         broken=sample.health in BROKEN,
-        advice=_advice(sample, projector),
+        advice=_advice(sample, is_projector),
         members=group.members,
         lag=sum(group.lag.values()),
         lag_seconds=oldest(group.lag, sample.ages),
@@ -207,8 +207,7 @@ def _group(sample: GroupSample, projector: str) -> GroupOperation:
     )
 
 
-def _advice(sample: GroupSample, projector: str) -> str:
-    is_projector = sample.group.name == projector
+def _advice(sample: GroupSample, is_projector: bool) -> str:
     match sample.health:
         case "stopped":
             return (

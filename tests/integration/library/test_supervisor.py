@@ -187,9 +187,9 @@ def test_a_frozen_start_in_the_background_is_reported(monkeypatch):
 
 def test_the_projector_pauses_for_a_replay_and_resumes_if_the_replayer_dies(tmp_path):
     supervisor = fake_system(tmp_path)
-    [projector] = supervisor.projectors
 
     async def scenario():
+        [projector] = supervisor.projectors
         first = projector.pid
         with connected(tmp_path, 10) as control:
             await asyncio.to_thread(control.request, "pause")
@@ -199,6 +199,29 @@ def test_the_projector_pauses_for_a_replay_and_resumes_if_the_replayer_dies(tmp_
         await until(lambda: projector.state == "running" and projector.pid != first)
         await ask(tmp_path, "pause", "resume")
         await until(lambda: projector.state == "running")
+
+    supervised(supervisor, scenario)
+
+
+def test_projectors_start_and_stop_with_their_tables_while_the_others_go_on(tmp_path):
+    names = ["projector"]
+    supervisor = fake_system(tmp_path, projectors=lambda beside: [*names])
+
+    async def scenario():
+        [first] = supervisor.projectors
+        pid = first.pid
+        names.append("projector.2")
+        await ask(tmp_path, "tables")
+        await until(lambda: all(child.state == "running" for child in supervisor.projectors))
+        assert [child.program.name for child in supervisor.projectors] == names
+        assert first.pid == pid
+        names.remove("projector")
+        [reply] = await ask(tmp_path, "tables")
+        assert [process["name"] for process in reply["processes"]] == names
+        assert first.state == "stopped"
+        [second] = supervisor.projectors
+        assert second.state == "running"
+        assert "projector.2" in {known.name for known in read_run(tmp_path).processes}
 
     supervised(supervisor, scenario)
 

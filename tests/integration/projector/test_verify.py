@@ -16,7 +16,7 @@ from library.store.offsets import end
 from schemas.codec import encode
 from schemas.events import BookAdded
 from schemas.row import InventoryRow
-from schemas.topics import identify
+from schemas.topics import INVENTORY, identify
 from tests.support.projector.event_store import EventStore
 from tests.support.projector.library_command import library
 from tests.support.projector.table_check import expected_rows, until_caught_up
@@ -67,7 +67,7 @@ def _api(settings, folder: Path, **changes) -> Listed:
 def _differences(settings, api: Listed | None = None):
     admin = admin_of(settings)
     ends = end(admin, events_topic(settings))
-    found = check(settings, identify(admin, settings).source, ends, api, lambda _: None)
+    found = check(settings, INVENTORY, identify(admin, settings).source, ends, api, lambda _: None)
     return [difference for checked in found for difference in checked.differences]
 
 

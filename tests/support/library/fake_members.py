@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from foundation.settings import Settings
@@ -27,8 +28,13 @@ def fake_program(folder: Path, name: str, source: str = LIVES, stop_timeout_s: f
     return Program(name, command, lambda: log.exists() and "here" in log.read_text(), {}, log, stop_timeout_s)
 
 
-def fake_system(data_dir: Path, **sources: str) -> Supervisor:
-    """A supervisor of tiny programs; ``sources`` replaces the source of some of them."""
+def fake_system(
+    data_dir: Path, projectors: Callable[[int], list[str]] = lambda beside: ["projector"], **sources: str
+) -> Supervisor:
+    """A supervisor of tiny programs; ``sources`` replaces the source of some of them.
+
+    ``projectors`` names the workers of all tables, as ``Parts.projectors`` returns them.
+    """
 
     def part(name: str) -> Program:
         return fake_program(data_dir, name, sources.get(name, LIVES))
@@ -36,7 +42,7 @@ def fake_system(data_dir: Path, **sources: str) -> Supervisor:
     parts = Parts(
         kafka=part("kafka"),
         topics=lambda: None,
-        projectors=[part("projector")],
+        projectors=lambda beside: [part(name) for name in projectors(beside)],
         servers=[part("api"), part("gateway")],
     )
     return Supervisor(Settings(data_dir=str(data_dir)), parts)

@@ -39,7 +39,7 @@ PARTITIONS = 4
 class NoKafka:
     """A source whose store ends where the replica ends."""
 
-    partitions = PARTITIONS
+    partitions, table = PARTITIONS, 1
     events, changelog = "library.events", "library-projector-inventory-changelog"
 
     def __init__(self, stock: "ApiWithoutKafka") -> None:

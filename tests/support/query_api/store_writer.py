@@ -21,10 +21,14 @@ from schemas.topics import changelog_topic
 
 
 class StoreWriter:
-    """Writes to both topics and remembers versions and rows. Position records name ``source``."""
+    """Writes to both topics and remembers versions and rows. Position records name ``source``.
+
+    ``changelog`` may be changed to another table's.
+    """
 
     def __init__(self, settings: Settings, identity: Identity) -> None:
         self.settings, self.source = settings, identity.source
+        self.changelog = changelog_topic(settings)
         self.versions: dict[str, int] = {}
         self.rows: dict[str, InventoryRow] = {}
         self.log: list[tuple[int, int, str, int, bytes]] = []
@@ -89,7 +93,7 @@ class StoreWriter:
 
     def write(self, rows: Iterable[InventoryRow], nexts: dict[int, int], source: str = "") -> None:
         """Write one changelog transaction."""
-        topic = changelog_topic(self.settings)
+        topic = self.changelog
         self._producer.begin_transaction()
         for row in rows:
             partition = partition_of(row.isbn, self.settings.partitions)
