@@ -24,6 +24,7 @@ COMMANDS = {
     "logs": "library.commands.logs:logs",
     "groups": "library.commands.groups:groups",
     "replay": "library.commands.replay:replay",
+    "rebuild": "library.commands.rebuild:rebuild",
     "verify": "library.commands.verify:verify",
     "held": "library.commands.held:held",
     "topics": "library.commands.topics:topics",

@@ -8,6 +8,7 @@ from msgspec import Struct
 from eventstore.topics import Table, events_topic, fence_id, gateways_group
 from foundation.kafka_clients import UNUSED
 from foundation.settings import Settings
+from schemas.tables import inventory_table, tables_topic
 from schemas.topics import INVENTORY, changelog_topic, projector_group
 
 TOPIC = "topic"
@@ -58,8 +59,9 @@ def needed(settings: Settings, users: Users) -> list[Access]:
         Access(users.api, GROUP, _unused(settings), ("Read",)),
         # `library topics create`, `replay`, `verify`, `backup`
         Access(users.operator, TOPIC, events, ("Create", "Read", *_DESCRIBE)),
-        Access(users.operator, TOPIC, table, ("Create", "Read", *_DESCRIBE)),
-        Access(users.operator, GROUP, f"{settings.name}-", ("Read", "Describe"), prefixed=True),
+        Access(users.operator, TOPIC, table, ("Create", "Read", "Delete", *_DESCRIBE)),
+        Access(users.operator, GROUP, f"{settings.name}-", ("Read", "Describe", "Delete"), prefixed=True),
+        *_second_tables(settings, users),
     ]
     for name, user in users.readers.items():
         access += [
@@ -79,6 +81,25 @@ def needed_for(settings: Settings, users: Users, table: Table) -> list[Access]:
         Access(users.api, TOPIC, changelog, ("Read", *_DESCRIBE)),
         Access(users.api, GROUP, _unused(settings), ("Read",)),
         Access(users.operator, TOPIC, changelog, ("Create", "Read", *_DESCRIBE)),
+    ]
+
+
+def _second_tables(settings: Settings, users: Users) -> list[Access]:
+    """For `library rebuild`: the record that says which table counts, and all tables besides the first."""
+    record = tables_topic(settings)
+    # What every name of a later table begins with
+    later = inventory_table(2).group_id(settings).removesuffix("2")
+    return [
+        Access(users.projector, TOPIC, record, ("Read", *_DESCRIBE)),
+        Access(users.projector, TOPIC, later, ("Read", "Write", *_DESCRIBE), prefixed=True),
+        Access(users.projector, TRANSACTIONS, later, ("Write", "Describe"), prefixed=True),
+        Access(users.projector, GROUP, later, ("Read", "Describe"), prefixed=True),
+        Access(users.api, TOPIC, record, ("Read", *_DESCRIBE)),
+        Access(users.api, TOPIC, later, ("Read", *_DESCRIBE), prefixed=True),
+        Access(users.api, GROUP, later, ("Describe",), prefixed=True),
+        Access(users.operator, TOPIC, record, ("Create", "Read", "Write", *_DESCRIBE)),
+        Access(users.operator, TRANSACTIONS, f"{record}-", ("Write", "Describe"), prefixed=True),
+        Access(users.operator, TOPIC, later, ("Create", "Read", "Delete", *_DESCRIBE), prefixed=True),
     ]
 
 

@@ -20,7 +20,9 @@ class Worker:
     ``faults`` are described in ``tests.support.projector.faulty_projector``.
     """
 
-    def __init__(self, settings: Settings, index: int = 0, faults: str = "", projection: str = "") -> None:
+    def __init__(
+        self, settings: Settings, index: int = 0, faults: str = "", projection: str = "", table: str = ""
+    ) -> None:
         home = Path(settings.data_dir)
         home.mkdir(parents=True, exist_ok=True)
         self.ready_file = home / f"projector-{index}.ready"
@@ -31,6 +33,7 @@ class Worker:
         }
         arguments = ["--index", str(index), "--ready-file", str(self.ready_file)]
         arguments += ["--projection", projection] if projection else []
+        arguments += ["--table", table] if table else []
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "tests.support.projector.faulty_projector", *arguments],
@@ -96,10 +99,15 @@ class Crew:
         self._all: list[Worker] = []
 
     def start(
-        self, index: int = 0, faults: str = "", settings: Settings | None = None, projection: str = ""
+        self,
+        index: int = 0,
+        faults: str = "",
+        settings: Settings | None = None,
+        projection: str = "",
+        table: str = "",
     ) -> Worker:
         """Start another worker; it becomes ready later."""
-        worker = Worker(settings or self.settings, index, faults, projection)
+        worker = Worker(settings or self.settings, index, faults, projection, table)
         self._all.append(worker)
         return worker
 
