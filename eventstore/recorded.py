@@ -23,7 +23,7 @@ class Message(Protocol):
     def headers(self) -> Any: ...  # noqa: D102
 
 
-class Recorded(Struct, Generic[E], frozen=True):
+class Recorded(Struct, Generic[E], frozen=True, gc=False):
     """One event with its place: version ``version`` of its stream, at ``offset`` of ``partition``."""
 
     partition: int
