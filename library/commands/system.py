@@ -46,7 +46,7 @@ def up(detach: bool, report_to: int | None, **flags: Any) -> int:
     import msgspec
 
     from library.system.members import resolved
-    from library.system.requirements import check_data_dir, check_ports, free_metrics_port
+    from library.system.requirements import check_counts, check_data_dir, check_ports, free_metrics_port
     from library.system.startup import StartReport, run_in_foreground, start_in_background
     from library.system.welcome import welcome
 
@@ -54,6 +54,7 @@ def up(detach: bool, report_to: int | None, **flags: Any) -> int:
     loading = loaded(flags, running=False)
     embedded = "kafka" not in loading.sources
     check_data_dir(loading.settings.data_dir, Path.cwd(), embedded)
+    check_counts(loading.settings)
     check_ports(loading.settings, embedded)
     chosen = loading.settings
     if "metrics_port" not in loading.sources:

@@ -11,6 +11,8 @@ from foundation.settings import Settings
 from library.process.ports import HOST, is_free, require_free
 
 MAX_PORT = 65535
+PROCESSES_A_PARTITION = 2
+"""Workers, and gateways: the one that has the partition, and one that waits to take it over."""
 
 
 def check_data_dir(data_dir: str, folder: Path, embedded: bool) -> None:
@@ -31,6 +33,18 @@ def check_data_dir(data_dir: str, folder: Path, embedded: bool) -> None:
         raise _refused(path, "it is not valid UTF-8") from error
     if embedded and "," in path:
         raise _refused(path, "it contains a comma, which separates directories in Kafka's configuration")
+
+
+def check_counts(settings: Settings) -> None:
+    """Raises CommandError for more processes than one machine can use: a partition has one of each kind."""
+    most = PROCESSES_A_PARTITION * settings.partitions
+    for flag, count in (("--workers", settings.workers), ("--gateways", settings.gateways)):
+        if count > most:
+            raise CommandError(
+                exits.MALFORMED,
+                f"{flag} {count} is too many for {settings.partitions} partitions: each has one, and "
+                f"the others wait. Use at most {most}",
+            )
 
 
 def check_ports(settings: Settings, embedded: bool) -> None:

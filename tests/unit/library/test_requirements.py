@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from foundation.cli import exits
 from foundation.cli.app import CommandError
 from foundation.settings import Settings
 from library.process.ports import HOST
 from library.system.members import parts_of, resolved
-from library.system.requirements import check_ports, free_metrics_port
+from library.system.requirements import check_counts, check_ports, free_metrics_port
 from tests.support.stable_ports import stable_ports
 
 
@@ -51,3 +52,19 @@ def test_each_gateway_advertises_a_port_of_its_own(advertise, of_the_second):
 def test_an_advertised_port_without_room_for_all_gateways_is_refused():
     with pytest.raises(CommandError, match="leaves no port for the last gateway"):
         check_ports(Settings(advertise="http://books.example:65534", gateways=3), embedded=True)
+
+
+@pytest.mark.parametrize(("flag", "settings"), [
+    ("--workers 9", Settings(workers=9, partitions=4)),
+    ("--gateways 1000", Settings(gateways=1000)),
+])  # fmt: skip
+def test_more_processes_than_two_a_partition_are_refused(flag: str, settings: Settings):
+    with pytest.raises(
+        CommandError, match=f"{flag} is too many for {settings.partitions} partitions"
+    ) as found:
+        check_counts(settings)
+    assert found.value.exit_code == exits.MALFORMED
+
+
+def test_two_processes_a_partition_are_accepted():
+    check_counts(Settings(workers=8, gateways=8, partitions=4))
