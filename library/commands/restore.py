@@ -60,13 +60,12 @@ def _restore(settings: "Settings", file: Path, expected: "Digest") -> None:
     from library.store.backup_file import Digest, read
     from library.store.offsets import StillOpen, settled_end
     from library.store.ordered_records import counted, records
-    from schemas.tables import read_tables, tables_of
     from schemas.topics import ensure_topics
 
     admin = AdminClient(client_config(settings))
     store = events_topic(settings)
     try:
-        ensure_topics(admin, settings, tables=tables_of(read_tables(admin, settings)))
+        ensure_topics(admin, settings)
         # Before the existing events are read: from here on no other writer can commit unnoticed
         writers = _fenced_writers(settings)
         existing = _existing(settled_end(admin, store, settings.deadline), settings, file)
