@@ -6,6 +6,7 @@ same values. ``tests/unit/eventstore/test_flat_record.py`` compares them.
 
 import struct
 from collections.abc import Callable
+from inspect import Parameter, signature
 from operator import itemgetter
 from typing import Any, TypeAlias
 
@@ -35,7 +36,7 @@ _STEPS: dict[str, tuple[int, Any]] = {
 
 
 def flat_decoder(schema: dict[str, Any], kind: type[Struct]) -> FlatDecoder | None:
-    """A decoder of ``kind``, or None if a field has another type than a text or a whole number."""
+    """A decoder of ``kind``; None if a field is neither a text nor a whole number, or keyword-only."""
     names: list[str] = []
     steps: list[int] = []
     types = {field.encode_name: field.type for field in fields(kind)}
@@ -45,10 +46,15 @@ def flat_decoder(schema: dict[str, Any], kind: type[Struct]) -> FlatDecoder | No
             return None
         names.append(field["name"])
         steps.append(step)
-    if len(names) < 2 or set(names) != set(kind.__struct_fields__):
+    if len(names) < 2 or set(names) != set(kind.__struct_fields__) or not _is_positional(kind):
         return None
     order = [names.index(name) for name in kind.__struct_fields__]
     return _decoder(kind, tuple(steps), None if order == sorted(order) else itemgetter(*order))
+
+
+def _is_positional(kind: type[Struct]) -> bool:
+    parameters = signature(kind).parameters.values()
+    return all(parameter.kind is Parameter.POSITIONAL_OR_KEYWORD for parameter in parameters)
 
 
 def _type_name(declared: Any) -> str:

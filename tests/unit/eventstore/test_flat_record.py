@@ -94,3 +94,13 @@ def test_every_event_is_flat(kind: type[Struct]) -> None:
 )
 def test_another_schema_or_struct_is_left_to_fastavro(subject: str, kind: type[Struct]) -> None:
     assert flat_decoder(newest(subject).parsed, kind) is None
+
+
+class Named(Struct, frozen=True, kw_only=True):
+    name: str
+    count: int
+    note: str | None
+
+
+def test_a_struct_without_positional_fields_is_left_to_fastavro() -> None:
+    assert flat_decoder(SCHEMA, Named) is None
