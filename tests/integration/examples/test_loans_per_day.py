@@ -122,16 +122,21 @@ def test_offsets_stored_with_the_counts_are_right_where_the_commit_to_kafka_was_
     assert counts.rows() == EXPECTED
 
 
+BATCHES = 40
+"""That one run counts before it pauses: on a slow machine it would otherwise finish before it is killed."""
 # Without a group: a killed member would keep its partitions until its session has expired
-COUNT = """
+COUNT = f"""
+import signal
 import sys
 from examples.loans_per_day.counts import LoansPerDay
 from schemas.reader import open_reader
 
 counts = LoansPerDay(sys.argv[1])
 with open_reader(stored=counts.offsets) as reader:
-    for batch in reader.batches(max_records=7):
+    for number, batch in enumerate(reader.batches(max_records=7), 1):
         counts.apply(batch)
+        if number == {BATCHES}:
+            signal.pause()
 """
 
 

@@ -16,7 +16,8 @@ READS = {
     "/loans": ["/loans?", "/loans?user_id=ann&"],
     "/events": ["/events?", "/events?sort=time&type=BookBorrowed&"],
     "/stats": ["/stats?"],
-    "/changes": ["/changes?", "/changes?since=start&"],
+    "/changes": ["/changes?", "/changes?since=start&", "/changes?from=2024-05-01T12:00:00Z&"],
+    "/diff": ["/diff?", f"/diff?isbn={A}&"],
 }
 
 

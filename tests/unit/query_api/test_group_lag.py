@@ -27,8 +27,8 @@ class StoppedKafka:
         self.made += 1
         return self
 
-    def ends(self, timeout: float) -> Any:
-        return SimpleNamespace(events=(7,))
+    def event_ends(self, timeout: float) -> tuple[int, ...]:
+        return (7,)
 
     def beginnings(self, timeout: float) -> dict[int, int]:
         return {0: 0}
