@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: help up test-fast test test-integration test-system test-page test-faults test-three-brokers test-containers chaos chaos-projector chaos-verdict bench-fold bench-rebuild bench-append bench-append-memory bench-gateways bench-latency bench-query bench-groups bench-size bench-growth check lock vendor clean
+.PHONY: help up test-fast test test-integration test-system test-page test-faults test-three-brokers test-containers chaos chaos-projector chaos-verdict bench-fold bench-rebuild bench-rebuild-beside bench-append bench-append-memory bench-gateways bench-latency bench-query bench-groups bench-size bench-growth check lock vendor clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-19s %s\n", $$1, $$2}'
@@ -75,6 +75,9 @@ bench-fold: .venv/.dev ## events folded by one process without Kafka, by the fas
 
 bench-rebuild: .venv/.dev $(PEER) ## the table rebuilt by us, Kafka Streams and stock Faust: make bench-rebuild ARGS="--titles 200000"
 	@$(BIN)/python -m benchmarks.rebuild $(ARGS)
+
+bench-rebuild-beside: .venv/.dev ## what writers notice of a second table that is computed, and of the change to it
+	@$(BIN)/python -m benchmarks.rebuild.beside $(ARGS)
 
 bench-append: .venv/.dev ## appends by HTTP, import and single commands, beside `eventsourcing`; needs wrk
 	@$(BIN)/python -m benchmarks.append $(ARGS)

@@ -65,7 +65,7 @@ def at_a_steady_rate(write: Server, server: Server) -> Fresh:
     client = Client(write, server)
     found = []
     begun = time.perf_counter()
-    for number, (command, version) in enumerate(_borrow_and_return(1, WARM_UP_COMMANDS + COMMANDS)):
+    for number, (command, version) in enumerate(borrow_and_return(1, WARM_UP_COMMANDS + COMMANDS)):
         time.sleep(max(0.0, begun + number / RATE - time.perf_counter()))
         found.append(client.once(command, version))
     return _fresh(f"{RATE}/s, one client", found[WARM_UP_COMMANDS:], COMMANDS / RATE)
@@ -77,7 +77,7 @@ def under_load(write: Server, server: Server) -> Fresh:
 
     def use(number: int) -> None:
         client = Client(write, server)
-        for command, version in _borrow_and_return(1_000 + number, WRITES // CLIENTS):
+        for command, version in borrow_and_return(1_000 + number, WRITES // CLIENTS):
             found.append(client.once(command, version))
 
     threads = [threading.Thread(target=use, args=(number,)) for number in range(CLIENTS)]
@@ -102,7 +102,7 @@ def _fresh(name: str, found: list[tuple[float, bool]], seconds: float) -> Fresh:
     )
 
 
-def _borrow_and_return(seed: int, count: int) -> Iterator[tuple[Command, int]]:
+def borrow_and_return(seed: int, count: int) -> Iterator[tuple[Command, int]]:
     """Yield commands for one new title with the versions they make: add, then borrow and return in turn."""
     isbn = next(workload(1, seed + 7_000_000)).event.isbn
     yield AddBook(isbn, "The Benchmark", "A Writer", 1), 1
