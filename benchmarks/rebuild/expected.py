@@ -11,11 +11,12 @@ from eventstore.topics import events_topic
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from inventory.row_fold import fold
-from library.store.offsets import Offsets, end
+from library.store.offsets import Offsets, settled_end
 from schemas.codec import decode, encode
 from schemas.records import parse_title_key
 from schemas.row import InventoryRow
 
+LIMIT_S = 20.0
 Rows = dict[str, bytes]
 """Encoded rows by title."""
 
@@ -62,6 +63,6 @@ def _same(one: bytes | None, other: bytes | None) -> bool:
 
 
 def committed_records(settings: Settings, topic: str) -> Iterator[Message]:
-    """Yield every committed record of the topic up to its present end. Raises KafkaException."""
-    for partition, last in end(AdminClient(client_config(settings)), topic).items():
+    """Yield every committed record of the topic up to its present end. Raises StillOpen, KafkaException."""
+    for partition, last in settled_end(AdminClient(client_config(settings)), topic, LIMIT_S).items():
         yield from read_partition(settings, topic, partition, end=last)
