@@ -128,7 +128,7 @@ def test_another_gateway_gets_a_command_only_when_the_first_cannot_begin_it_any_
     visit: Visit, system: System, expected_errors: list[str]
 ):
     expected_errors.append(GATEWAY_ERRORS)
-    isbn, gateway = isbn_of(142), f"http://127.0.0.1:{system.gateway_port}"
+    isbn, gateway = isbn_of(145), f"http://127.0.0.1:{system.gateway_port}"
     came: list[tuple[str, str]] = []
 
     def lose(route: Route) -> None:
@@ -144,7 +144,7 @@ def test_another_gateway_gets_a_command_only_when_the_first_cannot_begin_it_any_
     page.goto(f"http://127.0.0.1:{system.port}/desk")
     desk = Desk(page)
     page.route("**/commands", lose)
-    desk.scan("reader-142", isbn)
+    desk.scan("reader-145", isbn)
     desk.line().get_by_text("Lent to").wait_for()
     (sent, expiry), (again, _) = came
     assert sent < expiry < again
