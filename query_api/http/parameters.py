@@ -23,6 +23,7 @@ LONGEST_CURSOR = 2000
 LONGEST_WORDS = 200
 LONGEST_TIME = 40
 
+OfIsbn = Annotated[str | None, QueryParameter(min_length=1, max_length=40, description="Of this title.")]
 Limit = Annotated[int, QueryParameter(ge=1, le=LARGEST_LIMIT, description="Items on a page, at most.")]
 Cursor = Annotated[
     str | None,

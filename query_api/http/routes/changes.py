@@ -17,15 +17,9 @@ from query_api.documents import Change, Changes, json_of
 from query_api.http import change_feed
 from query_api.http.event_stream import EventStream
 from query_api.http.freshness import Reading
-from query_api.http.parameters import DEFAULT_LIMIT, LARGEST_LIMIT, AnyRequest, parse_cursor_parameter
+from query_api.http.parameters import DEFAULT_LIMIT, LARGEST_LIMIT, AnyRequest, OfIsbn, parse_cursor_parameter
 from query_api.http.responses import LINKED, NOT_STORED, page_response, problems
-from query_api.http.routes.events import (
-    Cursor,
-    OfIsbn,
-    OfPartition,
-    Type,
-    parse_filters,
-)
+from query_api.http.routes.events import Cursor, OfPartition, Type, parse_filters
 from query_api.queries.cursors import Number, make_cursor
 from query_api.queries.events import EventFilters, find_events
 from query_api.replica.replica import Replica

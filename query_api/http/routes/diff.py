@@ -16,6 +16,7 @@ from query_api.http.parameters import (
     AnyRequest,
     Cursor,
     Limit,
+    OfIsbn,
     parse_cursor_parameter,
     parse_isbn_parameter,
 )
@@ -38,7 +39,6 @@ To = Annotated[
         description="The later moment, RFC 3339 with an offset. Left out: after the last event.",
     ),
 ]  # fmt: skip
-OfIsbn = Annotated[str | None, QueryParameter(min_length=1, max_length=40, description="Of this title.")]
 BEFORE_EVERYTHING, AFTER_EVERYTHING = -(1 << 62), 1 << 62
 
 

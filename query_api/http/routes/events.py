@@ -15,6 +15,7 @@ from query_api.http.freshness import Reading
 from query_api.http.parameters import (
     AnyRequest,
     Limit,
+    OfIsbn,
     parse_cursor_parameter,
     parse_isbn_parameter,
 )
@@ -41,7 +42,6 @@ Type = Annotated[
         description=f"Of this type: {', '.join(EVENT_TYPES)} (this release does not know it).",
     ),
 ]  # fmt: skip
-OfIsbn = Annotated[str | None, QueryParameter(min_length=1, max_length=40, description="Of this title.")]
 OfPartition = Annotated[int | None, QueryParameter(ge=0, le=2**31 - 1, description="Of this partition.")]
 Since = Annotated[
     str | None,

@@ -15,6 +15,7 @@ from query_api.http.parameters import (
     AnyRequest,
     Cursor,
     Limit,
+    OfIsbn,
     parse_cursor_parameter,
     parse_isbn_parameter,
     parse_time_parameter,
@@ -27,7 +28,6 @@ from query_api.replica.past import row_at
 from query_api.replica.replica import Replica
 
 UserId = Annotated[str | None, QueryParameter(min_length=1, max_length=200, description="Of this borrower.")]
-OfIsbn = Annotated[str | None, QueryParameter(min_length=1, max_length=40, description="Of this title.")]
 At = Annotated[
     str | None,
     QueryParameter(
