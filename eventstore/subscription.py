@@ -15,6 +15,7 @@ from confluent_kafka import (
     TopicPartition,
 )
 
+from eventstore.groups import COORDINATOR_MOVING
 from eventstore.topics import events_topic
 from foundation.kafka_clients import KafkaUnavailable, reading_config
 from foundation.settings import Settings
@@ -38,13 +39,8 @@ _ASSIGNMENT_LOST = {
     KafkaError._ASSIGNMENT_LOST,
     KafkaError._NO_OFFSET,
 }
-_COORDINATOR_MOVING = {
-    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-    KafkaError.COORDINATOR_NOT_AVAILABLE,
-    KafkaError.NOT_COORDINATOR,
-    KafkaError.STALE_MEMBER_EPOCH,
-    KafkaError._WAIT_COORD,
-}
+_NOT_YET_KNOWN = COORDINATOR_MOVING | {KafkaError.STALE_MEMBER_EPOCH, KafkaError._WAIT_COORD}
+"""Codes that say: ask for the committed offsets again."""
 
 
 class OffsetsGone(Exception):
@@ -244,7 +240,7 @@ class Subscription:
                 found = self._consumer.committed(places, self._settings.deadline)
                 return {place.partition: place.offset for place in found if place.offset >= 0}
             except KafkaException as error:
-                if error.args[0].code() not in _COORDINATOR_MOVING or time.monotonic() > give_up:
+                if error.args[0].code() not in _NOT_YET_KNOWN or time.monotonic() > give_up:
                     raise
             time.sleep(RETRY_INTERVAL_S)
 
