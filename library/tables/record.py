@@ -61,7 +61,7 @@ def change_tables(settings: "Settings", decide: Callable[[Tables], Tables]) -> T
 
 def create_record_topic(admin: AdminClient, settings: "Settings") -> None:
     """Create the record's topic unless it exists. Raises KafkaException."""
-    if record_end_exists(admin, settings):
+    if record_end(admin, settings, _REQUEST_TIMEOUT_S) is not None:
         return
     topic = tables_topic(settings)
     new = NewTopic(topic, 1, settings.replication, config={"cleanup.policy": "compact"})
@@ -70,11 +70,6 @@ def create_record_topic(admin: AdminClient, settings: "Settings") -> None:
     except KafkaException as error:
         if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
             raise
-
-
-def record_end_exists(admin: AdminClient, settings: "Settings") -> bool:
-    """Whether the record's topic exists. Raises KafkaException."""
-    return record_end(admin, settings, _REQUEST_TIMEOUT_S) is not None
 
 
 def _client(settings: "Settings") -> AdminClient:
