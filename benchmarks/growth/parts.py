@@ -2,7 +2,6 @@
 
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,10 +9,9 @@ from benchmarks.harness.contestants import ours, ready
 from benchmarks.harness.load import WARM_UP_S, Request, load, script
 from benchmarks.harness.processes import Processes
 from benchmarks.harness.progress import Group
-from benchmarks.harness.servers import query_api
 from benchmarks.harness.waiting import until
 from benchmarks.size.operations import verify as verified
-from benchmarks.size.programs import LIMIT_S, Figure, api, options, projector, run, running_gateway
+from benchmarks.size.programs import LIMIT_S, Figure, api, new_replica, options, run, running_gateway
 from benchmarks.size.reads import CONNECTIONS, LOAD_S, TITLES
 from benchmarks.size.store import Store
 from benchmarks.size.writes import commands, first_start
@@ -47,16 +45,10 @@ def rebuild(store: Store, workers: int) -> Iterator[Figure]:
 
 def replica(store: Store) -> Iterator[Figure]:
     """A query API without a replica, until it is ready."""
-    with projector(store):
-        shutil.rmtree(store.folder / "api", ignore_errors=True)
-        begun = time.perf_counter()
-        with query_api(store.settings, store.folder / "api") as server:
-            seconds = time.perf_counter() - begun
-            memory_mb = server.processes.memory_mb()
-    part = "replica from nothing"
-    yield Figure(part, "events/s", store.titles, round(store.facts.events / seconds))
-    yield Figure(part, "CPU µs/event", store.titles, _per_event(server.processes.cpu_seconds, store))
-    yield Figure(part, "MB", store.titles, round(memory_mb))
+    part, new = "replica from nothing", new_replica(store)
+    yield Figure(part, "events/s", store.titles, round(store.facts.events / new.seconds))
+    yield Figure(part, "CPU µs/event", store.titles, _per_event(new.cpu_seconds, store))
+    yield Figure(part, "MB", store.titles, round(new.memory_mb))
 
 
 def reads(store: Store) -> Iterator[Figure]:

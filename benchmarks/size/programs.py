@@ -1,12 +1,13 @@
 """Runs our programs on a store of a given size, and measures their time, CPU time and memory."""
 
 import json
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 
@@ -81,6 +82,26 @@ def api(store: Store) -> Iterator[Server]:
     """Run the query API beside the projector; yield it when it answers."""
     with projector(store), query_api(store.settings, store.folder / "api") as server:
         yield server
+
+
+class NewReplica(NamedTuple):
+    """What a query API without a replica took until it was ready."""
+
+    seconds: float
+    cpu_seconds: float
+    memory_mb: float
+
+
+def new_replica(store: Store) -> NewReplica:
+    """Run a query API without a replica until it is ready."""
+    with projector(store):
+        shutil.rmtree(store.folder / "api", ignore_errors=True)
+        begun = time.perf_counter()
+        with query_api(store.settings, store.folder / "api") as server:
+            seconds = time.perf_counter() - begun
+            memory_mb = server.processes.memory_mb()
+    # The CPU time of processes is known when they have ended
+    return NewReplica(seconds, server.processes.cpu_seconds, memory_mb)
 
 
 @contextmanager

@@ -1,14 +1,12 @@
 """The read side on a store of a given size: the query API's start, and requests for random titles."""
 
 import random
-import shutil
-import time
 from collections.abc import Iterator
 from urllib.parse import quote
 
 from benchmarks.harness.load import WARM_UP_S, Request, load, script
-from benchmarks.harness.servers import Server, query_api
-from benchmarks.size.programs import Figure, api, projector
+from benchmarks.harness.servers import Server
+from benchmarks.size.programs import Figure, api, new_replica
 from benchmarks.size.store import SEED, Store
 from query_api.queries.cursors import make_cursor
 from query_api.queries.page import TitleFilters, TitleKey
@@ -25,18 +23,10 @@ SEARCHES = ("river+gard", "capek+sil", "moon", "wint+sto+l")
 
 def replica(store: Store) -> Iterator[Figure]:
     """A query API without a replica, until it is ready."""
-    with projector(store):
-        shutil.rmtree(store.folder / "api", ignore_errors=True)
-        begun = time.perf_counter()
-        with query_api(store.settings, store.folder / "api") as server:
-            seconds = time.perf_counter() - begun
-            memory_mb = server.processes.memory_mb()
-    part = "replica from nothing"
-    yield Figure(part, "µs/title", store.titles, round(seconds / store.titles * 1e6, 1))
-    yield Figure(
-        part, "CPU µs/title", store.titles, round(server.processes.cpu_seconds / store.titles * 1e6, 1)
-    )
-    yield Figure(part, "MB", store.titles, round(memory_mb))
+    part, new = "replica from nothing", new_replica(store)
+    yield Figure(part, "µs/title", store.titles, round(new.seconds / store.titles * 1e6, 1))
+    yield Figure(part, "CPU µs/title", store.titles, round(new.cpu_seconds / store.titles * 1e6, 1))
+    yield Figure(part, "MB", store.titles, round(new.memory_mb))
 
 
 def queries(store: Store) -> Iterator[Figure]:
