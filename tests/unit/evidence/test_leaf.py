@@ -1,0 +1,35 @@
+from hashlib import sha256
+from itertools import product
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evidence.leaf import leaf_data, leaf_hash
+
+PART = st.none() | st.binary(max_size=4)
+RECORD = st.tuples(
+    st.integers(-(2**63), 2**63 - 1), PART, PART, st.lists(st.tuples(st.text(max_size=2), PART), max_size=3)
+)
+
+
+def test_a_leaf_is_the_time_then_all_lengths_then_all_parts() -> None:
+    data = leaf_data(258, b"k", b"", [("h", b"ab"), ("n", None)])
+    lengths = ("00000001", "00000000", "00000001", "00000002", "00000001", "ffffffff")
+    assert data.hex() == "0000000000000102" + "".join(lengths) + b"khabn".hex()
+
+
+def test_the_hash_of_a_leaf_begins_with_a_zero_byte() -> None:
+    assert leaf_hash(b"data") == sha256(b"\0data").digest()
+
+
+@given(RECORD, RECORD)
+def test_different_records_have_different_leaves(one, other) -> None:
+    assert (leaf_data(*one) == leaf_data(*other)) == (one == other)
+
+
+def test_bytes_that_move_from_one_part_to_another_change_the_leaf() -> None:
+    # All records of few bytes, with every number of headers that they can have
+    parts = (None, b"", b"\0", b"\0\0\0\0", b"\xff\xff\xff\xff")
+    headers: list[list[tuple[str, bytes | None]]] = [[], *([("", part)] for part in parts)]
+    records = [(0, key, value, last) for key, value, last in product(parts, parts, headers)]
+    assert len({leaf_data(*record) for record in records}) == len(records)
