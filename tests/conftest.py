@@ -1,5 +1,7 @@
 """Fixtures for all tests: one real broker per session, and a new system per test."""
 
+import os
+import sys
 from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from pathlib import Path
@@ -16,6 +18,11 @@ from tests.support.stores import new_store
 # Tests must not depend on the speed of the machine, which others may be using
 hypothesis_settings.register_profile("any-speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("any-speed")
+
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
+    # Hundreds of child processes import the same modules: compiled each time, their starts took twice as long
+    sys.pycache_prefix = os.environ["PYTHONPYCACHEPREFIX"] = str(Path(sys.prefix) / "bytecode")
+    sys.dont_write_bytecode = False
 
 _running: list[Broker] = []
 
