@@ -94,7 +94,10 @@ def operations(document: Json) -> Iterator[tuple[str, str, Json]]:
 
 
 class ApiDocument(OpenAPIRenderPlugin):
-    """The document of one application, made once: the framework's, completed by ``complete``."""
+    """The document of a service: the framework's, completed by ``complete``.
+
+    It is made once, for the first application: all that have the same routes may share it.
+    """
 
     def __init__(self, complete: Callable[[Json], None]) -> None:
         super().__init__(path="/", media_type=MediaType.JSON)
@@ -117,7 +120,9 @@ class ApiDocument(OpenAPIRenderPlugin):
         )
 
     def make(self, app: Litestar) -> None:
-        """Take the routes of ``app``; to be called once they are all registered."""
+        """Take the routes of ``app``, unless it is made; to be called once they are all registered."""
+        if self.value:
+            return
         self.value = _without_single_choices(app.openapi_schema.to_schema())
         self.value["info"] |= {"license": LICENSE, "contact": CONTACT}
         self.value["security"] = []

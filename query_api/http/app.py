@@ -49,6 +49,7 @@ ROUTES = [
     *operations_routes.routes,
     *page_settings.routes,
 ]
+DOCUMENT = ApiDocument(complete)
 
 
 def create_app(
@@ -61,7 +62,6 @@ def create_app(
 ) -> InventoryFastPath:
     """The ASGI application. Its lifespan starts and stops the follower and ``operations``."""
     titles = CurrentTitles(reading.follower)
-    document = ApiDocument(complete)
 
     def unreadable(request: AnyRequest, error: sqlite3.DatabaseError) -> Response[bytes]:
         return problem_response(request, reading.unreadable(error))
@@ -82,8 +82,8 @@ def create_app(
 
     app = create_litestar(
         ROUTES,
-        document,
-        document.config(
+        DOCUMENT,
+        DOCUMENT.config(
             "Library inventory",
             RELEASE,
             "The library's titles and loans, now and at any time. Every route answers HEAD, too.",
