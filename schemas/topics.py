@@ -1,15 +1,32 @@
-"""The library's topics: the event store and the changelog of the inventory table."""
+"""The library's topics: the event store, the changelog of the inventory table, and the names of borrowers."""
 
+import time
 from collections.abc import Sequence
 
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
 from eventstore import topics
-from eventstore.topics import Identity, Table
+from eventstore.topics import LEADER_MOVING, RETRY_INTERVAL_S, Identity, Table
 from foundation.settings import Settings
 
 INVENTORY = Table("projector", "inventory")
 TABLES = (INVENTORY,)
+NAMES_CONFIG = {
+    "cleanup.policy": "compact",
+    # An erased name is on the disks for this long, and a pass of Kafka's cleaner
+    "segment.ms": "3600000",
+    "max.compaction.lag.ms": "3600000",
+    "min.compaction.lag.ms": "0",
+    "min.cleanable.dirty.ratio": "0.0",
+    "file.delete.delay.ms": "1000",
+    # A year: a reader that was away must still see the tombstone, which names nobody
+    "delete.retention.ms": "31536000000",
+    # A scan of the files must be able to find a name
+    "compression.type": "uncompressed",
+}
+"""The topic of names: what was erased must leave the disks soon."""
+_MISSING = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC)
 
 
 def projector_group(settings: Settings) -> str:
@@ -46,3 +63,40 @@ def identify(
 ) -> Identity:
     """As ``eventstore.topics.identify``."""
     return topics.identify(admin, settings, table, timeout)
+
+
+def names_topic(settings: Settings) -> str:
+    """The names of borrowers, in one partition. A store without this topic holds user ids in its events."""
+    return f"{settings.name}.names"
+
+
+def has_names(admin: AdminClient, settings: Settings, timeout: float = 15.0) -> bool:
+    """Whether the store holds tokens of borrowers, and their names apart. Raises KafkaException."""
+    topic = names_topic(settings)
+    # A request for the description of a missing topic would wait for it
+    error = admin.list_topics(topic, timeout=timeout).topics[topic].error
+    if error is not None and error.code() not in _MISSING:
+        raise KafkaException(error)
+    return error is None
+
+
+def ensure_names_topic(admin: AdminClient, settings: Settings, timeout: float = 15.0) -> None:
+    """Create the topic of names if it is missing, and return when it can be used. Raises KafkaException.
+
+    Only for a store without an event: see ``library topics create --names``.
+    """
+    give_up, topic = time.monotonic() + timeout, names_topic(settings)
+    latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+    while True:
+        try:
+            if has_names(admin, settings, timeout):
+                requested = {TopicPartition(topic, 0): latest}
+                admin.list_offsets(requested, request_timeout=timeout)[TopicPartition(topic, 0)].result()
+                return
+            new = NewTopic(topic, 1, settings.replication, config=NAMES_CONFIG)
+            admin.create_topics([new], operation_timeout=timeout, request_timeout=timeout)[topic].result()
+        except KafkaException as error:
+            passing = LEADER_MOVING | {*_MISSING, KafkaError.TOPIC_ALREADY_EXISTS}
+            if error.args[0].code() not in passing or time.monotonic() > give_up:
+                raise
+        time.sleep(RETRY_INTERVAL_S)

@@ -36,8 +36,9 @@ ANSWER_TIMEOUT_S = 10.0
     "log_level",
 )
 @click.option("--detach", "-d", is_flag=True, help="Run in the background; return when the system is ready.")
+@click.option("--names", is_flag=True, help="Keep the names of borrowers apart; only for a new store.")
 @click.option("--report-to", type=int, hidden=True)
-def up(detach: bool, report_to: int | None, **flags: Any) -> int:
+def up(detach: bool, names: bool, report_to: int | None, **flags: Any) -> int:
     """Start the whole system on this machine.
 
     The system is Kafka, the projector, the query API and the gateway. It keeps its data in --data-dir, and a
@@ -79,15 +80,15 @@ def up(detach: bool, report_to: int | None, **flags: Any) -> int:
     if report_to is not None:
         report = StartReport(report_to)
         try:
-            run_in_foreground(settings, embedded, report.print_line, report.ready)
+            run_in_foreground(settings, embedded, report.print_line, report.ready, names)
         except CommandError as error:
             report.failed(error)
             return error.exit_code
     elif detach:
-        start_in_background(flags, settings, _print)
+        start_in_background(flags, settings, _print, names)
         return exits.DONE if welcomed() else exits.FAILED
     else:
-        run_in_foreground(settings, embedded, _print, welcomed)
+        run_in_foreground(settings, embedded, _print, welcomed, names)
     return exits.DONE
 
 

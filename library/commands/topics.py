@@ -1,4 +1,4 @@
-"""``library topics``: the event store and the table's changelog on Kafka."""
+"""``library topics``: the event store, the table's changelog and the names of borrowers on Kafka."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -23,11 +23,14 @@ def topics() -> None:
 
 @topics.command()
 @projection_option
+@click.option("--names", is_flag=True, help="Keep the names of borrowers apart; only for a new store.")
 @with_settings("kafka", "name", "partitions", "replication", "data_dir")
-def create(settings: "Settings", projection: "Projection | None") -> None:
+def create(settings: "Settings", projection: "Projection | None", names: bool) -> None:
     """Create missing topics, and compare existing ones with the settings.
 
     With --projection these are the event store and the changelog of that projection.
+    With --names the events hold tokens for borrowers, and another topic the names: a borrower can then be
+    forgotten. It is refused once the store has an event.
     An event store that compaction can delete events from, as releases up to 0.1.0 made it, is altered.
     """
     from confluent_kafka import KafkaException
@@ -37,11 +40,14 @@ def create(settings: "Settings", projection: "Projection | None") -> None:
     from foundation.kafka_clients import KafkaUnavailable, client_config
     from library.checks.finding import Grade
     from library.checks.topic_settings import topic_settings
+    from library.store.names import ensure_names
     from schemas.tables import read_tables, tables_of
-    from schemas.topics import ensure_topics, topic_configs
+    from schemas.topics import ensure_topics, names_topic, topic_configs
 
     admin = AdminClient(client_config(settings))
     try:
+        if names:
+            ensure_names(admin, settings)
         tables = tables_of(read_tables(admin, settings)) if projection is None else [projection.table]
         ensure_topics(admin, settings, tables=tables)
         if changed := protect_events(admin, settings):
@@ -55,6 +61,8 @@ def create(settings: "Settings", projection: "Projection | None") -> None:
         raise unreachable(settings, error) from error
     for name in topic_configs(settings, tables):
         click.echo(f"{name} exists, with {settings.partitions} partitions", err=True)
+    if names:
+        click.echo(f"{names_topic(settings)} exists", err=True)
 
 
 @topics.command()
@@ -69,12 +77,13 @@ def describe(settings: "Settings", as_json: bool) -> None:
     from foundation.cli.tables import Column, print_rows
     from foundation.kafka_clients import KafkaUnavailable, client_config
     from schemas.tables import read_tables, tables_of
-    from schemas.topics import topic_configs
+    from schemas.topics import has_names, names_topic, topic_configs
 
     admin = AdminClient(client_config(settings))
     try:
         tables = tables_of(read_tables(admin, settings))
-        rows = [_described(admin, name) for name in topic_configs(settings, tables)]
+        names = [names_topic(settings)] if has_names(admin, settings) else []
+        rows = [_described(admin, name) for name in [*topic_configs(settings, tables), *names]]
     except WrongTopic as error:
         raise CommandError(exits.FAILED, str(error)) from error
     except (KafkaException, KafkaUnavailable) as error:

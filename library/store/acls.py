@@ -9,7 +9,7 @@ from eventstore.topics import Table, events_topic, fence_id, gateways_group
 from foundation.kafka_clients import UNUSED
 from foundation.settings import Settings
 from schemas.tables import inventory_table, tables_topic
-from schemas.topics import INVENTORY, changelog_topic, projector_group
+from schemas.topics import INVENTORY, changelog_topic, names_topic, projector_group
 
 TOPIC = "topic"
 GROUP = "group"
@@ -62,6 +62,7 @@ def needed(settings: Settings, users: Users) -> list[Access]:
         Access(users.operator, TOPIC, table, ("Create", "Read", "Delete", *_DESCRIBE)),
         Access(users.operator, GROUP, f"{settings.name}-", ("Read", "Describe", "Delete"), prefixed=True),
         *_second_tables(settings, users),
+        *_names(settings, users),
     ]
     for name, user in users.readers.items():
         access += [
@@ -100,6 +101,19 @@ def _second_tables(settings: Settings, users: Users) -> list[Access]:
         Access(users.operator, TOPIC, record, ("Create", "Read", "Write", *_DESCRIBE)),
         Access(users.operator, TRANSACTIONS, f"{record}-", ("Write", "Describe"), prefixed=True),
         Access(users.operator, TOPIC, later, ("Create", "Read", "Delete", *_DESCRIBE), prefixed=True),
+    ]
+
+
+def _names(settings: Settings, users: Users) -> list[Access]:
+    """For stores that keep the names of borrowers apart. Nobody else may read the names."""
+    names = names_topic(settings)
+    return [
+        Access(users.writer, TOPIC, names, ("Read", "Write", *_DESCRIBE)),
+        Access(users.writer, TRANSACTIONS, f"{names}-", ("Write", "Describe"), prefixed=True),
+        Access(users.api, TOPIC, names, ("Read", *_DESCRIBE)),
+        # `library topics create --names`, `backup --names`, `restore --names`, `restore --pseudonymise`
+        Access(users.operator, TOPIC, names, ("Create", "Read", "Write", *_DESCRIBE)),
+        Access(users.operator, TRANSACTIONS, f"{names}-", ("Write", "Describe"), prefixed=True),
     ]
 
 

@@ -86,11 +86,14 @@ class Parts(Struct, frozen=True):
     servers: list[Program]
 
 
-def parts_of(settings: Settings, embedded: bool) -> Parts:
-    """The programs of the system with these settings, which are ``resolved``."""
+def parts_of(settings: Settings, embedded: bool, names: bool = False) -> Parts:
+    """The programs of the system with these settings, which are ``resolved``.
+
+    ``names``: a new store keeps the names of borrowers apart.
+    """
     return Parts(
         kafka=_kafka(settings) if embedded else None,
-        topics=lambda: _topics(settings),
+        topics=lambda: _topics(settings, names),
         projectors=lambda beside: _projectors(settings, beside),
         servers=[
             _server(settings, API, API, settings.api, "query_api"),
@@ -118,16 +121,19 @@ def _kafka(settings: Settings) -> Program:
     )
 
 
-def _topics(settings: Settings) -> None:
+def _topics(settings: Settings, names: bool) -> None:
     from confluent_kafka.admin import AdminClient
 
     from eventstore.topics import Unprotected, protect_events
     from foundation.kafka_clients import client_config
+    from library.store.names import ensure_names
     from schemas.tables import read_tables, tables_of
     from schemas.topics import ensure_topics
 
     admin, timeout_s = AdminClient(client_config(settings)), min(15.0, settings.deadline)
     with _usable(settings):
+        if names:
+            ensure_names(admin, settings, timeout_s)
         ensure_topics(admin, settings, timeout_s, tables_of(read_tables(admin, settings, timeout_s)))
         try:
             if changed := protect_events(admin, settings, timeout_s):

@@ -40,9 +40,12 @@ _REPORTED = "reported"
 
 
 def run_in_foreground(
-    settings: Settings, embedded: bool, print_line: Print, on_ready: Callable[[], object]
+    settings: Settings, embedded: bool, print_line: Print, on_ready: Callable[[], object], names: bool = False
 ) -> None:
-    """Run the system until it is asked to stop. Raises CommandError if it can't be started."""
+    """Run the system until it is asked to stop; ``names`` as for ``parts_of``.
+
+    Raises CommandError if it can't be started.
+    """
     data_dir = Path(settings.data_dir)
     try:
         with owned(data_dir):
@@ -50,7 +53,7 @@ def run_in_foreground(
             for left in clean_up(data_dir):
                 log.warning("ended %s (process %d), left by a killed supervisor", left.name, left.pid)
             require_ports(settings, embedded)
-            asyncio.run(_supervise(Supervisor(settings, parts_of(settings, embedded)), on_ready))
+            asyncio.run(_supervise(Supervisor(settings, parts_of(settings, embedded, names)), on_ready))
     except CannotStart as error:
         log.error("the start failed: %s", error, extra={_REPORTED: True})
         raise CommandError(error.code, str(error)) from error
@@ -98,7 +101,9 @@ def _log_to(path: Path, level: str, print_line: Print) -> None:
     log.handlers = [file, _Printing(print_line)]
 
 
-def start_in_background(flags: Mapping[str, Any], settings: Settings, print_line: Print) -> None:
+def start_in_background(
+    flags: Mapping[str, Any], settings: Settings, print_line: Print, names: bool = False
+) -> None:
     """Start the system in a process of its own, and return when it is ready.
 
     Raises the CommandError with which that process ends if it can't start.
@@ -115,7 +120,16 @@ def start_in_background(flags: Mapping[str, Any], settings: Settings, print_line
         raise _unusable(data_dir, error) from error
     with errors.open("ab") as out:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "library", "up", "--report-to", str(write_end)],
+            [
+                sys.executable,
+                "-P",
+                "-m",
+                "library",
+                "up",
+                "--report-to",
+                str(write_end),
+                *(["--names"] if names else []),
+            ],
             env={**environment, **variables},
             pass_fds=[write_end],
             stdin=subprocess.DEVNULL,

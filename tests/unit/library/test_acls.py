@@ -4,7 +4,8 @@ import pytest
 
 from eventstore.topics import Table, events_topic, fence_id
 from foundation.settings import Settings
-from library.store.acls import GROUP, TRANSACTIONS, Users, commands, needed, needed_for
+from library.store.acls import GROUP, TOPIC, TRANSACTIONS, Users, commands, needed, needed_for
+from schemas.topics import names_topic
 
 USERS = Users(writer="w", projector="p", api="a", operator="o", readers={"overdue": "r"})
 
@@ -12,11 +13,23 @@ USERS = Users(writer="w", projector="p", api="a", operator="o", readers={"overdu
 @pytest.mark.parametrize("partition", [0, 7, 10, 9999])
 def test_the_writer_may_claim_the_fence_of_every_partition(partition):
     settings = Settings(name="town")
-    allowed = [a for a in needed(settings, USERS) if (a.user, a.resource) == ("w", TRANSACTIONS)]
-    assert [
-        access.prefixed and fence_id(settings, partition).startswith(access.name) for access in allowed
-    ] == [True]
-    assert not fence_id(Settings(name="town-2"), partition).startswith(allowed[0].name)
+    access = [
+        a for a in needed(settings, USERS) if (a.user, a.resource) == ("w", TRANSACTIONS) and a.prefixed
+    ]
+    assert [a for a in access if fence_id(settings, partition).startswith(a.name)]
+    assert not [a for a in access if fence_id(Settings(name="town-2"), partition).startswith(a.name)]
+
+
+def test_only_writer_api_and_operator_may_read_the_names_of_borrowers():
+    settings = Settings(name="town")
+    allowed = {a.user: a.operations for a in needed(settings, USERS) if a.name == names_topic(settings)}
+    assert sorted(user for user, operations in allowed.items() if "Read" in operations) == ["a", "o", "w"]
+    assert sorted(user for user, operations in allowed.items() if "Write" in operations) == ["o", "w"]
+    assert not [
+        a
+        for a in needed(settings, USERS)
+        if a.prefixed and names_topic(settings).startswith(a.name) and a.resource == TOPIC
+    ]
 
 
 def test_only_the_writer_may_write_events():

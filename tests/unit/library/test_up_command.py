@@ -27,7 +27,7 @@ def started(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     ran = []
 
-    def run(settings, embedded, print_line, on_ready):
+    def run(settings, embedded, print_line, on_ready, names):
         on_ready()
         ran.append("to the end")
 
