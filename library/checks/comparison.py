@@ -1,8 +1,8 @@
 """Fold the whole event store again, and compare tables and query API with the result."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import msgspec
 from confluent_kafka import Message
@@ -12,6 +12,7 @@ from eventstore.partition_reader import read_partition
 from eventstore.topics import Table, events_topic
 from foundation.memory import no_collections
 from inventory.projection import project_log
+from inventory.row_difference import differing
 from library.checks.api_listing import Item, Listed, Listing, loan_item, title_item
 from library.store.offsets import committed
 from library.store.table_part import TablePart, table_parts
@@ -56,11 +57,6 @@ class Difference(Struct, frozen=True):
             name if name == "loans" else f"{name} {found.get(name)!r}, not {wanted.get(name)!r}"
             for name in differing(wanted, found)
         )
-
-
-def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """The names of the members that differ."""
-    return [name for name in {**one, **other} if one.get(name) != other.get(name)]
 
 
 D = TypeVar("D", covariant=True)

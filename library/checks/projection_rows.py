@@ -8,7 +8,8 @@ from confluent_kafka import Message
 from msgspec import Struct
 
 from eventstore.avro import Undecodable
-from library.checks.comparison import Checked, compare, differing
+from inventory.row_difference import differing
+from library.checks.comparison import Checked, compare
 from library.store.table_part import TablePart
 from projector.projection import Projection
 

@@ -3,10 +3,8 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
-
 from eventstore.partition_reader import follow_partition
-from eventstore.table_position import CODEC, POSITION_KEY, TablePosition
+from eventstore.table_position import POSITION_KEY, PositionTrack
 from eventstore.topics import Table
 from schemas.codec import Undecodable, decode
 from schemas.row import InventoryRow
@@ -15,23 +13,11 @@ if TYPE_CHECKING:
     from foundation.settings import Settings
 
 
-class TablePart(Struct):
+class TablePart(PositionTrack, kw_only=True):
     """The rows, and the table's position in the event store."""
 
     rows: dict[bytes, bytes]
     """Encoded rows by key: most are only compared."""
-    position: TablePosition | None = None
-    highest: int = 0
-
-    @property
-    def next(self) -> int:
-        """The event store offset that the table will read next."""
-        return 0 if self.position is None else self.position.next
-
-    @property
-    def replaying(self) -> bool:
-        """Whether the table reads events again that it has had before."""
-        return self.next < self.highest
 
     def row(self, isbn: str) -> InventoryRow | None:
         """The title's row in the inventory table. Raises Undecodable."""
@@ -49,25 +35,15 @@ def table_parts(settings: "Settings", table: Table, partition: int) -> Iterator[
 
     At the end it is consistent: the rows of a batch become visible together. Raises as ``follow_partition``.
     """
-    part = TablePart({})
+    part = TablePart(rows={})
     for message in follow_partition(settings, table.changelog(settings), partition):
         if message is None:
             yield part
             continue
         key, value = message.key() or b"", message.value()
         if key == POSITION_KEY:
-            _move(part, value)
+            part.move(value)
         elif value is None:
             part.rows.pop(key, None)
         else:
             part.rows[key] = value
-
-
-def _move(part: TablePart, value: bytes | None) -> None:
-    """Take a position record. An unreadable one makes the projector read all events again."""
-    try:
-        position: TablePosition = CODEC.decode(value)
-    except Undecodable:
-        part.position = None
-        return
-    part.position, part.highest = position, max(part.highest, position.next)

@@ -1,16 +1,16 @@
 """Two inventory tables compared row by row, each partition at one position, on a live system."""
 
 from collections.abc import Callable, Collection, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from zlib import crc32
 
-import msgspec
 from msgspec import Struct
 
 from eventstore.keys import BadKey
 from eventstore.partition_reader import read_partition
 from eventstore.topics import Table, events_topic
-from library.checks.comparison import differing, reached
+from inventory.row_difference import differing, members
+from library.checks.comparison import reached
 from library.store.table_part import TablePart, table_parts
 from schemas.codec import Undecodable
 from schemas.records import parse_title_key
@@ -34,7 +34,7 @@ class RowDifference(Struct, frozen=True):
     @property
     def fields(self) -> list[str]:
         """The names of the fields that differ."""
-        return differing(_members(self.current), _members(self.other))
+        return differing(members(self.current), members(self.other))
 
     @property
     def summary(self) -> str:
@@ -45,7 +45,7 @@ class RowDifference(Struct, frozen=True):
             return "only the current table has this row"
         if self.current is None:
             return "only the other table has this row"
-        had, has = _members(self.current), _members(self.other)
+        had, has = members(self.current), members(self.other)
         return ", ".join(
             name if name == "loans" else f"{name} {had.get(name)!r}, in the other {has.get(name)!r}"
             for name in self.fields
@@ -140,8 +140,3 @@ def _difference(key: bytes, first: TablePart, second: TablePart) -> RowDifferenc
     except Undecodable as error:
         return RowDifference(isbn, None, None, f"a row can't be read: {error}")
     return None if current == other else RowDifference(isbn, current, other)
-
-
-def _members(row: InventoryRow | None) -> dict[str, Any]:
-    members: dict[str, Any] = {} if row is None else msgspec.to_builtins(row)
-    return members

@@ -44,7 +44,7 @@ def differences(*stored: PatronRow, more: dict[bytes, bytes] | None = None) -> l
     for offset, event in enumerate([BookAdded(ISBN, "t", "a", 1, 1), BookBorrowed(ISBN, "ann", 2, 9)]):
         comparison.fold(message(offset, encode(event)))
     rows = {row.user_id.encode(): CODEC.encode(row) for row in stored} | (more or {})
-    checked = comparison.checked(TablePart(rows, TablePosition("source", 2), 2))
+    checked = comparison.checked(TablePart(rows=rows, position=TablePosition("source", 2), highest=2))
     assert checked.rows == 1
     return list(checked.differences)
 
@@ -73,4 +73,4 @@ def test_an_event_that_the_projection_cannot_fold_ends_the_comparison(value: byt
     comparison = _Comparison(3, PROJECTION)
     comparison.fold(message(7, value))
     with pytest.raises(BadEvent, match="partition 3 can't be folded beyond offset 7"):
-        comparison.checked(TablePart({}))
+        comparison.checked(TablePart(rows={}))
