@@ -4,7 +4,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
@@ -54,16 +54,24 @@ class Subscription:
     """Fetches the records of its partitions, and commits their offsets.
 
     ``stored`` returns the offsets that the caller stores itself; they replace those that the group has
-    committed. Opening raises KafkaUnavailable, and KafkaException for what Kafka refuses.
+    committed. ``configuration`` changes librdkafka's. Opening raises KafkaUnavailable, and KafkaException for
+    what Kafka refuses.
     """
 
     def __init__(
-        self, settings: Settings, group: str | None, start: Start, stored: Callable[[], Offsets] | None
+        self,
+        settings: Settings,
+        group: str | None,
+        start: Start,
+        stored: Callable[[], Offsets] | None,
+        configuration: Mapping[str, Any] | None = None,
     ) -> None:
         self._settings, self._group, self._start, self._stored = settings, group, start, stored
+        self._configuration = configuration or {}
         self._topic = events_topic(settings)
         self._assigned: set[int] | None = None
         self._ended: set[int] = set()
+        self._reached: dict[int, int] = {}
         self._uncommitted: dict[int, int] = {}
         self._fetched: list[Message] = []
         self.next: dict[int, int] = {}
@@ -74,6 +82,7 @@ class Subscription:
     def open(self) -> None:
         """Join the group, or assign all partitions."""
         config = reading_config(self._settings) | {"max.poll.interval.ms": MAX_POLL_INTERVAL_MS}
+        config |= self._configuration
         if self._group is not None:
             # The process id lets an operator find the member that a group's description names
             config |= {
@@ -126,6 +135,18 @@ class Subscription:
             self._keep(self._consumer.consume(limit - 1, 0))
         self.silent_s += time.monotonic() - begun
 
+    def has_fetched(self, partition: int, end: int) -> bool:
+        """Whether every committed record of the partition before the offset ``end`` has been fetched."""
+        return self._reached.get(partition, 0) >= end
+
+    def pause(self, partition: int) -> None:
+        """Fetch nothing from an assigned partition until ``resume``."""
+        self._consumer.pause([TopicPartition(self._topic, partition)])
+
+    def resume(self, partition: int) -> None:
+        """Fetch from the partition again."""
+        self._consumer.resume([TopicPartition(self._topic, partition)])
+
     def take(self) -> list[Message]:
         """The fetched records."""
         taken, self._fetched = self._fetched, []
@@ -168,16 +189,21 @@ class Subscription:
         for message in messages:
             error = message.error()
             if error is not None:
-                self._note(message.partition(), error)
+                self._note(message, error)
                 continue
             self._fetched.append(message)
+            partition = message.partition() or 0
+            self._reached[partition] = (message.offset() or 0) + 1
             if self._ended:
-                self._ended.discard(message.partition() or 0)
+                self._ended.discard(partition)
 
-    def _note(self, partition: int | None, error: KafkaError) -> None:
+    def _note(self, message: Message, error: KafkaError) -> None:
         """Remember the end of a partition. Raises KafkaException and OffsetsGone where reading must end."""
+        partition = message.partition()
         if error.code() == KafkaError._PARTITION_EOF and partition is not None:
             self._ended.add(partition)
+            # Beyond the markers of transactions, which are no messages
+            self._reached[partition] = message.offset() or 0
         elif error.code() == KafkaError._AUTO_OFFSET_RESET and partition is not None:
             raise self._gone(partition)
         elif not (
@@ -293,4 +319,5 @@ class Subscription:
             self._assigned -= gone
         for partition in gone:
             self._uncommitted.pop(partition, None)
+            self._reached.pop(partition, None)
             self.next.pop(partition, None)

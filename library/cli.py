@@ -26,6 +26,7 @@ COMMANDS = {
     "replay": "library.commands.replay:replay",
     "rebuild": "library.commands.rebuild:rebuild",
     "verify": "library.commands.verify:verify",
+    "audit": "audit.cli:audit",
     "held": "library.commands.held:held",
     "topics": "library.commands.topics:topics",
     "kafka": "library.commands.kafka:kafka",

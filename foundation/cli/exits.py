@@ -5,7 +5,7 @@ FAILED = 1
 MALFORMED = 2
 REFUSED = 3
 NOT_FOUND = 4
-"""Also: ``verify`` found differences."""
+"""Also: ``verify`` or ``audit`` found differences."""
 BAD_DATA = 65
 """In a file (its rejects are written), or in a store: a restart won't help."""
 UNAVAILABLE = 69

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = (
-    "foundation", "eventstore", "schemas", "inventory", "producer", "projector", "query_api", "library",
+    "foundation", "eventstore", "schemas", "inventory", "producer", "projector", "query_api", "audit",
+    "library",
 )  # fmt: skip
 COPIED = (
     *PACKAGES, "benchmarks", "docs", "examples", "tests/support", "tests/unit", "tests/conftest.py",
