@@ -26,7 +26,7 @@ def filled(writer) -> None:
 
 def put(settings, isbn: str, row: InventoryRow | None) -> None:
     """Write a row to the changelog, or delete it, as no projector would."""
-    write_changelog(settings, partition_of(isbn, 2), [(isbn.encode(), row and encode(row))])
+    write_changelog(settings, partition_of(isbn, 2), [(isbn.encode(), None if row is None else encode(row))])
 
 
 def test_a_row_that_was_changed_in_the_changelog_is_found_with_values_and_positions(

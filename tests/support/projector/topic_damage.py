@@ -1,6 +1,7 @@
 """Damage to topics and consumer groups, as an operator or an accident causes it."""
 
 import time
+from collections.abc import Sequence
 
 from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
@@ -37,7 +38,10 @@ def lose_changelog(settings: Settings) -> list[list[tuple[bytes, bytes]]]:
 
 
 def write_changelog(
-    settings: Settings, partition: int, rows: list[tuple[bytes, bytes]], table: Table = INVENTORY
+    settings: Settings,
+    partition: int,
+    rows: Sequence[tuple[bytes, bytes | None]],
+    table: Table = INVENTORY,
 ) -> None:
     """Append rows as one transaction."""
     producer = Producer(client_config(settings) | {"transactional.id": f"tests-{time.time_ns()}"})
