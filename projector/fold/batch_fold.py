@@ -42,7 +42,8 @@ class PartitionFold:
         self._unseen_from = _position(read(POSITION_KEY))
         self._recent: dict[bytes, _State] = {}
         self._older: dict[bytes, _State] = {}
-        self._changed: dict[bytes, _State] = {}
+        self._changed: dict[bytes, None] = {}
+        """Keys of ``_recent`` to write. A WireRow notes that its key is here: most events change nothing."""
         self._content_bytes = 0
         """Of the events and stored rows since the last count."""
         self._overhead_bytes = 0
@@ -64,7 +65,7 @@ class PartitionFold:
         """See ``Fold``. It takes less than a microsecond a row."""
         self._content_bytes = self._overhead_bytes = 0
         self._memory = sum(map(_memory, self._recent.values()))
-        self._unwritten = sum(map(_encoded_bytes, self._changed.values()))
+        self._unwritten = sum(_encoded_bytes(self._recent[name]) for name in self._changed)
 
     def forget(self) -> None:
         """See ``Fold``."""
@@ -81,7 +82,9 @@ class PartitionFold:
             name = key[:13] if key is not None else b""
             state = recent.get(name)
             if type(state) is WireRow and state.following == key and value and state.apply(value):
-                changed[name] = state
+                if not state.changed:
+                    state.changed = True
+                    changed[name] = None
                 content += len(value)
                 continue
             content += len(value or b"")
@@ -92,12 +95,15 @@ class PartitionFold:
             if version == 1 and offset >= self._unseen_from and (state or self._remembered(name)):
                 raise Discontinuous(isbn, offset, f"{isbn}: version 1 was written again at offset {offset}")
             if version == 1 and value and (state := WireRow.added(name, value)) is not None:
-                recent[name] = changed[name] = state
+                recent[name] = state
+                state.changed = True
+                changed[name] = None
                 continue
             if state is None:
                 state = self._remembered(name)
                 if type(state) is WireRow and state.following == key and value and state.apply(value):
-                    changed[name] = state
+                    state.changed = True
+                    changed[name] = None
                     continue
             if state is not None and 1 < version <= state.version:
                 continue
@@ -107,7 +113,8 @@ class PartitionFold:
             except Gap as gap:
                 raise Discontinuous(isbn, offset, gap) from gap
             if after is not row:
-                recent[name] = changed[name] = WireRow.of(after) or after
+                recent[name] = WireRow.of(after) or after
+                changed[name] = None
         self._content_bytes += content
         self._overhead_bytes += LOAN_BYTES * len(records)
         return None
@@ -115,12 +122,13 @@ class PartitionFold:
     def replace(self, stream: bytes, row: bytes) -> None:
         """See ``Fold``. Raises DamagedRow."""
         self._unseen_from = _position(self._read(POSITION_KEY))
-        self._recent[stream] = self._changed[stream] = _state(stream, row)
+        self._recent[stream] = _state(stream, row)
+        self._changed[stream] = None
         self._content_bytes += len(row)
 
     def take(self) -> dict[bytes, bytes]:
         """The rows that changed since the last call, by key, each in its last state."""
-        rows = {name: _encoded(state) for name, state in self._changed.items()}
+        rows = {name: _written(self._recent[name]) for name in self._changed}
         self._changed.clear()
         self._memory += self._content_bytes
         self._unwritten = self._content_bytes = 0
@@ -194,8 +202,11 @@ def _encoded_bytes(state: _State) -> int:
     return len(encode(state))
 
 
-def _encoded(state: _State) -> bytes:
-    return state.encoded() if isinstance(state, WireRow) else encode(state)
+def _written(state: _State) -> bytes:
+    if isinstance(state, WireRow):
+        state.changed = False
+        return state.encoded()
+    return encode(state)
 
 
 def _recomputed(isbn: str, records: Iterable[Record]) -> bytes | None:

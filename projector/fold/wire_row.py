@@ -51,7 +51,8 @@ class WireRow:
     """By frame and ISBN length; ``fast_path`` sets it before the first row is made."""
 
     __slots__ = (
-        "available", "following", "head", "isbn", "loans", "quantity", "tail", "updated_at", "version",
+        "available", "changed", "following", "head", "isbn", "loans", "quantity", "tail", "updated_at",
+        "version",
     )  # fmt: skip
 
     def __init__(
@@ -73,6 +74,8 @@ class WireRow:
         """Encoded loans by encoded borrower, both with the length in front."""
         self.version = version
         self.updated_at = updated_at
+        self.changed = False
+        """Whether the fold knows that the row is to be written."""
         self.tail = tail
         """Fields of a newer schema, after ``updated_at``."""
         self.following = b"%b/%d" % (isbn, version + 1)
