@@ -30,8 +30,10 @@ def main(settings: Settings) -> None:
     from query_api.http.group_lag import GroupLags
     from query_api.http.metrics import Metrics
     from query_api.http.operations import Operations
+    from query_api.http.patrons import Patrons
     from query_api.http.services import Services
     from query_api.replica.folders import NoFolderFree, replica_folder
+    from schemas.names_view import NamesView
 
     log_as("api", settings.log_level)
     tracing.start("library-query-api")
@@ -39,7 +41,7 @@ def main(settings: Settings) -> None:
         with replica_folder(Path(settings.data_dir) / "api") as folder:
             source, waiters = Source(settings), Waiters()
             follower = TableFollower(source, folder, waiters.notify)
-            reading = Reading(source, follower, waiters)
+            reading = Reading(source, follower, waiters, Patrons(NamesView(settings)))
             groups = GroupLags(source)
             services = Services(settings, groups, reading.instance)
             operations = Operations(reading, source, groups, services)

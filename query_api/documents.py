@@ -113,7 +113,8 @@ class Changes(Struct, frozen=True):
 class EventDocument(Struct, frozen=True):
     """An event of a title. ``data`` holds its other fields; ``error`` says why it can't be decoded.
 
-    ``actor`` says who did it; it is empty where nobody was named.
+    ``actor`` says who did it; it is empty where nobody was named. In a store that keeps names apart, ``data``
+    has the borrower's token as ``patron``, and its ``user_id`` is null once the borrower was forgotten.
     """
 
     version: int
@@ -190,14 +191,19 @@ class History(Struct, frozen=True):
 
 @published_as("Loan")
 class LoanDocument(Struct, frozen=True):
-    """A copy that is on loan."""
+    """A copy that is on loan.
+
+    In a store that keeps names apart, ``patron`` is the borrower's token, and ``user_id`` null once the
+    borrower was forgotten.
+    """
 
     isbn: Isbn
     title: str
-    user_id: str
+    user_id: str | None
     borrowed_at: Time
     due_at: Time
     overdue: bool
+    patron: str | UnsetType = UNSET
 
 
 class Loans(Struct, frozen=True):
@@ -205,6 +211,18 @@ class Loans(Struct, frozen=True):
 
     items: list[LoanDocument]
     next_cursor: str | None
+
+
+@published_as("Patron")
+class PatronDocument(Struct, frozen=True):
+    """A borrower of a store that keeps names apart; ``patron`` is the token in its events."""
+
+    patron: str
+    user_id: str
+    closing: bool
+    """Is being forgotten, after the last return: nothing more is lent."""
+    loans: Count
+    """Open ones."""
 
 
 _encode = msgspec.json.Encoder().encode

@@ -31,6 +31,7 @@ from query_api.http.routes import (
     inventory,
     loans,
     page_settings,
+    patrons,
     registry,
     stats,
 )
@@ -40,6 +41,7 @@ from query_api.replica.tables import RELEASE
 ROUTES = [
     inventory.router,
     *loans.routes,
+    *patrons.routes,
     *stats.routes,
     *changes.routes,
     *diff.routes,
@@ -72,13 +74,13 @@ def create_app(
     @asynccontextmanager
     async def following(_: Litestar) -> AsyncIterator[None]:
         async with waiters.running():
-            reading.follower.start()
+            reading.start()
             operations.start()
             try:
                 yield
             finally:
                 operations.stop()
-                reading.follower.stop()
+                reading.stop()
 
     app = create_litestar(
         ROUTES,
@@ -91,6 +93,7 @@ def create_app(
         dependencies={
             "replica": Provide(provide_replica),
             "reading": provided(reading),
+            "patrons": provided(reading.patrons),
             "metrics": provided(metrics),
             "operations": provided(operations),
             "settings": provided(settings),

@@ -15,6 +15,7 @@ from foundation.http.problem import Problem
 from query_api.following.followed import Followed
 from query_api.following.source import KafkaException, Source
 from query_api.following.waiters import Waiters
+from query_api.http.patrons import Patrons
 from query_api.replica.damage import is_damage
 from query_api.replica.progress import Progress
 from query_api.replica.replica import Replica
@@ -33,12 +34,37 @@ _CHECK_AFTER_S = 0.25
 class Reading:
     """The replica as the routes use it."""
 
-    def __init__(self, source: Source, follower: Followed, waiters: Waiters) -> None:
+    def __init__(
+        self, source: Source, follower: Followed, waiters: Waiters, patrons: Patrons | None = None
+    ) -> None:
         self._source, self.follower, self._waiters = source, follower, waiters
+        self.patrons = patrons or Patrons()
         self.instance = secrets.token_hex(8)
         """The name of this process among those that share an address."""
         self.readers = 0
         """Streams of changes that are open."""
+
+    def start(self) -> None:
+        """Follow the topics."""
+        if self.patrons.names is not None:
+            self.patrons.names.start()
+        self.follower.start()
+
+    def stop(self) -> None:
+        """Stop following."""
+        self.follower.stop()
+        if self.patrons.names is not None:
+            self.patrons.names.stop()
+
+    @property
+    def ready(self) -> bool:
+        """Whether answers have everything that was recorded when the process started."""
+        return self.follower.ready and self.patrons.ready
+
+    @property
+    def trouble(self) -> str | None:
+        """The reason why nothing new can be read; None while it can."""
+        return self.follower.trouble or self.patrons.trouble
 
     def progress(self) -> Progress | None:
         """The replica's progress; None while there is no replica."""
@@ -53,7 +79,7 @@ class Reading:
     def headers(self, position: bytes) -> Headers:
         """Headers of an answer: its position, and the reason why it may be old."""
         headers = [(b"inventory-position", position)]
-        if (trouble := self.follower.trouble) is not None:
+        if (trouble := self.trouble) is not None:
             reason = " ".join(trouble.split()).encode("ascii", "replace")
             headers.append((b"inventory-stale", reason[:MAX_REASON_BYTES]))
         return headers

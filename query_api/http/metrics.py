@@ -42,9 +42,9 @@ class Metrics(Collector):
 
     def _replica(self) -> Iterator[Metric]:
         follower = self._reading.follower
-        yield GaugeMetricFamily("library_api_ready", "1 once caught up.", value=follower.ready)
+        yield GaugeMetricFamily("library_api_ready", "1 once caught up.", value=self._reading.ready)
         yield GaugeMetricFamily(
-            "library_api_reading", "1 while both topics can be read.", value=follower.trouble is None
+            "library_api_reading", "1 while both topics can be read.", value=self._reading.trouble is None
         )
         replica = follower.replica
         if replica is None:

@@ -21,7 +21,8 @@ _REFUSALS = {
 TAGS = {
     "inventory": (
         "Titles, their events and loans.",
-        ("list_inventory", "get_title", "get_history", "list_differences", "list_loans", "search_loans"),
+        ("list_inventory", "get_title", "get_history", "list_differences", "list_loans", "search_loans",
+            "get_patron"),
     ),
     "changes": (
         "Events as they happen, and past events.",
@@ -46,6 +47,7 @@ NOT_STORED = {
         "follow_changes",
         "get_event",
         "get_history",
+        "get_patron",
         "list_events",
         "list_loans",
         "metrics",

@@ -66,6 +66,14 @@ def find_loans(
     return loans, LoanKey(due, isbn, user)
 
 
+def count_loans(db: sqlite3.Connection, user_id: str) -> int:
+    """The number of the borrower's open loans."""
+    ((count,),) = fetch_all(
+        db, tuple[int], "SELECT count(*) FROM loans WHERE user_id = ?", (user_id,), rows=1
+    )
+    return count
+
+
 def loans_of(
     row: InventoryRow, filters: LoanFilters, limit: int, after: LoanKey | None, now: int
 ) -> tuple[list[LoanDocument], LoanKey | None]:

@@ -19,6 +19,7 @@ from query_api.http.parameters import (
     parse_cursor_parameter,
     parse_isbn_parameter,
 )
+from query_api.http.patrons import Patrons
 from query_api.http.responses import LINKED, PRIVATE, json_response, page_response, problems
 from query_api.queries.cursors import Number, make_cursor
 from query_api.queries.events import EventFilters, find_events
@@ -64,6 +65,7 @@ async def list_events(
     request: AnyRequest,
     replica: NamedDependency[Replica],
     reading: NamedDependency[Reading],
+    patrons: NamedDependency[Patrons],
     limit: Limit = 50,
     cursor: Cursor = None,
     sort: Annotated[
@@ -86,6 +88,7 @@ async def list_events(
     found, following = await asyncio.to_thread(
         lambda: find_events(replica.reader(), progress, filters, limit, start)
     )
+    await patrons.name_events(found)
     next_cursor = None if following is None else make_cursor(question, following)
     return page_response(request, json_of(Events(found, next_cursor)), next_cursor, PRIVATE)
 
@@ -94,7 +97,10 @@ async def list_events(
     "/events/{partition:int}/{offset:int}", operation_id="get_event", responses=problems(400, 404, 503)
 )  # fmt: skip
 async def get_event(
-    reading: NamedDependency[Reading], partition: Partition, offset: Offset
+    reading: NamedDependency[Reading],
+    patrons: NamedDependency[Patrons],
+    partition: Partition,
+    offset: Offset,
 ) -> Response[Record]:
     """One event whole, with its headers and bytes, read from the event store."""
     reading.check_partitions({partition: 0})
@@ -110,7 +116,9 @@ async def get_event(
             404, "no_such_event",
             f"there is no event at {partition}:{offset}: nothing yet, or the marker of a transaction",
         )  # fmt: skip
-    return json_response(json_of(record_document(message)), PRIVATE)
+    record = record_document(message)
+    await patrons.name_data([record.data])
+    return json_response(json_of(record), PRIVATE)
 
 
 def parse_filters(

@@ -41,12 +41,12 @@ async def readiness(reading: NamedDependency[Reading]) -> Response[Readiness]:
     if progress is not None and ends is not None:
         at = progress.offsets()
         behind = ",".join(f"{p}:{end - 1}" for p, end in enumerate(ends.events) if end - 1 > at[p])
-    ready = reading.follower.ready
+    ready = reading.ready
     answer = Readiness(
         ready,
         reading.position(),
         behind,
-        reading.follower.trouble,
+        reading.trouble,
         reading.instance,
         table=reading.follower.table,
     )

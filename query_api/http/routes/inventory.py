@@ -20,6 +20,7 @@ from query_api.http.parameters import (
     parse_cursor_parameter,
     parse_isbn_parameter,
 )
+from query_api.http.patrons import Patrons
 from query_api.http.responses import CACHED, LINKED, NOT_STORED, json_response, page_response, problems
 from query_api.queries.cursors import Number, make_cursor
 from query_api.queries.history import events_of
@@ -100,6 +101,7 @@ async def get_title(
 async def get_history(
     request: AnyRequest,
     replica: NamedDependency[Replica],
+    patrons: NamedDependency[Patrons],
     isbn: IsbnPath,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
@@ -111,6 +113,7 @@ async def get_history(
     found, following = events_of(replica.reader(), number, limit, start)
     if not found and not start:
         raise unknown(number)
+    await patrons.name_events(found)
     next_cursor = None if following is None else make_cursor(question, following)
     body = json_of(History(f"{number:013}", found, next_cursor))
     return page_response(request, body, next_cursor, NOT_STORED)

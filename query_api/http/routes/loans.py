@@ -21,6 +21,7 @@ from query_api.http.parameters import (
     parse_time_parameter,
     parse_user_parameter,
 )
+from query_api.http.patrons import Patrons
 from query_api.http.responses import LINKED, NOT_STORED, json_response, page_response, problems
 from query_api.queries.cursors import make_cursor
 from query_api.queries.loans import LoanFilters, LoanKey, find_loans, loans_of
@@ -35,6 +36,10 @@ At = Annotated[
         description="As they were at this time, RFC 3339 with an offset; of one title: give `isbn`, too.",
     ),
 ]  # fmt: skip
+PatronToken = Annotated[
+    str | None,
+    QueryParameter(min_length=1, max_length=40, description="Of the borrower with this token."),
+]
 Overdue = Annotated[bool | None, QueryParameter(description="true: due before now; false: not yet due.")]
 
 
@@ -42,15 +47,17 @@ Overdue = Annotated[bool | None, QueryParameter(description="true: due before no
 async def list_loans(
     request: AnyRequest,
     replica: NamedDependency[Replica],
+    patrons: NamedDependency[Patrons],
     limit: Limit = 50,
     cursor: Cursor = None,
     user_id: UserId = None,
+    patron: PatronToken = None,
     isbn: OfIsbn = None,
     overdue: Overdue = None,
     at: At = None,
 ) -> Response[Loans]:
     """Open loans, the first due first; those of one title also at a time in the past."""
-    user = None if user_id is None else parse_user_parameter(user_id)
+    user = await patrons.borrower(None if user_id is None else parse_user_parameter(user_id), patron)
     filters = LoanFilters(user, None if isbn is None else parse_isbn_parameter(isbn), overdue)
     now = int(time.time() * 1000)
     moment = None if at is None else parse_time_parameter(at, now)
@@ -63,6 +70,7 @@ async def list_loans(
     else:
         row = row_at(replica.reader(), filters.isbn, at=moment)
         found, following = ([], None) if row is None else loans_of(row, filters, limit, start, moment)
+    found = await patrons.name_loans(found)
     next_cursor = None if following is None else make_cursor(question, following)
     return page_response(request, json_of(Loans(found, next_cursor)), next_cursor, NOT_STORED)
 
@@ -71,6 +79,7 @@ class LoanSearch(Struct, frozen=True, forbid_unknown_fields=True):
     """Which loans, as the parameters of `GET /loans`."""
 
     user_id: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    patron: Annotated[str, Meta(min_length=1, max_length=40)] | None = None
     isbn: Annotated[str, Meta(min_length=1, max_length=40)] | None = None
     overdue: bool | None = None
     limit: Annotated[int, Meta(ge=1, le=500)] = 50
@@ -81,14 +90,18 @@ class LoanSearch(Struct, frozen=True, forbid_unknown_fields=True):
     "/loans/search", status_code=200, opt=JSON_BODY, responses=problems(400, 415, 503),
     operation_id="search_loans",
 )  # fmt: skip
-async def search_loans(replica: NamedDependency[Replica], data: JSONBody[LoanSearch]) -> Response[Loans]:
+async def search_loans(
+    replica: NamedDependency[Replica], patrons: NamedDependency[Patrons], data: JSONBody[LoanSearch]
+) -> Response[Loans]:
     """Open loans, the first due first; the borrower is in the body, not in a URL that logs may keep."""
-    user = None if data.user_id is None else parse_user_parameter(data.user_id)
+    user_id = None if data.user_id is None else parse_user_parameter(data.user_id)
+    user = await patrons.borrower(user_id, data.patron)
     isbn = None if data.isbn is None else parse_isbn_parameter(data.isbn)
     filters = LoanFilters(user, isbn, data.overdue)
     question = ["loans", filters]
     start = parse_cursor_parameter(data.cursor, question, LoanKey)
     found, following = find_loans(replica.reader(), filters, data.limit, start, int(time.time() * 1000))
+    found = await patrons.name_loans(found)
     next_cursor = None if following is None else make_cursor(question, following)
     return json_response(json_of(Loans(found, next_cursor)), NOT_STORED)
 

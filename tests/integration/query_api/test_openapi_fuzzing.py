@@ -32,7 +32,8 @@ PLAIN = [
 """Routes that take nothing, so that nothing in a request can be wrong."""
 ROUTES = [
     "/diff", "/events", "/events/{partition}/{offset}",
-    "/inventory", "/inventory/{isbn}", "/inventory/{isbn}/history", "/loans", "/schemas/ids/{number}",
+    "/inventory", "/inventory/{isbn}", "/inventory/{isbn}/history", "/loans", "/patrons/{token}",
+    "/schemas/ids/{number}",
     "/schemas/ids/{number}/versions", "/schemas/ids/{number}/subjects", "/stats",
     "/subjects/{subject}/versions", "/subjects/{subject}/versions/{version}", "/config/{subject}",
     "/mode/{subject}",

@@ -23,6 +23,7 @@ from query_api.http.group_lag import Group, GroupLags
 from query_api.http.inventory_fast_path import InventoryFastPath
 from query_api.http.metrics import Metrics
 from query_api.http.operations import Operations
+from query_api.http.patrons import Patrons
 from query_api.http.services import Services
 from query_api.replica.events import StoredEvent, put_events
 from query_api.replica.progress import Progress
@@ -30,6 +31,7 @@ from query_api.replica.replica import Replica, create_replica
 from query_api.replica.rows import put_rows
 from schemas.codec import encode
 from schemas.events import Event
+from schemas.names_view import NamesView
 from schemas.row import InventoryRow
 
 IDENTITY = Identity("cluster", "events", "changelog")
@@ -118,7 +120,7 @@ class IdleFollower(Follower):
 class ApiWithoutKafka:
     """Events, their rows, a replica of both, and the application that serves it."""
 
-    def __init__(self, folder: Path, events: Iterable[Event] = ()) -> None:
+    def __init__(self, folder: Path, events: Iterable[Event] = (), names: NamesView | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.replica: Replica = create_replica(folder, IDENTITY, PARTITIONS)
         self.next = [0] * PARTITIONS
@@ -130,7 +132,7 @@ class ApiWithoutKafka:
         source, groups = cast(Source, self.source), cast(GroupLags, self.groups)
         self.follower = IdleFollower(source, folder, self.waiters.notify)
         self.follower.file.replica, self.follower.trouble = self.replica, None
-        self.reading = Reading(source, self.follower, self.waiters)
+        self.reading = Reading(source, self.follower, self.waiters, Patrons(names))
         self.settings = Settings(api="http://testserver")
         alone = Settings(api="http://127.0.0.1:9", gateway="")
         services = Services(alone, groups, self.reading.instance)

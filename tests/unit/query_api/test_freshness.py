@@ -6,15 +6,18 @@ import pytest
 
 from schemas.events import BookAdded, BookBorrowed
 from tests.support.query_api.api_without_kafka import ApiWithoutKafka
+from tests.support.query_api.stocked_names import StockedNames
 
 A = "9781593275846"
 AT = 1714564800123
+BOB = f"p~{'b' * 16}"
 READS = {
     "/inventory": ["/inventory?", "/inventory?q=eli&", "/inventory?at=2024-05-01T12:00:00.123Z&"],
     "/inventory/{isbn}": [f"/inventory/{A}?", f"/inventory/{A}?version=1&", "/inventory/978-1593275846?"],
     "/inventory/{isbn}/history": [f"/inventory/{A}/history?"],
     "/loans": ["/loans?", "/loans?user_id=ann&"],
     "/events": ["/events?", "/events?sort=time&type=BookBorrowed&"],
+    "/patrons/{token}": [f"/patrons/{BOB}?"],
     "/stats": ["/stats?"],
     "/changes": ["/changes?", "/changes?since=start&", "/changes?from=2024-05-01T12:00:00Z&"],
     "/diff": ["/diff?", f"/diff?isbn={A}&"],
@@ -26,6 +29,7 @@ def stock(tmp_path: Path) -> ApiWithoutKafka:
     return ApiWithoutKafka(
         tmp_path,
         [BookAdded(A, "Elixir in Action", "Saša Jurić", 10, AT), BookBorrowed(A, "ann", AT, AT + 99_000)],
+        StockedNames(bob=BOB),
     )
 
 

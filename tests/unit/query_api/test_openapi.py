@@ -6,17 +6,20 @@ from eventstore.partitions import partition_of
 from schemas.events import BookAdded
 from tests.support.openapi import Json, violations
 from tests.support.query_api.api_without_kafka import PARTITIONS, ApiWithoutKafka
+from tests.support.query_api.stocked_names import StockedNames
 
 A = "9781593275846"
+TOKEN = f"p~{'a' * 16}"
 VALUES = {
     "isbn": A, "number": "1", "subject": "library.inventory.BookAdded", "version": "1", "offset": "0",
-    "partition": str(partition_of(A, PARTITIONS)),
+    "partition": str(partition_of(A, PARTITIONS)), "token": TOKEN,
 }  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> ApiWithoutKafka:
-    return ApiWithoutKafka(tmp_path_factory.mktemp("openapi"), [BookAdded(A, "T", "A", 1, 1)])
+    folder = tmp_path_factory.mktemp("openapi")
+    return ApiWithoutKafka(folder, [BookAdded(A, "T", "A", 1, 1)], StockedNames(ann=TOKEN))
 
 
 @pytest.fixture(scope="module")
