@@ -1,4 +1,4 @@
-"""Decodes records of texts and whole numbers, which most events are, in half of fastavro's time.
+"""Decodes records of texts, whole numbers and truth values, which most are, in half of fastavro's time.
 
 What is not exactly of the expected form is left to fastavro: this decodes a part of what it decodes, to the
 same values. ``tests/unit/eventstore/test_flat_record.py`` compares them.
@@ -25,18 +25,19 @@ _TIME_BYTES = 6
 """Of a time in ms from mid 1970 to autumn 2039: without a loop, because most numbers are times."""
 _time_at = struct.Struct("6B").unpack_from
 _TIME_BIAS = sum(_MORE << shift for shift in range(0, 35, 7))
-_TEXT, _NUMBER, _OPTIONAL_TEXT = range(3)
+_TEXT, _NUMBER, _OPTIONAL_TEXT, _FLAG = range(4)
 _STEPS: dict[str, tuple[int, Any]] = {
     "string": (_TEXT, str),
     "int": (_NUMBER, int),
     "long": (_NUMBER, int),
     "null,string": (_OPTIONAL_TEXT, str | None),
+    "boolean": (_FLAG, bool),
 }
 """How a field of an Avro type is decoded, and the type that it has in the struct."""
 
 
 def flat_decoder(schema: dict[str, Any], kind: type[Struct]) -> FlatDecoder | None:
-    """A decoder of ``kind``; None if a field is neither a text nor a whole number, or keyword-only."""
+    """A decoder of ``kind``; None if a field has another type, or is keyword-only."""
     names: list[str] = []
     steps: list[int] = []
     types = {field.encode_name: field.type for field in fields(kind)}
@@ -100,6 +101,10 @@ def _decoder(
 
 def _any(step: int, data: bytes, at: int) -> tuple[str | int | None, int]:
     """The value at ``at`` and its end. Raises IndexError, and ValueError for what fastavro is to decode."""
+    if step == _FLAG:
+        if data[at] > 1:
+            raise ValueError(f"the byte {data[at]} is no truth value")
+        return data[at] == 1, at + 1
     if step == _NUMBER:
         return _number(data, at)
     if step == _OPTIONAL_TEXT:

@@ -1,8 +1,9 @@
 """Brings the write state to the end of its partition, and detects an end that can't be trusted."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import monotonic
+from typing import Protocol
 
 from confluent_kafka import Message
 
@@ -10,7 +11,7 @@ from eventstore.append.deadline import Deadline
 from eventstore.append.fence import TRANSACTION_TIMEOUT_S
 from eventstore.append.partition_log import End, Log
 from eventstore.errors import ClaimLost, EventsLost, OtherLog
-from eventstore.state.write_state import WriteState, last_event
+from eventstore.state.write_state import LastEvent, last_event
 from foundation.memory import no_collections, return_free_memory
 from foundation.settings import Settings
 
@@ -27,6 +28,28 @@ _long_read = threading.Lock()
 """Held during a long read. Python runs one thread at a time, so several long reads would not be faster, but
 each would hold its own unsaved entries and fetched records in memory.
 """
+
+
+class Followed(Protocol):
+    """A state that a partition is read into, up to offset ``next`` and the time ``time`` (ms)."""
+
+    next: int
+    time: int
+
+    @property
+    def last(self) -> LastEvent | None:
+        """The record at ``start``, which must be found again."""
+
+    @property
+    def start(self) -> int | None:
+        """Where reading goes on; None: at the first record."""
+
+    @property
+    def unsaved(self) -> int:
+        """The number of entries that are held in memory only."""
+
+    def take(self, messages: Sequence[Message]) -> None:
+        """Add the next records."""
 
 
 class _Turn:
@@ -56,8 +79,8 @@ class OpenTransaction(Exception):
 class CatchUp:
     """Reads one partition into a write state. It remembers since when an end could not be trusted."""
 
-    def __init__(self, settings: Settings, partition: int) -> None:
-        self.log = Log(settings, partition)
+    def __init__(self, settings: Settings, partition: int, topic: str = "") -> None:
+        self.log = Log(settings, partition, topic)
         self._partition = partition
         self._patience_s = PATIENCE_S
         self._doubted: tuple[str, int] = ("", 0)
@@ -68,10 +91,11 @@ class CatchUp:
         """Read over a new connection next time. The old one would keep asking a leader that was frozen."""
         self.log.disconnect()
 
-    def advance(self, state: WriteState, deadline: Deadline, each: Callable[[], None]) -> End:
+    def advance(self, state: Followed, deadline: Deadline, each: Callable[[], None]) -> End:
         """Add all later committed records to ``state``. ``each`` is called after every batch.
 
-        Reading starts at the last event of the state, which must be found again. Raises ClaimLost, OtherLog.
+        Reading starts at the last event of the state, which must be found again if the state knows it. Raises
+        ClaimLost, OtherLog.
         """
         expected = state.last
 
@@ -87,14 +111,13 @@ class CatchUp:
             state.take(messages)
             each()
 
-        start = state.last.offset if state.last else None
         with no_collections():
-            end = self.log.read(start, deadline, take)
+            end = self.log.read(state.start, deadline, take)
         if expected is None:
             state.next = max(state.next, end.stable)
         return end
 
-    def ahead(self, state: WriteState, deadline: Deadline, each: Callable[[], None]) -> None:
+    def ahead(self, state: Followed, deadline: Deadline, each: Callable[[], None]) -> None:
         """``advance`` before the partition is claimed. Long reads of several partitions take turns.
 
         Raises ClaimLost if the end or the turn does not come in time; a further call then continues. Raises
@@ -116,7 +139,7 @@ class CatchUp:
         finally:
             turn.end()
 
-    def to_the_end(self, state: WriteState, deadline: Deadline, each: Callable[[], None]) -> None:
+    def to_the_end(self, state: Followed, deadline: Deadline, each: Callable[[], None]) -> None:
         """Bring ``state`` to the end of a partition that has just been claimed.
 
         No transaction of a writer can be open then. The last stable offset must equal the high watermark and
@@ -147,7 +170,7 @@ class CatchUp:
             raise ClaimLost(reason)
         self._doubted, self._reached_end = ("", 0), True
 
-    def unchanged(self, state: WriteState, deadline: Deadline) -> bool:
+    def unchanged(self, state: Followed, deadline: Deadline) -> bool:
         """Whether log and ``state`` end together, uncommitted records included. Raises as ``advance``."""
         known = state.next
         end = self.advance(state, deadline, lambda: None)

@@ -40,10 +40,10 @@ class _LineCollector:
 
 
 class Record(NamedTuple):
-    """A record to append. ``timestamp`` is in ms since 1970, UTC."""
+    """A record to append. ``timestamp`` is in ms since 1970, UTC; without a value it is a tombstone."""
 
     key: bytes
-    value: bytes
+    value: bytes | None
     timestamp: int
     headers: Headers
 

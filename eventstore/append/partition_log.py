@@ -1,4 +1,4 @@
-"""One partition of the event store, read up to its end."""
+"""One partition of a topic, usually of the event store, read up to its end."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -28,13 +28,13 @@ OUT_OF_RANGE = End(-1, -1)
 
 
 class Log:
-    """Reads committed records of one partition. Not for several threads at once.
+    """Reads committed records of one partition of ``topic``, by default of the event store. For one thread.
 
     Unlike ``partition_reader`` it is given no end: it learns the end from the answer with the last record,
     and it keeps its connection for the next batch.
     """
 
-    def __init__(self, settings: Settings, partition: int) -> None:
+    def __init__(self, settings: Settings, partition: int, topic: str = "") -> None:
         self._config = reading_config(settings) | {
             # The broker shall answer at once at the end of the log
             "fetch.wait.max.ms": 0,
@@ -44,7 +44,7 @@ class Log:
             "socket.connection.setup.timeout.ms": 2000,
             "metadata.max.age.ms": 5000,
         }
-        self._topic, self._partition = events_topic(settings), partition
+        self._topic, self._partition = topic or events_topic(settings), partition
         self._consumer: Consumer | None = None
 
     def read(self, start: int | None, deadline: Deadline, take: Callable[[list[Message]], None]) -> End:

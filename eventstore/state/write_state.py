@@ -123,6 +123,11 @@ class WriteState:
         return Checkpoint(self.next, self.last, self.time, self.trouble)
 
     @property
+    def start(self) -> int | None:
+        """Where reading goes on: at the last event; None: at the first one."""
+        return self.last.offset if self.last else None
+
+    @property
     def unsaved(self) -> int:
         """The number of entries that are held in memory only."""
         return max(len(self.streams), len(self.added))

@@ -85,7 +85,7 @@ def refused(cluster: Cluster, writer: type[Writer]) -> Outcome:
 def test_no_event_is_appended_on_a_stale_leaders_state(
     cluster: Cluster, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level("INFO", "eventstore.append.writer")
+    caplog.set_level("INFO", "eventstore.append.owner")
     for _ in range(TRIES):
         outcome, versions = appended(cluster, Writer)
         assert isinstance(outcome, Refused)

@@ -168,7 +168,7 @@ def test_a_writer_that_follows_disturbs_nobody_and_reads_only_the_rest_when_it_c
     standby.follow(SECONDS)
     assert standby.read_up_to == one.read_up_to
     run(one, AddCopies(ISBN, 1))
-    with caplog.at_level("DEBUG", "eventstore.append.writer"):
+    with caplog.at_level("DEBUG", "eventstore.append.owner"):
         assert accepted(run(standby, AddCopies(ISBN, 1))[0]).receipt.events[0].version == 53
     # The last event and the end of its transaction
     assert "after reading 2" in caplog.text

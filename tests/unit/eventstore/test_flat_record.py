@@ -21,6 +21,7 @@ class Flat(Struct, frozen=True):
     name: str
     count: int
     note: str | None
+    open: bool
 
 
 SCHEMA: Any = fastavro.parse_schema(
@@ -29,6 +30,7 @@ SCHEMA: Any = fastavro.parse_schema(
         "name": "Flat",
         "fields": [
             {"name": "count", "type": "long"},
+            {"name": "open", "type": "boolean"},
             {"name": "note", "type": ["null", "string"]},
             {"name": "name", "type": "string"},
         ],
@@ -58,6 +60,7 @@ FLAT = st.builds(
     st.text(max_size=200),
     st.integers(-(2**63), 2**63 - 1) | st.integers(1_000_000_000_000, 2_000_000_000_000),
     st.none() | st.text(max_size=70),
+    st.booleans(),
 )
 
 
@@ -100,6 +103,7 @@ class Named(Struct, frozen=True, kw_only=True):
     name: str
     count: int
     note: str | None
+    open: bool
 
 
 def test_a_struct_without_positional_fields_is_left_to_fastavro() -> None:
