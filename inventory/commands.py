@@ -6,10 +6,11 @@ from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 from msgspec import Struct
-from msgspec.structs import astuple
+from msgspec.structs import astuple, replace
 
 from foundation.text import Malformed, line
 from inventory import isbn as identifiers
+from inventory.patrons import PatronCommand
 
 MOST_COPIES = 1_000_000
 REASONS = ("lost", "damaged", "sold", "miscount")
@@ -76,13 +77,16 @@ Command: TypeAlias = (
     | BorrowBook | ReturnBook | RenewLoan
 )  # fmt: skip
 
-_JSON = msgspec.json.Decoder(Command)
+AnyCommand: TypeAlias = Command | PatronCommand
+"""About a title, or about a borrower."""
+_JSON = msgspec.json.Decoder(AnyCommand)
 
 
-def from_json(body: bytes) -> Command:
+def from_json(body: bytes) -> AnyCommand:
     """A checked command from ``{"type": "BorrowBook", …}``. Raises Malformed."""
     try:
-        return checked(_JSON.decode(body))
+        command = _JSON.decode(body)
+        return checked_patron(command) if isinstance(command, PatronCommand) else checked(command)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed("body", f"not a command: {error}") from error
 
@@ -97,6 +101,11 @@ def checked(command: Command) -> Command:
     if kind is CorrectDetails or kind is WithdrawCopies:
         _require_sense(command)
     return kind(*values)
+
+
+def checked_patron(command: PatronCommand) -> PatronCommand:
+    """The command with its user id trimmed. Raises Malformed."""
+    return replace(command, user_id=FIELDS["user_id"].check(command.user_id))
 
 
 def _require_sense(command: Command) -> None:

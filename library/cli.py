@@ -20,6 +20,7 @@ COMMANDS = {
     "loans": "library.commands.queries:loans",
     "explain": "library.commands.explain:explain",
     "diff": "library.commands.diff:diff",
+    "patron": "library.commands.patron:patron",
     "events": "library.commands.events:events",
     "logs": "library.commands.logs:logs",
     "groups": "library.commands.groups:groups",

@@ -6,6 +6,7 @@ the first can't begin any more: the command takes effect once, and a refusal is 
 
 import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -15,9 +16,12 @@ from eventstore.partitions import partition_of
 from eventstore.state.outcomes import Outcome, OutcomeUnknown, checked_envelope, submit
 from foundation.settings import Settings
 from inventory.commands import Command
+from inventory.patrons import PatronCommand
 
 if TYPE_CHECKING:
     from eventstore.append.fence import Fence
+    from producer.names.forgetting import PatronResult
+    from producer.names.names import Names
 
 GATEWAY_SHARE = 0.5
 """Part of the deadline in which the gateways have to answer; the rest is left for a fence of our own."""
@@ -54,6 +58,44 @@ def execute(
     return outcome
 
 
+def execute_about_patron(settings: Settings, command_id: str, command: PatronCommand) -> "PatronResult":
+    """Carry out a checked command about a borrower, through a gateway or by fences of our own.
+
+    Repeating it has no second effect, whatever its id is. Raises Malformed for a user id that looks like a
+    token, and ``producer.gateway.patron_responses.NoNames`` for a store that can't forget anybody.
+    """
+    from producer.gateway.call import call_gateway_about_patron
+
+    started = monotonic()
+    for url in settings.gateway_urls:
+        result = call_gateway_about_patron(settings, url, command_id, command, settings.deadline)
+        if not isinstance(result, OutcomeUnknown):
+            return result
+    return _about_patron(settings, command, max(1.0, settings.deadline - (monotonic() - started)))
+
+
+def _about_patron(settings: Settings, command: PatronCommand, deadline_s: float) -> "PatronResult":
+    from confluent_kafka import KafkaException
+
+    from foundation.kafka_clients import why
+    from producer.gateway.patron_responses import NoNames
+    from producer.names.boundary import require_no_token
+    from producer.names.forgetting import carry_out
+    from producer.writers import open_names
+
+    try:
+        names = open_names(settings, min(deadline_s, SNAPSHOT_TIMEOUT_S))
+    except KafkaException as error:
+        return OutcomeUnknown(why(settings, error), sent=False)
+    if names is None:
+        raise NoNames
+    require_no_token(command)
+    try:
+        return carry_out(names, command, deadline_s)
+    finally:
+        names.close()
+
+
 def _by_own_fence(
     settings: Settings, command_id: str, command: Command, carried: Mapping[str, str], deadline_s: float
 ) -> Outcome:
@@ -68,19 +110,39 @@ def _by_own_fence(
     from confluent_kafka import KafkaException
 
     from foundation.kafka_clients import why
-    from producer.writers import binding, snapshot_of, writer_of
+    from producer.names.boundary import require_no_token
+    from producer.writers import binding, open_names, snapshot_of, writer_of
 
+    returned = list[str]()
+    timeout_s = min(deadline_s, SNAPSHOT_TIMEOUT_S)
     try:
-        snapshot = snapshot_of(settings, partition, binding(settings, min(deadline_s, SNAPSHOT_TIMEOUT_S)))
+        with ThreadPoolExecutor(1) as thread:
+            asked = thread.submit(open_names, settings, timeout_s)
+            snapshot = snapshot_of(settings, partition, binding(settings, timeout_s))
+            names = asked.result()
     except KafkaException as error:
         return OutcomeUnknown(why(settings, error), sent=False)
     connecting.join()
-    writer = writer_of(settings, partition, snapshot, fence=fence)
+    if names is not None:
+        require_no_token(command)
+    writer = writer_of(settings, partition, snapshot, names=names, returned=returned.append, fence=fence)
     try:
         (outcome,) = writer.execute([submit(command_id, command, carried)], deadline_s)
-        return outcome
     finally:
         writer.close()
+    if names is not None:
+        _end_erasures(names, returned, deadline_s)
+        names.close()
+    return outcome
+
+
+def _end_erasures(names: "Names", returned: list[str], deadline_s: float) -> None:
+    """End those that have waited for this return; where that fails, the next gateway does it."""
+    from producer.names.forgetting import finish
+
+    for token, closing in list(names.directory.closing.items()) if returned else ():
+        if closing.when_returned and (token in returned or "" in returned):
+            finish(names, token, deadline_s)
 
 
 def _connect(fence: "Fence", deadline_s: float) -> None:

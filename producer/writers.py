@@ -1,16 +1,23 @@
 """Writers of the library's event store: the engine with the library's rules."""
 
+from collections.abc import Callable
 from typing import Any
+
+from confluent_kafka.admin import AdminClient
 
 from eventstore.append.writer import Writer
 from eventstore.decider import Decider
 from eventstore.state import snapshot
 from eventstore.state.snapshot import Snapshot
+from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from inventory.commands import Command
 from inventory.domain import library
 from inventory.rules import Title
+from producer.names.boundary import NamesBoundary, guarded
+from producer.names.names import Names
 from schemas.events import Event
+from schemas.topics import has_names
 
 
 def decider_of(settings: Settings) -> Decider[Title, Command, Event]:
@@ -28,6 +35,30 @@ def snapshot_of(settings: Settings, partition: int, bound_to: str) -> Snapshot:
     return Snapshot(settings, partition, decider_of(settings), bound_to)
 
 
-def writer_of(settings: Settings, partition: int, snapshot: Snapshot | None = None, **options: Any) -> Writer:
-    """The writer of a partition; ``options`` are those of ``Writer``."""
-    return Writer(settings, partition, decider_of(settings), snapshot, **options)
+def open_names(settings: Settings, timeout: float = 5.0) -> Names | None:
+    """The store's names of borrowers; None if its events hold user ids. Raises KafkaException."""
+    return Names(settings) if has_names(AdminClient(client_config(settings)), settings, timeout) else None
+
+
+def _ignore(_: str) -> None:
+    pass
+
+
+def writer_of(
+    settings: Settings,
+    partition: int,
+    snapshot: Snapshot | None = None,
+    *,
+    names: Names | None = None,
+    returned: Callable[[str], None] = _ignore,
+    **options: Any,
+) -> Writer:
+    """The writer of a partition; ``options`` are those of ``Writer``.
+
+    ``names`` are those of a store that has some; ``returned`` as for ``NamesBoundary``.
+    """
+    decider = decider_of(settings)
+    if names is None:
+        return Writer(settings, partition, decider, snapshot, **options)
+    boundary = NamesBoundary(names, returned)
+    return Writer(settings, partition, guarded(decider, names), snapshot, boundary=boundary, **options)

@@ -25,6 +25,7 @@ from producer.gateway.fast_path import CommandFastPath
 from producer.gateway.gateway import Gateway
 from producer.gateway.metrics import Metrics
 from producer.gateway.openapi import complete, header_name
+from producer.gateway.patrons import PatronEndpoint
 from producer.gateway.requests import RequestReader
 from producer.gateway.routes import ROUTES
 from producer.gateway.sharing.address import advertised_address
@@ -76,7 +77,7 @@ def create_app(gateway: Gateway, metrics: Metrics, membership: Membership) -> Pa
     peers = Peers(settings)
     router = Router(gateway, membership.address, peers)
     metrics.router = router
-    commands = CommandEndpoint(router, requests, metrics.answers)
+    commands = CommandEndpoint(router, requests, metrics.answers, PatronEndpoint(gateway))
     document = ApiDocument(lambda value: complete(value, token=bool(parse_tokens(settings.token))))
 
     @asynccontextmanager

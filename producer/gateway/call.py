@@ -12,7 +12,9 @@ from eventstore.state.outcomes import Outcome, OutcomeUnknown
 from foundation.settings import Settings
 from foundation.tokens import parse_tokens, token_of
 from inventory.commands import Command
+from inventory.patrons import PatronCommand
 from producer.gateway.expiry import CLOCKS_APART_S, EXPIRY_HEADER, TIME_PATH, expiry_after
+from producer.gateway.patron_responses import PatronResult, parse_patron
 from producer.gateway.responses import parse_response
 from schemas.times import BadTime
 
@@ -37,10 +39,7 @@ def call_gateway(
     OutcomeUnknown also covers no, or no expected, answer. It is returned when the gateway can't begin to
     decide the command any more: what another writer says then is final.
     """
-    parts = urlsplit(url)
-    connection_type = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = connection_type(parts.hostname or "", parts.port, timeout=CONNECT_TIMEOUT_S)
-    path = parts.path.rstrip("/")
+    connection, path = _connection(url)
     allowed_s = min(LONGEST_EXPIRY_S, max(seconds / 2, seconds - CLOCKS_APART_S))
     try:
         try:
@@ -68,6 +67,36 @@ def call_gateway(
     if isinstance(outcome, OutcomeUnknown) and outcome.sent:
         sleep(max(0.0, expires + CLOCKS_APART_S - monotonic()))
     return outcome
+
+
+def call_gateway_about_patron(
+    settings: Settings, url: str, command_id: str, command: PatronCommand, seconds: float
+) -> PatronResult:
+    """Send a command about a borrower to the gateway at ``url``, which has ``seconds`` for its answer.
+
+    OutcomeUnknown also covers no, or no expected, answer. Any such command may be repeated anywhere. Raises
+    Malformed, and NoNames for a store that can't forget anybody.
+    """
+    connection, path = _connection(url)
+    try:
+        connection.connect()
+        _limit(connection, seconds)
+        body = msgspec.json.encode(command)
+        connection.request("POST", f"{path}/commands", body, _headers(settings, command_id, {}))
+        response = connection.getresponse()
+        return parse_patron(response.status, response.read(), url)
+    except (OSError, http.client.HTTPException) as error:
+        return OutcomeUnknown(f"{url}: {error}")
+    finally:
+        connection.close()
+
+
+def _connection(url: str) -> tuple[http.client.HTTPConnection, str]:
+    """A connection that is not open yet, and the path that all of the gateway's paths begin with."""
+    parts = urlsplit(url)
+    connection_type = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = connection_type(parts.hostname or "", parts.port, timeout=CONNECT_TIMEOUT_S)
+    return connection, parts.path.rstrip("/")
 
 
 def _limit(connection: http.client.HTTPConnection, seconds: float) -> None:

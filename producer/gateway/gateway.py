@@ -19,7 +19,9 @@ from foundation.kafka_clients import KafkaUnavailable, why
 from foundation.settings import Settings
 from producer.gateway.lanes import Lane, QueueFull
 from producer.gateway.responses import FULL, RETRY_LATER, STOPPING
-from producer.writers import binding, snapshot_of, writer_of
+from producer.names.erasures import Erasures
+from producer.names.names import Names
+from producer.writers import binding, open_names, snapshot_of, writer_of
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +45,8 @@ class Gateway:
         self._pending: set[Future[Any]] = set()
         self._binding_lock = threading.Lock()
         self._binding = ""
+        self._names: Names | None = None
+        self._erasures: Erasures | None = None
         self._kafka_trouble, self._retry_at = "", 0.0
 
     def start(self) -> None:
@@ -70,6 +74,16 @@ class Gateway:
         An empty list: no such command was accepted, and no attempt that began before can be any more.
         """
         return await self._result(partial(self.lanes[partition].look_up, command_id))
+
+    @property
+    def names(self) -> Names | None:
+        """Of borrowers, where the store keeps them apart and Kafka has said it already."""
+        return self._names
+
+    def ask_for_names(self) -> Names | None:
+        """The same, asked for if need be: not for the loop. Raises KafkaUnavailable."""
+        self._store_binding()
+        return self._names
 
     @property
     def owned(self) -> list[int]:
@@ -108,6 +122,8 @@ class Gateway:
         for lane in self.lanes:
             lane.stop()
         await asyncio.gather(*(asyncio.to_thread(lane.join, JOIN_TIMEOUT_S) for lane in self.lanes))
+        if self._erasures is not None:
+            await asyncio.to_thread(self._erasures.stop, JOIN_TIMEOUT_S)
 
     async def _result(self, put: "Callable[[], Future[T]]") -> T:
         if self.stopping:
@@ -127,7 +143,10 @@ class Gateway:
     def _writer_of(self, partition: int) -> Callable[[], Writer]:
         def make() -> Writer:
             snapshot = snapshot_of(self.settings, partition, self._store_binding())
-            return writer_of(self.settings, partition, snapshot)
+            if self._names is None or self._erasures is None:
+                return writer_of(self.settings, partition, snapshot)
+            returned = self._erasures.returned
+            return writer_of(self.settings, partition, snapshot, names=self._names, returned=returned)
 
         return make
 
@@ -136,6 +155,7 @@ class Gateway:
         with self._binding_lock:
             if not self._binding and monotonic() >= self._retry_at:
                 try:
+                    self._open_names()
                     self._binding = binding(self.settings)
                 except KafkaException as error:
                     trouble = why(self.settings, error)
@@ -144,3 +164,9 @@ class Gateway:
             if not self._binding:
                 raise KafkaUnavailable(self._kafka_trouble)
             return self._binding
+
+    def _open_names(self) -> None:
+        """Find out whether the store has names. Raises KafkaException."""
+        if self._names is None and (names := open_names(self.settings)) is not None:
+            self._names, self._erasures = names, Erasures(names)
+            self._erasures.start()

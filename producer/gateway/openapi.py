@@ -16,8 +16,9 @@ from foundation.http.openapi import (
     problem_object,
     tag_operations,
 )
-from inventory.commands import FIELDS, Command
+from inventory.commands import FIELDS, AnyCommand
 from producer.gateway.expiry import EXPIRY_HEADER
+from producer.receipt import PatronDocument
 
 _KEY = (
     "The command's id, chosen by its caller: a repeat has no second effect. Any text in UTF-8 without "
@@ -40,7 +41,7 @@ _HEADERS = {
     "503": {"Retry-After": header_object("Seconds after which to try again.", kind="integer")},
     "504": {
         "Retry-After": header_object("Seconds after which to try again.", kind="integer", required=True),
-        "Location": header_object("Where the outcome can be looked up.", required=True),
+        "Location": header_object("Where the outcome can be looked up; not of a command about a borrower."),
     },
 }
 TAGS = {
@@ -54,6 +55,8 @@ def complete(document: Json, *, token: bool) -> None:
     submit = document["paths"]["/commands"]["post"]
     look_up = document["paths"]["/commands/{command_id}"]["get"]
     document["components"]["schemas"].update(_command_schemas())
+    content = submit["responses"]["200"]["content"]["application/json"]
+    content["schema"] = {"oneOf": [content["schema"], {"$ref": "#/components/schemas/PatronDocument"}]}
     submit["requestBody"] = {"required": True, "content": {"application/json": {"schema": _any_command()}}}
     submit["parameters"] = [
         _header("Idempotency-Key", _KEY, required=True, limits=_KEY_LIMITS),
@@ -96,18 +99,20 @@ def _header(name: str, description: str, *, required: bool = False, limits: Mapp
 
 
 def _command_schemas() -> dict[str, Json]:
-    _, schemas = msgspec.json.schema_components(get_args(Command), ref_template="#/components/schemas/{name}")
-    for kind in get_args(Command):
+    types = (*get_args(AnyCommand), PatronDocument)
+    _, schemas = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
+    for kind in get_args(AnyCommand):
         for name in kind.__struct_fields__:
-            schemas[kind.__name__]["properties"][name].update(FIELDS[name].limits)
+            if name in FIELDS:
+                schemas[kind.__name__]["properties"][name].update(FIELDS[name].limits)
     return schemas
 
 
 def _any_command() -> dict[str, Any]:
-    names = [kind.__name__ for kind in get_args(Command)]
+    names = [kind.__name__ for kind in get_args(AnyCommand)]
     references = {name: f"#/components/schemas/{name}" for name in names}
     return {
-        "description": "The command, to one title.",
+        "description": "The command, to one title, or about one borrower.",
         "oneOf": [{"$ref": reference} for reference in references.values()],
         "discriminator": {"propertyName": "type", "mapping": references},
     }

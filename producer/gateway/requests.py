@@ -39,12 +39,12 @@ _UNIQUE = (
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _JSON_TYPES = {b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8"}
-_MEMBERS = sorted({"type"}.union(*(kind.__struct_fields__ for kind in get_args(commands.Command))))
+_MEMBERS = sorted({"type"}.union(*(kind.__struct_fields__ for kind in get_args(commands.AnyCommand))))
 _MAY_REPEAT = re.compile(rb'\\|"(%s)".*"\1"' % "|".join(_MEMBERS).encode(), re.DOTALL)
 """Bodies in which a member's name, or what looks like one, occurs twice, or may be written with escapes."""
 _FEWEST_QUOTES = {
     kind: 4 + sum(4 if field.type is str else 2 for field in fields(kind) if field.required)
-    for kind in get_args(commands.Command)
+    for kind in get_args(commands.AnyCommand)
 }
 """Quotation marks in a command without optional members: every further member has at least two."""
 
@@ -141,7 +141,7 @@ def carried_headers(headers: dict[bytes, bytes]) -> dict[str, str]:
     return carried
 
 
-def check_names(command: commands.Command, body: bytes) -> None:
+def check_names(command: commands.AnyCommand, body: bytes) -> None:
     """Refuse a command in which a member occurs twice: parsers differ in which of them they take.
 
     Raises Malformed. For most bodies it is enough to count quotation marks, which takes 0.1 µs. Parsing each

@@ -36,7 +36,8 @@ _MEANINGS = {
     403: "The token is of somebody else than the header Actor says, or the page is of another origin.",
     404: "No command with this id was accepted, and no attempt begun before can be any more.",
     408: "The body did not arrive in time.",
-    409: "A rule refuses it, `code` says which; a repeat is decided afresh. Of a look-up: name the title.",
+    409: "A rule refuses it, `code` says which; a repeat is decided afresh. Of a look-up: name the title. "
+    "`open_loans`: the borrower has the titles in `isbns`; `no_names`: the store can't forget anybody.",
     413: "The body is too large.",
     415: "Not application/json.",
     422: "The title has had another command with this Idempotency-Key.",
@@ -80,7 +81,7 @@ class Clock(Struct, frozen=True):
     responses={
         200: ResponseSpec(
             ReceiptDocument,
-            description="Nothing to do: it is as wanted.",
+            description="Nothing to do: it is as wanted. Of a command about a borrower: how it ended.",
             generate_examples=False,
         ),
         **problem_specs(_MEANINGS, 400, 401, 403, 408, 409, 413, 415, 422, 503, 504),

@@ -15,7 +15,7 @@ import msgspec
 
 from foundation.http.problem import PROBLEM_JSON
 from foundation.settings import PREFIX, Settings
-from inventory.commands import Command
+from inventory.commands import AnyCommand
 from library.process.die_with_parent import dying_with_me
 from library.process.ports import free_port
 from tests.support.freezing import freeze, thaw
@@ -64,7 +64,7 @@ class GatewayProcess:
         except httpx.TransportError:
             return False
 
-    def post(self, command: Command | bytes, key: str | None = None, **headers: str) -> httpx.Response:
+    def post(self, command: AnyCommand | bytes, key: str | None = None, **headers: str) -> httpx.Response:
         """Send a command, with a new key unless one is given."""
         return post(self.client, command, key, **headers)
 
@@ -86,7 +86,7 @@ class GatewayProcess:
 
 
 def post(
-    client: httpx.Client, command: Command | bytes, key: str | None = None, **headers: str
+    client: httpx.Client, command: AnyCommand | bytes, key: str | None = None, **headers: str
 ) -> httpx.Response:
     """Send a command; ``content_type="text/plain"`` is the header content-type."""
     given: dict[str, Any] = {

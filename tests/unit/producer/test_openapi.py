@@ -33,12 +33,13 @@ def test_every_command_is_described_with_its_limits():
     body = document["paths"]["/commands"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     schemas = document["components"]["schemas"]
     commands = {name: schemas[name] for name in body["discriminator"]["mapping"]}
-    assert len(commands) == len(body["oneOf"]) == 8
+    assert len(commands) == len(body["oneOf"]) == 11
     for name, schema in commands.items():
         assert schema["description"]
         assert schema["additionalProperties"] is False
         assert schema["properties"]["type"] == {"enum": [name]}
-        assert {"isbn", "type"} <= set(schema["required"])
+        about = "user_id" if name.endswith("Patron") else "isbn"
+        assert {about, "type"} <= set(schema["required"])
     assert commands["WithdrawCopies"]["properties"]["reason"]["enum"] == list(REASONS)
 
 
