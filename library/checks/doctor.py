@@ -15,6 +15,7 @@ from eventstore.topics import WrongTopic, check_protection, events_topic
 from foundation.kafka_clients import KafkaUnavailable, client_config, why
 from library.broker import jars
 from library.broker.java import NoJava, find_java, java_version
+from library.checks.borrowers import borrowers
 from library.checks.event_keys import event_keys
 from library.checks.finding import Finding, Grade
 from library.checks.topic_settings import topic_settings
@@ -61,6 +62,7 @@ def examine(settings: "Settings", patience_s: float | None = None) -> Iterator[F
         try:
             if usable:
                 yield from topic_settings(admin, settings, tables_of(read_tables(admin, settings)))
+                yield from borrowers(admin, settings)
                 yield from transactions(admin, settings, PATIENCE_S if patience_s is None else patience_s)
             if usable or events_topic(settings) in admin.list_topics(timeout=3).topics:
                 yield from event_keys(admin, settings)

@@ -2,9 +2,9 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -27,14 +27,19 @@ TRANSACTION_S = 5.0
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 @with_settings("data_dir", "kafka", "name", "partitions", "replication", "deadline")
 @click.option("--check", "only_check", is_flag=True, help="Only check that FILE is complete.")
-def restore(settings: "Settings", file: Path, only_check: bool) -> None:
+@click.option("--pseudonymise", is_flag=True, help="Give borrowers tokens, and keep their names apart.")
+def restore(settings: "Settings", file: Path, only_check: bool, pseudonymise: bool) -> int:
     """Fill an empty event store from FILE.
 
     Every event keeps its version, ids, headers and time. The number of partitions may differ: a restore is
     the way to change it. Positions (partition:offset) change. Run an interrupted restore again, and it
     continues where it stopped; a store with any other event is refused.
+
+    With --pseudonymise the events get tokens in place of user ids, and new digests of their commands. Then
+    the new store is searched for each user id of FILE: it ends with 4 where callers have typed one into
+    another text. The old store and its backups still have all names.
     """
-    from library.store.backup_file import NotWhole, check
+    from library.store.backup_file import NotWhole, check, read
 
     try:
         header, digest = check(file)
@@ -43,13 +48,69 @@ def restore(settings: "Settings", file: Path, only_check: bool) -> None:
             exits.BAD_DATA, f"{file} can't be used, and nothing was written: {error}"
         ) from error
     if only_check:
-        source = f"{header.name}, {header.written_at:%Y-%m-%d %H:%M} UTC, {len(header.ends)} partitions"
-        click.echo(f"complete: {digest.records:,} events of {source}; digest {digest.text()}", err=True)
-        return
-    _restore(settings, file, digest)
+        store = f"{header.name}, {header.written_at:%Y-%m-%d %H:%M} UTC, {len(header.ends)} partitions"
+        click.echo(f"complete: {digest.records:,} events of {store}; digest {digest.text()}", err=True)
+        return exits.DONE
+    if not pseudonymise:
+        _restore(settings, Source(file, lambda: read(file)[1], digest))
+        return exits.DONE
+    return _pseudonymise(settings, file)
 
 
-def _restore(settings: "Settings", file: Path, expected: "Digest") -> None:
+class Source(NamedTuple):
+    """The events to restore: each call of ``records`` reads them again."""
+
+    file: Path
+    records: Callable[[], "Iterator[Record]"]
+    digest: "Digest"
+
+
+def _pseudonymise(settings: "Settings", file: Path) -> int:
+    from confluent_kafka import KafkaException
+    from confluent_kafka.admin import AdminClient
+
+    from eventstore.errors import ClaimLost
+    from eventstore.topics import WrongTopic, events_topic
+    from foundation.cli.progress import Progress
+    from foundation.cli.unreachable import unreachable
+    from foundation.kafka_clients import KafkaUnavailable, client_config
+    from library.store.backup_file import Digest, read
+    from library.store.names import ensure_names
+    from library.store.offsets import settled_end
+    from library.store.ordered_records import counted, records
+    from library.store.pseudonyms import CannotPseudonymise, look_for, register, user_ids, with_tokens
+
+    try:
+        found = user_ids(read(file)[1])
+        admin = AdminClient(client_config(settings))
+        ensure_names(admin, settings)
+        directory = register(settings, sorted(found))
+        digest = Digest()
+        for record in with_tokens(read(file)[1], directory):
+            digest.add(record)
+    except CannotPseudonymise as error:
+        raise CommandError(
+            exits.BAD_DATA, f"{file} can't be used, and no event was written: {error}"
+        ) from error
+    except WrongTopic as error:
+        raise CommandError(exits.FAILED, str(error)) from error
+    except (ClaimLost, KafkaUnavailable) as error:
+        raise CommandError(exits.UNAVAILABLE, str(error)) from error
+    except KafkaException as error:
+        raise unreachable(settings, error) from error
+    _restore(settings, Source(file, lambda: with_tokens(read(file)[1], directory), digest))
+    with Progress("searching", digest.records, "events") as progress:
+        stored = records(settings, settled_end(admin, events_topic(settings), settings.deadline))
+        left = look_for(found, counted(stored, progress.show))
+    click.echo(f"{len(found):,} borrowers have tokens; {left.events:,} events were searched", err=True)
+    for place, count in sorted(left.places.items()):
+        click.echo(f"{count:,} events still have a user id in {place}: it is the text of a caller", err=True)
+    if not left.places:
+        click.echo("no user id is left in them", err=True)
+    return exits.NOT_FOUND if left.places else exits.DONE
+
+
+def _restore(settings: "Settings", source: Source) -> None:
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 
@@ -57,18 +118,18 @@ def _restore(settings: "Settings", file: Path, expected: "Digest") -> None:
     from foundation.cli.progress import Progress
     from foundation.cli.unreachable import unreachable
     from foundation.kafka_clients import KafkaUnavailable, client_config
-    from library.store.backup_file import Digest, read
+    from library.store.backup_file import Digest
     from library.store.offsets import StillOpen, settled_end
     from library.store.ordered_records import counted, records
     from schemas.topics import ensure_topics
 
-    admin = AdminClient(client_config(settings))
+    admin, (file, stored, expected) = AdminClient(client_config(settings)), source
     store = events_topic(settings)
     try:
         ensure_topics(admin, settings)
         # Before the existing events are read: from here on no other writer can commit unnoticed
         writers = _fenced_writers(settings)
-        existing = _existing(settled_end(admin, store, settings.deadline), settings, file)
+        existing = _existing(settled_end(admin, store, settings.deadline), settings, source)
     except (WrongTopic, StillOpen) as error:
         raise CommandError(exits.FAILED, str(error)) from error
     except KafkaUnavailable as error:
@@ -81,7 +142,7 @@ def _restore(settings: "Settings", file: Path, expected: "Digest") -> None:
         )
     try:
         with Progress("restoring", expected.records, "events") as progress:
-            _write(store, writers, counted(read(file)[1], progress.show), existing)
+            _write(store, writers, counted(stored(), progress.show), existing)
         written = Digest()
         with Progress("comparing", expected.records, "events") as progress:
             for record in counted(
@@ -104,17 +165,16 @@ def _restore(settings: "Settings", file: Path, expected: "Digest") -> None:
     click.echo(f"restored and compared {written.records:,} events; digest {written.text()}", err=True)
 
 
-def _existing(ends: "Offsets", settings: "Settings", file: Path) -> Counter[int]:
+def _existing(ends: "Offsets", settings: "Settings", source: Source) -> Counter[int]:
     """Number of the file's events with which each partition begins, after an interrupted restore.
 
     Raises CommandError for any other event, and as ``records`` and ``read``.
     """
-    from library.store.backup_file import read
     from library.store.ordered_records import records
 
     unread = {partition: records(settings, {partition: end}) for partition, end in ends.items()}
     existing: Counter[int] = Counter()
-    for record in read(file)[1]:
+    for record in source.records():
         if not unread:
             break
         partition = _partition(record, settings.partitions)
@@ -126,10 +186,10 @@ def _existing(ends: "Offsets", settings: "Settings", file: Path) -> Counter[int]
         elif _content(stored) == _content(record):
             existing[partition] += 1
         else:
-            raise _not_empty(settings, file, stored)
+            raise _not_empty(settings, source.file, stored)
     for left in unread.values():
         if (stored := next(left, None)) is not None:
-            raise _not_empty(settings, file, stored)
+            raise _not_empty(settings, source.file, stored)
     return existing
 
 

@@ -3,17 +3,20 @@
 from collections.abc import Callable
 
 import pytest
-from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from inventory.commands import AddBook
+from library.checks.borrowers import borrowers
+from library.checks.finding import Grade
 from library.commands.topics import create
 from library.process.program import CannotStart
 from library.system.members import parts_of
 from producer.client import execute
-from schemas.topics import NAMES_CONFIG, has_names, names_topic
+from schemas.topics import NAMES_CONFIG, ensure_names_topic, has_names, names_topic
 from tests.support.library.command_runner import run_command
+from tests.support.waiting import eventually
 
 
 @pytest.fixture
@@ -47,3 +50,18 @@ def test_a_store_with_an_event_stays_as_it_is_and_the_way_is_named(settings: Set
     with pytest.raises(CannotStart, match="pseudonymise"):
         parts_of(settings, embedded=False, names=True).topics()
     assert not has_names(AdminClient(client_config(settings)), settings)
+
+
+def test_doctor_says_whether_a_borrower_can_be_forgotten_and_which_setting_delays_it(settings: Settings):
+    admin = AdminClient(client_config(settings))
+    (today,) = borrowers(admin, settings)
+    assert (today.grade, "--pseudonymise" in today.found) == (Grade.FINE, True)
+    ensure_names_topic(admin, settings)
+    (apart,) = borrowers(admin, settings)
+    assert (apart.grade, "apart" in apart.found) == (Grade.FINE, True)
+    entry = ConfigEntry("segment.ms", "604800000", incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, names_topic(settings), incremental_configs=[entry])
+    admin.incremental_alter_configs([resource])[resource].result(20)
+    (slow,) = eventually(lambda: [one for one in borrowers(admin, settings) if one.grade is Grade.WARNING])
+    assert "segment.ms=604800000" in slow.found
+    assert slow.fix.endswith("--add-config segment.ms=3600000")
