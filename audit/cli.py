@@ -15,17 +15,56 @@ if TYPE_CHECKING:
     from foundation.settings import Settings
 
 
-@click.command()
-@click.option("--once", is_flag=True, required=True, help="Compare every row once, and end.")
-@click.option("--json", "as_json", is_flag=True, help="With --once: JSON lines, the differences, a summary.")
-@with_settings("kafka", "name", "partitions", "data_dir", "deadline")
-def audit(settings: "Settings", once: bool, as_json: bool) -> int:
-    """Fold all events by itself, and compare each row of the table that counts with the result.
+NICENESS = 10
 
-    With --once it ends with 4 if rows differ.
+
+@click.command()
+@click.option("--once", is_flag=True, help="Compare every row once, and end.")
+@click.option("--json", "as_json", is_flag=True, help="With --once: JSON lines.")
+@with_settings("kafka", "name", "partitions", "data_dir", "deadline", "host", "log_level")
+def audit(settings: "Settings", once: bool, as_json: bool) -> int:
+    """Fold all events, and compare each row of the table that counts with the result, until SIGTERM.
+
+    `library up` runs it as a process of the system. With --once compare every row once, print the
+    differences, and end with 4 if there are any.
     """
-    assert once
-    return _once(settings, as_json)
+    return _once(settings, as_json) if once else _run(settings)
+
+
+def _run(settings: "Settings") -> int:
+    """Audit until SIGTERM or SIGINT; return the exit code."""
+    import gc
+    import os
+    import signal
+    import sqlite3
+    from threading import Event
+
+    from audit.auditor import Auditor
+    from audit.endpoint import Endpoint
+    from foundation.http.server import PortTaken
+    from foundation.logs import log_as
+
+    log_as("audit", settings.log_level)
+    # Everything else on the machine goes first
+    os.nice(NICENESS)
+    stop = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        auditor = Auditor(settings, Path(settings.data_dir) / "audit")
+        endpoint = Endpoint(settings, lambda: auditor.report) if settings.audit_port else None
+        gc.collect()
+        gc.freeze()
+        try:
+            auditor.run(stop)
+        finally:
+            if endpoint is not None:
+                endpoint.close()
+    except PortTaken as error:
+        raise CommandError(exits.UNAVAILABLE, str(error)) from error
+    except (OSError, sqlite3.Error) as error:
+        raise CommandError(exits.FAILED, f"the titles can't be kept on disk: {error}") from error
+    return exits.DONE
 
 
 def _once(settings: "Settings", as_json: bool) -> int:

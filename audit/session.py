@@ -57,11 +57,6 @@ def subject_of(settings: Settings) -> Subject:
     return Subject(table, found)
 
 
-def audit_group(settings: Settings) -> str:
-    """The consumer group of the audits that share a system."""
-    return f"{settings.name}-audit"
-
-
 class Session:
     """Audits the partitions that it has: with ``group`` those that the group assigns, otherwise all.
 

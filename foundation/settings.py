@@ -17,6 +17,7 @@ PREFIX = "LIBRARY_"
 FILE = "library.toml"
 RUN_FILE = "run.json"
 MAX_DEADLINE_S = 86_400.0
+MAX_AUDIT_PERIOD_S = 30 * 86_400.0
 
 
 class BadSettings(ValueError):
@@ -70,6 +71,13 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Port of the projector's metrics; further workers on this machine use the next ports; 0: no metrics.
 
     Not given: `library up` takes the first free ones after the gateway's."""
+    audit: str = ""
+    """Where the audit answers; empty: nobody asks it."""
+    audit_port: int = 0
+    """Port of the audit's metrics and differences; 0: `library audit` answers nowhere, and `library up` runs
+    no audit. Not given: `library up` takes a free one after the projector's."""
+    audit_period: float = 3600.0
+    """The audit compares every row within so many seconds."""
     log_level: str = "INFO"
     """DEBUG, INFO, WARNING or ERROR."""
     java: str = ""
@@ -109,12 +117,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             )
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,100}", self.name):
             raise ValueError(f"name is made of letters, digits, - and _, not {self.name!r}")
-        # Written so that NaN fails, too
-        if not 0 < self.deadline <= MAX_DEADLINE_S:
-            raise ValueError(
-                f"deadline (--timeout) is more than 0 and at most {MAX_DEADLINE_S:g} seconds, "
-                f"not {self.deadline}"
-            )
+        _check_times(self)
         for name, allowed in _CHOICES.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(
@@ -148,7 +151,7 @@ _BROKER = re.compile(
     r"(?:(?:PLAINTEXT|SSL|SASL_PLAINTEXT|SASL_SSL)://)?"
     r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?"
 )
-_LOWEST_PORTS = {"port": 1, "kafka_port": 1, "gateway_port": 0, "metrics_port": 0}
+_LOWEST_PORTS = {"port": 1, "kafka_port": 1, "gateway_port": 0, "metrics_port": 0, "audit_port": 0}
 _CHOICES: dict[str, tuple[object, ...]] = {
     "standby": (0, 1),
     "durability": ("disk", "os"),
@@ -157,6 +160,17 @@ _CHOICES: dict[str, tuple[object, ...]] = {
     "kafka_sasl_mechanism": ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"),
 }
 SECRETS = ("token", "kafka_password")
+
+
+def _check_times(settings: Settings) -> None:
+    # Written so that NaN fails, too
+    if not 0 < settings.deadline <= MAX_DEADLINE_S:
+        raise ValueError(
+            f"deadline (--timeout) is more than 0 and at most {MAX_DEADLINE_S:g} seconds, "
+            f"not {settings.deadline}"
+        )
+    if not 1 <= settings.audit_period <= MAX_AUDIT_PERIOD_S:
+        raise ValueError(f"audit_period is 1 to {MAX_AUDIT_PERIOD_S:g} seconds, not {settings.audit_period}")
 
 
 def _check_address(name: str, url: str) -> None:
@@ -172,7 +186,7 @@ def _check_addresses(settings: Settings) -> None:
             raise ValueError(f"kafka is as broker-1:9092,broker-2:9092, not {settings.kafka!r}")
     for url in settings.gateway_urls:
         _check_address("gateway", url)
-    for name in ("api", "advertise"):
+    for name in ("api", "advertise", "audit"):
         _check_address(name, getattr(settings, name))
 
 
@@ -272,7 +286,17 @@ _FLAGS = {"TIMEOUT": "DEADLINE"}
 _IDENTITY = ("kafka", "name")
 """The settings that identify a system."""
 
-_RUN_SETTINGS = ("kafka", "api", "gateway", "data_dir", "name", "partitions", "loan_days", "timezone")
+_RUN_SETTINGS = (
+    "kafka",
+    "api",
+    "gateway",
+    "audit",
+    "data_dir",
+    "name",
+    "partitions",
+    "loan_days",
+    "timezone",
+)
 """The settings that a run file has: addresses, and those that all writers of a system share."""
 
 MACHINE_VARIABLES = {"LIBRARY_JARS", "LIBRARY_MAVEN_REPOSITORY"}

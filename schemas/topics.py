@@ -34,6 +34,11 @@ def projector_group(settings: Settings) -> str:
     return INVENTORY.group_id(settings)
 
 
+def audit_group(settings: Settings) -> str:
+    """The consumer group of the audits, which share the partitions of the event store."""
+    return f"{settings.name}-audit"
+
+
 def changelog_topic(settings: Settings) -> str:
     """Every row of the inventory table, as it changes."""
     return INVENTORY.changelog(settings)

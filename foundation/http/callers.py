@@ -24,7 +24,7 @@ class AllowedHosts:
     """
 
     def __init__(self, settings: Settings, pages: PageOrigins | None = None) -> None:
-        urls = (settings.api, *settings.gateway_urls, settings.advertise)
+        urls = (settings.api, *settings.gateway_urls, settings.advertise, settings.audit)
         configured = (_host_name(urlsplit(url).netloc) for url in urls)
         self._names = {"localhost", host_name(settings.host).lower(), *configured} - {""}
         self._pages = pages
@@ -44,7 +44,7 @@ class AllowedHosts:
                 421,
                 "unknown_host",
                 f"the Host header names {host[:100]!r}, which is not this service: use its address, "
-                "localhost, or the name in the settings `api`, `gateway` and `advertise`",
+                "localhost, or the name in the settings `api`, `gateway`, `advertise` and `audit`",
             )
         if origin is None or origin.partition("://")[2] == host:
             return

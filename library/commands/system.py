@@ -41,13 +41,20 @@ ANSWER_TIMEOUT_S = 10.0
 def up(detach: bool, names: bool, report_to: int | None, **flags: Any) -> int:
     """Start the whole system on this machine.
 
-    The system is Kafka, the projector, the query API and the gateway. It keeps its data in --data-dir, and a
-    later start in the same directory continues with it. With --kafka it uses a Kafka that runs elsewhere.
+    The system is Kafka, the projector, the query API, the gateway and the audit. It keeps its data in
+    --data-dir, and a later start in the same directory continues with it. With --kafka it uses a Kafka that
+    runs elsewhere.
     """
     import msgspec
 
     from library.system.members import resolved
-    from library.system.requirements import check_counts, check_data_dir, check_ports, free_metrics_port
+    from library.system.requirements import (
+        check_counts,
+        check_data_dir,
+        check_ports,
+        free_audit_port,
+        free_metrics_port,
+    )
     from library.system.startup import StartReport, run_in_foreground, start_in_background
     from library.system.welcome import welcome
 
@@ -62,6 +69,9 @@ def up(detach: bool, names: bool, report_to: int | None, **flags: Any) -> int:
         # Passed on to the process in the background, which must not choose another one
         flags["metrics_port"] = free_metrics_port(chosen, embedded)
         chosen = msgspec.structs.replace(chosen, metrics_port=flags["metrics_port"])
+    if "audit_port" not in loading.sources:
+        flags["audit_port"] = free_audit_port(chosen, embedded)
+        chosen = msgspec.structs.replace(chosen, audit_port=flags["audit_port"])
     settings = resolved(chosen, Path.cwd(), embedded)
     if settings.durability == "os" and embedded and not report_to:
         _print("With --durability os a power cut can lose the last changes, although they were acknowledged.")

@@ -9,7 +9,7 @@ from eventstore.topics import Table, events_topic, fence_id, gateways_group
 from foundation.kafka_clients import UNUSED
 from foundation.settings import Settings
 from schemas.tables import inventory_table, tables_topic
-from schemas.topics import INVENTORY, changelog_topic, names_topic, projector_group
+from schemas.topics import INVENTORY, audit_group, changelog_topic, names_topic, projector_group
 
 TOPIC = "topic"
 GROUP = "group"
@@ -57,6 +57,8 @@ def needed(settings: Settings, users: Users) -> list[Access]:
         # For `GET /operations`: the partitions of each member
         Access(users.api, GROUP, gateways_group(settings), ("Describe",)),
         Access(users.api, GROUP, _unused(settings), ("Read",)),
+        # The audit runs as the query API's user
+        Access(users.api, GROUP, audit_group(settings), ("Read", "Describe")),
         # `library topics create`, `replay`, `verify`, `backup`
         Access(users.operator, TOPIC, events, ("Create", "Read", *_DESCRIBE)),
         Access(users.operator, TOPIC, table, ("Create", "Read", "Delete", *_DESCRIBE)),

@@ -20,7 +20,7 @@ from library.broker.kafka import KafkaFailed, Node, answers, prepare
 from library.broker.properties import java_environment
 from library.process.ports import HOST, PortInUse, is_free
 from library.process.program import CannotStart, Program
-from library.system.readiness import API, GATEWAY, is_alive, is_ready
+from library.system.readiness import API, AUDIT, GATEWAY, is_alive, is_ready
 from library.system.requirements import MAX_PORT, advertised_address, gateway_ports, wanted_ports
 
 PROBE_TIMEOUT_S = 2.0
@@ -46,6 +46,7 @@ def resolved(settings: Settings, folder: Path, embedded: bool) -> Settings:
         api=f"http://{host}:{settings.port}",
         gateway=",".join(f"http://{host}:{port}" for port in gateway_ports(settings)),
         gateway_port=settings.effective_gateway_port,
+        audit=f"http://{host}:{settings.audit_port}" if settings.audit_port else "",
     )
 
 
@@ -84,6 +85,8 @@ class Parts(Struct, frozen=True):
     """The workers of the tables that exist; it asks Kafka. The argument is the number of workers of a second
     table; 0: as many as of the first. May raise CannotStart."""
     servers: list[Program]
+    companions: list[Program] = []
+    """They start last. The system is ready without them, and goes on if they fail."""
 
 
 def parts_of(settings: Settings, embedded: bool, names: bool = False) -> Parts:
@@ -99,6 +102,7 @@ def parts_of(settings: Settings, embedded: bool, names: bool = False) -> Parts:
             _server(settings, API, API, settings.api, "query_api"),
             *(_gateway(settings, index, url) for index, url in enumerate(settings.gateway_urls)),
         ],
+        companions=[_server(settings, AUDIT, AUDIT, settings.audit, "audit")] if settings.audit else [],
     )
 
 

@@ -5,6 +5,7 @@ from foundation.http.readiness import another_program, read_readiness
 
 API = "api"
 GATEWAY = "gateway"
+AUDIT = "audit"
 
 
 def is_ready(url: str, service: str, timeout: float = 2.0) -> bool:

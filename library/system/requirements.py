@@ -115,6 +115,8 @@ def wanted_ports(settings: Settings, embedded: bool) -> list[tuple[int, str, str
             (settings.metrics_port + index, f"the metrics of projector {index}", "LIBRARY_METRICS_PORT")
             for index in range(settings.workers)
         ]
+    if settings.audit_port:
+        wanted.append((settings.audit_port, "the audit", "LIBRARY_AUDIT_PORT"))
     return wanted
 
 
@@ -126,6 +128,13 @@ def free_metrics_port(settings: Settings, embedded: bool) -> int:
         if taken.isdisjoint(ports) and all(map(is_free, ports)):
             return first
     return 0
+
+
+def free_audit_port(settings: Settings, embedded: bool) -> int:
+    """The first free port after the gateways' and the projectors'; 0: there is none."""
+    taken = {port for port, _, _ in wanted_ports(settings, embedded)}
+    first = max(settings.effective_gateway_port + settings.gateways, settings.metrics_port + settings.workers)
+    return next((port for port in range(first, MAX_PORT + 1) if port not in taken and is_free(port)), 0)
 
 
 def _refused(path: str, reason: str) -> CommandError:

@@ -33,6 +33,7 @@ class Run(Struct, frozen=True, kw_only=True):
     kafka: str
     api: str
     gateway: str
+    audit: str = ""
     data_dir: str
     name: str
     partitions: int

@@ -33,6 +33,7 @@ class Supervisor:
         self.projectors: list[Child] = []
         self._following_tables = asyncio.Lock()
         self.servers = [self._child(program, self.kafka) for program in parts.servers]
+        self.companions = [self._child(program, self.kafka) for program in parts.companions]
         self._ready = False
         self._stop_requested = asyncio.Event()
         self._paused_by: Session | None = None
@@ -40,7 +41,7 @@ class Supervisor:
     @property
     def children(self) -> list[Child]:
         """All members, in the order they start."""
-        return [*([self.kafka] if self.kafka else []), *self.projectors, *self.servers]
+        return [*([self.kafka] if self.kafka else []), *self.projectors, *self.servers, *self.companions]
 
     async def run(self, on_ready: Callable[[], object]) -> None:
         """Start all members, call ``on_ready``, run until ``ask_to_stop``, then stop all members.
@@ -77,6 +78,8 @@ class Supervisor:
         for child in others:
             child.start()
         await self._await(others)
+        for child in self.companions:
+            child.start()
         self._ready = True
         self._record()
 
@@ -116,7 +119,8 @@ class Supervisor:
         for child in self.children:
             child.thaw()
         # The gateway first: while Kafka runs, it can answer the commands that it has accepted
-        await asyncio.gather(*(child.stop() for child in [*self.servers, *self.projectors]))
+        others = [*self.companions, *self.servers, *self.projectors]
+        await asyncio.gather(*(child.stop() for child in others))
         if self.kafka:
             await self.kafka.stop()
         for child in self.children:
@@ -136,6 +140,7 @@ class Supervisor:
             kafka=settings.kafka,
             api=settings.api,
             gateway=settings.gateway,
+            audit=settings.audit,
             data_dir=settings.data_dir,
             name=settings.name,
             partitions=settings.partitions,

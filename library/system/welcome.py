@@ -33,6 +33,7 @@ def welcome(settings: Settings, folder: Path, detached: bool) -> str:
             f"  commands     {'  '.join(settings.gateway_urls)}",
             f"  Kafka        {settings.kafka}",
             *_metrics(settings),
+            *([f"  audit        {settings.audit}/metrics"] if settings.audit else []),
             f"  data, logs   {settings.data_dir}",
             "",
             "Try it:" if detached else "Try it, in another terminal:",

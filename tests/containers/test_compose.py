@@ -50,7 +50,7 @@ def test_the_readme_example_works_in_compose(system: System) -> None:
 
 
 def test_no_container_runs_as_root(system: System) -> None:
-    for service in ("projector", "query_api", "gateway"):
+    for service in ("projector", "query_api", "gateway", "audit"):
         assert system.compose("exec", "-T", service, "id", "-u").strip() == "10001"
 
 

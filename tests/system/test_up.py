@@ -12,7 +12,7 @@ from library.system.run_file import is_alive
 from tests.support.library.installed_system import System
 from tests.support.waiting import eventually
 
-NAMES = ["kafka", "projector", "api", "gateway"]
+NAMES = ["kafka", "projector", "api", "gateway", "audit"]
 ISBNS = ["9781593275846", "9781680502992"]
 
 

@@ -38,8 +38,8 @@ class System:
         self.program = PROGRAM
         self.data_dir = folder / ".library"
         self.partitions = partitions
-        # The last is for the projector's metrics
-        self.port, self.gateway_port, self.kafka_port, _ = stable_ports(4)
+        # The last two are for the projector's metrics and the audit
+        self.port, self.gateway_port, self.kafka_port, *_ = stable_ports(5)
 
     @property
     def flags(self) -> list[str]:

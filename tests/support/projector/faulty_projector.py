@@ -5,6 +5,7 @@
 - ``memory:BYTES`` limits the memory for rows
 - ``hang`` lets a stop take for ever
 - ``session:SECONDS`` shortens the group's session, ``batch:EVENTS`` makes batches small
+- ``mutant:EVENT`` makes it count one copy too many on the shelf after events of this type
 - ``next-release`` makes it a newer program, ``unknown:EVENT`` an older one
 """
 
@@ -97,6 +98,20 @@ def _next_release() -> None:
     _STAYING.enter_context(installed())
 
 
+def _mutant(event: str) -> None:
+    from msgspec.structs import replace
+
+    from inventory import row_fold
+
+    apply: Any = row_fold._apply
+
+    def wrong(row: Any, version: int, happened: Any) -> Any:
+        after = apply(row, version, happened)
+        return replace(after, available=after.available + (type(happened).__name__ == event))
+
+    setattr(row_fold, "_apply", wrong)  # noqa: B010
+
+
 def _fail(place: str) -> None:
     owner, name, _ = PLACES[place]
 
@@ -140,6 +155,7 @@ _FAULTS: dict[str, Callable[..., None]] = {
     "next-release": _next_release,
     "unknown": _unknown,
     "fail": _fail,
+    "mutant": _mutant,
     "hang": _hang,
 }
 

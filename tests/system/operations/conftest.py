@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -12,11 +13,12 @@ from tests.system.operations.kept_release import RELEASES, api_answers, extract_
 
 
 class Opened(System):
-    """It also serves the projector's metrics. ``at_first``: the API's answers when it was opened."""
+    """It also serves metrics of projector and audit. ``at_first``: the API's answers when it was opened."""
 
     release = ""
     restored = False
     metrics_port = 0
+    audit_port = 0
     at_first: dict[str, Any]
 
 
@@ -33,6 +35,7 @@ def opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         printed = re.search(r"metrics +http://127\.0\.0\.1:(\d+)/metrics", done.stdout)
         assert printed is not None, done.stdout
         system.metrics_port = int(printed[1])
+        system.audit_port = urlsplit(system.run.audit).port or 0
         if system.restored:
             done = system.library("restore", str(backup))
             assert done.returncode == 0, done.stderr

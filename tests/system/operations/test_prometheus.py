@@ -21,7 +21,7 @@ from tests.system.operations.kept_release import ISBNS
 
 FOLDER = Path(__file__).parents[3] / "deploy" / "monitoring"
 PROMETHEUS = shutil.which("prometheus")
-JOBS = {"library_gateway", "library_query_api", "library_projector"}
+JOBS = {"library_gateway", "library_query_api", "library_projector", "library_audit"}
 
 pytestmark = pytest.mark.skipif(
     PROMETHEUS is None, reason="prometheus is not installed: on Debian, apt-get install prometheus"
@@ -68,6 +68,7 @@ def prometheus(opened: Opened, tmp_path: Path) -> Iterator[Prometheus]:
     config["global"] = dict.fromkeys(config["global"], "1s")
     ports = {
         "gateway": opened.gateway_port, "query_api": opened.port, "projector": opened.metrics_port,
+        "audit": opened.audit_port,
     }  # fmt: skip
     for job in config["scrape_configs"]:
         ((names,),) = [found["names"] for found in job.pop("dns_sd_configs")]

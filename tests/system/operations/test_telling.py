@@ -21,7 +21,7 @@ def test_every_log_line_is_json_and_names_no_borrower(opened: Opened) -> None:
             said = json.loads(line)
             assert {"time", "level", "service", "logger", "message"} <= said.keys(), line
             services.add(said["service"])
-    assert {"projector", "api", "gateway"} <= services
+    assert {"projector", "api", "gateway", "audit"} <= services
 
 
 def test_each_process_serves_its_own_metrics(opened: Opened) -> None:
@@ -29,6 +29,7 @@ def test_each_process_serves_its_own_metrics(opened: Opened) -> None:
         (opened.port, {"library_api_ready", "library_held_titles", "library_group_lag"}),
         (opened.gateway_port, {"library_gateway_writable", "library_gateway_open"}),
         (opened.metrics_port, {"library_projector_lag", "library_projector_events"}),
+        (opened.audit_port, {"library_audit_rows", "library_audit_oldest_row_seconds"}),
     ):
         with urllib.request.urlopen(f"http://{HOST}:{port}/metrics", timeout=10) as answer:
             told = {family.name for family in text_string_to_metric_families(answer.read().decode())}

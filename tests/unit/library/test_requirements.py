@@ -4,13 +4,14 @@ import socket
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from foundation.cli import exits
 from foundation.cli.app import CommandError
 from foundation.settings import Settings
 from library.process.ports import HOST
 from library.system.members import parts_of, resolved
-from library.system.requirements import check_counts, check_ports, free_metrics_port
+from library.system.requirements import check_counts, check_ports, free_audit_port, free_metrics_port
 from tests.support.stable_ports import stable_ports
 
 
@@ -22,6 +23,17 @@ def test_the_projectors_metrics_get_the_first_free_ports_that_no_other_member_wa
     with socket.socket() as other:
         other.bind((HOST, ports[4]))
         assert free_metrics_port(settings, embedded=True) == ports[5]
+
+
+def test_the_audit_gets_the_first_free_port_after_the_projectors():
+    ports = stable_ports(8)
+    settings = Settings(port=ports[0], gateway_port=ports[1], kafka_port=ports[2], workers=2)
+    chosen = replace(settings, metrics_port=ports[3])
+    assert free_audit_port(chosen, embedded=True) == ports[5]
+    assert free_audit_port(settings, embedded=False) == ports[2]
+    with socket.socket() as other:
+        other.bind((HOST, ports[5]))
+        assert free_audit_port(chosen, embedded=True) == ports[6]
 
 
 def test_the_last_ports_leave_no_room_for_metrics():

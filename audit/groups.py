@@ -1,0 +1,41 @@
+"""The offsets that the consumer groups of the event store have committed."""
+
+import time
+
+from confluent_kafka.admin import AdminClient
+
+from eventstore.groups import committed_offsets_by_group
+from eventstore.topics import events_topic, gateways_group
+from foundation.kafka_clients import UNUSED, client_config
+from foundation.settings import Settings
+
+MOST_GROUPS = 200
+OTHERS_INTERVAL_S = 300.0
+"""Between two looks at groups that read something else."""
+_TIMEOUT_S = 3.0
+
+
+class Groups:
+    """Finds the groups that read the event store, except those in ``ignored``."""
+
+    def __init__(self, settings: Settings, ignored: set[str]) -> None:
+        self._settings, self._topic = settings, events_topic(settings)
+        self._ignored = ignored | {gateways_group(settings), f"{settings.name}-{UNUSED}"}
+        self._others: dict[str, float] = {}
+        """Groups without offsets in the event store, and when that was found."""
+
+    def committed(self) -> dict[str, dict[int, int]]:
+        """The offset of each group in each partition where it has one. Raises KafkaException."""
+        # A client for each call: an answer that comes too late could end the process of one that lives on
+        admin = AdminClient(client_config(self._settings))
+        listed = admin.list_consumer_groups(request_timeout=_TIMEOUT_S).result().valid
+        now, names = time.monotonic(), sorted(group.group_id for group in listed)[:MOST_GROUPS]
+        asked = [
+            name
+            for name in names
+            if name not in self._ignored and now - self._others.get(name, float("-inf")) > OTHERS_INTERVAL_S
+        ]
+        found = committed_offsets_by_group(self._settings, self._topic, asked, _TIMEOUT_S) if asked else {}
+        self._others = {name: at for name, at in self._others.items() if name in names}
+        self._others |= {name: now for name, offsets in found.items() if not offsets}
+        return {name: offsets for name, offsets in found.items() if offsets}
