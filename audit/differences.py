@@ -38,8 +38,6 @@ class Difference(Struct, frozen=True, kw_only=True):
     fields: list[Field]
     what: str
     """``differs``, ``missing``, ``unexpected`` for a row without events, or ``unreadable``."""
-    reason: str = ""
-    """Why the row can't be read."""
     event: str | None
     """The position of the last event that is in the expected row; None: the title has no events."""
     record: str | None
@@ -48,21 +46,8 @@ class Difference(Struct, frozen=True, kw_only=True):
     """The event store's position that the table had when it was compared."""
     found_at: int
     """In ms since 1970, UTC."""
-
-    @property
-    def summary(self) -> str:
-        """The fields that differ, without naming borrowers."""
-        match self.what:
-            case "missing":
-                return "the row is missing"
-            case "unexpected":
-                return "no events produce this row"
-            case "unreadable":
-                return f"the row can't be read: {self.reason}"
-        return ", ".join(
-            field.name if field.name == "loans" else f"{field.name} {field.found!r}, not {field.expected!r}"
-            for field in self.fields
-        )
+    summary: str
+    """The fields that differ, without naming borrowers."""
 
 
 class Verdict(NamedTuple):
@@ -130,11 +115,12 @@ class Explainer:
                 if self._is_ahead(partition, following, entry.key, expected, found):
                     return Verdict(entry, None, decided=False)
         wanted, has = members(expected), members(found)
+        fields = [Field(name, wanted.get(name), has.get(name)) for name in differing(wanted, has)]
         difference = Difference(
             isbn=entry.key.decode(errors="backslashreplace"),
-            fields=[Field(name, wanted.get(name), has.get(name)) for name in differing(wanted, has)],
+            fields=fields,
             what=what,
-            reason=reason,
+            summary=_summary(what, reason, fields),
             event=None if entry.event is None else str(Position(partition, entry.event)),
             record=None if entry.record is None else str(Position(partition, entry.record)),
             position=str(Position(partition, following - 1)),
@@ -163,6 +149,20 @@ class Explainer:
             if (row := _after(row, key, message)) == found:
                 return True
         return False
+
+
+def _summary(what: str, reason: str, fields: Sequence[Field]) -> str:
+    match what:
+        case "missing":
+            return "the row is missing"
+        case "unexpected":
+            return "no events produce this row"
+        case "unreadable":
+            return f"the row can't be read: {reason}"
+    return ", ".join(
+        field.name if field.name == "loans" else f"{field.name} {field.found!r}, not {field.expected!r}"
+        for field in fields
+    )
 
 
 def _after(row: InventoryRow | None, key: bytes, message: Message) -> InventoryRow | None:

@@ -109,10 +109,12 @@ class Session:
         self._read_changelog(BUSY_WAIT_S if self._is_busy() else IDLE_WAIT_S)
         for partition in self.partitions.values():
             partition.fold()
-            if partition.comparable and self._events.has_fetched(partition.number, partition.next):
+            if partition.comparable and self._events.fetched(partition.number) >= partition.next:
                 partition.compare()
             self._limit(partition)
-        if (offsets := self._folded()) != self._committed:
+        # Nothing continues there. A group that waits for the table is not behind
+        offsets = {number: self._events.fetched(number) for number in self.partitions}
+        if offsets != self._committed:
             self._events.handled(offsets)
             self._events.commit(wait=False)
             self._committed = offsets

@@ -135,9 +135,9 @@ class Subscription:
             self._keep(self._consumer.consume(limit - 1, 0))
         self.silent_s += time.monotonic() - begun
 
-    def has_fetched(self, partition: int, end: int) -> bool:
-        """Whether every committed record of the partition before the offset ``end`` has been fetched."""
-        return self._reached.get(partition, 0) >= end
+    def fetched(self, partition: int) -> int:
+        """The offset before which every committed record of the partition has been fetched; 0: unknown."""
+        return self._reached.get(partition, 0)
 
     def pause(self, partition: int) -> None:
         """Fetch nothing from an assigned partition until ``resume``."""

@@ -12,6 +12,7 @@ from confluent_kafka.admin import AdminClient
 
 from eventstore.append.catch_up import PATIENCE_S
 from eventstore.topics import WrongTopic, check_protection, events_topic
+from foundation.http.readiness import read_readiness
 from foundation.kafka_clients import KafkaUnavailable, client_config, why
 from library.broker import jars
 from library.broker.java import NoJava, find_java, java_version
@@ -24,7 +25,7 @@ from library.process import ports
 from library.store.groups import members
 from library.store.offsets import committed, group_lag
 from library.system.control import NotAnswering, NotRunning, connected
-from library.system.readiness import API, GATEWAY, held_count, trouble_of
+from library.system.readiness import API, AUDIT, GATEWAY, held_count, trouble_of
 from library.system.run_file import read_run
 from schemas.tables import Tables, current_table, read_tables, tables_of
 from schemas.times import BadTime, parse_time
@@ -39,6 +40,7 @@ FULL_DISK_BYTES = 200_000_000
 """Free space below which the disk is broken."""
 RESTART_WINDOW_S = 3600.0
 """A process that was restarted within this time is a warning."""
+REQUEST_TIMEOUT_S = 2.0
 PROGRESS_S = 12.0
 """A working projector makes progress within this time."""
 
@@ -73,6 +75,8 @@ def examine(settings: "Settings", patience_s: float | None = None) -> Iterator[F
     yield server("query API", settings.api, API)
     for url in settings.gateway_urls or [""]:
         yield server("gateway", url, GATEWAY)
+    if settings.audit:
+        yield audit(settings.audit)
     yield from held(settings)
 
 
@@ -240,6 +244,18 @@ def server(name: str, url: str, service: str) -> Finding:
         return Finding(name, Grade.FINE, f"ready at {url}")
     fix = f"library up; if it is running, library logs {service}"
     return Finding(name, Grade.WARNING, f"not ready at {url}: {trouble}", fix)
+
+
+def audit(url: str) -> Finding:
+    """Whether the audit compares the rows, and what it has found."""
+    if trouble := trouble_of(url, AUDIT):
+        return Finding("audit", Grade.WARNING, f"not ready at {url}: {trouble}", f"library logs {AUDIT}")
+    _, report = read_readiness(url, REQUEST_TIMEOUT_S)
+    compared, differing = report["rows_compared"], report["differences"]
+    if differing:
+        text = f"{differing:,} rows are not as their events make them: `library audit --once` shows them"
+        return Finding("audit", Grade.BROKEN, text, "library replay --to-beginning")
+    return Finding("audit", Grade.FINE, f"{compared:,} rows compared with their events, at {url}")
 
 
 def held(settings: "Settings") -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from query_api.following.source import KafkaException, Source
+from query_api.http.audit import AuditOperation
 from query_api.http.freshness import Reading
 from query_api.http.group_health import Health, Track, health, track
 from query_api.http.group_lag import Group, GroupLags
@@ -55,6 +56,8 @@ class Sample(Struct, frozen=True):
     gateways: list[GatewaySample]
     apis: list[ApiSample]
     """The other query APIs."""
+    audit: AuditOperation | None
+    """None: the settings name none."""
 
 
 class Operations:
@@ -128,7 +131,16 @@ class Operations:
         self._tracks = {sample.group.name: sample.track for sample in sampled}
         services = self._services
         return Sample(
-            at, sampled, trouble, lag, ages, events, per_second, services.gateways(), services.apis()
+            at,
+            sampled,
+            trouble,
+            lag,
+            ages,
+            events,
+            per_second,
+            services.gateways(),
+            services.apis(),
+            services.audit(),
         )
 
     def _group(self, group: Group, clock: "_EventClock", now: float) -> GroupSample:

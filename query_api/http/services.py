@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from foundation.http.readiness import Report
 from foundation.settings import Settings
+from query_api.http.audit import AuditOperation, audit_of
 from query_api.http.group_lag import GroupLags
 from query_api.http.other_apis import MOST_SERVICES, ApiSample, OtherApis, report_of
 
@@ -25,7 +26,7 @@ class GatewaySample(Struct, frozen=True):
 
 
 class Services:
-    """Finds the gateways and the other query APIs, and asks each for its readiness.
+    """Finds the gateways, the other query APIs and the audit, and asks each for its readiness.
 
     Gateways are those in the setting ``gateway`` and the members of their group. Query APIs: see OtherApis;
     ``instance`` is the name of this one.
@@ -56,6 +57,13 @@ class Services:
     def apis(self) -> list[ApiSample]:
         """The query APIs besides this one, by address and name."""
         return self._apis.samples()
+
+    def audit(self) -> AuditOperation | None:
+        """The audit in the settings; None: they name none."""
+        url = self._settings.audit.rstrip("/")
+        if not url:
+            return None
+        return audit_of(url, self._ask([url], "audit")[url])
 
     def _ask(self, urls: Iterable[str], service: str) -> dict[str, Report | str]:
         """By URL, what each reports, or why there is no report."""

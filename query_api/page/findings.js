@@ -2,7 +2,7 @@
 import { counted, duration, spans } from "./format.js";
 
 /** Sentences; those of `broken` need somebody, those of `late` need time. Commands are in backticks. */
-export function findings({ api, other_apis: others, gateways, groups, groups_trouble: trouble, held }) {
+export function findings({ api, other_apis: others, gateways, groups, groups_trouble: trouble, audit, held }) {
   const broken = [];
   const late = [];
   if (trouble) broken.push(`Kafka does not report its consumer groups: ${trouble}`);
@@ -24,6 +24,9 @@ export function findings({ api, other_apis: others, gateways, groups, groups_tro
     if (group.broken) broken.push(`${group.name} ${group.health === "stuck" ? "is stuck" : "has stopped"}: ${wait}; ${group.advice}`);
     else if (group.health !== "caught_up") late.push(`${group.name} is ${group.health}: ${wait}`);
   }
+  if (audit && (!audit.ready || audit.trouble)) late.push(`The audit at ${audit.url} compares nothing: ${audit.trouble}`);
+  else if (audit && audit.oldest_seconds > audit.period_seconds) late.push(`Some rows were not compared with their events for ${duration(audit.oldest_seconds)}`);
+  if (audit?.differences) broken.push(`${counted(audit.differences, "row")} ${audit.differences === 1 ? "differs" : "differ"} from what the events make: \`library replay --to-beginning\` computes them anew`);
   if (held.count) broken.push(`${counted(held.count, "title")} ${held.count === 1 ? "is" : "are"} held: an event can't be applied`);
   return { broken, late };
 }

@@ -68,9 +68,15 @@ def test_every_gateway_is_listed_with_the_partitions_that_it_writes(
 WELL: dict[str, Any] = {
     "api": {"ready": True, "trouble": None, "partitions": [{"partition": p} for p in range(5)]},
     "other_apis": [], "gateways": [], "groups": [], "groups_trouble": None, "held": {"count": 0},
+    "audit": None,
 }  # fmt: skip
 GATEWAY = {"url": "http://g:1", "ready": True, "trouble": "", "partitions": [0, 1, 2, 3, 4]}
 API = {"url": "http://a:1", "instance": None, "ready": False, "trouble": "it has not caught up yet", "lag": 7}
+
+AUDIT = {
+    "url": "http://u:1", "ready": True, "trouble": "", "differences": 0, "oldest_seconds": 5,
+    "period_seconds": 60,
+}  # fmt: skip
 
 
 SENTENCES: list[tuple[dict[str, Any], list[str], list[str]]] = [
@@ -84,6 +90,10 @@ SENTENCES: list[tuple[dict[str, Any], list[str], list[str]]] = [
     ({"api": WELL["api"] | {"trouble": "the disk is full"}}, ["the disk is full"], []),
     ({"api": WELL["api"] | {"ready": False}}, [], ["has not caught up"]),
     ({"held": {"count": 2}}, ["2 titles are held"], []),
+    ({"audit": AUDIT}, [], []),
+    ({"audit": AUDIT | {"differences": 2}}, ["2 rows differ from what the events make"], []),
+    ({"audit": AUDIT | {"ready": False, "trouble": "no answer"}}, [], ["compares nothing: no answer"]),
+    ({"audit": AUDIT | {"oldest_seconds": 120}}, [], ["not compared with their events for 2 min"]),
 ]
 """What differs from WELL, and parts of the sentences: of what is broken, and of what is late."""
 

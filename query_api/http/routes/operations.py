@@ -1,15 +1,16 @@
 """How the whole system is: consumer groups, lag, throughput, held titles, readiness."""
 
 import asyncio
-from typing import Annotated, Any
+from typing import Any
 
 from litestar import Response, get
 from litestar.di import NamedDependency
-from msgspec import UNSET, Meta, Struct
+from msgspec import UNSET, Struct
 from msgspec.structs import astuple
 
 from foundation.settings import Settings
 from query_api.documents import Count, Isbn, Time, json_of
+from query_api.http.audit import AuditOperation, Seconds
 from query_api.http.freshness import Reading
 from query_api.http.group_health import BROKEN, Health
 from query_api.http.operations import INTERVAL_S, Ages, GroupSample, Operations, Sample
@@ -22,8 +23,6 @@ from schemas.times import rfc3339
 
 MOST_HELD = 100
 RETRY = "library held retry"
-
-Seconds = Annotated[float, Meta(ge=0)]
 
 
 class PartitionLag(Struct, frozen=True):
@@ -136,6 +135,8 @@ class SystemOperation(Struct, frozen=True):
     groups: list[GroupOperation]
     groups_trouble: str | None
     """Why the groups are unknown; null: they are known."""
+    audit: AuditOperation | None
+    """Null: the settings name no audit."""
     held: HeldTitles
     events_per_second: Seconds
     history: list[PastSample]
@@ -165,6 +166,7 @@ async def show_operations(
         gateways=[GatewayOperation(*astuple(each)) for each in now.gateways],
         groups=[_group(sample, is_projector_group(settings, sample.group.name)) for sample in now.groups],
         groups_trouble=now.kafka_trouble,
+        audit=now.audit,
         held=HeldTitles(count, RETRY, [_held(title, reading) for title in held]),
         events_per_second=now.events_per_second,
         history=[_past(sample) for sample in samples],

@@ -2,7 +2,7 @@
 import { html } from "../vendor/htm-preact.js";
 import { counted, duration, number, spans } from "../format.js";
 
-export function Services({ report: { api, gateways, other_apis: others } }) {
+export function Services({ report: { api, audit, gateways, other_apis: others } }) {
   return html`<section class="operations-part" aria-labelledby="services"><h2 id="services">Services</h2>
     <div class="panel services-panel">
       <ul class="service-list">
@@ -13,6 +13,8 @@ export function Services({ report: { api, gateways, other_apis: others } }) {
           note=${api.trouble || "answers this page"} />
         ${others.map((other) => html`<${Service} key=${`${other.url} ${other.instance}`} kind="Query API" url=${other.url} instance=${other.instance} ready=${other.ready}
           note=${other.trouble || (other.lag ? `lacks ${counted(other.lag, "event")}` : "lacks nothing")} />`)}
+        ${audit && html`<${Service} kind="Audit" url=${audit.url} ready=${audit.ready}
+          note=${audit.trouble || `${counted(audit.rows_compared, "row")} compared, ${audit.differences ? `${number(audit.differences)} differ` : "all as the events make them"}`} />`}
       </ul>
       <${Partitions} partitions=${api.partitions} gateways=${gateways} />
     </div>

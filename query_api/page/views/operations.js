@@ -35,6 +35,7 @@ export function Operations() {
       <${LiveChart} title="Lag in seconds" times=${times} format=${(value) => (value == null ? "unknown" : age(value))} tick=${age} steps=${AGE_STEPS_S}
         series=${byGroup(report, "lag_seconds")} />
     </div>
+    <${Differences} audit=${report.audit} />
     <${Held} held=${report.held} />
   `;
 }
@@ -123,6 +124,18 @@ function GroupCard({ group }) {
       ${group.members?.length > 0 && html`<ul class="members">${group.members.map((member) => html`<li key=${member} class="mono small">${member}</li>`)}</ul>`}
     </details>
   </article>`;
+}
+
+function Differences({ audit }) {
+  if (!audit?.details.length) return null;
+  return html`<section class="operations-part" aria-labelledby="differing"><h2 id="differing">Rows that differ from their events</h2>
+    <div class="panel held-panel">${audit.details.map(({ isbn, summary, event, record }) => html`<article key=${isbn}>
+      <h3><a href=${`/titles/${isbn}`}><bdi>${isbnText(isbn)}</bdi></a></h3>
+      <p class="field-error"><bdi>${summary}</bdi></p>
+      <p class="quiet small">${event ? html`<a href=${`/events?event=${event}`}>Event ${event}</a>` : "No event"}${record && `, record ${record} of the changelog`}</p>
+    </article>`)}</div>
+    ${audit.differences > audit.details.length && html`<p class="quiet">And ${number(audit.differences - audit.details.length)} more: <code>library audit --once</code></p>`}
+  </section>`;
 }
 
 function Held({ held }) {

@@ -15,7 +15,7 @@ from library.process.ports import HOST, free_port
 
 DIFFERENCE = Difference(
     isbn="9781593275846", fields=[Field("quantity", 2, 5)], what="differs", event="0:7", record="0:9",
-    position="0:8", found_at=1_700_000_000_000,
+    position="0:8", found_at=1_700_000_000_000, summary="quantity 5, not 2",
 )  # fmt: skip
 REPORT = Report(
     ready=True, rows_compared=12, differences=1, differences_found=3, oldest_seconds={0: 5.5, 1: 70.0},

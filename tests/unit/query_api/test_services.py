@@ -13,6 +13,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from foundation.settings import Settings
+from query_api.http.audit import AuditOperation, DifferenceOperation
 from query_api.http.group_lag import GroupLags
 from query_api.http.other_apis import FORGOTTEN_AFTER_S, MISSED_AFTER_S, ApiSample, OtherApis
 from query_api.http.services import GatewaySample, Services
@@ -168,6 +169,28 @@ def test_a_query_api_is_missed_once_it_has_answered(reporting: Reporting):
     report["service"] = "something else"
     (sample,) = found.apis()
     assert (sample.url, sample.ready, sample.lag) == (url, False, None)
+
+
+def test_the_audit_in_the_settings_is_asked_for_what_it_has_found(reporting: Reporting):
+    assert services().audit() is None
+    unanswered = services(audit=ANYWHERE).audit()
+    assert unanswered
+    assert (unanswered.ready, ANYWHERE in unanswered.trouble) == (False, True)
+    difference = {"isbn": "9781593275846", "summary": "quantity 5, not 2", "event": "0:7", "record": None}
+    report = {
+        "service": "audit", "ready": True, "trouble": "", "rows_compared": 7, "differences": 1,
+        "oldest_seconds": {"0": 3.0, "1": 9.0}, "period_seconds": 60.0,
+        "details": [difference | {"what": "differs"}],
+    }  # fmt: skip
+    url = reporting(report)
+    found = services(audit=url).audit()
+    assert found == AuditOperation(
+        url, True, "", 7, 1, 9.0, 60.0, [DifferenceOperation(**cast(Any, difference))]
+    )
+    del report["details"]
+    unreadable = services(audit=url).audit()
+    assert unreadable
+    assert (unreadable.ready, "details" in unreadable.trouble) == (False, True)
 
 
 def test_an_address_at_which_nothing_ever_answered_is_no_query_api():
