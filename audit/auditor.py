@@ -87,9 +87,10 @@ class Auditor:
                 return False
             if subject != session.subject:
                 self._follow(session, subject)
-            committed = self._groups.committed()
-            # Also while it has committed nothing
-            committed.setdefault(subject.table.group_id(self._settings), dict.fromkeys(session.partitions, 0))
+            projector = subject.table.group_id(self._settings)
+            committed = self._groups.committed(projector)
+            # Also where it has committed nothing
+            committed[projector] = dict.fromkeys(session.partitions, 0) | committed.get(projector, {})
             self._stalled = self._stalls.update(committed, session.last_events, time.monotonic())
             self._note(_other_source(session))
         except TROUBLES as error:

@@ -10,7 +10,7 @@ from foundation.kafka_clients import UNUSED, client_config
 from foundation.settings import Settings
 
 MOST_GROUPS = 200
-OTHERS_INTERVAL_S = 300.0
+OTHERS_INTERVAL_S = 120.0
 """Between two looks at groups that read something else."""
 _TIMEOUT_S = 3.0
 
@@ -24,8 +24,11 @@ class Groups:
         self._others: dict[str, float] = {}
         """Groups without offsets in the event store, and when that was found."""
 
-    def committed(self) -> dict[str, dict[int, int]]:
-        """The offset of each group in each partition where it has one. Raises KafkaException."""
+    def committed(self, always: str) -> dict[str, dict[int, int]]:
+        """The offset of each group in each partition where it has one.
+
+        The group ``always`` is asked for each time, also if it had committed nothing. Raises KafkaException.
+        """
         # A client for each call: an answer that comes too late could end the process of one that lives on
         admin = AdminClient(client_config(self._settings))
         listed = admin.list_consumer_groups(request_timeout=_TIMEOUT_S).result().valid
@@ -33,7 +36,8 @@ class Groups:
         asked = [
             name
             for name in names
-            if name not in self._ignored and now - self._others.get(name, float("-inf")) > OTHERS_INTERVAL_S
+            if name not in self._ignored
+            and (name == always or now - self._others.get(name, float("-inf")) > OTHERS_INTERVAL_S)
         ]
         found = committed_offsets_by_group(self._settings, self._topic, asked, _TIMEOUT_S) if asked else {}
         self._others = {name: at for name, at in self._others.items() if name in names}
