@@ -69,6 +69,7 @@ class Auditor:
         """Audit until ``stop`` is set, or the event store is another one."""
         self._looked_at = time.monotonic()
         self._note("")
+        log.info("the changelog of %s is compared", session.subject.table.group_id(self._settings))
         while not stop.is_set():
             session.step()
             session.start_rounds(self._settings.audit_period)
@@ -100,7 +101,7 @@ class Auditor:
         return True
 
     def _follow(self, session: Session, subject: Subject) -> None:
-        log.warning("the changelog of %s is compared from here on", subject.table.group_id(self._settings))
+        log.info("the changelog of %s is compared from here on", subject.table.group_id(self._settings))
         session.follow_table(subject)
 
     def _note(self, trouble: str) -> None:

@@ -26,8 +26,10 @@ IDLE_WAIT_S = 1.0
 """Between two looks at a quiet system."""
 BUSY_WAIT_S = 0.05
 FETCH_RECORDS = 5_000
-MOST_WAITING = 10_000
-"""Events of a partition that wait in memory until the table has them."""
+MOST_WAITING = 40_000
+"""Events that wait in memory until the table has them, all partitions together."""
+LEAST_WAITING = 500
+"""Of one partition."""
 REQUEST_TIMEOUT_S = 10.0
 _READING = {
     "queued.max.messages.kbytes": 8192,
@@ -73,6 +75,7 @@ class Session:
         self._explainer = Explainer(settings, subject.table)
         self._committed: dict[int, int] = {}
         self._events = Subscription(settings, group, "earliest", self._folded, _READING)
+        self._most_waiting = max(LEAST_WAITING, MOST_WAITING // settings.partitions)
         self._paused: set[int] = set()
         self.partitions: dict[int, Partition] = {}
         """By number. There are none until the group has assigned some."""
@@ -214,9 +217,9 @@ class Session:
     def _limit(self, partition: Partition) -> None:
         """Fetch no more events of a partition while many wait for the table."""
         waiting, number = len(partition.events), partition.number
-        if waiting > MOST_WAITING and number not in self._paused:
+        if waiting > self._most_waiting and number not in self._paused:
             self._events.pause(number)
             self._paused.add(number)
-        elif waiting < MOST_WAITING // 2 and number in self._paused:
+        elif waiting < self._most_waiting // 2 and number in self._paused:
             self._events.resume(number)
             self._paused.discard(number)

@@ -14,7 +14,7 @@ from audit.titles import Entry, Titles
 from eventstore.keys import event_key
 from eventstore.table_position import CODEC, POSITION_KEY, TablePosition
 from inventory.row_fold import fold
-from schemas.codec import encode
+from schemas.codec import encode, newest
 from schemas.events import BookAdded
 from schemas.row import InventoryRow
 
@@ -142,8 +142,8 @@ def test_when_many_titles_change_at_once_all_are_compared(system: System, monkey
 def test_a_row_in_the_bytes_of_an_older_schema_is_recognised(system: System, monkeypatch: pytest.MonkeyPatch):
     system.add(1)
     system.compare()
-    newest = module.newest("InventoryRow")
-    monkeypatch.setattr(module, "newest", lambda name: newest._replace(id=newest.id + 1))
+    schema = newest("InventoryRow")
+    monkeypatch.setattr(module, "newest", lambda name: schema._replace(id=schema.id + 1))
     system.write(fold(None, 1, BookAdded(isbn_of(1), "T", "A", 1, AT)))
     assert system.compare().details == {}
     assert system.partition.compared == 2
