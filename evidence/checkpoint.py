@@ -14,6 +14,7 @@ from msgspec import Struct
 from evidence.leaf import HASH_BYTES
 from evidence.note import Signer, Verifier, open_note, sign
 
+_BASE64URL = str.maketrans("+/", "-_")
 _SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
 
 
@@ -38,7 +39,8 @@ class Checkpoint(Struct, frozen=True):
 class Origin(Struct, frozen=True):
     """The name of one partition's log; no other cluster, topic or partition has the same.
 
-    ``name`` is chosen by the operator and may contain slashes.
+    ``name`` is chosen by the operator and may contain slashes. ``topic`` is the topic's id: the text has it
+    in base64url, as Kafka's tools show it, while its clients use plain base64, which has slashes.
     """
 
     name: str
@@ -47,7 +49,12 @@ class Origin(Struct, frozen=True):
     partition: int
 
     def __str__(self) -> str:
-        return f"{self.name}/{self.cluster}/{self.topic}/{self.partition}"
+        return f"{self.name}/{self.cluster}/{self.topic.translate(_BASE64URL)}/{self.partition}"
+
+    def is_of(self, cluster: str, topic: str) -> bool:
+        """Whether this is the log of a partition of that topic; its id may be in either form."""
+        ours, theirs = self.topic.translate(_BASE64URL), topic.translate(_BASE64URL)
+        return (self.cluster, ours) == (cluster, theirs)
 
 
 def parse_origin(text: str) -> Origin:

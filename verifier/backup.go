@@ -27,6 +27,9 @@ type line struct {
 	Records   int64
 }
 
+// base64url is how origins write topic ids: they may not contain a slash.
+var base64url = strings.NewReplacer("+", "-", "/", "_")
+
 // backup has the Merkle tree of each partition (RFC 6962), as the stored hashes of sumdb/tlog.
 type backup struct {
 	store string
@@ -52,7 +55,7 @@ func readBackup(name string) (*backup, error) {
 		}
 		switch {
 		case next.Line == "header" && next.Format == 1 && read.store == "":
-			read.store = next.Cluster + "/" + next.TopicID
+			read.store = next.Cluster + "/" + base64url.Replace(next.TopicID)
 			records--
 		case next.Line == "record" && read.store != "":
 			if err := read.add(next); err != nil {

@@ -38,7 +38,7 @@ def test_a_checkpoint_of_another_key_is_found(verifier):
 
 def test_a_changed_checkpoint_is_found(verifier, tmp_path):
     text = (FOLDER / "checkpoints").read_text("utf-8")
-    (tmp_path / "checkpoints").write_text(text.replace("topic_0/1", "topic_0/2"), "utf-8")
+    (tmp_path / "checkpoints").write_text(text.replace("topic_0-/1", "topic_0-/2"), "utf-8")
     done = run_verifier(
         verifier, key=KEY.verifier, checkpoints=tmp_path / "checkpoints", backup=FOLDER / "store.backup"
     )

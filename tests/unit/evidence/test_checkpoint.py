@@ -81,3 +81,13 @@ def test_a_file_of_checkpoints_that_ends_anywhere_has_its_whole_notes() -> None:
         assert found == notes[: len(found)]
         assert "".join(map(filed, found)) + rest == file[:length]
         assert length < len("".join(map(filed, notes[: len(found) + 1])))
+
+
+def test_a_topic_id_with_slashes_has_no_slash_in_an_origin() -> None:
+    origin = Origin("library.example", "cluster", "a/b+c==", 3)
+    assert str(origin) == "library.example/cluster/a_b-c==/3"
+    found = parse_origin(str(origin))
+    assert (found.name, found.topic, found.partition) == ("library.example", "a_b-c==", 3)
+    assert found.is_of("cluster", "a/b+c==")
+    assert not found.is_of("cluster", "a/b+c=")
+    assert not found.is_of("other", "a/b+c==")
