@@ -10,6 +10,7 @@ import click
 from foundation.cli import exits
 from foundation.cli.app import CommandError, with_settings
 from library.commands.projections import creating_topics, projection_option
+from library.commands.signed_events import verify_signed_events
 
 if TYPE_CHECKING:
     from foundation.http.client import Service
@@ -22,12 +23,45 @@ if TYPE_CHECKING:
 @click.command()
 @projection_option
 @click.option("--table-only", is_flag=True, help="Skip the query API.")
+@click.option(
+    "--checkpoints",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Compare the events with these signed checkpoints.",
+)
+@click.option(
+    "--key", "keys", metavar="KEY", multiple=True, help="The notary's public key; several: any of them."
+)
+@click.option(
+    "--backup",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Compare the events of this backup, without Kafka.",
+)
+@click.option(
+    "--leaves",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The notary's folder with the hashes of all events; default: the folder of the checkpoints.",
+)
 @click.option("--json", "as_json", is_flag=True, help="JSON lines: the differences, then a summary.")
 @with_settings("kafka", "name", "api", "data_dir", "deadline")
-def verify(settings: "Settings", projection: "Projection | None", table_only: bool, as_json: bool) -> int:
+def verify(
+    settings: "Settings",
+    projection: "Projection | None",
+    table_only: bool,
+    checkpoints: Path | None,
+    keys: tuple[str, ...],
+    backup: Path | None,
+    leaves: Path | None,
+    as_json: bool,
+) -> int:
     """Fold all events again, and compare the rows of the table and the query API with the result.
 
     With --projection compare the table of that projection, which folds the events itself.
+
+    With --checkpoints compare the events themselves with what the notary has signed, and name the first ones
+    that were changed, deleted, inserted, reordered or cut off.
 
     The system keeps running meanwhile: each partition is compared at one position, at or after its end when
     the command started. Prints the differences; ends with 4 if there are any.
@@ -42,9 +76,17 @@ def verify(settings: "Settings", projection: "Projection | None", table_only: bo
     from library.checks.projection_rows import BadEvent
     from library.store.offsets import StillOpen, settled_end
 
-    admin = AdminClient(client_config(settings))
+    if checkpoints is None and (keys or backup or leaves):
+        raise CommandError(exits.MALFORMED, "--key, --backup and --leaves need --checkpoints")
+    if checkpoints is not None and (projection or table_only):
+        raise CommandError(
+            exits.MALFORMED, "--checkpoints compares no table: give neither --projection nor --table-only"
+        )
     try:
+        if checkpoints is not None:
+            return verify_signed_events(settings, checkpoints, keys, backup, leaves, as_json)
         check_placement(settings)
+        admin = AdminClient(client_config(settings))
         ends = settled_end(admin, events_topic(settings), settings.deadline)
         if projection is not None:
             return _compare_projection(admin, settings, projection, ends, as_json)
