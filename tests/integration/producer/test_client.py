@@ -1,11 +1,8 @@
 """One command carried out from a process that is only there for it."""
 
-import http.server
 import signal
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import AbstractContextManager
 from uuid import uuid4
 
 import msgspec
@@ -17,6 +14,7 @@ from inventory.commands import AddBook, AddCopies, BorrowBook, Command, ReturnBo
 from inventory.rules import Rejection
 from library.process.ports import free_port
 from producer.client import execute
+from tests.support import http_server
 from tests.support.producer.concurrent_callers import Callers
 from tests.support.producer.gateway_process import GatewayProcess, running_gateway
 from tests.support.producer.writer_calls import (
@@ -134,28 +132,15 @@ def test_a_client_bypasses_another_server_at_the_gateways_address(store: Setting
     assert event_types(store) == ["BookAdded"]
 
 
-@contextmanager
-def stranger() -> Iterator[str]:
+def stranger() -> AbstractContextManager[str]:
     """A web server that takes everything and does nothing."""
 
-    class Page(http.server.BaseHTTPRequestHandler):
+    class Page(http_server.Handler):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(b"<html>welcome</html>")
+            self.respond(200, b"<html>welcome</html>")
 
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    return http_server.serving(Page)
 
 
 def test_a_client_sends_nothing_if_neither_gateway_nor_kafka_answers():

@@ -1,19 +1,15 @@
 """Serves a query API without Kafka over real HTTP."""
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from contextlib import AbstractContextManager
 
+from tests.support import http_server
 from tests.support.query_api.api_without_kafka import ApiWithoutKafka
 
 
-@contextmanager
-def served(api: ApiWithoutKafka) -> Iterator[str]:
+def served(api: ApiWithoutKafka) -> AbstractContextManager[str]:
     """The address at which ``api`` answers meanwhile."""
 
-    class Relay(BaseHTTPRequestHandler):
+    class Relay(http_server.Handler):
         def do_GET(self) -> None:
             answer = api.ask(self.path, headers=dict(self.headers))
             self.send_response(answer.status_code)
@@ -22,13 +18,4 @@ def served(api: ApiWithoutKafka) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(answer.content)
 
-        def log_message(self, *args: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Relay)
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
+    return http_server.serving(Relay)

@@ -1,37 +1,27 @@
 """Asking a service over HTTP: kept connections, answers that are none."""
 
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from foundation.http.client import NoAnswer, Service
+from tests.support import http_server
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(http_server.Handler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
         body = b'{"detail": "not here"}' if self.path.startswith("/problem") else self.path.encode()
-        self.send_response(404 if self.path.startswith("/problem") else 200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        self.respond(404 if self.path.startswith("/problem") else 200, body)
         # As a server does with a connection that was idle for long, without a word
         self.close_connection = True
-
-    def log_message(self, *_: object) -> None:
-        pass
 
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/base/"
-    server.shutdown()
-    server.server_close()
+    with http_server.serving(Handler) as address:
+        yield f"{address}/base/"
 
 
 def test_paths_and_parameters_are_quoted(url: str) -> None:

@@ -1,11 +1,10 @@
 import hashlib
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 
 import pytest
 
 from library.broker import jars
 from library.process.ports import free_port
+from tests.support import http_server
 
 GOOD = b"what the lock names"
 PATH = "/org/example/shelf/1.0/shelf-1.0.jar"
@@ -23,21 +22,13 @@ def repository():
     """A Maven repository that serves what is put into it."""
     served: dict[str, bytes] = {}
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(http_server.Handler):
         def do_GET(self):
             body = served.get(self.path)
-            self.send_response(200 if body is not None else 404)
-            self.end_headers()
-            self.wfile.write(body or b"")
+            self.respond(404 if body is None else 200, body or b"")
 
-        def log_message(self, *args):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    yield served, f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    with http_server.serving(Handler) as url:
+        yield served, url
 
 
 def test_the_lock_names_every_jar_once_without_an_address():

@@ -1,33 +1,26 @@
 """`library open` prints the page's address, and opens it where there is a browser."""
 
-import threading
 import webbrowser
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
 from foundation.cli import exits
 from foundation.settings import Settings
 from library.commands.page import open_page
+from tests.support import http_server
 from tests.support.library.command_runner import run_command
 
 
-class Healthy(BaseHTTPRequestHandler):
+class Healthy(http_server.Handler):
     def do_GET(self) -> None:
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        pass
+        self.respond(200)
 
 
 @pytest.fixture
 def api() -> Iterator[str]:
-    with HTTPServer(("127.0.0.1", 0), Healthy) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with http_server.serving(Healthy) as url:
+        yield url
 
 
 @pytest.fixture

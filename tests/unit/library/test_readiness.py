@@ -2,40 +2,24 @@
 
 import json
 import os
-import threading
 import time
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
 from library.system import members
 from library.system.members import Heartbeat
 from library.system.readiness import API, is_alive, is_ready, trouble_of
+from tests.support import http_server
 
 
-@contextmanager
 def answering(status: int, body: bytes):
     """A program that answers every request alike; its address."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(http_server.Handler):
         def do_GET(self):
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            self.respond(status, body)
 
-        def log_message(self, *_):
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    return http_server.serving(Handler)
 
 
 @pytest.mark.parametrize(

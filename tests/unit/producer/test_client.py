@@ -2,12 +2,10 @@
 
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import msgspec
 import pytest
@@ -19,11 +17,12 @@ from inventory.commands import AddBook
 from producer.client import execute
 from producer.receipt import ReceiptDocument
 from schemas.times import parse_time, rfc3339
+from tests.support import http_server
 
 RECEIPT = Receipt("key", "9781593275846", (Appended("BookAdded", 1),), "3:17")
 
 
-class Gateway(BaseHTTPRequestHandler):
+class Gateway(http_server.Handler):
     """Accepts every command. Its clock is an hour behind ours; ``came`` has when, by ours, each command came
     here, and when it expires."""
 
@@ -41,14 +40,6 @@ class Gateway(BaseHTTPRequestHandler):
 
     def answer(self) -> None:
         self.respond(201, msgspec.json.encode(ReceiptDocument.of(RECEIPT)))
-
-    def respond(self, status: int, body: bytes) -> None:
-        self.send_response(status)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: Any) -> None:
-        pass
 
     came: ClassVar[list[tuple[float, float]]] = []
 
@@ -96,12 +87,7 @@ def serving(*gateways: type[Gateway]) -> Iterator[str]:
         urls = []
         for gateway in gateways:
             gateway.came.clear()
-            server = stack.enter_context(ThreadingHTTPServer(("127.0.0.1", 0), gateway))
-            thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-            thread.start()
-            stack.callback(thread.join)
-            stack.callback(server.shutdown)
-            urls.append(f"http://127.0.0.1:{server.server_port}")
+            urls.append(stack.enter_context(http_server.serving(gateway)))
         yield ",".join(urls)
 
 

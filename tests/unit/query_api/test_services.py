@@ -4,9 +4,8 @@ import json
 import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import ExitStack
 from itertools import cycle
-from threading import Thread
 from typing import Any, cast
 
 import pytest
@@ -17,6 +16,7 @@ from query_api.http.audit import AuditOperation, DifferenceOperation
 from query_api.http.group_lag import GroupLags
 from query_api.http.other_apis import FORGOTTEN_AFTER_S, MISSED_AFTER_S, ApiSample, OtherApis
 from query_api.http.services import GatewaySample, Services
+from tests.support import http_server
 
 ME = "this-one"
 ANYWHERE = "http://127.0.0.1:9"
@@ -31,32 +31,20 @@ def reporting() -> Iterator[Reporting]:
 
     They report ``reports`` in turn, as behind a proxy.
     """
-    servers: list[ThreadingHTTPServer] = []
+    servers = ExitStack()
 
     def start(*reports: Report, host: str = "127.0.0.1", port: int = 0) -> str:
         turns = cycle(reports)
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(http_server.Handler):
             def do_GET(self) -> None:
                 report = next(turns)
-                body = json.dumps(report).encode()
-                self.send_response(200 if report["ready"] else 503)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+                self.respond(200 if report["ready"] else 503, json.dumps(report).encode())
 
-            def log_message(self, *_: Any) -> None:
-                pass
+        return servers.enter_context(http_server.serving(Handler, host, port))
 
-        server = ThreadingHTTPServer((host, port), Handler)
-        servers.append(server)
-        Thread(target=server.serve_forever, daemon=True).start()
-        return f"http://{host}:{server.server_port}"
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+    with servers:
+        yield start
 
 
 def gateway(address: str, partitions: list[int], **more: Any) -> Report:
