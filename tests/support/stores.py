@@ -9,6 +9,7 @@ from confluent_kafka.admin import AdminClient
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from schemas.topics import ensure_topics
+from tests.support.waiting import eventually
 
 
 def new_store(broker: str, folder: Path, **changes: Any) -> Settings:
@@ -18,3 +19,17 @@ def new_store(broker: str, folder: Path, **changes: Any) -> Settings:
     settings = Settings(**values | changes)
     ensure_topics(AdminClient(client_config(settings)), settings)
     return settings
+
+
+def delete_topics(settings: Settings, *topics: str) -> None:
+    """Delete topics, and return when Kafka has none of them any more."""
+    admin = AdminClient(client_config(settings))
+    for future in admin.delete_topics(list(topics), operation_timeout=20).values():
+        future.result()
+    eventually(lambda: not admin.list_topics(timeout=5).topics.keys() & set(topics))
+
+
+def empty_topics(settings: Settings, *topics: str) -> None:
+    """Delete topics of the system, and create them again: they have other ids."""
+    delete_topics(settings, *topics)
+    ensure_topics(AdminClient(client_config(settings)), settings)

@@ -20,8 +20,8 @@ from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from inventory.commands import AddBook, BorrowBook
 from producer.writers import writer_of
-from schemas.topics import ensure_topics
 from tests.support.producer.writer_calls import ADD, ISBN, OTHER, accepted, command, event_types, run
+from tests.support.stores import empty_topics
 from tests.support.waiting import eventually
 
 
@@ -38,20 +38,12 @@ def reason(writer: Writer, deadline_s: float = 20) -> str:
     return outcome.reason
 
 
-def empty(settings: Settings) -> None:
-    """Delete the event store, and create it again."""
-    admin, topic = AdminClient(client_config(settings)), events_topic(settings)
-    admin.delete_topics([topic])[topic].result(20)
-    eventually(lambda: topic not in admin.list_topics(timeout=5).topics)
-    ensure_topics(admin, settings)
-
-
 def test_a_running_writer_refuses_a_store_that_was_emptied_and_reports_it_once(
     store: Settings, caplog: pytest.LogCaptureFixture
 ):
     writer = writer_of(store, 0)
     run(writer, ADD, BorrowBook(ISBN, "eve"))
-    empty(store)
+    empty_topics(store, events_topic(store))
     with caplog.at_level(logging.ERROR):
         for _ in range(2):
             assert "the topic was deleted and created again. Restore it from a backup" in reason(writer)
@@ -70,7 +62,7 @@ def test_a_running_writer_refuses_a_store_that_was_emptied_and_reports_it_once(
 def test_a_running_writer_continues_once_the_events_are_there_again(store: Settings):
     writer = writer_of(store, 0)
     run(writer, ADD, BorrowBook(ISBN, "eve"))
-    empty(store)
+    empty_topics(store, events_topic(store))
     reason(writer)
     restored = writer_of(store, 0)
     run(restored, ADD, BorrowBook(ISBN, "eve"), AddBook(OTHER, "Another title"))

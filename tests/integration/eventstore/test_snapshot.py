@@ -8,7 +8,6 @@ from random import Random
 from typing import Any
 
 import pytest
-from confluent_kafka.admin import AdminClient
 from msgspec.structs import asdict
 
 from eventstore.append.writer import Writer
@@ -16,14 +15,12 @@ from eventstore.state import snapshot_layout as layout
 from eventstore.state.checked_map import CheckedMap
 from eventstore.state.outcomes import Accepted
 from eventstore.topics import events_topic
-from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from inventory.commands import AddBook, BorrowBook, ReturnBook
 from inventory.isbn import in_house
 from inventory.rules import Title
 from producer.writers import binding, decider_of, snapshot_of, writer_of
 from schemas.events import Event
-from schemas.topics import ensure_topics
 from tests.support.producer.writer_calls import (
     ADD,
     ISBN,
@@ -34,7 +31,7 @@ from tests.support.producer.writer_calls import (
     refused,
     run,
 )
-from tests.support.waiting import eventually
+from tests.support.stores import empty_topics
 
 BORROW = BorrowBook(ISBN, "ann")
 ONCE = command(ADD, "once")
@@ -217,12 +214,8 @@ def test_a_saved_state_that_cannot_be_read_counts_as_damage(
 
 def test_a_snapshot_notices_a_restored_log_with_the_same_ids(saved: Settings):
     """The snapshot's binding is the same; the log's content is not."""
-    admin = AdminClient(client_config(saved))
-    topic = events_topic(saved)
     bound = binding(saved)
-    admin.delete_topics([topic])[topic].result()
-    eventually(lambda: topic not in admin.list_topics(timeout=5).topics)
-    ensure_topics(admin, saved)
+    empty_topics(saved, events_topic(saved))
     first = writer_of(saved, 0)
     run(first, AddBook(OTHER, "Programming Elixir"), AddBook(ISBN, "Elixir", "", 1), BorrowBook(ISBN, "eve"))
     first.close()
@@ -237,12 +230,8 @@ def test_a_snapshot_beyond_the_end_of_the_log_is_ignored_if_it_persists(
     saved: Settings, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("eventstore.append.catch_up.PATIENCE_S", 0.3)
-    admin = AdminClient(client_config(saved))
-    topic = events_topic(saved)
     bound = binding(saved)
-    admin.delete_topics([topic])[topic].result()
-    eventually(lambda: topic not in admin.list_topics(timeout=5).topics)
-    ensure_topics(admin, saved)
+    empty_topics(saved, events_topic(saved))
     writer = start(saved, bound)
     assert refused(run(writer, BORROW)[0]) == "unknown_title"
     accepted(run(writer, ADD)[0])

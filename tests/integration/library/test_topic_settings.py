@@ -20,6 +20,7 @@ from library.checks.topic_settings import _faults, topic_settings
 from library.commands.topics import create
 from schemas.topics import changelog_topic, check_topics
 from tests.support.library.command_runner import run_command
+from tests.support.stores import delete_topics
 from tests.support.waiting import eventually
 
 CHANGES = [
@@ -84,7 +85,6 @@ def test_a_changelog_with_added_partitions_is_made_anew_and_no_event_is_in_doubt
     found = eventually(wrong)
     assert found.fix == f"library kafka topics --delete --topic {topic}"
     assert "backup" not in str(found)
-    admin.delete_topics([topic])[topic].result(20)
-    eventually(lambda: topic not in admin.list_topics(timeout=5).topics)
+    delete_topics(settings, topic)
     assert run_command(create, settings).exit_code == 0
     check_topics(admin, settings)

@@ -30,9 +30,10 @@ from query_api.replica.replica import FILE
 from query_api.replica.tables import LARGEST_INTEGER
 from schemas.codec import decode
 from schemas.events import BookAdded, BookBorrowed, BookRemoved
-from schemas.topics import changelog_topic, ensure_topics, identify
+from schemas.topics import changelog_topic, identify
 from tests.support.query_api.running_follower import following, progress, query, ready
 from tests.support.query_api.store_writer import StoreWriter
+from tests.support.stores import empty_topics
 from tests.support.waiting import eventually
 
 A, B = "9781593275846", "9781680502992"
@@ -151,7 +152,6 @@ def test_positions_of_another_event_store_are_ignored(one: Settings):
 
 def test_rows_of_an_event_store_that_was_emptied_are_not_shown(one: Settings):
     """The empty event store has no position to wait for. Only the changelog's says that the rows are old."""
-    admin, topic = AdminClient(client_config(one)), events_topic(one)
     store_writer(one).commit(BookAdded(A, "T", "A", 2, AT))
 
     def refuses(follower: Follower) -> None:
@@ -166,8 +166,7 @@ def test_rows_of_an_event_store_that_was_emptied_are_not_shown(one: Settings):
     with following(one) as follower:
         eventually(lambda: ready(follower))
         old = follower.replica
-        admin.delete_topics([topic])[topic].result()
-        eventually(lambda: _made(admin, one))
+        empty_topics(one, events_topic(one))
         eventually(lambda: follower.replica not in (None, old), limit=30)
         refuses(follower)
     with following(one) as follower:
@@ -206,15 +205,12 @@ def test_an_unreadable_event_does_not_stop_a_follower(one: Settings, caplog: pyt
 
 
 def test_a_replaced_topic_is_noticed_by_its_id(one: Settings):
-    admin = AdminClient(client_config(one))
     writer = store_writer(one)
     writer.commit(BookAdded(A, "T", "A", 2, AT), BookAdded(B, "U", "B", 1, AT))
     with following(one) as follower:
         eventually(lambda: ready(follower))
         old = follower.replica
-        for future in admin.delete_topics([events_topic(one), changelog_topic(one)]).values():
-            future.result()
-        eventually(lambda: _made(admin, one))
+        empty_topics(one, events_topic(one), changelog_topic(one))
         writer = store_writer(one)
         writer.commit(BookAdded(B, "New", "B", 7, AT))
         # It may look between the making of the topics and the writing, when there is nothing to read
@@ -226,14 +222,6 @@ def test_a_replaced_topic_is_noticed_by_its_id(one: Settings):
             ),
             limit=30,
         )
-
-
-def _made(admin: AdminClient, settings: Settings) -> bool:
-    try:
-        ensure_topics(admin, settings)
-    except Exception as error:
-        raise AssertionError(str(error)) from error
-    return True
 
 
 def test_a_replica_of_another_system_is_rebuilt(new_settings: Callable[..., Settings]):

@@ -10,9 +10,9 @@ from eventstore.table_position import POSITION_KEY
 from eventstore.topics import Table, events_topic
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
-from schemas.topics import INVENTORY, changelog_topic, ensure_topics, projector_group
+from schemas.topics import INVENTORY, changelog_topic, projector_group
 from tests.support.projector.table_check import read_topic
-from tests.support.waiting import eventually
+from tests.support.stores import empty_topics
 
 
 def admin_of(settings: Settings) -> AdminClient:
@@ -29,11 +29,7 @@ def lose_changelog(settings: Settings) -> list[list[tuple[bytes, bytes]]]:
         parts.setdefault(partition, []).append((message.key(), message.value()))
         if message.key() == POSITION_KEY:
             transactions.append(parts.pop(partition))
-    admin, topic = admin_of(settings), changelog_topic(settings)
-    for future in admin.delete_topics([topic], operation_timeout=10).values():
-        future.result()
-    eventually(lambda: topic not in admin.list_topics(timeout=5).topics)
-    ensure_topics(admin, settings)
+    empty_topics(settings, changelog_topic(settings))
     return transactions
 
 
