@@ -9,6 +9,7 @@ from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Iterable
 from typing import Any, NamedTuple, cast
 
+from faust.exceptions import ConsumerNotStarted
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage, Message
 from mode.utils.futures import notify
@@ -64,7 +65,11 @@ class Consumer(driver.Consumer):
 
     def progress(self) -> dict[int, Progress]:
         """The progress of each assigned partition of the event store. Any thread may call this."""
-        tps = self.sources(self.assignment())
+        try:
+            tps = self.sources(self.assignment())
+        except ConsumerNotStarted:
+            # Metrics are served before the consumer runs
+            return {}
         ends = cast(ConsumerThread, self._thread).ends(tps)
         return {
             tp.partition: Progress(self._committed_offset.get(tp) or 0, ends.get(tp, 0), tp in self._halted)
