@@ -63,8 +63,8 @@ def new_settings(broker: str, tmp_path: Path) -> Callable[..., Settings]:
 
 @pytest.fixture
 def settings(new_settings: Callable[..., Settings]) -> Settings:
-    """A fresh system with the default 8 partitions."""
-    return new_settings()
+    """A fresh system of three partitions: as telling as the default 8, and quicker to make."""
+    return new_settings(partitions=3)
 
 
 @pytest.hookimpl(wrapper=True)

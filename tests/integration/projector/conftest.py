@@ -1,17 +1,11 @@
 """Workers that no test leaves behind."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 from foundation.settings import Settings
 from tests.support.projector.worker_process import Crew, crew_of
-
-
-@pytest.fixture
-def settings(new_settings: Callable[..., Settings]) -> Settings:
-    """A system of three partitions: as telling as eight, and quicker to start."""
-    return new_settings(partitions=3)
 
 
 @pytest.fixture
