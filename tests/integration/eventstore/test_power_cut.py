@@ -20,7 +20,11 @@ from tests.support.producer.writer_calls import ADD, ISBN, accepted, event_types
 
 
 @pytest.mark.parametrize(
-    ("durability", "left"), [("disk", ["BookAdded", "BookBorrowed"]), ("os", ["BookAdded"])]
+    ("durability", "left"),
+    [
+        ("disk", ["BookAdded", "BookBorrowed"]),
+        pytest.param("os", ["BookAdded"], marks=pytest.mark.slow),
+    ],
 )
 def test_acknowledged_events_survive_a_power_cut(tmp_path: Path, durability: str, left: list[str]):
     """With ``os``, which documents the loss, the same test sees it."""
