@@ -13,12 +13,14 @@ import click
 
 from foundation.cli import exits
 from foundation.cli.app import CommandError, with_settings
+from library.commands.queries import data_line
 
 if TYPE_CHECKING:
     from eventstore.reader import Start, Unreadable
     from eventstore.recorded import Recorded
     from foundation.settings import Settings
     from schemas.events import Event
+    from schemas.reader import NamedReader
 
 
 @click.command()
@@ -31,14 +33,20 @@ if TYPE_CHECKING:
     metavar="earliest|latest|TIME|DAY",
     help="Where to start if the group has no offset yet; by default earliest.",
 )
+@click.option("--names", is_flag=True, help="Borrowers by name, in a store that keeps names apart.")
 @click.option("--json", "as_json", is_flag=True, help="JSON lines, even on a terminal.")
 @with_settings("kafka", "name", "data_dir", "deadline")
-def events(settings: "Settings", group: str | None, follow: bool, start: str, as_json: bool) -> None:
+def events(
+    settings: "Settings", group: str | None, follow: bool, start: str, names: bool, as_json: bool
+) -> None:
     """Print events as JSON lines, each title's in order.
 
     With --group, an event counts as read once its line is written and flushed. If the reader is killed, the
     last lines are printed again later: a line may come twice, but none is missing. Several readers of one
     group share the events.
+
+    With --names, data has a borrower's name as user_id, null once forgotten, and the token as patron. A name
+    that was printed can't be erased where it went.
     """
     from confluent_kafka import KafkaException
 
@@ -47,7 +55,8 @@ def events(settings: "Settings", group: str | None, follow: bool, start: str, as
     from foundation.cli.unreachable import unreachable
     from foundation.kafka_clients import KafkaUnavailable
     from library.commands.groups import checked_group
-    from schemas.reader import open_reader
+    from schemas.names_view import NamesUnknown
+    from schemas.reader import NamedReader, open_reader
 
     if group is not None:
         group = checked_group(settings, group)
@@ -56,13 +65,23 @@ def events(settings: "Settings", group: str | None, follow: bool, start: str, as
     if line is _json_line:
         use_utf_8()
     try:
-        with open_reader(group, settings=settings, start=_start(settings, start), report=_report) as reader:
+        reader = (
+            open_reader(group, settings=settings, start=_start(settings, start), report=_report, names=True)
+            if names
+            else open_reader(group, settings=settings, start=_start(settings, start), report=_report)
+        )
+        with reader:
             try:
                 for event in reader.follow() if follow else reader:
-                    sys.stdout.write(line(event) + "\n")
+                    fields = fields_of(event)
+                    if isinstance(reader, NamedReader):
+                        _name(fields["data"], event.event, reader)
+                    sys.stdout.write(line(fields) + "\n")
                     sys.stdout.flush()
             finally:
                 ending.set()
+    except NamesUnknown as error:
+        raise CommandError(exits.UNAVAILABLE, str(error)) from error
     except OffsetsGone as error:
         raise CommandError(exits.FAILED, str(error)) from error
     except (KafkaUnavailable, KafkaException) as error:
@@ -105,13 +124,23 @@ def fields_of(event: "Recorded[Event]") -> dict[str, Any]:
     }
 
 
-def _json_line(event: "Recorded[Event]") -> str:
-    return json.dumps(fields_of(event), ensure_ascii=False)
+def _name(data: dict[str, Any], event: "Event", reader: "NamedReader") -> None:
+    """Put the borrower's name into the data of an event, beside the token."""
+    from schemas.patrons import is_token
+
+    user = data.get("user_id")
+    if user is not None:
+        data["user_id"] = reader.user_id(event)
+        if reader.names.exists and is_token(user):
+            data["patron"] = user
 
 
-def _text_line(event: "Recorded[Event]") -> str:
-    fields = fields_of(event)
-    data = " ".join(f"{name}={value}" for name, value in fields["data"].items())
+def _json_line(fields: dict[str, Any]) -> str:
+    return json.dumps(fields, ensure_ascii=False)
+
+
+def _text_line(fields: dict[str, Any]) -> str:
+    data = data_line(fields["data"])
     by = f"  by {fields['actor']}" if fields["actor"] else ""
     return f"{fields['time']}  {fields['isbn']}  {fields['version']:>4}  {fields['type']:<16} {data}{by}"
 

@@ -1,6 +1,6 @@
 """``library explain``: a title's events one after the other, with the states around them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -8,7 +8,7 @@ import click
 from foundation.cli import exits
 from foundation.cli.app import CommandError, with_settings
 from foundation.cli.tables import Column, Fit
-from library.commands.queries import PAGE_SIZE, checked_field, get, pages
+from library.commands.queries import PAGE_SIZE, checked_field, data_line, get, pages
 
 if TYPE_CHECKING:
     from foundation.http.client import Service
@@ -71,7 +71,10 @@ def explain(settings: "Settings", isbn: str, version: int | None, as_json: bool)
     if version is not None and steps.last < version:
         raise CommandError(exits.NOT_FOUND, f"{number} has no version {version} yet", "no_such_version")
     if version is None or steps.last == version:
-        refused = list(refusals(settings, number, steps.state))
+        refused = [
+            {name: steps.named(text) for name, text in refusal.items()}
+            for refusal in refusals(settings, number, steps.state)
+        ]
         if not as_json:
             click.echo()
         print_rows(COMMAND_COLUMNS, refused, as_json, zone=zone, nothing="no command would be refused now")
@@ -86,20 +89,30 @@ class _Steps:
         self._isbn, self._version = isbn, version
         self.state: Title | None = UNKNOWN
         self.last = 0
+        self._names: dict[str, str] = {}
+        """The borrowers' names, by the tokens that states have; without those who were forgotten."""
 
     def of(self, service: "Service") -> Iterator[dict[str, Any]]:
         """Each event that is to be shown, with the states around it."""
         path = ("inventory", self._isbn, "history")
         for item in pages(service, path, {"limit": str(PAGE_SIZE)}):
+            if (token := item["data"].get("patron")) and (name := item["data"]["user_id"]):
+                self._names[token] = name
             before, self.last = self.state, item["version"]
             self.state = state_after(before, self._isbn, item)
             if self._version in (None, self.last):
                 yield {
                     **item,
                     "command_digest": _digest(service, item["position"]),
-                    "before": state_document(before),
-                    "after": state_document(self.state),
+                    "before": state_document(before, self._names),
+                    "after": state_document(self.state, self._names),
                 }
+
+    def named(self, text: str) -> str:
+        """A text with names in place of tokens."""
+        for token, name in self._names.items():
+            text = text.replace(token, name)
+        return text
 
 
 def state_after(state: "Title | None", isbn: str, item: dict[str, Any]) -> "Title | None":
@@ -119,12 +132,16 @@ def event_from(isbn: str, item: dict[str, Any]) -> "Event":
 
     kind = next(one for one in TYPES if one.__name__ == item["type"])
     times = time_fields(item["type"])
-    fields = {name: parse_time(value) if name in times else value for name, value in item["data"].items()}
+    data = dict(item["data"])
+    if (token := data.pop("patron", None)) is not None:
+        # A name may be gone, and two borrowers who were forgotten are still two
+        data["user_id"] = token
+    fields = {name: parse_time(value) if name in times else value for name, value in data.items()}
     return msgspec.convert({**fields, "isbn": isbn, "timestamp": parse_time(item["time"])}, kind)
 
 
-def state_document(state: "Title | None") -> dict[str, Any] | None:
-    """A state as decisions need it, with the due dates of its loans by borrower."""
+def state_document(state: "Title | None", names: Mapping[str, str]) -> dict[str, Any] | None:
+    """A state as decisions need it, with the due dates of its loans by borrower; ``names`` by token."""
     from schemas.times import rfc3339
 
     if state is None:
@@ -136,7 +153,7 @@ def state_document(state: "Title | None") -> dict[str, Any] | None:
         "author": state.author,
         "quantity": state.quantity,
         "available": state.available,
-        "loans": {user: rfc3339(due) for user, due in state.loans.items()},
+        "loans": {names.get(user, user): rfc3339(due) for user, due in state.loans.items()},
     }
 
 
@@ -214,7 +231,7 @@ def _digest(service: "Service", position: str) -> str:
 
 
 def _event_line(step: dict[str, Any]) -> dict[str, Any]:
-    data = " ".join(f"{name}={value}" for name, value in step["data"].items())
+    data = data_line(step["data"])
     return {
         **step,
         "event": f"{step['type']} {data}".rstrip() + (f" ({step['error']})" if "error" in step else ""),

@@ -155,13 +155,17 @@ def history(settings: "Settings", isbn: str, form: Form) -> None:
 
 @click.command()
 @click.option("--user", metavar="USER", help="Only the loans of USER.")
+@click.option("--patron", metavar="TOKEN", help="Only the loans of the borrower with this token.")
 @click.option("--isbn", metavar="ISBN", help="Only copies of this title.")
 @click.option("--overdue", is_flag=True, help="Only overdue loans.")
 @printing
-def loans(settings: "Settings", user: str | None, isbn: str | None, overdue: bool, form: Form) -> None:
+def loans(
+    settings: "Settings", user: str | None, patron: str | None, isbn: str | None, overdue: bool, form: Form
+) -> None:
     """Show the open loans, earliest due date first."""
     parameters = {
         "user_id": checked_field("user_id", user),
+        "patron": patron,
         "isbn": checked_field("isbn", isbn),
         "overdue": "true" if overdue else None,
     }
@@ -291,11 +295,23 @@ def _other_service(service: "Service") -> CommandError:
 _EXITS = {400: exits.MALFORMED, 404: exits.NOT_FOUND, 410: exits.NOT_FOUND, 503: exits.UNAVAILABLE}
 
 
+FORGOTTEN = "(forgotten)"
+"""In place of the name of a borrower who was forgotten."""
+
+
+def data_line(data: dict[str, Any]) -> str:
+    """The fields of an event in a line. Its borrower is named, or shown as forgotten."""
+    named = {name: FORGOTTEN if value is None else value for name, value in data.items()}
+    return " ".join(f"{name}={value}" for name, value in named.items())
+
+
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
     """The row with one text per cell; on a terminal the ISBN has hyphens."""
     shown = dict(row)
+    if "patron" in row and row["user_id"] is None:
+        shown["user_id"] = FORGOTTEN
     if isinstance(data := row.get("data"), dict):
-        shown["data"] = " ".join(f"{name}={value}" for name, value in data.items())
+        shown["data"] = data_line(data)
     if "isbn" in row and sys.stdout.isatty():
         from inventory.isbn import display
 

@@ -15,6 +15,8 @@ VIEWS = frozenset({"/", "/desk", "/loans", "/events", "/operations"})
 """URLs of views, besides those of titles."""
 TITLE_VIEW = "/titles/"
 """With an ISBN after it."""
+PATRON_VIEW = "/patrons/"
+"""With a token after it. Its URLs are also those of a route of the API, as API_ROUTES."""
 API_ROUTES = frozenset({"/loans", "/events", "/operations"})
 """Views whose URL is also a route of the API: it answers unless a request prefers HTML."""
 _VARY_ACCEPT = (b"vary", b"Accept")
@@ -40,9 +42,9 @@ class Page:
             await send_response(send, self._response(request, file, [_VARY_ENCODING]))
         elif not is_view(path):
             await self._app(scope, receive, send)
-        elif path in API_ROUTES and not prefers_html(request["headers"], otherwise=False):
+        elif is_route(path) and not prefers_html(request["headers"], otherwise=False):
             await self._app(scope, receive, _with_header(send, _VARY_ACCEPT))
-        elif path not in API_ROUTES and not prefers_html(request["headers"], otherwise=True):
+        elif not is_route(path) and not prefers_html(request["headers"], otherwise=True):
             problem = Problem(404, "no_such_route", "there is no such route; /openapi.json lists them")
             await send_response(send, render_problem(problem), [_VARY_ACCEPT])
         else:
@@ -65,9 +67,15 @@ class Page:
 
 def is_view(path: str) -> bool:
     """Whether ``path`` is a view's URL."""
-    if path.startswith(TITLE_VIEW):
-        return "/" not in path[len(TITLE_VIEW) :] and len(path) > len(TITLE_VIEW)
+    for view in (TITLE_VIEW, PATRON_VIEW):
+        if path.startswith(view):
+            return "/" not in path[len(view) :] and len(path) > len(view)
     return path in VIEWS
+
+
+def is_route(path: str) -> bool:
+    """Whether a view's URL is also a route of the API."""
+    return path in API_ROUTES or path.startswith(PATRON_VIEW)
 
 
 def content_policy(gateways: list[str]) -> str:

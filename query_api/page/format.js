@@ -47,15 +47,18 @@ export const readerZone = () => Intl.DateTimeFormat().resolvedOptions().timeZone
 /** An ISBN in two groups: publishers' groups would need the registry's table of ranges. */
 export const isbnText = (isbn) => `${isbn.slice(0, 3)}-${isbn.slice(3)}`;
 
+/** The borrower in a loan, or in the data of an event. In a store that keeps names apart one may be forgotten. */
+export const borrowerName = ({ user_id }) => user_id ?? "a forgotten borrower";
+
 const EVENTS = {
   BookAdded: (data) => `Added with ${counted(data.quantity, "copy", "copies")}`,
-  BookBorrowed: (data) => `Lent to ${data.user_id}`,
-  BookReturned: (data) => `Returned by ${data.user_id}`,
+  BookBorrowed: (data) => `Lent to ${borrowerName(data)}`,
+  BookReturned: (data) => `Returned by ${borrowerName(data)}`,
   BookRemoved: () => "Removed from the inventory",
   CopiesAdded: (data) => `${counted(data.quantity, "copy", "copies")} added`,
   CopiesWithdrawn: (data) =>
     `${counted(data.quantity, "copy", "copies")} withdrawn${data.reason ? `: ${data.reason}` : ""}`,
-  LoanRenewed: (data) => `Loan of ${data.user_id} renewed until ${dueDay(data.due_at)}`,
+  LoanRenewed: (data) => `Loan of ${borrowerName(data)} renewed until ${dueDay(data.due_at)}`,
   DetailsCorrected: (data) => `Corrected to “${data.title}”${data.author ? ` by ${data.author}` : ""}`,
 };
 

@@ -11,6 +11,7 @@ import { Events } from "./views/events.js";
 import { Inventory } from "./views/inventory.js";
 import { Loans } from "./views/loans.js";
 import { Operations } from "./views/operations.js";
+import { Patron } from "./views/patron.js";
 import { Title } from "./views/title.js";
 
 /** Every view: where it is, its name, its component, and whether the navigation lists it. */
@@ -19,6 +20,7 @@ const VIEWS = [
   { path: "/desk", name: "Desk", component: Desk, listed: true },
   { path: "/loans", name: "Loans", component: Loans, listed: true },
   { path: "/titles/{isbn}", name: "Title", component: Title, listed: false },
+  { path: "/patrons/{token}", name: "Borrower", component: Patron, listed: false },
   { path: "/events", name: "Events", component: Events, listed: true },
   { path: "/operations", name: "Operations", component: Operations, listed: true },
 ];

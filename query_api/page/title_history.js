@@ -92,7 +92,7 @@ function copiesAfter({ quantity, available }, { type, data, error }) {
       return plus(data.quantity);
     case "CopiesWithdrawn":
       // A copy that a borrower lost was not on the shelf
-      return plus(-data.quantity, data.user_id ? 0 : -data.quantity);
+      return plus(-data.quantity, data.user_id || data.patron ? 0 : -data.quantity);
     case "BookRemoved":
       return { quantity: 0, available: 0 };
     default:

@@ -66,7 +66,7 @@ function Detail({ event }) {
   const header = (name) => record?.headers.find((one) => one.name === name)?.value;
   const fields = [
     ["Who", event.actor || "nobody said"], ["When", exactMoment(event.at)], ["What", event.type],
-    ...Object.entries(event.data).map(([name, value]) => [DATA_NAMES[name] ?? name, name === "due_at" ? exactMoment(value) : String(value)]),
+    ...Object.entries(event.data).map(([name, value]) => [DATA_NAMES[name] ?? name, detailOf(name, value)]),
     ["Version", event.version], ["Command", event.command_id, "mono"], ["Position", event.position, "mono"],
     ["Caused by", record ? header("causation_id") || "nothing else" : "…", "mono"],
     ...(header("correlation_id") ? [["Belongs to", header("correlation_id"), "mono"]] : []),
@@ -77,4 +77,11 @@ function Detail({ event }) {
   </dl>${error && html`<${ErrorNote} error=${error} retry=${load} />`}`;
 }
 
-const DATA_NAMES = { title: "Title", author: "Author", quantity: "Copies", user_id: "Borrower", due_at: "Due", reason: "Reason" };
+/** A field of an event's data; the token of a borrower leads to the borrower. */
+function detailOf(name, value) {
+  if (name === "due_at") return exactMoment(value);
+  if (name === "patron") return html`<a class="mono" href=${`/patrons/${value}`}>${value}</a>`;
+  return value === null ? "forgotten" : String(value);
+}
+
+const DATA_NAMES = { title: "Title", author: "Author", quantity: "Copies", user_id: "Borrower", patron: "Token", due_at: "Due", reason: "Reason" };

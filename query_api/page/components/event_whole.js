@@ -50,11 +50,16 @@ function Content({ event }) {
   return html`
     ${event.error ? html`<p class="field-error">It can't be read: ${event.error}</p>` : html`<p class="whole-sentence"><bdi>${eventSentence(event)}</bdi></p>`}
     <dl class="whole-fields">${fields.filter(([, value]) => value).map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
-    <${Pairs} title="Data" pairs=${Object.entries(event.data).map(([name, value]) => [name, typeof value === "string" ? value : JSON.stringify(value)])} />
+    <${Pairs} title="Data" pairs=${Object.entries(event.data).map(([name, value]) => [name, dataText(name, value)])} />
     <${Pairs} title="Headers" pairs=${event.headers.map(({ name, value }) => [name, value ?? "(none)"])} />
     <h3>Bytes</h3>
     ${event.value === null ? html`<p class="quiet">The record has no value.</p>` : html`<pre class="mono whole-bytes" tabindex="0" aria-label="Bytes in hexadecimal">${dump(event.value)}</pre>`}
   `;
+}
+
+function dataText(name, value) {
+  if (name === "user_id" && value === null) return "(forgotten)";
+  return typeof value === "string" ? value : JSON.stringify(value);
 }
 
 function Pairs({ title, pairs }) {

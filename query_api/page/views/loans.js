@@ -6,7 +6,7 @@ import { Empty, ErrorNote, Loading } from "../components/states.js";
 import { TitleSearch } from "../components/title_search.js";
 import { TokenForm, useTokenWanted } from "../components/token.js";
 import { carryOut, entries, isOpen } from "../desk_log.js";
-import { counted, day, dueDay, fromNow, isbnText, number } from "../format.js";
+import { borrowerName, counted, day, dueDay, fromNow, isbnText, number } from "../format.js";
 import { LoanList } from "../loan_list.js";
 import { useObservable } from "../observable.js";
 import { urlOf } from "../query_api.js";
@@ -87,7 +87,7 @@ function Table({ list, onBorrower }) {
     <caption class="visually-hidden">Open loans, the first due first</caption>
     <thead role="rowgroup"><tr role="row">${["Due", "Title", "Borrower", "Lent"].map((text) => html`<th role="columnheader" scope="col" key=${text}>${text}</th>`)}
       <th role="columnheader" scope="col"><span class="visually-hidden">Renew or return</span></th></tr></thead>
-    <tbody role="rowgroup">${list.items.map((loan) => html`<${Loan} key=${`${loan.isbn} ${loan.user_id}`} loan=${loan} list=${list} onBorrower=${onBorrower} />`)}</tbody>
+    <tbody role="rowgroup">${list.items.map((loan) => html`<${Loan} key=${`${loan.isbn} ${loan.patron ?? loan.user_id}`} loan=${loan} list=${list} onBorrower=${onBorrower} />`)}</tbody>
   </table>
   ${!list.complete && html`<p class="loans-more"><button type="button" disabled=${list.loading} onClick=${() => list.loadMore()}>${list.loading ? "Loading…" : "Show more"}</button></p>`}</div>`;
 }
@@ -100,12 +100,13 @@ function Loan({ loan, list, onBorrower }) {
     await list.reload();
     setBusy(false);
   };
-  const what = `${loan.title}, lent to ${loan.user_id}`;
+  const what = `${loan.title}, lent to ${borrowerName(loan)}`;
   return html`<tr role="row" class=${loan.overdue ? "overdue" : ""}>
     <td role="cell" class="loan-due"><time datetime=${loan.due_at}>${dueDay(loan.due_at)}</time>
       ${loan.overdue ? html`<span class="small"><span class="badge bad">overdue</span> ${fromNow(loan.due_at)}</span>` : html`<span class="small quiet">${fromNow(loan.due_at)}</span>`}</td>
     <td role="cell" class="loan-title"><a href=${`/titles/${loan.isbn}`}><bdi>${loan.title}</bdi></a><span class="small quiet mono">${isbnText(loan.isbn)}</span></td>
-    <td role="cell"><button type="button" class="link loan-borrower" aria-label=${`Loans of ${loan.user_id}`} onClick=${() => onBorrower(loan.user_id)}><bdi>${loan.user_id}</bdi></button></td>
+    <td role="cell"><button type="button" class="link loan-borrower" aria-label=${`Loans of ${borrowerName(loan)}`} onClick=${() => onBorrower(loan.user_id)}><bdi>${borrowerName(loan)}</bdi></button>
+      ${loan.patron && html`<a class="small quiet" href=${`/patrons/${loan.patron}`} aria-label=${`About ${borrowerName(loan)}`}>about</a>`}</td>
     <td role="cell" class="small quiet"><time datetime=${loan.borrowed_at}>${day(loan.borrowed_at)}</time></td>
     <td role="cell" class="loan-actions">
       <button type="button" disabled=${busy} aria-label=${`Renew: ${what}`} onClick=${() => act("RenewLoan")}>Renew</button>

@@ -1,5 +1,6 @@
 """The view of names against a real broker, and the answers of a query API that has one."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,11 +11,15 @@ from confluent_kafka.admin import AdminClient
 
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
+from library.commands.events import events
 from schemas.codec import encode
-from schemas.events import BookAdded, BookBorrowed
+from schemas.events import BookAdded, BookBorrowed, Event
 from schemas.names_view import NamesUnknown, NamesView
 from schemas.patrons import PatronName, name_key, new_token
+from schemas.reader import open_reader
 from schemas.topics import identify, names_topic
+from tests.support.library.command_runner import run_command
+from tests.support.library.event_writer import write_events
 from tests.support.names_writer import NamesWriter
 from tests.support.query_api.api_process import ApiProcess
 from tests.support.query_api.store_writer import StoreWriter
@@ -110,3 +115,33 @@ def test_a_query_api_answers_with_names_until_they_are_forgotten(settings: Setti
         api.stop()
     for file in Path(settings.data_dir).rglob("*"):
         assert not file.is_file() or b"card-00482" not in file.read_bytes(), file
+
+
+def borrowed(*users: str) -> list[tuple[int, Event]]:
+    """Versions and events of a title that these borrowers have."""
+    lent = [BookBorrowed(A, user, AT, AT) for user in users]
+    return list(enumerate([BookAdded(A, "T", "", 2, AT), *lent], 1))
+
+
+def test_a_reader_with_names_knows_every_borrower_until_one_is_forgotten(settings: Settings):
+    writer = NamesWriter(settings)
+    ann, bob = writer.register("ann", "bob")
+    write_events(settings, borrowed(ann, bob))
+    with open_reader(settings=settings, names=True) as reader:
+        found = [reader.user_id(record.event) for batch in reader.batches() for record in batch]
+        assert found == [None, "ann", "bob"]
+        writer.forget(ann)
+        reader.names.catch_up(20)
+        assert [reader.user_id(event) for _, event in borrowed(ann, bob)] == [None, None, "bob"]
+
+
+def test_events_are_printed_with_names_when_that_is_wanted(settings: Settings):
+    writer = NamesWriter(settings)
+    ann, bob = writer.register("ann", "bob")
+    write_events(settings, borrowed(ann, bob))
+    writer.forget(bob)
+    _, *plain = map(json.loads, run_command(events, settings).stdout.splitlines())
+    assert [event["data"]["user_id"] for event in plain] == [ann, bob]
+    _, *named = map(json.loads, run_command(events, settings, "--names").stdout.splitlines())
+    shown = [(event["data"]["user_id"], event["data"]["patron"]) for event in named]
+    assert shown == [("ann", ann), (None, bob)]

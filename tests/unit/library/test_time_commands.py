@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -18,11 +19,12 @@ from library.commands.diff import diff
 from library.commands.explain import commands_to_try, event_from, explain, refusals
 from query_api.replica.past import row_at
 from schemas.event_json import event_data
-from schemas.events import BookAdded, BookBorrowed, BookRemoved, CopiesAdded, Event
+from schemas.events import BookAdded, BookBorrowed, BookRemoved, BookReturned, CopiesAdded, Event
 from schemas.times import rfc3339
 from tests.support.query_api.api_relay import served
 from tests.support.query_api.api_without_kafka import ApiWithoutKafka
 from tests.support.query_api.event_strategies import ISBNS, START, event_logs
+from tests.support.query_api.stocked_names import StockedNames
 
 A, B, C = sorted(ISBNS)[:3]
 EVENTS: list[Event] = [
@@ -78,6 +80,28 @@ def test_explain_shows_the_states_around_each_event_and_what_is_refused_now(api:
     assert refused[f"renew {A} somebody"] == "not_on_loan"
     assert refused[f"add {A} 'Another title'"] == "already_added"
     assert f"borrow {A} somebody" not in refused
+
+
+def test_explain_shows_borrowers_by_name_where_events_have_tokens(tmp_path: Path):
+    ann, bob = f"p~{'a' * 16}", f"p~{'b' * 16}"
+    names = StockedNames(ann=ann, bob=bob)
+    events: list[Event] = [
+        BookAdded(A, "Title", "Author", 2, START),
+        BookBorrowed(A, bob, START + 1000, START + 9000),
+        BookReturned(A, bob, START + 2000),
+        BookBorrowed(A, ann, START + 3000, START + 9000),
+    ]
+    names.forget(bob)
+    with served(ApiWithoutKafka(tmp_path, events, names)) as url:
+        found = lines(explain, url, A)
+        table = run(explain, url, A).stdout
+    assert list(found[3]["after"]["loans"]) == ["ann"]
+    assert list(found[1]["after"]["loans"]) == [bob]
+    assert found[2]["after"]["available"] == 2
+    refused = {line["command"]: line["reason"] for line in found if "command" in line}
+    assert f"borrow {A} ann" in refused
+    assert not any(ann in text for text in [*refused, *refused.values()])
+    assert "user_id=(forgotten)" in table
 
 
 def test_explain_of_an_earlier_version_shows_that_event_alone(url: str):

@@ -19,12 +19,15 @@ BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,imag
 LARGEST_TRANSFER_BYTES = 120_000
 
 
+TOKEN_VIEW = f"/patrons/p~{'a' * 16}"
+
+
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> ApiWithoutKafka:
     return ApiWithoutKafka(tmp_path_factory.mktemp("page"), [BookAdded(ISBN, "T", "A", 1, 1)])
 
 
-@pytest.mark.parametrize("path", [*sorted(VIEWS), f"/titles/{ISBN}", "/titles/no%20isbn"])
+@pytest.mark.parametrize("path", [*sorted(VIEWS), f"/titles/{ISBN}", "/titles/no%20isbn", TOKEN_VIEW])
 def test_every_view_is_html_for_a_browser_and_allows_nothing_foreign(api: ApiWithoutKafka, path: str):
     response = api.ask(path, headers=BROWSER)
     assert response.status_code == 200
@@ -56,6 +59,7 @@ def test_a_route_of_the_api_answers_programs_as_it_did(api: ApiWithoutKafka, acc
     response = api.ask("/loans", headers=headers)
     assert response.json() == {"items": [], "next_cursor": None}
     assert response.headers["vary"] == "Accept"
+    assert api.ask(TOKEN_VIEW, headers=headers).json()["code"] == "no_names"
 
 
 def test_a_view_that_is_no_route_is_a_problem_for_who_wants_json_alone(api: ApiWithoutKafka):
