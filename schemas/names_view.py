@@ -20,11 +20,11 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from eventstore.avro import Undecodable
-from eventstore.partition_reader import TRANSIENT
-from foundation.kafka_clients import client_config, reading_config, why
+from eventstore.partition_reader import TRANSIENT, read_partition
+from foundation.kafka_clients import KafkaUnavailable, client_config, reading_config, why
 from foundation.settings import Settings
 from schemas.directory import Directory
-from schemas.patrons import is_token
+from schemas.patrons import is_token, name_key
 from schemas.topics import has_names, names_topic
 
 log = logging.getLogger(__name__)
@@ -32,6 +32,10 @@ log = logging.getLogger(__name__)
 CHECK_INTERVAL_S = 2.0
 """Between two checks that the topic exists and is still the same."""
 REQUEST_TIMEOUT_S = 5.0
+RESCAN_INTERVAL_S = 10.0
+"""Between two looks whether Kafka's cleaner has removed the names that were erased."""
+_RESCAN_SHARE = 0.05
+"""Of the time that those looks may take, with very many borrowers."""
 _POLL_S = 0.2
 _BATCH_RECORDS = 5_000
 _RETRY_INTERVAL_S = 0.5
@@ -64,6 +68,8 @@ class NamesView:
         self._topic_id = ""
         self._next = 0
         self._caught_up = False
+        self._rescan_at = 0.0
+        self._rescanning = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="names", daemon=True)
 
     @property
@@ -172,6 +178,9 @@ class NamesView:
             check_at = time.monotonic() + CHECK_INTERVAL_S
             while not self._stop.is_set():
                 self._read(consumer)
+                if self.logged and self._caught_up and time.monotonic() > self._rescan_at:
+                    threading.Thread(target=self._rescan, name="names-log", daemon=True).start()
+                    self._rescan_at = time.monotonic() + RESCAN_INTERVAL_S
                 if time.monotonic() > check_at:
                     if not self._find_topic() or self._topic_id != followed:
                         return
@@ -209,6 +218,28 @@ class NamesView:
             return
         if named and self.directory.user_of(token) is None:
             self.logged[token] = at
+
+    def _rescan(self) -> None:
+        """Drop the names that are not in the log any more from ``logged``."""
+        if not self._rescanning.acquire(blocking=False):
+            return
+        try:
+            began, wanted, logged = time.monotonic(), dict(self.logged), self.logged
+            keys = {name_key(token) for token in wanted}
+            # Up to here each wanted name is erased: a value is an old one
+            found = {
+                (message.key() or b"").decode()
+                for message in read_partition(self._settings, self._topic, 0, end=self._next)
+                if message.key() in keys and message.value() is not None
+            }
+            for token in wanted.keys() - found:
+                logged.pop(token, None)
+            took_s = time.monotonic() - began
+            self._rescan_at = time.monotonic() + max(RESCAN_INTERVAL_S, took_s / _RESCAN_SHARE)
+        except (KafkaException, KafkaUnavailable) as error:
+            log.warning("the log of names can't be read again: %s", why(self._settings, error))
+        finally:
+            self._rescanning.release()
 
     def _report(self, trouble: str) -> None:
         if trouble != self.trouble:

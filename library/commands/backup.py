@@ -11,19 +11,25 @@ from foundation.cli import exits
 from foundation.cli.app import CommandError, with_settings
 
 if TYPE_CHECKING:
+    from confluent_kafka.admin import AdminClient
+
     from foundation.settings import Settings
 
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @with_settings("data_dir", "kafka", "name", "deadline")
+@click.option("--names", is_flag=True, help="Write the names of borrowers instead of the events.")
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
-def backup(settings: "Settings", file: Path, as_json: bool) -> None:
+def backup(settings: "Settings", file: Path, names: bool, as_json: bool) -> None:
     """Write the event store to FILE.
 
     FILE contains every event up to now, with its version, ids, headers and time; everything else can be
     computed from the events. The system keeps running meanwhile. FILE is compressed JSON lines, ends with a
     count and a digest, and is read by `library restore`.
+
+    In a store that keeps names apart, FILE has tokens in place of user ids. With --names it has the names
+    alone: delete such a file when it may be kept no longer.
     """
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
@@ -45,6 +51,10 @@ def backup(settings: "Settings", file: Path, as_json: bool) -> None:
     # Renamed when it is complete: a file of that name is always whole
     part = file.with_name(f"{file.name}.part")
     try:
+        if names:
+            _backup_names(settings, admin, part, as_json)
+            part.replace(file)
+            return
         identity = identify(admin, settings, settings.deadline, current_table(admin, settings))
         ends = settled_end(admin, events_topic(settings), settings.deadline)
         header = Header(
@@ -74,3 +84,16 @@ def backup(settings: "Settings", file: Path, as_json: bool) -> None:
         )
     else:
         click.echo(f"{digest.records:,} events up to {up_to or 'nothing'}, digest {digest.text()}", err=True)
+
+
+def _backup_names(settings: "Settings", admin: "AdminClient", part: Path, as_json: bool) -> None:
+    from library.store.names_backup import write_names
+    from schemas.topics import has_names
+
+    if not has_names(admin, settings, settings.deadline):
+        raise CommandError(exits.REFUSED, "this store has no names besides its events", "no_names")
+    digest = write_names(settings, admin, part, datetime.now(UTC))
+    if as_json:
+        click.echo(json.dumps({"records": digest.records, "digest": digest.text()}))
+    else:
+        click.echo(f"{digest.records:,} records of borrowers, digest {digest.text()}", err=True)

@@ -27,8 +27,9 @@ TRANSACTION_S = 5.0
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 @with_settings("data_dir", "kafka", "name", "partitions", "replication", "deadline")
 @click.option("--check", "only_check", is_flag=True, help="Only check that FILE is complete.")
+@click.option("--names", is_flag=True, help="FILE is from `backup --names`: give borrowers their names back.")
 @click.option("--pseudonymise", is_flag=True, help="Give borrowers tokens, and keep their names apart.")
-def restore(settings: "Settings", file: Path, only_check: bool, pseudonymise: bool) -> int:
+def restore(settings: "Settings", file: Path, only_check: bool, names: bool, pseudonymise: bool) -> int:
     """Fill an empty event store from FILE.
 
     Every event keeps its version, ids, headers and time. The number of partitions may differ: a restore is
@@ -38,11 +39,17 @@ def restore(settings: "Settings", file: Path, only_check: bool, pseudonymise: bo
     With --pseudonymise the events get tokens in place of user ids, and new digests of their commands. Then
     the new store is searched for each user id of FILE: it ends with 4 where callers have typed one into
     another text. The old store and its backups still have all names.
+
+    With --names nobody comes back who was forgotten, and the system may run meanwhile.
     """
+    from msgspec import UNSET
+
     from library.store.backup_file import NotWhole, check, read
 
     try:
         header, digest = check(file)
+        if header.kind is not UNSET and not (names or only_check):
+            raise NotWhole("it has the names of borrowers, and no events: give --names")
     except (NotWhole, OSError) as error:
         raise CommandError(
             exits.BAD_DATA, f"{file} can't be used, and nothing was written: {error}"
@@ -51,10 +58,47 @@ def restore(settings: "Settings", file: Path, only_check: bool, pseudonymise: bo
         store = f"{header.name}, {header.written_at:%Y-%m-%d %H:%M} UTC, {len(header.ends)} partitions"
         click.echo(f"complete: {digest.records:,} events of {store}; digest {digest.text()}", err=True)
         return exits.DONE
+    if names:
+        if pseudonymise:
+            raise CommandError(exits.MALFORMED, "give --names or --pseudonymise, not both")
+        _restore_names(settings, file)
+        return exits.DONE
     if not pseudonymise:
         _restore(settings, Source(file, lambda: read(file)[1], digest))
         return exits.DONE
     return _pseudonymise(settings, file)
+
+
+def _restore_names(settings: "Settings", file: Path) -> None:
+    from confluent_kafka import KafkaException
+    from confluent_kafka.admin import AdminClient
+
+    from eventstore.errors import ClaimLost
+    from eventstore.topics import WrongTopic
+    from foundation.cli.unreachable import unreachable
+    from foundation.kafka_clients import KafkaUnavailable, client_config
+    from library.store.backup_file import NotWhole
+    from library.store.names import ensure_names
+    from library.store.names_backup import restore_names
+
+    try:
+        ensure_names(AdminClient(client_config(settings)), settings)
+        restored = restore_names(settings, file)
+    except NotWhole as error:
+        raise CommandError(
+            exits.BAD_DATA, f"{file} can't be used, and nothing was written: {error}"
+        ) from error
+    except WrongTopic as error:
+        raise CommandError(exits.FAILED, str(error)) from error
+    except (ClaimLost, KafkaUnavailable) as error:
+        raise CommandError(exits.UNAVAILABLE, f"{error}; run the same command again") from error
+    except KafkaException as error:
+        raise unreachable(settings, error) from error
+    click.echo(
+        f"{restored.named:,} borrowers have their names again; {restored.known:,} had them, "
+        f"{restored.forgotten:,} were forgotten, {restored.other:,} have another token or name now",
+        err=True,
+    )
 
 
 class Source(NamedTuple):

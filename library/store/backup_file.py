@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import TypeAlias
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 FORMAT = 1
+NAMES = "names"
+"""The kind of a file with the names of borrowers in place of events."""
 _GZIP_LEVEL = 6
 
 
@@ -32,6 +34,8 @@ class Header(Struct, frozen=True, kw_only=True, tag_field="line", tag="header"):
     ends: list[int]
     """For each partition, the offset after its last record."""
     format: int = FORMAT
+    kind: str | UnsetType = UNSET
+    """Not set: the records are events."""
 
 
 class Record(Struct, frozen=True, tag_field="line", tag="record"):

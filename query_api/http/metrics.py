@@ -39,6 +39,7 @@ class Metrics(Collector):
         yield GaugeMetricFamily("library_api_streams", "Open streams.", value=self._reading.readers)
         yield from self._replica()
         yield from self._lags()
+        yield from self._erasures()
 
     def _replica(self) -> Iterator[Metric]:
         follower = self._reading.follower
@@ -66,6 +67,27 @@ class Metrics(Collector):
         for stream, count in totals.unreadable.items():
             unreadable.add_metric([stream], count)
         yield unreadable
+
+    def _erasures(self) -> Iterator[Metric]:
+        names = self._reading.patrons.names
+        if names is None or not names.exists:
+            return
+        logged = list(names.logged.values())
+        oldest = max(0.0, self._operations.clock() - min(logged) / 1000) if logged else 0.0
+        for name, text, value in (
+            (
+                "library_erasures_pending",
+                "Forgotten borrowers whose names are still in Kafka's log.",
+                len(logged),
+            ),
+            ("library_erasure_oldest_seconds", "Age of the oldest of them.", oldest),
+            (
+                "library_patrons_closing",
+                "Borrowers who are forgotten at their last return.",
+                len(names.directory.closing),
+            ),
+        ):
+            yield GaugeMetricFamily(name, text, value=value)
 
     def _lags(self) -> Iterator[Metric]:
         position = GaugeMetricFamily(

@@ -32,6 +32,7 @@ class StockedNames(NamesView):
 
     def forget(self, token: str, at: int = 2) -> None:
         """Forget a borrower."""
+        self.logged[token] = at
         self.directory.take(name_key(token), None, 0, at)
         self.directory.take(forgotten_key(token), encode(PatronForgotten(at)), 0, at)
 

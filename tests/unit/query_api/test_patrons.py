@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from schemas.events import BookAdded, BookBorrowed, BookReturned
+from tests.support.metrics import read_metrics
 from tests.support.query_api.api_without_kafka import ApiWithoutKafka
 from tests.support.query_api.stocked_names import StockedNames
 
@@ -123,6 +124,17 @@ def test_a_token_without_a_name_makes_names_be_read_once(api: ApiWithoutKafka, n
     assert names.reads == 1
 
 
+def test_metrics_show_erased_names_that_are_still_in_the_log(api: ApiWithoutKafka, names: StockedNames):
+    api.operations.clock = lambda: (AT + 90_000) / 1000
+    assert "library_erasures_pending 0.0" in api.ask("/metrics").text
+    names.forget(BOB, AT + 30_000)
+    found = read_metrics(api.ask("/metrics").text)
+    assert found["library_erasures_pending",] == 1
+    assert found["library_erasure_oldest_seconds",] == pytest.approx(60)
+    names.logged.clear()
+    assert read_metrics(api.ask("/metrics").text)["library_erasure_oldest_seconds",] == 0
+
+
 def test_a_store_without_names_stays_as_it_is(tmp_path: Path):
     api = ApiWithoutKafka(tmp_path, EVENTS)
     item = api.ask("/loans").json()["items"][0]
@@ -130,4 +142,5 @@ def test_a_store_without_names_stays_as_it_is(tmp_path: Path):
     assert "patron" not in item
     assert api.ask(f"/patrons/{ANN}").json()["code"] == "no_names"
     history = api.ask(f"/inventory/{A}/history").json()["items"]
+    assert "library_erasures_pending" not in api.ask("/metrics").text
     assert history[1]["data"] == {"user_id": ANN, "due_at": "2024-05-01T12:01:39.123Z"}
