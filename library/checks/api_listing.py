@@ -40,7 +40,7 @@ class Items:
         """Keep the items of a page."""
         by_partition = defaultdict[int, list[Item]](list)
         for item in page:
-            by_partition[partition_of(item["isbn"], len(self._files))].append(item)
+            by_partition[partition_of(item["isbn"], len(self._files))].append(_with_token(item))
         for partition, items in by_partition.items():
             with self._files[partition].open("ab") as file:
                 file.write(msgspec.json.encode(items) + b"\n")
@@ -51,6 +51,11 @@ class Items:
             with self._files[partition].open("rb") as file:
                 for line in file:
                     yield from msgspec.json.decode(line)
+
+
+def _with_token(item: Item) -> Item:
+    """A loan with the borrower's token in place of the name: rows have it, and no file may have the name."""
+    return {**item, "user_id": item["patron"]} if "patron" in item else item
 
 
 class Listed(Struct, frozen=True):

@@ -24,6 +24,17 @@ def test_every_page_of_the_query_api_is_kept_by_partition(tmp_path: Path):
     assert [*found.loans.of(0), *found.loans.of(1), *found.loans.of(2)] == []
 
 
+def test_loans_are_kept_with_tokens_and_no_name_is_written_to_a_file(tmp_path: Path):
+    loan = {"isbn": "1", "user_id": "card-0048213", "patron": "p~0123456789abcdef"}
+
+    def ask(_, route, parameters):
+        return {"items": [loan] if route == "loans" else [], "next_cursor": None}, ""
+
+    (kept,) = listed(None, ask, tmp_path, 1).loans.of(0)
+    assert kept["user_id"] == "p~0123456789abcdef"
+    assert not any(b"card-0048213" in file.read_bytes() for file in tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("listed", "differences"),
     [
