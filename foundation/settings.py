@@ -65,10 +65,20 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Gateway processes of a system on this machine."""
     workers: int = 1
     """Projector processes of a system on this machine."""
+    notary: int = 0
+    """1: a system on this machine has a notary, which signs the state of the event store."""
+    notary_key: str = ""
+    """The file of the notary's private keys; empty: ``notary.key`` in ``data_dir``."""
+    notary_interval: float = 60.0
+    """Seconds between two checkpoints of a partition that has new events."""
+    origin: str = ""
+    """The name of the store in checkpoints and keys, for example ``library.example``; empty: ``name``."""
+    publish: str = ""
+    """A shell command that gets each checkpoint on its standard input; empty: none."""
     projector_memory: int = 0
     """Bytes for the rows that a projector keeps in memory; 0: a 32nd of the machine's, at least 64 MiB."""
     metrics_port: int = 0
-    """Port of the projector's metrics; further workers on this machine use the next ports; 0: no metrics.
+    """Port of a projector's or notary's metrics; further workers on this machine use the next ports; 0: none.
 
     Not given: `library up` takes the first free ones after the gateway's."""
     audit: str = ""
@@ -126,6 +136,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         parse_tokens(self.token)
         _check_addresses(self)
         _check_page_settings(self)
+        _check_notary_settings(self)
         try:
             ZoneInfo(self.timezone)
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:
@@ -154,6 +165,7 @@ _BROKER = re.compile(
 _LOWEST_PORTS = {"port": 1, "kafka_port": 1, "gateway_port": 0, "metrics_port": 0, "audit_port": 0}
 _CHOICES: dict[str, tuple[object, ...]] = {
     "standby": (0, 1),
+    "notary": (0, 1),
     "durability": ("disk", "os"),
     "log_level": ("DEBUG", "INFO", "WARNING", "ERROR"),
     "kafka_security": ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"),
@@ -201,6 +213,16 @@ def _check_page_settings(settings: Settings) -> None:
         raise ValueError(
             f"page_gateway is as https://gateway.example, :8081 or :8081-8083, not {settings.page_gateway!r}"
         )
+
+
+def _check_notary_settings(settings: Settings) -> None:
+    if not 0 < settings.notary_interval <= MAX_DEADLINE_S:
+        raise ValueError(
+            f"notary_interval (--interval) is more than 0 and at most {MAX_DEADLINE_S:g} seconds, "
+            f"not {settings.notary_interval}"
+        )
+    if not re.fullmatch(r"[^\s+\x00-\x1f\x7f]{0,200}", settings.origin):
+        raise ValueError(f"origin has no spaces and no plus signs, not {settings.origin!r}")
 
 
 class Loaded(Struct, frozen=True):

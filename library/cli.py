@@ -35,6 +35,7 @@ COMMANDS = {
     "doctor": "library.commands.doctor:doctor",
     "backup": "library.commands.backup:backup",
     "restore": "library.commands.restore:restore",
+    "notary": "notary.cli:notary",
 }
 """Where each command is, in the order that ``--help`` lists them."""
 

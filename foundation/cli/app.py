@@ -55,6 +55,14 @@ FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "gateways": ("--gateways", {"type": int, "help": "Gateway processes."}),
     "workers": ("--workers", {"type": int, "help": "Projector processes."}),
+    "notary": ("--notary", {"flag_value": 1, "type": int, "help": "With a notary, which signs checkpoints."}),
+    "notary_key": ("--key-file", {"metavar": "FILE", "help": "The notary's private keys."}),
+    "notary_interval": (
+        "--interval",
+        {"metavar": "SECONDS", "type": float, "help": "Between two checkpoints of a partition."},
+    ),
+    "origin": ("--origin", {"metavar": "NAME", "help": "The store's name in checkpoints and new keys."}),
+    "publish": ("--publish", {"metavar": "COMMAND", "help": "Gets each checkpoint on standard input."}),
     "log_level": ("--log-level", {"help": "DEBUG, INFO, WARNING or ERROR."}),
 }
 """By setting: its flag, and the arguments of its click option."""

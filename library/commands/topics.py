@@ -41,6 +41,7 @@ def create(settings: "Settings", projection: "Projection | None", names: bool) -
     from library.checks.finding import Grade
     from library.checks.topic_settings import topic_settings
     from library.store.names import ensure_names
+    from schemas.checkpoints import checkpoints_topic, ensure_checkpoints_topic
     from schemas.tables import read_tables, tables_of
     from schemas.topics import ensure_topics, names_topic, topic_configs
 
@@ -50,6 +51,8 @@ def create(settings: "Settings", projection: "Projection | None", names: bool) -
             ensure_names(admin, settings)
         tables = tables_of(read_tables(admin, settings)) if projection is None else [projection.table]
         ensure_topics(admin, settings, tables=tables)
+        if projection is None:
+            ensure_checkpoints_topic(admin, settings)
         if changed := protect_events(admin, settings):
             click.echo(changed, err=True)
         for finding in topic_settings(admin, settings, tables):
@@ -63,6 +66,8 @@ def create(settings: "Settings", projection: "Projection | None", names: bool) -
         click.echo(f"{name} exists, with {settings.partitions} partitions", err=True)
     if names:
         click.echo(f"{names_topic(settings)} exists", err=True)
+    if projection is None:
+        click.echo(f"{checkpoints_topic(settings)} exists, for the notary", err=True)
 
 
 @topics.command()
@@ -101,6 +106,7 @@ def describe(settings: "Settings", as_json: bool) -> None:
 @click.option("--projector", metavar="USER", help="User of the projector; by default NAME-projector.")
 @projection_option
 @click.option("--query-api", metavar="USER", help="User of the query API; by default NAME-api.")
+@click.option("--notary", metavar="USER", help="User of the notary; by default NAME-notary.")
 @click.option(
     "--operator",
     metavar="USER",
@@ -115,6 +121,7 @@ def acl(
     projector: str | None,
     projection: "Projection | None",
     query_api: str | None,
+    notary: str | None,
     operator: str | None,
     readers: tuple[str, ...],
 ) -> None:
@@ -138,6 +145,7 @@ def acl(
         writer=writer or f"{name}-writer",
         projector=projector or f"{name}-{part}",
         api=query_api or f"{name}-api",
+        notary=notary or f"{name}-notary",
         operator=operator or f"{name}-operator",
         readers={group: user for group, _, user in pairs},
     )

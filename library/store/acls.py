@@ -8,6 +8,7 @@ from msgspec import Struct
 from eventstore.topics import Table, events_topic, fence_id, gateways_group
 from foundation.kafka_clients import UNUSED
 from foundation.settings import Settings
+from schemas.checkpoints import checkpoints_topic, notary_group
 from schemas.tables import inventory_table, tables_topic
 from schemas.topics import INVENTORY, audit_group, changelog_topic, names_topic, projector_group
 
@@ -35,6 +36,7 @@ class Users(Struct, frozen=True, kw_only=True):
     writer: str
     projector: str
     api: str
+    notary: str
     operator: str
     readers: dict[str, str] = {}
 
@@ -59,6 +61,7 @@ def needed(settings: Settings, users: Users) -> list[Access]:
         Access(users.api, GROUP, _unused(settings), ("Read",)),
         # The audit runs as the query API's user
         Access(users.api, GROUP, audit_group(settings), ("Read", "Describe")),
+        *_notary(settings, users),
         # `library topics create`, `replay`, `verify`, `backup`
         Access(users.operator, TOPIC, events, ("Create", "Read", *_DESCRIBE)),
         Access(users.operator, TOPIC, table, ("Create", "Read", "Delete", *_DESCRIBE)),
@@ -84,6 +87,19 @@ def needed_for(settings: Settings, users: Users, table: Table) -> list[Access]:
         Access(users.api, TOPIC, changelog, ("Read", *_DESCRIBE)),
         Access(users.api, GROUP, _unused(settings), ("Read",)),
         Access(users.operator, TOPIC, changelog, ("Create", "Read", *_DESCRIBE)),
+    ]
+
+
+def _notary(settings: Settings, users: Users) -> list[Access]:
+    checkpoints, events = checkpoints_topic(settings), events_topic(settings)
+    return [
+        Access(users.notary, TOPIC, events, ("Read", *_DESCRIBE)),
+        Access(users.notary, TOPIC, checkpoints, ("Read", "Write", *_DESCRIBE)),
+        Access(users.notary, GROUP, notary_group(settings), ("Read", "Describe")),
+        # For the metric of its lag, and to answer with checkpoints
+        Access(users.api, GROUP, notary_group(settings), ("Describe",)),
+        Access(users.api, TOPIC, checkpoints, ("Read", *_DESCRIBE)),
+        Access(users.operator, TOPIC, checkpoints, ("Create", "Read", *_DESCRIBE)),
     ]
 
 

@@ -7,7 +7,7 @@ from foundation.settings import Settings
 from library.store.acls import GROUP, TOPIC, TRANSACTIONS, Users, commands, needed, needed_for
 from schemas.topics import names_topic
 
-USERS = Users(writer="w", projector="p", api="a", operator="o", readers={"overdue": "r"})
+USERS = Users(writer="w", projector="p", api="a", notary="n", operator="o", readers={"overdue": "r"})
 
 
 @pytest.mark.parametrize("partition", [0, 7, 10, 9999])
@@ -37,6 +37,16 @@ def test_only_the_writer_may_write_events():
         a.user for a in needed(Settings(), USERS) if "Write" in a.operations and a.name == "library.events"
     ]
     assert writing == ["w"]
+
+
+def test_the_notary_may_read_events_and_write_checkpoints_only():
+    access = [a for a in needed(Settings(), USERS) if a.user == "n"]
+    assert {a.name for a in access if "Write" in a.operations} == {"library.checkpoints"}
+    assert {a.name for a in access if "Read" in a.operations} == {
+        "library.events",
+        "library.checkpoints",
+        "library-notary",
+    }
 
 
 def test_each_access_is_a_command_that_a_shell_can_run():

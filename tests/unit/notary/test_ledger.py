@@ -1,0 +1,204 @@
+from pathlib import Path
+
+import pytest
+
+from evidence.checkpoint import Checkpoint
+from evidence.leaf import leaf_data, leaf_hash
+from evidence.merkle import Tree
+from notary import ledger as module
+from notary.ledger import Ledger
+from notary.refusal import Reason, Refused
+
+
+class Record:
+    """A message of confluent-kafka."""
+
+    def __init__(self, offset: int, key: bytes | None, value: bytes = b"value") -> None:
+        self._offset, self._key, self._value = offset, key, value
+
+    def offset(self) -> int:
+        return self._offset
+
+    def key(self) -> bytes | None:
+        return self._key
+
+    def value(self) -> bytes:
+        return self._value
+
+    def headers(self) -> list[tuple[str, bytes]] | None:
+        return [("command_id", b"id")] if self._offset % 2 else None
+
+    def timestamp(self) -> tuple[int, int]:
+        return (1, 1000 + self._offset)
+
+    @property
+    def leaf(self) -> bytes:
+        return leaf_hash(leaf_data(1000 + self._offset, self._key, self._value, self.headers() or ()))
+
+
+def records(count: int, start: int = 0) -> list[Record]:
+    """Versions of three streams, with a marker's offset after each fifth record."""
+    return [
+        Record(number + number // 5, b"stream%d/%d" % (number % 3, number // 3 + 1))
+        for number in range(start, start + count)
+    ]
+
+
+def root(some: list[Record]) -> bytes:
+    return Tree(record.leaf for record in some).root()
+
+
+def reason(what) -> Reason:
+    with pytest.raises(Refused) as refused:
+        what()
+    return refused.value.reason
+
+
+def opened(folder: Path, taken: int = 0) -> Ledger:
+    ledger = Ledger(folder, 0)
+    ledger.take(records(taken))
+    return ledger
+
+
+def test_the_checkpoint_has_the_root_of_all_leaves_in_batches_of_any_size(tmp_path: Path) -> None:
+    ledger, all_of_them = Ledger(tmp_path, 0), records(23)
+    for start, end in ((0, 1), (1, 1), (1, 9), (9, 23)):
+        ledger.take(all_of_them[start:end])
+    assert ledger.checkpoint("origin") == Checkpoint("origin", 23, root(all_of_them))
+    assert (tmp_path / "leaves-0").read_bytes() == b"".join(record.leaf for record in all_of_them)
+    assert [ledger.index(record.offset()) for record in all_of_them] == list(range(23))
+    assert ledger.index(all_of_them[-1].offset() + 1) == 23
+
+
+@pytest.mark.parametrize("saved", [True, False], ids=["after a stop", "after a kill"])
+def test_a_start_goes_on_with_the_leaves_of_the_last_one(tmp_path: Path, saved: bool) -> None:
+    first, all_of_them = opened(tmp_path, 13), records(20)
+    if saved:
+        first.close()
+    second = Ledger(tmp_path, 0)
+    assert second.begin == (all_of_them[12].offset() if saved else 0)
+    second.take([record for record in all_of_them if record.offset() >= second.begin])
+    assert second.checkpoint("origin") == Checkpoint("origin", 20, root(all_of_them))
+    assert (tmp_path / "leaves-0").stat().st_size == 20 * 32
+
+
+@pytest.mark.parametrize(
+    ("leaves", "offsets"), [(13 * 32, 12 * 8), (12 * 32, 13 * 8), (12 * 32 + 7, 13 * 8 - 1)]
+)
+def test_a_process_that_is_killed_while_it_writes_leaves_a_usable_ledger(
+    tmp_path: Path, leaves: int, offsets: int
+) -> None:
+    opened(tmp_path, 13)
+    for name, size in (("leaves-0", leaves), ("offsets-0", offsets)):
+        with (tmp_path / name).open("r+b") as file:
+            file.truncate(size)
+    ledger = opened(tmp_path, 20)
+    assert ledger.checkpoint("origin").root == root(records(20))
+
+
+@pytest.mark.parametrize("damage", [b"", b"short", b"x" * 500])
+def test_a_damaged_state_is_not_used(tmp_path: Path, damage: bytes) -> None:
+    opened(tmp_path, 13).close()
+    (tmp_path / "state-0").write_bytes(damage)
+    assert opened(tmp_path, 20).checkpoint("origin").root == root(records(20))
+
+
+def test_the_state_is_saved_when_a_start_would_read_much(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SAVE_LEAVES", 10)
+    ledger = opened(tmp_path, 9)
+    ledger.save_if_large()
+    assert not (tmp_path / "state-0").exists()
+    ledger.take(records(1, 9))
+    ledger.save_if_large()
+    assert Ledger(tmp_path, 0).size == 10
+
+
+@pytest.mark.parametrize(
+    ("key", "found"),
+    [
+        (b"stream0/4", Reason.REPEATED),
+        (b"stream0/1", Reason.REPEATED),
+        (b"stream0/6", Reason.GAP),
+        (b"other/2", Reason.GAP),
+        (b"stream0/05", Reason.NO_EVENT),
+        (b"stream0/0", Reason.NO_EVENT),
+        (b"stream0/", Reason.NO_EVENT),
+        (b"/1", Reason.NO_EVENT),
+        (b"5", Reason.NO_EVENT),
+        (b"", Reason.NO_EVENT),
+        (None, Reason.NO_EVENT),
+    ],
+)
+def test_a_key_that_does_not_follow_is_refused_and_the_events_before_it_are_kept(
+    tmp_path: Path, key: bytes | None, found: Reason
+) -> None:
+    ledger = opened(tmp_path, 10)
+    assert reason(lambda: ledger.take([*records(2, 10), Record(20, key)])) == found
+    assert (ledger.size, ledger.checkpoint("origin").root) == (12, root(records(12)))
+
+
+def test_another_last_event_is_refused(tmp_path: Path) -> None:
+    opened(tmp_path, 10).close()
+    last = records(10)[-1]
+    for another in (
+        Record(last.offset(), last.key(), b"another"),
+        Record(last.offset() + 1, last.key()),
+        Record(last.offset() + 1, b"stream1/4"),
+    ):
+        assert reason(lambda: Ledger(tmp_path, 0).take([another])) == Reason.CHANGED  # noqa: B023
+
+
+def test_another_event_than_the_leaf_that_is_there_is_refused(tmp_path: Path) -> None:
+    opened(tmp_path, 10)
+    changed = records(10)
+    changed[4] = Record(changed[4].offset(), changed[4].key(), b"another")
+    with pytest.raises(Refused, match=r"leaf 4 of partition 0 was read before at offset 4"):
+        Ledger(tmp_path, 0).take(changed)
+
+
+def test_leaves_are_compared_with_the_last_checkpoint(tmp_path: Path) -> None:
+    opened(tmp_path, 10).close()
+    for size, taken in ((7, 0), (10, 0), (13, 20)):
+        good, bad = Checkpoint("origin", size, root(records(size))), Checkpoint("origin", size, b"\0" * 32)
+        for signed, wrong in ((good, False), (bad, True)):
+            ledger = Ledger(tmp_path, 0)
+
+            def compare(ledger: Ledger = ledger, signed: Checkpoint = signed, taken: int = taken) -> None:
+                ledger.expect(signed)
+                ledger.take([record for record in records(taken) if record.offset() >= ledger.begin])
+                ledger.require_signed()
+
+            if wrong:
+                assert reason(compare) == Reason.OTHER_ROOT
+            else:
+                compare()
+
+
+def test_fewer_events_than_were_signed_are_refused(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path, 0)
+    ledger.expect(Checkpoint("origin", 11, root(records(11))))
+    ledger.take(records(10))
+    assert reason(ledger.require_signed) == Reason.SHORTER
+
+
+def test_a_partition_that_lacks_its_first_or_last_event_is_refused(tmp_path: Path) -> None:
+    opened(tmp_path, 10)
+    # Without the state: the leaves alone say where the events were
+    ledger = Ledger(tmp_path, 0)
+    ledger.require_span(0, 12)
+    ledger.require_span(0, 11)
+    assert reason(lambda: ledger.require_span(0, 10)) == Reason.SHORTER
+    assert reason(lambda: ledger.require_span(1, 12)) == Reason.SHORTER
+    Ledger(tmp_path, 1).require_span(0, 0)
+
+
+def test_a_refused_ledger_does_not_save_what_was_refused(tmp_path: Path) -> None:
+    opened(tmp_path, 10)
+    ledger = Ledger(tmp_path, 0)
+    with pytest.raises(Refused):
+        ledger.take([*records(4), Record(9, b"stream1/9")])
+    ledger.refused = True
+    ledger.close()
+    assert not (tmp_path / "state-0").exists()
