@@ -32,6 +32,9 @@ ANSWER_TIMEOUT_S = 10.0
     "partitions",
     "gateways",
     "workers",
+    "notary",
+    "origin",
+    "publish",
     "durability",
     "log_level",
 )
@@ -43,7 +46,7 @@ def up(detach: bool, names: bool, report_to: int | None, **flags: Any) -> int:
 
     The system is Kafka, the projector, the query API, the gateway and the audit. It keeps its data in
     --data-dir, and a later start in the same directory continues with it. With --kafka it uses a Kafka that
-    runs elsewhere.
+    runs elsewhere, with --notary it also has a notary.
     """
     import msgspec
 

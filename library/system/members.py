@@ -28,7 +28,7 @@ PROBE_TIMEOUT_S = 2.0
 RECOVERY_LIMIT_S = 3600.0
 """A projector that recovers its table has no heartbeat; a restart continues the recovery."""
 HEARTBEAT_LIMIT_S = 12.0
-"""The projector touches its ready file every 5 s."""
+"""The projector and the notary touch their ready files every 5 s."""
 
 _logger = logging.getLogger("library")
 
@@ -87,6 +87,8 @@ class Parts(Struct, frozen=True):
     servers: list[Program]
     companions: list[Program] = []
     """They start last. The system is ready without them, and goes on if they fail."""
+    notary: Program | None = None
+    """Stops after all writers, to sign their last events; None if the system has none."""
 
 
 def parts_of(settings: Settings, embedded: bool, names: bool = False) -> Parts:
@@ -103,6 +105,7 @@ def parts_of(settings: Settings, embedded: bool, names: bool = False) -> Parts:
             *(_gateway(settings, index, url) for index, url in enumerate(settings.gateway_urls)),
         ],
         companions=[_server(settings, AUDIT, AUDIT, settings.audit, "audit")] if settings.audit else [],
+        notary=_notary(settings) if settings.notary else None,
     )
 
 
@@ -161,11 +164,9 @@ def _projectors(settings: Settings, beside: int) -> list[Program]:
     ]
     count = beside or settings.workers
     for number in others:
-        # Their ports of metrics follow those of the first table's workers
-        group = inventory_table(number).group
-        workers += [
-            _projector(settings, number, group, index, settings.workers + index) for index in range(count)
-        ]
+        # Their ports of metrics follow those of the first table's workers, and the notary's
+        group, first_port = inventory_table(number).group, settings.workers + settings.notary
+        workers += [_projector(settings, number, group, index, first_port + index) for index in range(count)]
     return workers
 
 
@@ -212,6 +213,38 @@ def _projector(settings: Settings, table: int, group: str, index: int, port_offs
         ready=ready.exists,
         environment=environment,
         log=_log(settings, name),
+        forget=forget,
+        answers=Heartbeat(ready).beats,
+        start_limit_s=RECOVERY_LIMIT_S,
+    )
+
+
+def _notary(settings: Settings) -> Program:
+    """The notary. It gets a key if it has none."""
+    ready = Path(settings.data_dir) / "notary.ready"
+
+    def forget() -> None:
+        ready.unlink(missing_ok=True)
+
+    def command() -> list[str]:
+        from notary.keys import BadKeyFile, add_key, key_file, key_name
+
+        forget()
+        if not key_file(settings).exists():
+            try:
+                key = add_key(key_file(settings), key_name(settings)).verifier
+            except BadKeyFile as error:
+                raise CannotStart(str(error)) from error
+            _logger.info("the notary has a new key, %s: its public part is %s", key_file(settings), key)
+        return _python("notary", "--ready-file", str(ready))
+
+    own = settings.metrics_port and settings.metrics_port + settings.workers
+    return Program(
+        "notary",
+        command,
+        ready=ready.exists,
+        environment=environment_of(msgspec.structs.replace(settings, metrics_port=own), os.environ),
+        log=_log(settings, "notary"),
         forget=forget,
         answers=Heartbeat(ready).beats,
         start_limit_s=RECOVERY_LIMIT_S,

@@ -115,16 +115,23 @@ def wanted_ports(settings: Settings, embedded: bool) -> list[tuple[int, str, str
             (settings.metrics_port + index, f"the metrics of projector {index}", "LIBRARY_METRICS_PORT")
             for index in range(settings.workers)
         ]
+        if settings.notary:
+            port = settings.metrics_port + settings.workers
+            wanted.append((port, "the metrics of the notary", "LIBRARY_METRICS_PORT"))
     if settings.audit_port:
         wanted.append((settings.audit_port, "the audit", "LIBRARY_AUDIT_PORT"))
     return wanted
 
 
 def free_metrics_port(settings: Settings, embedded: bool) -> int:
-    """The first port after the gateway's from which on each projector gets a free one; 0: there is none."""
+    """The first port after the gateway's from which on each projector, and the notary, gets a free one.
+
+    0: there is none.
+    """
     taken = {port for port, _, _ in wanted_ports(settings, embedded)}
-    for first in range(settings.effective_gateway_port + 1, MAX_PORT - settings.workers + 2):
-        ports = range(first, first + settings.workers)
+    count = settings.workers + settings.notary
+    for first in range(settings.effective_gateway_port + 1, MAX_PORT - count + 2):
+        ports = range(first, first + count)
         if taken.isdisjoint(ports) and all(map(is_free, ports)):
             return first
     return 0

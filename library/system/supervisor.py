@@ -34,6 +34,7 @@ class Supervisor:
         self._following_tables = asyncio.Lock()
         self.servers = [self._child(program, self.kafka) for program in parts.servers]
         self.companions = [self._child(program, self.kafka) for program in parts.companions]
+        self.notaries = [self._child(parts.notary, self.kafka)] if parts.notary else []
         self._ready = False
         self._stop_requested = asyncio.Event()
         self._paused_by: Session | None = None
@@ -41,7 +42,8 @@ class Supervisor:
     @property
     def children(self) -> list[Child]:
         """All members, in the order they start."""
-        return [*([self.kafka] if self.kafka else []), *self.projectors, *self.servers, *self.companions]
+        first = [self.kafka] if self.kafka else []
+        return [*first, *self.projectors, *self.servers, *self.notaries, *self.companions]
 
     async def run(self, on_ready: Callable[[], object]) -> None:
         """Start all members, call ``on_ready``, run until ``ask_to_stop``, then stop all members.
@@ -74,7 +76,7 @@ class Supervisor:
             self.kafka.start()
             await self._await([self.kafka])
         self.projectors = [self._child(program, self.kafka) for program in await self._make_topics()]
-        others = [*self.projectors, *self.servers]
+        others = [*self.projectors, *self.servers, *self.notaries]
         for child in others:
             child.start()
         await self._await(others)
@@ -121,6 +123,8 @@ class Supervisor:
         # The gateway first: while Kafka runs, it can answer the commands that it has accepted
         others = [*self.companions, *self.servers, *self.projectors]
         await asyncio.gather(*(child.stop() for child in others))
+        for child in self.notaries:
+            await child.stop()
         if self.kafka:
             await self.kafka.stop()
         for child in self.children:
