@@ -97,7 +97,7 @@ def test_compose_starts_the_monitoring_with_its_profile_only():
         assert all(port.startswith("127.0.0.1:") for port in services[name]["ports"])
     scraped = yaml.safe_load((FOLDER / "prometheus" / "prometheus.yml").read_text())["scrape_configs"]
     hosts = {name for job in scraped for found in job["dns_sd_configs"] for name in found["names"]}
-    assert hosts == {"gateway", "query_api", "projector", "audit"} <= services.keys()
+    assert hosts == {"gateway", "query_api", "projector", "audit", "notary"} <= services.keys()
 
 
 @pytest.mark.skipif(
