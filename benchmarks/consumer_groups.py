@@ -1,4 +1,4 @@
-"""``python -m benchmarks.consumer_groups`` reads events into SQLite, beside a loop that only fetches."""
+"""``python -m benchmarks.consumer_groups`` reads events into SQLite and by the notary, beside a bare loop."""
 
 import sqlite3
 import tempfile
@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
 from statistics import median
+from threading import Event as Stop
 from uuid import uuid4
 
 import click
@@ -22,11 +23,13 @@ from benchmarks.harness.results import RESULTS, save, say, show
 from benchmarks.harness.store import fill
 from eventstore.reader import Batch
 from eventstore.topics import events_topic
+from evidence.note import Signer, new_key
 from examples.loans_per_day.counts import LoansPerDay
 from examples.overdue_notices.loans import Loans
 from foundation.kafka_clients import client_config, reading_config
 from foundation.settings import Settings
 from library.store.offsets import end
+from notary.follower import Follower
 from schemas.events import Event
 from schemas.reader import open_reader
 from schemas.topics import ensure_topics
@@ -130,11 +133,32 @@ def loans_in_postgresql(settings: Settings, _: Path) -> Reading | None:
             return _read("batches, loans a day in PostgreSQL", settings, counts.apply)
 
 
+def notary(settings: Settings, folder: Path) -> Reading:
+    """Leaves, checks, and signed checkpoints of all events, as ``library notary --once``."""
+    own = folder / uuid4().hex
+    own.mkdir()
+    clock = Clock()
+
+    class Timed(Follower):
+        def _begins(self) -> dict[int, int]:
+            clock.start()
+            return super()._begins()
+
+    follower = Timed(settings, own, [Signer(new_key("benchmark"))], None)
+    try:
+        follower.run(Stop(), once=True)
+        assert not follower.refused
+        return clock.reading("notary", sum(one.signed for one in follower.standings.values()))
+    finally:
+        follower.close()
+
+
 CONTESTANTS: tuple[Callable[[Settings, Path], Reading | None], ...] = (
     bare,
     one_row_an_event,
     open_loans,
     loans_in_postgresql,
+    notary,
 )
 
 
