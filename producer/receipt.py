@@ -14,7 +14,8 @@ class ReceiptDocument(Struct, frozen=True):
 
     A receipt without events means that the inventory was already as the command wants it. Its position is
     then the last offset that the decision is based on. ``actor`` says who did it; it is empty where nobody
-    was named, or where nothing was done.
+    was named, or where nothing was done. ``leaf`` is the hash of the last event's record in hexadecimal, as
+    signed checkpoints cover it; it is empty without events.
     """
 
     command_id: str
@@ -22,15 +23,18 @@ class ReceiptDocument(Struct, frozen=True):
     events: tuple[Appended, ...]
     position: str
     actor: str = ""
+    leaf: str = ""
 
     @classmethod
     def of(cls, receipt: Receipt) -> "ReceiptDocument":
         """The engine's receipt as a document."""
-        return cls(receipt.command_id, receipt.stream, receipt.events, receipt.position, receipt.actor)
+        return cls(
+            receipt.command_id, receipt.stream, receipt.events, receipt.position, receipt.actor, receipt.leaf
+        )
 
     def receipt(self) -> Receipt:
         """The document as the engine's receipt."""
-        return Receipt(self.command_id, self.isbn, self.events, self.position, self.actor)
+        return Receipt(self.command_id, self.isbn, self.events, self.position, self.actor, self.leaf)
 
 
 class PatronDocument(Struct, frozen=True):

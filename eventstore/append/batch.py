@@ -21,6 +21,7 @@ from eventstore.state.outcomes import (
     digest,
 )
 from eventstore.state.write_state import AcceptedCommand, LastEvent, StreamState, WriteState
+from evidence.leaf import leaf_data, leaf_hash
 
 EXPIRED = OutcomeUnknown("the command came too late: whoever sent it has turned to another writer")
 
@@ -102,8 +103,9 @@ class _Batch:
             position = Position(self.partition, last.offset if last else 0)
             return Accepted(Receipt(command_id, stream, (), str(position)))
         events = self._append(one, fingerprint, stream, current, decision)
-        offset = self.state.next + len(self.records) - 1
-        command = AcceptedCommand(stream, fingerprint, events, offset, one.carried.get(ACTOR, ""))
+        offset, record = self.state.next + len(self.records) - 1, self.records[-1]
+        leaf = leaf_hash(leaf_data(record.timestamp, record.key, record.value, record.headers))
+        command = AcceptedCommand(stream, fingerprint, events, offset, one.carried.get(ACTOR, ""), leaf)
         self.accepted[command_id] = (*same_id, command)
         return Accepted(command.receipt(command_id, self.partition))
 

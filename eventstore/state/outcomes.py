@@ -74,7 +74,8 @@ class Receipt(Struct, frozen=True):
 
     A receipt without events means that the state was already as the command wants it. Its position is then
     the last offset that the decision is based on. ``actor`` is whom the events name; it is empty where nobody
-    was named, or where nothing was done.
+    was named, or where nothing was done. ``leaf`` is the hash of the last event's record in hexadecimal, as
+    signed checkpoints cover it; empty without events.
     """
 
     command_id: str
@@ -82,6 +83,7 @@ class Receipt(Struct, frozen=True):
     events: tuple[Appended, ...]
     position: str
     actor: str = ""
+    leaf: str = ""
 
 
 class Accepted(Struct, frozen=True):

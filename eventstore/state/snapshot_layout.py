@@ -11,7 +11,7 @@ from eventstore.state.background import Pause, paced
 from eventstore.state.outcomes import Appended
 from eventstore.state.write_state import AcceptedCommand, Checkpoint, LastEvent, Overlay, StreamState
 
-VERSION = 4
+VERSION = 5
 """Raise it when this module writes something else. The domain's part has the Decider's fingerprint."""
 
 
@@ -28,7 +28,7 @@ class Root(Struct, frozen=True, array_like=True):
 _encode = msgspec.msgpack.Encoder().encode
 _read_root = msgspec.msgpack.Decoder(Root).decode
 _read_accepted = msgspec.msgpack.Decoder(
-    tuple[tuple[str, str, tuple[tuple[str, int], ...], int, str], ...]
+    tuple[tuple[str, str, tuple[tuple[str, int], ...], int, str, bytes], ...]
 ).decode
 
 
@@ -56,7 +56,14 @@ def entries(overlay: Overlay, pause: Pause) -> Mapping[bytes, bytes]:
     for command_id, accepted in paced(overlay.accepted.items(), pause):
         result[command_key(command_id)] = _encode(
             [
-                (one.stream, one.digest, [astuple(event) for event in one.events], one.offset, one.actor)
+                (
+                    one.stream,
+                    one.digest,
+                    [astuple(event) for event in one.events],
+                    one.offset,
+                    one.actor,
+                    one.leaf,
+                )
                 for one in accepted
             ]
         )
@@ -87,6 +94,6 @@ class StreamReader:
 def read_accepted(data: bytes) -> tuple[AcceptedCommand, ...]:
     """The entry as written. Raises msgspec.MsgspecError."""
     return tuple(
-        AcceptedCommand(stream, digest, tuple(Appended(*event) for event in events), offset, actor)
-        for stream, digest, events, offset, actor in _read_accepted(data)
+        AcceptedCommand(stream, digest, tuple(Appended(*event) for event in events), offset, actor, leaf)
+        for stream, digest, events, offset, actor, leaf in _read_accepted(data)
     )

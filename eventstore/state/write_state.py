@@ -14,6 +14,7 @@ from eventstore.keys import BadKey
 from eventstore.positions import Position
 from eventstore.recorded import event_of, parse_stream_key
 from eventstore.state.outcomes import Appended, Receipt
+from evidence.leaf import leaf_data, leaf_hash
 
 ADVICE = "upgrade, or run `library doctor`"
 
@@ -27,18 +28,19 @@ class StreamState(Struct, frozen=True, gc=False):
 
 
 class AcceptedCommand(Struct, frozen=True, gc=False):
-    """An accepted command as the log records it. ``offset`` is that of its last event."""
+    """An accepted command as the log records it. ``offset`` and ``leaf`` are those of its last event."""
 
     stream: str
     digest: str
     events: tuple[Appended, ...]
     offset: int
     actor: str = ""
+    leaf: bytes = b""
 
     def receipt(self, command_id: str, partition: int) -> Receipt:
         """The first answer again."""
         position = str(Position(partition, self.offset))
-        return Receipt(command_id, self.stream, self.events, position, self.actor)
+        return Receipt(command_id, self.stream, self.events, position, self.actor, self.leaf.hex())
 
 
 class LastEvent(Struct, frozen=True):
@@ -241,7 +243,10 @@ class WriteState:
             digest = headers.get(DIGEST, b"").decode(errors="replace")
             actor = headers.get(ACTOR, b"").decode(errors="replace")
             appended = Appended(type(event).__name__, version)
-            self._add_accepted(command_id, AcceptedCommand(stream, digest, (appended,), offset, actor))
+            leaf = leaf_hash(
+                leaf_data(message.timestamp()[1], message.key(), message.value(), message.headers() or ())  # type: ignore[arg-type]
+            )
+            self._add_accepted(command_id, AcceptedCommand(stream, digest, (appended,), offset, actor, leaf))
 
     def _add_accepted(self, command_id: str, newest: AcceptedCommand) -> None:
         """Add an event to its command. The events of one command follow each other in the log."""

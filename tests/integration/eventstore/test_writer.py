@@ -11,6 +11,7 @@ from eventstore.append.writer import Writer, now_ms
 from eventstore.errors import ClaimLost
 from eventstore.headers import read_headers
 from eventstore.state.outcomes import Accepted, Outcome, Reused, digest
+from evidence.leaf import leaf_data, leaf_hash
 from foundation.settings import Settings
 from inventory.commands import AddBook, AddCopies, BorrowBook, RemoveBook, ReturnBook
 from producer.writers import decider_of, writer_of
@@ -70,6 +71,10 @@ def test_a_repeat_gets_the_first_answer_from_any_writer(store: Settings, writer:
     (again,) = another.execute([once], SECONDS)
     assert (accepted(first).replayed, accepted(again).replayed) == (False, True)
     assert accepted(again).receipt == accepted(first).receipt
+    (record,) = committed_records(store)
+    headers: Any = record.headers()
+    leaf = leaf_hash(leaf_data(record.timestamp()[1], record.key(), record.value(), headers))
+    assert accepted(first).receipt.leaf == leaf.hex()
     run(another, BorrowBook(ISBN, "ann"), ReturnBook(ISBN, "ann"), RemoveBook(ISBN))
     assert writer().execute([once], SECONDS) == [again]
     assert len(committed_records(store)) == 4

@@ -23,7 +23,7 @@ ISBN = "9781593275846"
 IDS = st.text(min_size=1).filter(str.isprintable)
 TEXTS = st.text()
 EVENTS = st.lists(st.builds(Appended, TEXTS, st.integers(1, 1000))).map(tuple)
-RECEIPTS = st.builds(Receipt, IDS, st.just(ISBN), EVENTS, st.just("3:17"))
+RECEIPTS = st.builds(Receipt, IDS, st.just(ISBN), EVENTS, st.just("3:17"), TEXTS, TEXTS)
 OUTCOMES = st.one_of(
     st.builds(Accepted, RECEIPTS, st.booleans()),
     st.builds(Refused, st.builds(Rejection, TEXTS, TEXTS, st.lists(TEXTS).map(tuple))),

@@ -135,6 +135,7 @@ def test_a_receipt_is_one_line_of_json(submitted: list[Sent]) -> None:
         "events": [{"type": "BookAdded", "version": 1}],
         "position": "3:17",
         "actor": "",
+        "leaf": "",
     }
 
 
