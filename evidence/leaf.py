@@ -9,34 +9,76 @@ No two records have the same bytes. The number of parts is not among them, but e
 longer: at most one number fits the whole length.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from hashlib import sha256
 from struct import Struct
+from typing import TypeAlias
 
 HASH_BYTES = 32
+Headers: TypeAlias = Sequence[tuple[str, bytes | None]]
+
 _LEAF = b"\0"
+_MOST_COMPILED = 30
+"""Records with more headers are not ours: each number of headers has an encoder of its own."""
 _encoded = lru_cache(256)(str.encode)
+_encoders: dict[int, Callable[[int, bytes, bytes, Headers], bytes | None]] = {}
+"""By number of headers: an encoder for the names that the first record with so many headers had."""
 
 
-def leaf_data(
-    timestamp: int, key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes | None]]
-) -> bytes:
+def leaf_data(timestamp: int, key: bytes | None, value: bytes | None, headers: Headers) -> bytes:
     """The bytes of a record. Raises struct.error for a timestamp or a length that does not fit."""
-    parts = [key, value]
-    for name, header in headers:
-        parts += (_encoded(name), header)
+    count = len(headers)
+    encoder = _encoders.get(count)
+    if encoder is None:
+        if count > _MOST_COMPILED:
+            return _data(timestamp, key, value, headers)
+        encoder = _encoders[count] = _encoder(tuple(name for name, _ in headers))
     try:
-        # The usual record, which has all its parts; asking for None first would cost a third more
-        return _packed(len(parts))(timestamp, *map(len, parts)) + b"".join(parts)  # type: ignore[arg-type]
+        data = encoder(timestamp, key, value, headers)  # type: ignore[arg-type]
     except TypeError:
-        lengths = (-1 if part is None else len(part) for part in parts)
-        return _packed(len(parts))(timestamp, *lengths) + b"".join(part or b"" for part in parts)
+        # A part is None
+        data = None
+    return _data(timestamp, key, value, headers) if data is None else data
 
 
 def leaf_hash(data: bytes) -> bytes:
     """The hash of a leaf (RFC 6962, section 2.1)."""
     return sha256(_LEAF + data).digest()
+
+
+def _data(timestamp: int, key: bytes | None, value: bytes | None, headers: Headers) -> bytes:
+    """The bytes of any record."""
+    parts = [key, value]
+    for name, header in headers:
+        parts += (_encoded(name), header)
+    lengths = (-1 if part is None else len(part) for part in parts)
+    return _packed(len(parts))(timestamp, *lengths) + b"".join(part or b"" for part in parts)
+
+
+def _encoder(names: tuple[str, ...]) -> Callable[[int, bytes, bytes, Headers], bytes | None]:
+    """An encoder of records whose headers have these names; for others it returns None.
+
+    It is compiled, because a loop over the headers takes more than twice as long, and the notary encodes
+    every event. Nothing of a record becomes part of the code but lengths: names and their bytes are globals.
+    """
+    numbers = range(len(names))
+    unpacked = "".join(f"(n{i}, v{i}), " for i in numbers)
+    same = "".join(f" and n{i} == name{i}" for i in numbers)
+    lengths = "".join(f", {len(name.encode())}, len(v{i})" for i, name in enumerate(names))
+    parts = "".join(f", bytes{i}, v{i}" for i in numbers)
+    source = (
+        "def encode(timestamp, key, value, headers):\n"
+        f"    [{unpacked}] = headers\n"
+        f"    if True{same}:\n"
+        f"        return pack(timestamp, len(key), len(value){lengths}) + b''.join((key, value{parts}))\n"
+    )
+    scope: dict[str, object] = {"pack": _packed(2 + 2 * len(names))}
+    for i, name in enumerate(names):
+        scope |= {f"name{i}": name, f"bytes{i}": name.encode()}
+    exec(source, scope)
+    encode: Callable[[int, bytes, bytes, Headers], bytes | None] = scope["encode"]  # type: ignore[assignment]
+    return encode
 
 
 @lru_cache(64)

@@ -1,6 +1,8 @@
+import struct
 from hashlib import sha256
 from itertools import product
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +18,16 @@ def test_a_leaf_is_the_time_then_all_lengths_then_all_parts() -> None:
     data = leaf_data(258, b"k", b"", [("h", b"ab"), ("n", None)])
     lengths = ("00000001", "00000000", "00000001", "00000002", "00000001", "ffffffff")
     assert data.hex() == "0000000000000102" + "".join(lengths) + b"khabn".hex()
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 8, 30, 31, 300])
+def test_records_with_as_many_headers_of_any_names_have_their_own_leaves(count: int) -> None:
+    for names in ("a", "longer", "a", "\u00e4"):
+        headers = [(f"{names}{number}", b"value") for number in range(count)]
+        lengths = [1, 5, *(length for name, _ in headers for length in (len(name.encode()), 5))]
+        parts = b"kvalue" + b"".join(name.encode() + b"value" for name, _ in headers)
+        expected = struct.pack(f">q{len(lengths)}i", 7, *lengths) + parts
+        assert leaf_data(7, b"k", b"value", headers) == expected
 
 
 def test_the_hash_of_a_leaf_begins_with_a_zero_byte() -> None:
