@@ -117,9 +117,11 @@ def _by_own_fence(
     timeout_s = min(deadline_s, SNAPSHOT_TIMEOUT_S)
     try:
         with ThreadPoolExecutor(1) as thread:
-            asked = thread.submit(open_names, settings, timeout_s)
+            # Reading the names takes seconds for a million: a command without a borrower needs none
+            naming = "user_id" in command.__struct_fields__
+            asked = thread.submit(open_names, settings, timeout_s) if naming else None
             snapshot = snapshot_of(settings, partition, binding(settings, timeout_s))
-            names = asked.result()
+            names = None if asked is None else asked.result()
     except KafkaException as error:
         return OutcomeUnknown(why(settings, error), sent=False)
     connecting.join()

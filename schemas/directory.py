@@ -23,8 +23,8 @@ class Closing(NamedTuple):
 class Directory:
     """Which token means which borrower, after all records that were taken.
 
-    A borrower takes about 290 bytes. Nothing else is kept of a borrower, besides of those who are being
-    forgotten.
+    A borrower takes about 220 bytes, and 4 µs when it is read: a million take 220 MB. Nothing else is kept of
+    them, except of those who are being forgotten.
     """
 
     def __init__(self) -> None:

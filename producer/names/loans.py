@@ -38,13 +38,16 @@ class LoansOf:
         """Add the partition's next records."""
         for message in messages:
             value = message.value()
-            if value is not None and self._mark in value:
-                self._take(value, message.offset() or 0)
+            if value is not None:
+                self.take_event(value, message.offset() or 0)
         if messages:
             self.last = last_event(messages[-1])
             self.next, self.time = self.last.offset + 1, max(self.time, self.last.timestamp)
 
-    def _take(self, value: bytes, offset: int) -> None:
+    def take_event(self, value: bytes, offset: int) -> None:
+        """Add one event. One that can't be read is trouble if it may be the borrower's."""
+        if self._mark not in value:
+            return
         try:
             event = decode(value)
         except Undecodable as error:
