@@ -195,7 +195,7 @@ class Owner(Generic[S]):
             level, self._reported_loss = logging.ERROR, str(lost)
         elif isinstance(lost, OtherLog):
             level = logging.WARNING
-        _log.log(level, "partition %d: %s", self.partition, lost)
+        _log.log(level, "%s: %s", self._topic or f"partition {self.partition}", lost)
         self.fence.lose()
         if not lost.taken_over:
             self.catch_up.disconnect()

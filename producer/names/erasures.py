@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
@@ -23,6 +24,8 @@ from schemas.topics import names_topic
 
 CHECK_INTERVAL_S = 5.0
 """Between two looks at the names without a return."""
+RETRY_INTERVAL_S = 3600.0
+"""After which an erasure is looked at again without a return: a gateway may have been killed after one."""
 DEADLINE_S = 600.0
 """Of one erasure: the whole event store is read."""
 
@@ -66,6 +69,7 @@ class Erasures:
         self._names, self._interval_s = names, interval_s
         self._returned: SimpleQueue[str | None] = SimpleQueue()
         self._segment_ms = 0
+        self._retry_at = 0.0
         self._tried: dict[str, object] = {}
         """Erasures that waited for a return when they were last looked at."""
         self._thread = threading.Thread(target=self._run, name="erasures", daemon=True)
@@ -102,6 +106,9 @@ class Erasures:
 
     def _work(self) -> None:
         names = self._names
+        if time.monotonic() > self._retry_at:
+            self._retry_at = time.monotonic() + RETRY_INTERVAL_S
+            self._tried.clear()
         names.refresh(Deadline(self._interval_s))
         for token, closing in list(names.directory.closing.items()):
             # Others are ended by the command that began them

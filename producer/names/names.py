@@ -38,6 +38,15 @@ Decide: TypeAlias = Callable[[Directory, int], tuple[Change, T]]
 """Records to append at a time (ms), and what the caller gets then. No records: nothing is to be done."""
 
 
+class UnreadableNames(ClaimLost):
+    """A record can't be read: it may say that a borrower is being forgotten."""
+
+    @property
+    def hopeless_after(self) -> float:
+        """At once."""
+        return 0.0
+
+
 class NamesState:
     """The directory, and up to where the topic was read."""
 
@@ -92,6 +101,11 @@ class NamesOwner(Owner[NamesState]):
     def read(self, deadline: Deadline) -> None:
         """Read everything that was committed before the call. Raises ClaimLost."""
         self._come_near(deadline)
+        self._read_committed(deadline)
+        if trouble := self._current_state().trouble:
+            raise UnreadableNames(trouble)
+
+    def _read_committed(self, deadline: Deadline) -> None:
         if self.fence.replicated:
             # The broker that answers a read may be a former leader
             self._require_checked(deadline)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from eventstore.append.deadline import Deadline
-from eventstore.state.outcomes import Refused, Reused, digest
+from eventstore.state.outcomes import OutcomeUnknown, Refused, Reused, digest
 from eventstore.topics import events_topic
 from foundation.settings import Settings
 from foundation.text import Malformed
@@ -17,6 +17,7 @@ from producer.names.names import Names
 from producer.writers import writer_of
 from schemas.patrons import is_token, new_token
 from schemas.records import recorded
+from schemas.topics import names_topic
 from tests.support.producer.named_store import (
     bytes_of_events,
     directory,
@@ -26,7 +27,16 @@ from tests.support.producer.named_store import (
     names_records,
     records,
 )
-from tests.support.producer.writer_calls import ADD, ISBN, OTHER, SECONDS, accepted, refused, run
+from tests.support.producer.writer_calls import (
+    ADD,
+    ISBN,
+    OTHER,
+    SECONDS,
+    accepted,
+    foreign_producer,
+    refused,
+    run,
+)
 
 USER = "card-0048213"
 
@@ -146,6 +156,21 @@ def test_a_repeat_after_forgetting_changes_nothing_and_registers_nobody(store: S
     forget(names, USER, SECONDS)
     assert isinstance(lend(store, BorrowBook(ISBN, USER), "one"), Reused)
     assert directory(store).token_of(USER) is None
+
+
+def test_names_that_cannot_be_read_stop_loans_until_somebody_upgrades(store: Settings, title: str):
+    """The record of a later release may say that a borrower is being forgotten."""
+    accepted(lend(store, BorrowBook(ISBN, USER)))
+    producer = foreign_producer(store)
+    producer.produce(
+        names_topic(store), b"\0\0\0\0\x63later", (directory(store).token_of(USER) or "").encode()
+    )
+    producer.flush()
+    outcome = lend(store, ReturnBook(ISBN, USER))
+    assert isinstance(outcome, OutcomeUnknown)
+    assert not outcome.sent
+    assert "can't be read (schema id 99 is unknown here" in outcome.reason
+    assert len(loans(store)) == 1
 
 
 def test_a_store_without_names_works_with_user_ids(new_settings: Callable[..., Settings]):
