@@ -163,13 +163,18 @@ def _restore(settings: "Settings", source: Source) -> None:
     from foundation.cli.unreachable import unreachable
     from foundation.kafka_clients import KafkaUnavailable, client_config
     from library.store.backup_file import Digest
+    from library.store.names import ensure_names
     from library.store.offsets import StillOpen, settled_end
     from library.store.ordered_records import counted, records
+    from library.store.pseudonyms import holds_tokens
     from schemas.topics import ensure_topics
 
     admin, (file, stored, expected) = AdminClient(client_config(settings)), source
     store = events_topic(settings)
     try:
+        if holds_tokens(stored()):
+            # Without the topic of names, writers would put user ids beside the tokens
+            ensure_names(admin, settings)
         ensure_topics(admin, settings)
         # Before the existing events are read: from here on no other writer can commit unnoticed
         writers = _fenced_writers(settings)

@@ -40,6 +40,19 @@ def user_ids(source: Iterable[Record]) -> set[str]:
     return found
 
 
+def holds_tokens(source: Iterable[Record]) -> bool:
+    """Whether the events are of a store that keeps the names of borrowers apart."""
+    for record in source:
+        try:
+            user_id = _user_id(_event(record))
+        except CannotPseudonymise:
+            # It is restored as it is
+            continue
+        if user_id is not None:
+            return is_token(user_id)
+    return False
+
+
 def register(settings: Settings, found: Iterable[str]) -> Directory:
     """Give each borrower a token, unless an interrupted restore has done so. Raises ClaimLost."""
     names = Names(settings)

@@ -4,10 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from confluent_kafka.admin import AdminClient
 from msgspec.structs import replace
 
 from eventstore.state.outcomes import Reused, digest
 from eventstore.topics import events_topic
+from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from inventory.commands import BorrowBook, Command, RenewLoan, ReturnBook, WithdrawCopies
 from library.commands import restore as restoring
@@ -18,6 +20,7 @@ from library.store.backup_file import read
 from producer.client import execute
 from schemas.patrons import is_token
 from schemas.records import recorded
+from schemas.topics import has_names
 from tests.support.library.command_runner import run_command
 from tests.support.producer.named_store import bytes_of_events, directory, keep_names_apart, loans, records
 from tests.support.producer.writer_calls import ADD, ISBN, accepted
@@ -94,9 +97,16 @@ def test_texts_of_callers_with_a_user_id_are_named(file: Path, target: Settings)
     assert left.events == 10
 
 
-def test_a_backup_with_tokens_needs_no_others(file: Path, target: Settings, tmp_path: Path):
+def test_a_backup_with_tokens_needs_no_others_and_makes_a_store_that_keeps_names_apart(
+    file: Path, target: Settings, new_settings: Callable[..., Settings], tmp_path: Path
+):
     assert run_command(restore, target, str(file), "--pseudonymise").exit_code == 0
     again = tmp_path / "new.backup"
     assert run_command(backup, target, str(again)).exit_code == 0
     done = run_command(restore, target, str(again), "--pseudonymise")
     assert (done.exit_code, "tokens already" in done.stderr) == (65, True)
+    copy = new_settings(partitions=2, gateway="")
+    assert run_command(restore, copy, str(again)).exit_code == 0
+    admin = AdminClient(client_config(copy))
+    assert has_names(admin, copy)
+    assert {token for _, token in loans(copy)} == {token for token, _ in directory(target)}
