@@ -10,11 +10,11 @@ from eventstore.state.outcomes import Outcome, Submitted
 class Boundary(Protocol):
     """Translates commands before a writer looks up their ids and decides them, and its answers afterwards.
 
-    The writer calls everything with its partition claimed. What raises ClaimLost makes it start over.
+    The writer calls all but ``refresh`` with its partition claimed. It starts over after a ClaimLost.
     """
 
-    def claimed(self, deadline: Deadline) -> None:
-        """The partition was claimed just now: whatever is known from before may be out of date."""
+    def refresh(self, deadline: Deadline) -> None:
+        """Learn what has changed. Called after each claim, and once before: that delays nobody."""
 
     def inward(self, submitted: Sequence[Submitted], deadline: Deadline) -> Sequence[Submitted]:
         """The commands as the domain's rules and events name things."""

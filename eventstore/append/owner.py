@@ -75,8 +75,8 @@ class Owner(Generic[S]):
     def _while_reading(self) -> None:
         """Called after every batch that was read."""
 
-    def _came_near(self) -> None:
-        """Called once most of the log has been read, before the claim."""
+    def _came_near(self, deadline: Deadline) -> None:
+        """Called once most of the log has been read, before the claim. May raise ClaimLost."""
 
     def _before_reading(self, deadline: Deadline) -> None:
         """Called after each claim, before the rest of the log is read. May raise ClaimLost."""
@@ -158,8 +158,8 @@ class Owner(Generic[S]):
         known = self.state.next
         if not self._near_end:
             self.catch_up.ahead(self.state, deadline, self._while_reading)
+            self._came_near(deadline)
             self._near_end = True
-            self._came_near()
         return self.state, known
 
     def _read(self, state: S, deadline: Deadline) -> None:

@@ -170,12 +170,13 @@ class Writer(Owner[WriteState]):
     def _while_reading(self) -> None:
         self._save(SAVE_WRITING_ENTRIES)
 
-    def _came_near(self) -> None:
+    def _came_near(self, deadline: Deadline) -> None:
         self._save(SAVE_IDLE_ENTRIES)
+        self._before_reading(deadline)
 
     def _before_reading(self, deadline: Deadline) -> None:
         if self._boundary is not None:
-            self._boundary.claimed(deadline)
+            self._boundary.refresh(deadline)
 
     def _start_over(self, lost: ClaimLost) -> None:
         super()._start_over(lost)

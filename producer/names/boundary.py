@@ -63,7 +63,7 @@ class NamesBoundary:
         self._new: dict[str, str] = {}
         """Tokens that are not registered yet, by user id."""
 
-    def claimed(self, deadline: Deadline) -> None:
+    def refresh(self, deadline: Deadline) -> None:
         """Read the names to their end: whoever is being forgotten by now gets nothing from this writer."""
         self._names.refresh(deadline)
 

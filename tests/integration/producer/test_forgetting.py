@@ -10,7 +10,6 @@ from eventstore.state.outcomes import Outcome
 from foundation.settings import Settings
 from inventory.commands import AddBook, BorrowBook, ReturnBook
 from producer.client import execute
-from producer.names.boundary import NamesBoundary
 from producer.names.forgetting import add, finish, forget, keep
 from producer.names.loans import LoansOwner
 from producer.names.names import Names
@@ -212,14 +211,12 @@ def test_without_the_claims_a_frozen_writer_would_lend_to_the_forgotten(
 
 
 def test_without_reading_the_names_after_a_claim_a_writer_would_lend_to_the_forgotten(
-    store: Settings, names: Names, monkeypatch: pytest.MonkeyPatch
+    store: Settings, monkeypatch: pytest.MonkeyPatch
 ):
     """The other mutant."""
-    monkeypatch.setattr(NamesBoundary, "claimed", lambda *_: None)
-    own = Names(store)
-    own.refresh(Deadline(SECONDS))
-    writer = writer_of(store, 0, names=own)
-    forget(names, USER, SECONDS, reached=at("looked", lambda: run(writer, BorrowBook(ISBN, USER))))
+    monkeypatch.setattr(Writer, "_before_reading", lambda *_: None)
+    frozen = frozen_writer(store, "decided", lambda: forget(Names(store), USER, SECONDS))
+    run(frozen, BorrowBook(ISBN, USER))
     with pytest.raises(AssertionError):
         require_nothing_lent_to_the_forgotten(store)
 
