@@ -5,7 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
+from eventstore.topics import events_topic
 from library.checks.finding import Finding, Grade
+from library.store.offsets import end
+from library.store.ordered_records import records
+from library.store.pseudonyms import holds_tokens
 from schemas.topics import NAMES_CONFIG, has_names, names_topic
 
 if TYPE_CHECKING:
@@ -13,12 +17,23 @@ if TYPE_CHECKING:
 
 CHECK = "borrowers"
 TIMEOUT_S = 10.0
+SAMPLE_RECORDS = 500
+"""Of each partition, which are searched for a loan."""
 
 
 def borrowers(admin: AdminClient, settings: "Settings") -> Iterator[Finding]:
     """Whether names are kept apart; each setting of their topic that was changed. Raises KafkaException."""
     topic = names_topic(settings)
     if not has_names(admin, settings, TIMEOUT_S):
+        if _lost(admin, settings):
+            yield Finding(
+                CHECK,
+                Grade.BROKEN,
+                f"the events hold tokens of borrowers, but {topic}, which has their names, is missing: "
+                "writers would put user ids beside the tokens",
+                "stop all writers, library backup FILE, then library restore FILE into a new store",
+            )
+            return
         yield Finding(
             CHECK,
             Grade.FINE,
@@ -39,6 +54,12 @@ def borrowers(admin: AdminClient, settings: "Settings") -> Iterator[Finding]:
         )
     if not changed:
         yield Finding(CHECK, Grade.FINE, f"{topic} keeps their names apart from the events")
+
+
+def _lost(admin: AdminClient, settings: "Settings") -> bool:
+    """Whether the first loans of the store have tokens. Raises KafkaException, and as ``records``."""
+    first = {p: min(offset, SAMPLE_RECORDS) for p, offset in end(admin, events_topic(settings)).items()}
+    return holds_tokens(records(settings, first))
 
 
 def _same(found: str, right: str) -> bool:

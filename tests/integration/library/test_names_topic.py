@@ -7,7 +7,7 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
-from inventory.commands import AddBook
+from inventory.commands import AddBook, BorrowBook
 from library.checks.borrowers import borrowers
 from library.checks.finding import Grade
 from library.commands.topics import create
@@ -50,6 +50,17 @@ def test_a_store_with_an_event_stays_as_it_is_and_the_way_is_named(settings: Set
     with pytest.raises(CannotStart, match="pseudonymise"):
         parts_of(settings, embedded=False, names=True).topics()
     assert not has_names(AdminClient(client_config(settings)), settings)
+
+
+def test_doctor_finds_that_the_names_were_lost(settings: Settings):
+    admin = AdminClient(client_config(settings))
+    ensure_names_topic(admin, settings)
+    execute(settings, "one", AddBook("9781593275846", "Elixir in Action"))
+    execute(settings, "two", BorrowBook("9781593275846", "card"))
+    admin.delete_topics([names_topic(settings)])[names_topic(settings)].result(20)
+    eventually(lambda: not has_names(admin, settings))
+    (lost,) = borrowers(admin, settings)
+    assert lost.grade is Grade.BROKEN
 
 
 def test_doctor_says_whether_a_borrower_can_be_forgotten_and_which_setting_delays_it(settings: Settings):
