@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from eventstore.append.batch import decide_batch
 from eventstore.append.deadline import Deadline
-from eventstore.state.outcomes import Outcome, Refused, submit
+from eventstore.state.outcomes import Accepted, Outcome, Refused, submit
 from eventstore.state.write_state import WriteState
 from foundation.text import Malformed
 from inventory.commands import AddBook, BorrowBook, Command, RenewLoan, ReturnBook, WithdrawCopies
@@ -131,6 +132,14 @@ def test_a_user_id_like_a_token_reaches_no_rule(desk: Desk, user_id: str):
     require_no_token(BorrowBook(ISBN, "ap~card"))
 
 
+def without_leaves(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Leaves are hashes of the events, in which the tokens are."""
+    return [
+        replace(one, receipt=replace(one.receipt, leaf="")) if isinstance(one, Accepted) else one
+        for one in outcomes
+    ]
+
+
 USERS = st.sampled_from(["ann", "bob", "cid", "a"])
 COMMANDS = st.one_of(
     st.builds(BorrowBook, st.just(ISBN), USERS),
@@ -151,7 +160,7 @@ def test_callers_see_what_they_would_see_without_tokens(batches: list[list[Comma
         decided = decide_batch(plain, state, 0, submitted, AT)
         if decided.last is not None and decided.records:
             state.keep(decided.streams, decided.accepted, decided.last)
-        assert outcomes == decided.outcomes
+        assert without_leaves(outcomes) == without_leaves(decided.outcomes)
     for value in desk.appended:
         assert not any(user.encode() in value for user in ("ann", "bob", "cid"))
 
