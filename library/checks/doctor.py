@@ -12,6 +12,7 @@ from confluent_kafka.admin import AdminClient
 
 from eventstore.append.catch_up import PATIENCE_S
 from eventstore.topics import WrongTopic, check_protection, events_topic
+from foundation.http.client import NoAnswer
 from foundation.http.readiness import read_readiness
 from foundation.kafka_clients import KafkaUnavailable, client_config, why
 from library.broker import jars
@@ -248,9 +249,13 @@ def server(name: str, url: str, service: str) -> Finding:
 
 def audit(url: str) -> Finding:
     """Whether the audit compares the rows, and what it has found."""
-    if trouble := trouble_of(url, AUDIT):
+    try:
+        trouble = trouble_of(url, AUDIT)
+        report = {} if trouble else read_readiness(url, REQUEST_TIMEOUT_S)[1]
+    except NoAnswer as error:
+        trouble, report = str(error), {}
+    if trouble:
         return Finding("audit", Grade.WARNING, f"not ready at {url}: {trouble}", f"library logs {AUDIT}")
-    _, report = read_readiness(url, REQUEST_TIMEOUT_S)
     compared, differing = report["rows_compared"], report["differences"]
     if differing:
         text = f"{differing:,} rows are not as their events make them: `library audit --once` shows them"
