@@ -8,6 +8,7 @@ from confluent_kafka.admin import AdminClient, NewPartitions
 from msgspec.structs import replace
 
 from audit import auditor, session
+from audit.report import Report
 from eventstore.partitions import partition_of
 from eventstore.topics import events_topic
 from foundation.kafka_clients import client_config
@@ -115,6 +116,26 @@ def test_a_restarted_audit_begins_again_and_finds_the_same(settings, writer, tmp
         with running(settings, tmp_path / "audit") as audit:
             audit.until(lambda report: differing(A)(report) and report.rows_compared == 2)
     assert list((tmp_path / "audit").iterdir()) == []
+
+
+def test_two_audits_share_the_partitions_and_one_takes_over_when_the_other_ends(settings, writer, tmp_path):
+    writer.commit(BookAdded(A, "T", "A", 2, AT), BookAdded(C, "U", "B", 1, AT))
+    assert partition_of(A, 2) != partition_of(C, 2)
+
+    def partitions(report: Report) -> set[int]:
+        return set(report.oldest_seconds)
+
+    with running(settings, tmp_path / "one") as one:
+        one.until(lambda report: partitions(report) == {0, 1} and report.rows_compared == 2)
+        with running(settings, tmp_path / "other") as other:
+            one.until(lambda report: len(partitions(report)) == 1)
+            other.until(lambda report: partitions(report) == {0, 1} - partitions(one.report))
+            put(settings, A, None)
+            put(settings, C, None)
+            one.until(lambda report: report.differences == 1)
+            other.until(lambda report: report.differences == 1)
+            assert {each.isbn for audit in (one, other) for each in audit.report.details} == {A, C}
+        one.until(differing(A, C))
 
 
 def test_the_table_that_counts_is_followed(settings, writer, audit):

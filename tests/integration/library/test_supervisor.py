@@ -26,7 +26,7 @@ from library.system.run_file import (
     write_run,
 )
 from tests.support.freezing import freeze, thaw
-from tests.support.library.fake_members import CRASHES, LIVES, fake_program, fake_system
+from tests.support.library.fake_members import BAD_DATA, CRASHES, LIVES, fake_program, fake_system
 from tests.support.waiting import eventually, until
 
 NAMES = ["kafka", "projector", "api", "gateway"]
@@ -77,6 +77,22 @@ def test_a_ready_system_writes_its_addresses_and_processes(tmp_path):
     assert not (tmp_path / "control.sock").exists()
     with pytest.raises(NotRunning):
         asyncio.run(ask(tmp_path, "status"))
+
+
+def test_a_system_is_ready_without_its_audit_and_goes_on_when_that_fails(tmp_path):
+    supervisor = fake_system(tmp_path, audit=BAD_DATA)
+
+    async def scenario():
+        def states():
+            return {child.program.name: child.state for child in supervisor.children}
+
+        await until(lambda: states()["audit"] == "failed")
+        assert [states()[name] for name in NAMES] == ["running"] * len(NAMES)
+        [status] = await ask(tmp_path, "status")
+        assert status["processes"][-1]["last_error"] == "exit code 65: version 3 is missing"
+
+    supervised(supervisor, scenario)
+    assert all(child.pid is None for child in supervisor.children)
 
 
 def test_a_restart_is_recorded_in_the_run_file(tmp_path):

@@ -31,7 +31,7 @@ def fake_program(folder: Path, name: str, source: str = LIVES, stop_timeout_s: f
 def fake_system(
     data_dir: Path, projectors: Callable[[int], list[str]] = lambda beside: ["projector"], **sources: str
 ) -> Supervisor:
-    """A supervisor of tiny programs; ``sources`` replaces the source of some of them.
+    """A supervisor of tiny programs; ``sources`` replaces the source of some of them, and may add ``audit``.
 
     ``projectors`` names the workers of all tables, as ``Parts.projectors`` returns them.
     """
@@ -44,6 +44,7 @@ def fake_system(
         topics=lambda: None,
         projectors=lambda beside: [part(name) for name in projectors(beside)],
         servers=[part("api"), part("gateway")],
+        companions=[part("audit")] if "audit" in sources else [],
     )
     return Supervisor(Settings(data_dir=str(data_dir)), parts)
 
