@@ -9,7 +9,10 @@ import click
 from library.cli import library
 
 ROOT = Path(__file__).parents[3]
-SOURCES = ("projector/metrics.py", "producer/gateway/metrics.py", "query_api/http/metrics.py")
+SOURCES = (
+    "projector/metrics.py", "producer/gateway/metrics.py", "query_api/http/metrics.py", "audit/metrics.py",
+    "notary/metrics.py",
+)  # fmt: skip
 SUFFIX = "_total"
 
 
