@@ -21,6 +21,7 @@ Headers: TypeAlias = Sequence[tuple[str, bytes | None]]
 _LEAF = b"\0"
 _MOST_COMPILED = 30
 """Records with more headers are not ours: each number of headers has an encoder of its own."""
+_TIME_BYTES, _LENGTH_BYTES = 8, 4
 _encoded = lru_cache(256)(str.encode)
 _encoders: dict[int, Callable[[int, bytes, bytes, Headers], bytes | None]] = {}
 """By number of headers: an encoder for the names that the first record with so many headers had."""
@@ -40,6 +41,37 @@ def leaf_data(timestamp: int, key: bytes | None, value: bytes | None, headers: H
         # A part is None
         data = None
     return _data(timestamp, key, value, headers) if data is None else data
+
+
+class BadLeaf(ValueError):
+    """The bytes are not those of a record."""
+
+
+def parse_leaf(
+    data: bytes,
+) -> tuple[int, bytes | None, bytes | None, list[tuple[str, bytes | None]]]:
+    """Timestamp, key, value and headers of the record with these bytes. Raises BadLeaf."""
+    lengths: list[int] = []
+    left = len(data) - _TIME_BYTES
+    # Each more length leaves fewer bytes: at most one number of lengths leaves none
+    while left > 0:
+        at = _TIME_BYTES + _LENGTH_BYTES * len(lengths)
+        lengths.append(int.from_bytes(data[at : at + _LENGTH_BYTES], "big", signed=True))
+        left -= _LENGTH_BYTES + max(0, lengths[-1])
+    if left or len(lengths) < 2 or len(lengths) % 2 or min(lengths) < -1 or -1 in lengths[2::2]:
+        raise BadLeaf(f"{len(data)} bytes are not those of a record")
+    at = _TIME_BYTES + _LENGTH_BYTES * len(lengths)
+    parts: list[bytes | None] = []
+    for length in lengths:
+        parts.append(None if length < 0 else data[at : at + length])
+        at += max(0, length)
+    try:
+        headers = [
+            ((name or b"").decode(), value) for name, value in zip(parts[2::2], parts[3::2], strict=True)
+        ]
+    except UnicodeDecodeError as error:
+        raise BadLeaf("the name of a header is not UTF-8") from error
+    return int.from_bytes(data[:_TIME_BYTES], "big", signed=True), parts[0], parts[1], headers
 
 
 def leaf_hash(data: bytes) -> bytes:

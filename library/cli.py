@@ -28,6 +28,7 @@ COMMANDS = {
     "rebuild": "library.commands.rebuild:rebuild",
     "verify": "library.commands.verify:verify",
     "audit": "audit.cli:audit",
+    "prove": "library.commands.prove:prove",
     "held": "library.commands.held:held",
     "topics": "library.commands.topics:topics",
     "kafka": "library.commands.kafka:kafka",

@@ -22,6 +22,7 @@ def main(settings: Settings) -> None:
     from foundation.http.server import PortTaken, serve
     from foundation.http.traced import TracedRequests
     from foundation.logs import log_as
+    from query_api.following.evidence import Evidence
     from query_api.following.source import Source
     from query_api.following.table_follower import TableFollower
     from query_api.following.waiters import Waiters
@@ -46,7 +47,15 @@ def main(settings: Settings) -> None:
             services = Services(settings, groups, reading.instance)
             operations = Operations(reading, source, groups, services)
             metrics = Metrics(reading, operations)
-            app = create_app(reading, waiters, metrics, operations, AllowedHosts(settings), settings)
+            app = create_app(
+                reading,
+                waiters,
+                metrics,
+                operations,
+                AllowedHosts(settings),
+                settings,
+                Evidence(settings, source),
+            )
             # The application's objects stay: the collector, which visits them for milliseconds, need not
             gc.collect()
             gc.freeze()

@@ -181,12 +181,61 @@ class Record(Struct, frozen=True):
     """Why the record can't be decoded."""
 
 
+Base64 = Annotated[str, Meta(extra_json_schema={"contentEncoding": "base64"})]
+
+
+class ProvedEvent(Struct, frozen=True):
+    """The event with the bytes ``leaf`` is event ``index`` of its partition, counted from 0.
+
+    ``path`` has the hashes from the leaf up to the root.
+    """
+
+    version: Count
+    index: Count
+    leaf: Base64
+    path: list[Base64]
+
+
+class HistoryProof(Struct, frozen=True):
+    """The events that a signed checkpoint covers. The note is the checkpoint, with its signatures."""
+
+    checkpoint: str
+    events: list[ProvedEvent]
+
+
 class History(Struct, frozen=True):
-    """A page of a title's events, first to last."""
+    """A page of a title's events, first to last; ``proof`` on request."""
 
     isbn: Isbn
     items: list[EventDocument]
     next_cursor: str | None
+    proof: HistoryProof | UnsetType = UNSET
+
+
+@published_as("Checkpoint")
+class CheckpointDocument(Struct, frozen=True):
+    """The first ``size`` events of a partition have this root; ``note`` is signed and says the same."""
+
+    partition: Count
+    origin: str
+    size: Count
+    root: Base64
+    note: str
+
+
+class Checkpoints(Struct, frozen=True):
+    """The newest checkpoint of each partition that has one."""
+
+    items: list[CheckpointDocument]
+
+
+class Consistency(Struct, frozen=True, rename={"first": "from", "second": "to"}):
+    """The proof that the first ``from`` events of the partition begin the first ``to``."""
+
+    partition: Count
+    first: Count
+    second: Count
+    path: list[Base64]
 
 
 @published_as("Loan")

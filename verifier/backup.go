@@ -106,6 +106,24 @@ func leafData(record line) ([]byte, error) {
 	return append(head, body.Bytes()...), nil
 }
 
+// leafParts undoes leafData: as many lengths as leave exactly the bytes of the parts.
+func leafParts(leaf []byte) (parts [][]byte) {
+	lengths, left := []int{}, len(leaf)-8
+	for left > 0 && 12+4*len(lengths) <= len(leaf) {
+		length := int(int32(binary.BigEndian.Uint32(leaf[8+4*len(lengths):])))
+		lengths = append(lengths, max(0, length))
+		left -= 4 + max(0, length)
+	}
+	if left != 0 {
+		return nil
+	}
+	at := 8 + 4*len(lengths)
+	for _, length := range lengths {
+		parts, at = append(parts, leaf[at:at+length]), at+length
+	}
+	return parts
+}
+
 // check compares a checkpoint with the partition that its origin names: …/CLUSTER/TOPIC ID/PARTITION.
 func (b *backup) check(signed checkpoint) error {
 	cut := strings.LastIndex(signed.origin, "/")

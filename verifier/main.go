@@ -2,6 +2,9 @@
 // Python programs: only the file formats, which docs/evidence.md describes.
 //
 //	verifier -key VKEY -checkpoints FILE -backup FILE
+//	verifier -key VKEY -proof FILE
+//
+// The second form checks the proof of a title, as `library prove` prints it.
 //
 // Exit codes: 0 every checkpoint matches, 4 one does not, 65 a file can't be read, or no note is signed by the key.
 package main
@@ -35,9 +38,14 @@ func main() {
 	key := flag.String("key", "", "the notary's public key, NAME+HASH+KEY")
 	checkpoints := flag.String("checkpoints", "", "the notary's file of signed checkpoints")
 	backup := flag.String("backup", "", "a file of `library backup`")
+	proof := flag.String("proof", "", "a proof of `library prove`")
 	flag.Parse()
 	trusted, err := note.NewVerifier(*key)
 	exitOn(err)
+	if *proof != "" {
+		checkProof(*proof, trusted)
+		return
+	}
 	notes, err := os.ReadFile(*checkpoints)
 	exitOn(err)
 	store, err := readBackup(*backup)

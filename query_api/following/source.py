@@ -63,6 +63,11 @@ class Source:
         (events,) = self._ends((self.events,), timeout)
         return events
 
+    def end_of(self, topic: str, timeout: float) -> int:
+        """The next offset of the only partition of a topic."""
+        tp = TopicPartition(topic, 0)
+        return int(self.admin.list_offsets({tp: _LATEST}, request_timeout=timeout)[tp].result().offset)
+
     def _ends(self, topics: tuple[str, ...], timeout: float) -> list[tuple[int, ...]]:
         requests = {TopicPartition(topic, p): _LATEST for topic in topics for p in range(self.partitions)}
         answers = self.admin.list_offsets(

@@ -13,6 +13,7 @@ from foundation.http.errors import problem_response
 from foundation.http.middleware import Middleware
 from foundation.http.openapi import ApiDocument
 from foundation.settings import Settings
+from query_api.following.evidence import Evidence
 from query_api.following.waiters import Waiters
 from query_api.http.current_titles import CurrentTitles
 from query_api.http.freshness import Reading
@@ -25,6 +26,7 @@ from query_api.http.parameters import AnyRequest, provide_replica
 from query_api.http.responses import CACHED
 from query_api.http.routes import (
     changes,
+    checkpoints,
     diff,
     events,
     health,
@@ -46,6 +48,7 @@ ROUTES = [
     *changes.routes,
     *diff.routes,
     *events.routes,
+    *checkpoints.routes,
     *registry.routes,
     *health.routes,
     *operations_routes.routes,
@@ -61,6 +64,7 @@ def create_app(
     operations: Operations,
     hosts: AllowedHosts,
     settings: Settings,
+    evidence: Evidence,
 ) -> InventoryFastPath:
     """The ASGI application. Its lifespan starts and stops the follower and ``operations``."""
     titles = CurrentTitles(reading.follower)
@@ -97,6 +101,7 @@ def create_app(
             "metrics": provided(metrics),
             "operations": provided(operations),
             "settings": provided(settings),
+            "evidence": provided(evidence),
         },
         lifespan=following,
         exception_handlers={sqlite3.DatabaseError: unreadable, Exception: failed},

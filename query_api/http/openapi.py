@@ -28,6 +28,10 @@ TAGS = {
         "Events as they happen, and past events.",
         ("follow_changes", "list_events", "get_event"),
     ),
+    "evidence": (
+        "Signed checkpoints of the events, and proofs.",
+        ("list_checkpoints", "get_checkpoint", "get_consistency"),
+    ),
     "schemas": (
         "A schema registry that can only be read.",
         (

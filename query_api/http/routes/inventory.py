@@ -5,9 +5,11 @@ from typing import Annotated, Any
 from litestar import Response, Router, get
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
+from msgspec import UNSET
 
 from foundation.http.problem import Problem
 from query_api.documents import History, TitleDocument, Titles, json_of
+from query_api.following.evidence import Evidence
 from query_api.http.inventory_reads import parse_moment, read_page, read_past_title, read_title, unknown
 from query_api.http.parameters import (
     DEFAULT_LIMIT,
@@ -21,6 +23,7 @@ from query_api.http.parameters import (
     parse_isbn_parameter,
 )
 from query_api.http.patrons import Patrons
+from query_api.http.proofs import MAX_PROVED_EVENTS, in_thread, prove_events
 from query_api.http.responses import CACHED, LINKED, NOT_STORED, json_response, page_response, problems
 from query_api.queries.cursors import Number, make_cursor
 from query_api.queries.history import events_of
@@ -53,6 +56,9 @@ Author = Annotated[
 ]  # fmt: skip
 Available = Annotated[
     bool | None, QueryParameter(description="true: with a copy on the shelf; false: with none.")
+]
+Proof = Annotated[
+    bool, QueryParameter(description="true: with a proof that a signed checkpoint includes the events.")
 ]
 Held = Annotated[
     bool | None, QueryParameter(description="true: with an event that can't be applied; false: without.")
@@ -103,19 +109,23 @@ async def get_history(
     replica: NamedDependency[Replica],
     patrons: NamedDependency[Patrons],
     isbn: IsbnPath,
+    evidence: NamedDependency[Evidence],
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
+    proof: Proof = False,
 ) -> Response[History]:
-    """The events of a title, first to last."""
+    """The events of a title, first to last. A page with a proof has at most 100."""
     number = parse_isbn_parameter(isbn)
     question = ["history", number]
     start = parse_cursor_parameter(cursor, question, Number) or 0
-    found, following = events_of(replica.reader(), number, limit, start)
+    most = min(limit, MAX_PROVED_EVENTS) if proof else limit
+    found, following = events_of(replica.reader(), number, most, start)
     if not found and not start:
         raise unknown(number)
     await patrons.name_events(found)
     next_cursor = None if following is None else make_cursor(question, following)
-    body = json_of(History(f"{number:013}", found, next_cursor))
+    proved = await in_thread(evidence, prove_events, evidence, found) if proof else UNSET
+    body = json_of(History(f"{number:013}", found, next_cursor, proved))
     return page_response(request, body, next_cursor, NOT_STORED)
 
 

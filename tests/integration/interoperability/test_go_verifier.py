@@ -1,5 +1,6 @@
 """The verifier in Go, which shares no code with the Python programs."""
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -7,10 +8,11 @@ from evidence.checkpoint import filed
 from library.commands.backup import backup
 from library.store.backup_file import read, write
 from tests.support.evidence.go_verifier import build_verifier, run_verifier
+from tests.support.evidence.proofs import prove_title
 from tests.support.evidence.sample import FOLDER
-from tests.support.evidence.signed_records import KEY, NEXT_KEY, signed_notes
+from tests.support.evidence.signed_records import KEY, NEXT_KEY, sample_records, signed_notes
 from tests.support.library.command_runner import run_command
-from tests.support.library.event_writer import added_and_removed, write_events
+from tests.support.library.event_writer import added_and_removed, numbered_isbn, write_events
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +80,17 @@ def test_a_fresh_backup_of_a_store_with_aborted_events_is_sound(verifier, new_se
     done = run_verifier(verifier, key=KEY.verifier, checkpoints=tmp_path / "checkpoints", backup=file)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     assert done.stderr == f"{len(notes)} checkpoints match, 0 do not\n"
+
+
+def test_the_proof_of_a_title_is_sound_and_a_forged_one_is_not(verifier, tmp_path):
+    proof = prove_title(sample_records(2), numbered_isbn(0), 2)
+    (tmp_path / "proof").write_bytes(msgspec.json.encode(proof))
+    done = run_verifier(verifier, key=KEY.verifier, proof=tmp_path / "proof")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == f"4 events of {proof.isbn} are in checkpoints\n"
+    for forged in (
+        replace(proof, isbn=numbered_isbn(1)),
+        prove_title(sample_records(2), proof.isbn, 2, signer=NEXT_KEY),
+    ):
+        (tmp_path / "proof").write_bytes(msgspec.json.encode(forged))
+        assert run_verifier(verifier, key=KEY.verifier, proof=tmp_path / "proof").returncode == 4

@@ -33,6 +33,7 @@ from schemas.codec import encode
 from schemas.events import Event
 from schemas.names_view import NamesView
 from schemas.row import InventoryRow
+from tests.support.query_api.stock_evidence import StockEvidence
 
 IDENTITY = Identity("cluster", "events", "changelog")
 PARTITIONS = 4
@@ -144,7 +145,10 @@ class ApiWithoutKafka:
     def app(self) -> InventoryFastPath:
         """The application."""
         hosts = AllowedHosts(self.settings)
-        return create_app(self.reading, self.waiters, self._metrics, self.operations, hosts, self.settings)
+        evidence = StockEvidence(self)
+        return create_app(
+            self.reading, self.waiters, self._metrics, self.operations, hosts, self.settings, evidence
+        )
 
     def put(self, *events: Event | tuple[str, bytes, int]) -> list[str]:
         """Store events, or undecodable values (ISBN, bytes, time); return their positions."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evidence.leaf import leaf_data, leaf_hash
+from evidence.leaf import BadLeaf, leaf_data, leaf_hash, parse_leaf
 
 PART = st.none() | st.binary(max_size=4)
 RECORD = st.tuples(
@@ -45,3 +45,26 @@ def test_bytes_that_move_from_one_part_to_another_change_the_leaf() -> None:
     headers: list[list[tuple[str, bytes | None]]] = [[], *([("", part)] for part in parts)]
     records = [(0, key, value, last) for key, value, last in product(parts, parts, headers)]
     assert len({leaf_data(*record) for record in records}) == len(records)
+
+
+@given(RECORD)
+def test_a_leaf_has_the_whole_record(record) -> None:
+    timestamp, key, value, headers = record
+    assert parse_leaf(leaf_data(*record)) == (timestamp, key, value, list(headers))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"short",
+        bytes(8),
+        leaf_data(1, b"key", b"value", [("name", b"")])[:-1],
+        leaf_data(1, b"key", b"value", [("name", b"")]) + b"x",
+        bytes(8) + b"\xff\xff\xff\xfe" * 2,
+        leaf_data(1, b"key", b"value", [("name", b"")]).replace(b"name", b"n\xffme"),
+    ],
+)
+def test_bytes_of_no_record_are_refused(data) -> None:
+    with pytest.raises(BadLeaf):
+        parse_leaf(data)
