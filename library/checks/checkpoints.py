@@ -9,6 +9,7 @@ from evidence.checkpoint import Checkpoint, Origin, open_checkpoint, parse_origi
 from evidence.leaf import HASH_BYTES, leaf_data, leaf_hash
 from evidence.merkle import Frontier
 from evidence.note import BadSignature, Unsigned, Verifier
+from evidence.successor import Successor
 from library.checks.tampering import Compared, Finding, Kind, Leaf, diagnose_by_hashes, diagnose_by_versions
 
 BATCH_LEAVES = 4096
@@ -54,13 +55,20 @@ class Verified(Struct, frozen=True):
 
 
 def verify(
-    store: Store, events: Events, notes: Iterable[str], keys: Sequence[Verifier], hashes: Hashes
+    store: Store,
+    events: Events,
+    notes: Iterable[str],
+    keys: Sequence[Verifier],
+    hashes: Hashes,
+    successors: Sequence[Successor] = (),
 ) -> Verified:
     """Compare the events of a store with checkpoints.
 
-    Raises what ``events`` raises, and BadNote or BadCheckpoint for a note that is none.
+    A successor is a checkpoint of each partition of both its stores. Checkpoints of the one that ``events``
+    are not from are compared with it. Raises what ``events`` raises, and BadNote or BadCheckpoint for a note
+    that is none.
     """
-    findings, signed = _opened(store, notes, keys)
+    findings, signed = _opened(store, notes, keys, successors)
     comparisons = _Comparisons(store.partitions, signed)
     for event in events():
         comparisons[event.partition].add(
@@ -82,7 +90,7 @@ def verify(
 
 
 def _opened(
-    store: Store, notes: Iterable[str], keys: Sequence[Verifier]
+    store: Store, notes: Iterable[str], keys: Sequence[Verifier], successors: Sequence[Successor]
 ) -> tuple[list[Finding], dict[int, list[Checkpoint]]]:
     """The checkpoints of the store by partition, the smallest first, and findings about all others."""
     findings: list[Finding] = []
@@ -95,13 +103,30 @@ def _opened(
             first = note.partition("\n")[0]
             findings.append(Finding(Kind.UNSIGNED, None, "", f"the checkpoint of {first[:200]}: {error}"))
             continue
-        if not _is_of(store, origin):
-            findings.append(Finding(Kind.FOREIGN, None, "", f"a checkpoint of another store: {origin}"))
-            continue
-        signed.setdefault(origin.partition, []).append(checkpoint)
+        if _is_of(store, origin):
+            signed.setdefault(origin.partition, []).append(checkpoint)
+        elif (difference := _other_store(checkpoint, origin, successors)) is not None:
+            findings.append(difference)
+    for log in (log for successor in successors for log in (*successor.old, *successor.new)):
+        if _is_of(store, parse_origin(log.origin)):
+            signed.setdefault(parse_origin(log.origin).partition, []).append(log)
     for checkpoints in signed.values():
         checkpoints.sort(key=lambda checkpoint: checkpoint.size)
     return findings, signed
+
+
+def _other_store(checkpoint: Checkpoint, origin: Origin, successors: Sequence[Successor]) -> Finding | None:
+    """The difference between a checkpoint of another store and the successor that connects the stores."""
+    log = next((log for one in successors if (log := one.log_of(origin)) is not None), None)
+    if log is None:
+        return Finding(Kind.FOREIGN, None, "", f"a checkpoint of another store: {origin}")
+    is_old = any(log in one.old for one in successors)
+    if is_old and checkpoint.size > log.size:
+        missing = f"{checkpoint.size - log.size:,} signed events of {origin} were not restored"
+        return Finding(Kind.TRUNCATED, None, "", missing)
+    if checkpoint.size == log.size and checkpoint.root != log.root:
+        return Finding(Kind.CHANGED, None, "", f"other events of {origin} were restored than were signed")
+    return None
 
 
 def _is_of(store: Store, origin: Origin) -> bool:

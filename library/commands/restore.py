@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,10 +11,12 @@ import click
 
 from foundation.cli import exits
 from foundation.cli.app import CommandError, with_settings
+from library.commands.succession import read_signers, write_successor
 
 if TYPE_CHECKING:
     from confluent_kafka import Producer
 
+    from evidence.note import Signer
     from foundation.settings import Settings
     from library.store.backup_file import Digest, Record
     from library.store.offsets import Offsets
@@ -29,7 +32,27 @@ TRANSACTION_S = 5.0
 @click.option("--check", "only_check", is_flag=True, help="Only check that FILE is complete.")
 @click.option("--names", is_flag=True, help="FILE is from `backup --names`: give borrowers their names back.")
 @click.option("--pseudonymise", is_flag=True, help="Give borrowers tokens, and keep their names apart.")
-def restore(settings: "Settings", file: Path, only_check: bool, names: bool, pseudonymise: bool) -> int:
+@click.option(
+    "--successor",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write a signed note that the new store has these events.",
+)
+@click.option(
+    "--signing-key",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The private key that signs it.",
+)
+def restore(
+    settings: "Settings",
+    file: Path,
+    only_check: bool,
+    names: bool,
+    pseudonymise: bool,
+    successor: Path | None,
+    signing_key: Path | None,
+) -> int:
     """Fill an empty event store from FILE.
 
     Every event keeps its version, ids, headers and time. The number of partitions may differ: a restore is
@@ -41,6 +64,9 @@ def restore(settings: "Settings", file: Path, only_check: bool, names: bool, pse
     another text. The old store and its backups still have all names.
 
     With --names nobody comes back who was forgotten, and the system may run meanwhile.
+
+    With --successor checkpoints of the old store stay of use: the note has the state of all its partitions,
+    and of those of the new store. `library verify` reads it.
     """
     from msgspec import UNSET
 
@@ -58,6 +84,7 @@ def restore(settings: "Settings", file: Path, only_check: bool, names: bool, pse
         store = f"{header.name}, {header.written_at:%Y-%m-%d %H:%M} UTC, {len(header.ends)} partitions"
         click.echo(f"complete: {digest.records:,} events of {store}; digest {digest.text()}", err=True)
         return exits.DONE
+    signers = _signers(successor, signing_key, changes_events=names or pseudonymise)
     if names:
         if pseudonymise:
             raise CommandError(exits.MALFORMED, "give --names or --pseudonymise, not both")
@@ -65,6 +92,9 @@ def restore(settings: "Settings", file: Path, only_check: bool, names: bool, pse
         return exits.DONE
     if not pseudonymise:
         _restore(settings, Source(file, lambda: read(file)[1], digest))
+        if successor is not None:
+            home = partial(_partition, partitions=settings.partitions)
+            write_successor(settings, file, home, signers, successor)
         return exits.DONE
     return _pseudonymise(settings, file)
 
@@ -99,6 +129,19 @@ def _restore_names(settings: "Settings", file: Path) -> None:
         f"{restored.forgotten:,} were forgotten, {restored.other:,} have another token or name now",
         err=True,
     )
+
+
+def _signers(successor: Path | None, key: Path | None, *, changes_events: bool) -> "list[Signer]":
+    """The keys that sign a successor; none without one. Raises CommandError."""
+    if (successor is None) != (key is None):
+        raise CommandError(exits.MALFORMED, "--successor and --signing-key need each other")
+    if key is None:
+        return []
+    if changes_events:
+        raise CommandError(
+            exits.MALFORMED, "--successor is of the events of FILE: give neither --names nor --pseudonymise"
+        )
+    return read_signers(key)
 
 
 class Source(NamedTuple):

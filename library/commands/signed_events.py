@@ -12,6 +12,7 @@ from foundation.cli.app import CommandError
 
 if TYPE_CHECKING:
     from evidence.note import Verifier
+    from evidence.successor import Successor
     from foundation.settings import Settings
     from library.checks.checkpoints import Store, Verified
     from library.store.backup_file import Record
@@ -23,9 +24,12 @@ def verify_signed_events(
     keys: Sequence[str],
     backup: Path | None,
     leaves: Path | None,
+    successors: Sequence[Path],
     as_json: bool,
 ) -> int:
     """Compare with the notes in ``checkpoints``; ``leaves`` is the folder of the notary's hashes.
+
+    ``successors`` are files of ``library restore --successor``.
 
     Prints the findings, and returns the exit code. Raises CommandError, and for the live events as
     ``library.store.ordered_records.records``.
@@ -39,11 +43,17 @@ def verify_signed_events(
 
     verifiers, notes = read_keys(keys), read_notes(checkpoints)
     folder = checkpoints.parent if leaves is None else leaves
+    connections = [successor for file in successors for successor in read_successors(file, verifiers)]
     try:
         store, expected, read = _live(settings) if backup is None else _backed_up(backup)
         with Progress("verifying", expected, "events") as progress:
             verified = verify(
-                store, lambda: counted(iter(read()), progress.show), notes, verifiers, _kept_hashes(folder)
+                store,
+                lambda: counted(iter(read()), progress.show),
+                notes,
+                verifiers,
+                _kept_hashes(folder),
+                connections,
             )
     except NotWhole as error:
         raise CommandError(exits.BAD_DATA, f"{backup} can't be used: {error}") from error
@@ -81,6 +91,20 @@ def read_notes(file: Path) -> list[str]:
     if not notes or rest.strip():
         raise CommandError(exits.BAD_DATA, f"{file} is no file of checkpoints, or its last one is truncated")
     return notes
+
+
+def read_successors(file: Path, keys: "Sequence[Verifier]") -> "list[Successor]":
+    """The successors in a file. Raises CommandError, also where none of the keys has signed one."""
+    from evidence.checkpoint import BadCheckpoint
+    from evidence.note import BadNote, BadSignature, Unsigned
+    from evidence.successor import open_successor
+
+    try:
+        return [open_successor(note, keys) for note in read_notes(file)]
+    except (BadSignature, Unsigned) as error:
+        raise CommandError(exits.NOT_FOUND, f"{file} is not signed: {error}") from error
+    except (BadNote, BadCheckpoint) as error:
+        raise CommandError(exits.BAD_DATA, f"{file} is no successor: {error}") from error
 
 
 def _live(settings: "Settings") -> "tuple[Store, int, Callable[[], Iterable[Record]]]":

@@ -44,6 +44,14 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, file_okay=False),
     help="The notary's folder with the hashes of all events; default: the folder of the checkpoints.",
 )
+@click.option(
+    "--successor",
+    "successors",
+    metavar="FILE",
+    multiple=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Of a restore: checkpoints of the store before it are compared, too.",
+)
 @click.option("--json", "as_json", is_flag=True, help="JSON lines: the differences, then a summary.")
 @with_settings("kafka", "name", "api", "data_dir", "deadline")
 def verify(
@@ -54,6 +62,7 @@ def verify(
     keys: tuple[str, ...],
     backup: Path | None,
     leaves: Path | None,
+    successors: tuple[Path, ...],
     as_json: bool,
 ) -> int:
     """Fold all events again, and compare the rows of the table and the query API with the result.
@@ -76,15 +85,15 @@ def verify(
     from library.checks.projection_rows import BadEvent
     from library.store.offsets import StillOpen, settled_end
 
-    if checkpoints is None and (keys or backup or leaves):
-        raise CommandError(exits.MALFORMED, "--key, --backup and --leaves need --checkpoints")
+    if checkpoints is None and (keys or backup or leaves or successors):
+        raise CommandError(exits.MALFORMED, "--key, --backup, --leaves and --successor need --checkpoints")
     if checkpoints is not None and (projection or table_only):
         raise CommandError(
             exits.MALFORMED, "--checkpoints compares no table: give neither --projection nor --table-only"
         )
     try:
         if checkpoints is not None:
-            return verify_signed_events(settings, checkpoints, keys, backup, leaves, as_json)
+            return verify_signed_events(settings, checkpoints, keys, backup, leaves, successors, as_json)
         check_placement(settings)
         admin = AdminClient(client_config(settings))
         ends = settled_end(admin, events_topic(settings), settings.deadline)

@@ -8,7 +8,7 @@ from library.commands.restore import restore
 from library.commands.verify import verify
 from library.store.backup_file import write
 from schemas.topics import identify
-from tests.support.evidence.signed_records import KEY, header_of, sample_records, signed_notes
+from tests.support.evidence.signed_records import KEY, KEY_TEXT, header_of, sample_records, signed_notes
 from tests.support.evidence.tamperings import TAMPERINGS, victim
 from tests.support.library.command_runner import run_command
 
@@ -47,3 +47,25 @@ def test_tampering_with_the_topic_is_named_in_each_partition(new_settings, tmp_p
     found = {(one["partition"], one["kind"]): one["event"] for one in findings}
     assert found.keys() == {(place, "deleted"), (1 - place, "truncated")}
     assert found[place, "deleted"] == deleted.event(records)
+
+
+def test_a_restore_into_16_partitions_is_connected_with_the_checkpoints_of_8(new_settings, tmp_path):
+    records = sample_records(8, titles=20)
+    write(tmp_path / "backup", header_of(records, 8), records)
+    (tmp_path / "checkpoints").write_text("".join(map(filed, signed_notes(records, 8))), "utf-8")
+    (tmp_path / "notary.key").write_text(KEY_TEXT, "utf-8")
+    settings, successor = new_settings(partitions=16), tmp_path / "successor"
+    signed = ("--successor", str(successor), "--signing-key", str(tmp_path / "notary.key"))
+    done = run_command(restore, settings, str(tmp_path / "backup"), *signed)
+    assert done.exit_code == 0, done.stderr
+
+    def compare(*more):
+        checkpoints, key = ("--checkpoints", str(tmp_path / "checkpoints")), ("--key", str(KEY.verifier))
+        return run_command(verify, settings, *checkpoints, *key, *more)
+
+    assert compare().exit_code == 4
+    connected = compare("--successor", str(successor))
+    assert (connected.exit_code, connected.stdout) == (0, "")
+    assert "16 checkpoints match, in 80 events" in connected.stderr
+    old = compare("--successor", str(successor), "--backup", str(tmp_path / "backup"))
+    assert (old.exit_code, old.stdout) == (0, "")

@@ -16,22 +16,25 @@ from library.commands.prove import prove
 from library.store.offsets import settled_end
 from library.store.ordered_records import records
 from schemas.checkpoints import checkpoints_topic, ensure_checkpoints_topic
+from schemas.events import BookAdded, CopiesAdded
 from schemas.topics import identify
 from tests.support.evidence.signed_records import KEY, signed_notes
 from tests.support.library.command_runner import run_command
-from tests.support.library.event_writer import added_and_removed, numbered_isbn, write_events
-from tests.support.query_api.api_process import ApiProcess
+from tests.support.query_api.loan_traffic import AT, NUMBERS, running_api, store_writer
 
-ISBN = numbered_isbn(3)
+ISBN = NUMBERS[3]
 
 
 @pytest.fixture
 def signed(new_settings):
     """A store with aborted events and checkpoints, and a query API: both, and all events."""
     settings = new_settings(partitions=2)
-    for part in (range(10), range(10, 30)):
-        write_events(settings, added_and_removed(5), then="abort")
-        write_events(settings, [event for n, event in enumerate(added_and_removed(15)) if n in part])
+    writer = store_writer(settings)
+    for isbn in NUMBERS[:6]:
+        writer.abort(BookAdded(isbn, "Never", "", 1, AT))
+        writer.commit(BookAdded(isbn, "T", "A", 1, AT))
+    for isbn in NUMBERS[:6]:
+        writer.commit(CopiesAdded(isbn, 1, AT + 1))
     admin = AdminClient(client_config(settings))
     stored, store = (
         list(records(settings, settled_end(admin, events_topic(settings), 20))),
@@ -43,9 +46,8 @@ def signed(new_settings):
     for note in ["no checkpoint", *signed_notes(stored, 2, 4, cluster=store.cluster, topic=store.events)]:
         producer.produce(checkpoints_topic(settings), note.encode())
     producer.flush(20)
-    api = ApiProcess(settings).start()
-    yield replace(settings, api=api.url), api, stored
-    api.stop()
+    with running_api(settings) as api:
+        yield replace(settings, api=api.url), api, stored
 
 
 def test_a_printed_proof_is_checked_without_a_service(signed, tmp_path):
@@ -59,7 +61,7 @@ def test_a_printed_proof_is_checked_without_a_service(signed, tmp_path):
     checked = run_command(prove, offline, *options)
     assert checked.exit_code == 0, checked.stderr
     rows = [json.loads(line) for line in checked.stdout.splitlines()]
-    assert [row["type"] for row in rows] == ["BookAdded", "BookRemoved"]
+    assert [row["type"] for row in rows] == ["BookAdded", "CopiesAdded"]
     home = [record for record in stored if record.partition == partition_of(ISBN, 2)]
     assert [home[row["index"]].key for row in rows] == [f"{ISBN}/1".encode(), f"{ISBN}/2".encode()]
 

@@ -20,7 +20,8 @@ NAME, CLUSTER = "library.example", "cluster-0"
 # As Kafka's clients write an id; origins have it in base64url
 TOPIC = "topic/0+"
 # They sign nothing but samples
-KEY = Signer("PRIVATE+KEY+library.example/notary+d7861cb5+AUtnoYyC1bmPXfwkTQ1o5bNm8YXND03o5rM4Ot8P65vD")
+KEY_TEXT = "PRIVATE+KEY+library.example/notary+d7861cb5+AUtnoYyC1bmPXfwkTQ1o5bNm8YXND03o5rM4Ot8P65vD"
+KEY = Signer(KEY_TEXT)
 NEXT_KEY = Signer(
     "PRIVATE+KEY+library.example/notary-2+fe78678b+ATSFpQHQR1+/qk2bhxuwvQRrwxYmOKjoEZtz4b9Iw+jH"
 )
