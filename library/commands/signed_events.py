@@ -128,10 +128,14 @@ def _live(settings: "Settings") -> "tuple[Store, int, Callable[[], Iterable[Reco
 
 
 def _backed_up(file: Path) -> "tuple[Store, int, Callable[[], Iterable[Record]]]":
+    from msgspec import UNSET
+
     from library.checks.checkpoints import Store
-    from library.store.backup_file import read
+    from library.store.backup_file import NotWhole, read
 
     header, _ = read(file)
+    if header.kind is not UNSET:
+        raise NotWhole(f"it has {header.kind}, and no events")
     store = Store(header.cluster, header.topic_id, len(header.ends))
     return store, sum(header.ends), lambda: read(file)[1]
 

@@ -1,11 +1,12 @@
 import json
 
 import pytest
+from msgspec.structs import replace
 
 from evidence.checkpoint import filed
 from foundation.settings import Settings
 from library.commands.verify import verify
-from library.store.backup_file import write
+from library.store.backup_file import NAMES, write
 from tests.support.evidence.sample import FOLDER
 from tests.support.evidence.signed_records import KEY, header_of, leaves_of, sample_records, signed_notes
 from tests.support.evidence.tamperings import TAMPERINGS, victim
@@ -76,6 +77,14 @@ def test_a_file_that_cannot_be_read_ends_with_65(signed, tmp_path, name):
     assert run_command(verify, OFFLINE, *options).exit_code == 65
     file.unlink()
     assert run_command(verify, OFFLINE, *options).exit_code == 65
+
+
+def test_a_backup_of_names_is_refused(tmp_path):
+    write(tmp_path / "names.backup", replace(header_of([], PARTITIONS), kind=NAMES), [])
+    options = ("--checkpoints", str(FOLDER / "checkpoints"), "--key", str(KEY.verifier))
+    done = run_command(verify, OFFLINE, *options, "--backup", str(tmp_path / "names.backup"))
+    assert done.exit_code == 65
+    assert "no events" in done.stderr
 
 
 def test_options_that_do_not_fit_together_are_refused():
