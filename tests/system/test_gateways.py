@@ -23,10 +23,10 @@ def answers(url: str) -> int:
     return int(samples.get(("library_gateway_answers_total", "201"), 0))
 
 
-def test_commands_use_the_gateway_that_is_left(tmp_path: Path):
+def test_commands_use_the_gateway_that_is_left(broker: str, tmp_path: Path):
     system = System(tmp_path)
     system.gateway_port = two_free_ports()
-    with system.running("--gateways", "2") as done:
+    with system.running("--gateways", "2", "--kafka", broker, "--name", "two-gateways") as done:
         first, second = system.run.gateway.split(",")
         assert f"{first}  {second}" in done.stdout
         assert {"gateway", "gateway-1"} <= set(system.status())

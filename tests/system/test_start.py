@@ -5,7 +5,6 @@ import os
 import signal
 import string
 import subprocess
-import sys
 
 import pytest
 
@@ -124,12 +123,10 @@ def test_a_start_names_a_misspelt_setting_and_logs_nothing_but_progress(system):
     assert [line for line in log_lines(system) if "LIBRARY_PROT" in str(line)] == []
 
 
-def test_a_start_survives_the_kill_of_the_command_that_waits_for_it(system):
+def test_a_start_survives_the_kill_of_the_command_that_waits_for_it(system, broker):
+    up = ["up", "--detach", *system.flags, "--kafka", broker, "--name", "kept"]
     waiting = subprocess.Popen(
-        [sys.executable, "-m", "library", "up", "--detach", *system.flags],
-        cwd=system.folder,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        [*system.program, *up], cwd=system.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     eventually((system.data_dir / "control.sock").exists)
     waiting.send_signal(signal.SIGKILL)

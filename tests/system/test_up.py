@@ -1,5 +1,6 @@
 """The whole system on one machine, killed, stopped and started as machines do it."""
 
+import json
 import os
 import signal
 import socket
@@ -47,6 +48,9 @@ def test_up_prints_the_addresses_of_a_system_that_answers(system):
     header, *lines = done.stdout.splitlines()
     assert header.split("\t")[:2] == ["name", "state"]
     assert [line.split("\t")[:2] for line in lines] == [[n, "running"] for n in NAMES]
+    report = json.loads(system.done("status", "--json"))
+    assert [process["name"] for process in report["processes"]] == NAMES
+    assert (report["lag"], report["held"]) == (0, 0)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -17,10 +18,10 @@ A = "9781593275846"
 
 
 @pytest.fixture
-def own(tmp_path) -> Iterator[System]:
+def own(broker: str, tmp_path: Path) -> Iterator[System]:
     """A system whose first table may be dropped."""
     made = System(tmp_path)
-    with made.running():
+    with made.running("--kafka", broker, "--name", "rebuilt"):
         yield made
 
 
@@ -45,7 +46,7 @@ class Reader:
         self._thread.join()
 
 
-def test_readers_notice_nothing_of_a_rebuild(own: System) -> None:
+def test_readers_notice_nothing_of_a_rebuild(own: System, broker: str) -> None:
     own.receipt("add", A, "T", "A", "500")
     reader = Reader(own)
 
@@ -80,7 +81,7 @@ def test_readers_notice_nothing_of_a_rebuild(own: System) -> None:
     own.done("verify")
     own.done("replay")
     own.done("down")
-    with own.running():
+    with own.running("--kafka", broker, "--name", "rebuilt"):
         assert own.status()["projector.2"]["state"] == "running"
         write(1)
         own.done("verify")
