@@ -1,6 +1,7 @@
 """Compares RocksDB and changelog, row by row, with a plain fold of the event store."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -103,15 +104,26 @@ def rocksdb_rows(settings: Settings) -> Rows:
     return {isbn: row for _, rows in best.values() for isbn, row in rows.items()}
 
 
-def lag(settings: Settings) -> int:
-    """Offsets of the event store that are not committed, or not in the table."""
+@contextmanager
+def _group_reader(settings: Settings) -> Iterator[Consumer]:
+    """A consumer that reads the offsets of the projector's group, without joining it."""
     consumer = Consumer(reading_config(settings) | {"group.id": projector_group(settings)})
     try:
-        partitions = [TopicPartition(events_topic(settings), p) for p in range(settings.partitions)]
-        committed = consumer.committed(partitions, timeout=10)
-        ends = [consumer.get_watermark_offsets(p, timeout=10)[1] for p in partitions]
+        yield consumer
     finally:
         consumer.close()
+
+
+def lag(settings: Settings) -> int:
+    """Offsets of the event store that are not committed, or not in the table."""
+    with _group_reader(settings) as consumer:
+        return _lag(settings, consumer)
+
+
+def _lag(settings: Settings, consumer: Consumer) -> int:
+    partitions = [TopicPartition(events_topic(settings), p) for p in range(settings.partitions)]
+    committed = consumer.committed(partitions, timeout=10)
+    ends = [consumer.get_watermark_offsets(p, timeout=10)[1] for p in partitions]
     if behind := sum(end - max(c.offset, 0) for c, end in zip(committed, ends, strict=True)):
         return behind
     # The group may have been reset, or the changelog lost
@@ -127,14 +139,16 @@ def until_lag(settings: Settings, accepted: Callable[[int], bool], limit: float 
 
     def now() -> bool:
         try:
-            return accepted(lag(settings))
+            return accepted(_lag(settings, consumer))
         except KafkaException as error:
             # A new system's coordinator and leaders are not available at once
             if error.args[0].retriable() or error.args[0].code() in COORDINATOR_MOVING:
                 return False
             raise
 
-    eventually(now, limit)
+    # Each look asks Kafka many times: the workers should have the machine
+    with _group_reader(settings) as consumer:
+        eventually(now, limit, pause=0.1)
 
 
 def until_caught_up(settings: Settings, limit: float = LIMIT_S) -> None:
