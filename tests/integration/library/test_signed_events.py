@@ -11,6 +11,8 @@ from schemas.topics import identify
 from tests.support.evidence.signed_records import KEY, KEY_TEXT, header_of, sample_records, signed_notes
 from tests.support.evidence.tamperings import TAMPERINGS, victim
 from tests.support.library.command_runner import run_command
+from tests.support.library.event_writer import added_and_removed, write_events
+from tests.support.notary_runs import folder_of, notarise, signer_of
 
 PARTITIONS = 2
 
@@ -69,3 +71,19 @@ def test_a_restore_into_16_partitions_is_connected_with_the_checkpoints_of_8(new
     assert "16 checkpoints match, in 80 events" in connected.stderr
     old = compare("--successor", str(successor), "--backup", str(tmp_path / "backup"))
     assert (old.exit_code, old.stdout) == (0, "")
+
+
+def test_a_store_matches_what_its_notary_has_signed_and_kept(new_settings):
+    settings = new_settings(partitions=PARTITIONS)
+    write_events(settings, added_and_removed(10), then="abort")
+    write_events(settings, added_and_removed(20))
+    assert notarise(settings).refused == []
+    options = (
+        "--checkpoints",
+        str(folder_of(settings) / "checkpoints"),
+        "--key",
+        str(signer_of(settings).verifier),
+    )
+    done = run_command(verify, settings, *options)
+    assert (done.exit_code, done.stdout) == (0, ""), done.stdout
+    assert "2 checkpoints match, in 40 events" in done.stderr
