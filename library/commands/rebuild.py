@@ -41,6 +41,7 @@ def start(settings: "Settings", workers: int | None) -> None:
     The system on this machine runs its workers until `library rebuild drop`. Where none runs, start them as
     the command says. Repeat the command if it was interrupted.
     """
+    from library.system.members import is_worker_of
     from library.tables import lifecycle
     from schemas.tables import inventory_table
 
@@ -54,8 +55,8 @@ def start(settings: "Settings", workers: int | None) -> None:
             err=True,
         )
         return
-    own = inventory_table(number).group
-    names = ", ".join(process["name"] for process in processes if process["name"].startswith(own))
+    group = inventory_table(number).group
+    names = ", ".join(process["name"] for process in processes if is_worker_of(group, process["name"]))
     click.echo(f"table {number} is computed by {names}; `library rebuild status` shows it", err=True)
 
 

@@ -91,6 +91,16 @@ class Parts(Struct, frozen=True):
     """Stops after all writers, to sign their last events; None if the system has none."""
 
 
+def worker_name(group: str, index: int) -> str:
+    """What the worker ``index`` of the table with this consumer group is called."""
+    return group if index == 0 else f"{group}-{index}"
+
+
+def is_worker_of(group: str, name: str) -> bool:
+    """Whether ``worker_name`` makes this name for the group."""
+    return name == group or (name.startswith(f"{group}-") and name.removeprefix(f"{group}-").isdecimal())
+
+
 def parts_of(settings: Settings, embedded: bool, names: bool = False) -> Parts:
     """The programs of the system with these settings, which are ``resolved``.
 
@@ -192,7 +202,7 @@ def _usable(settings: Settings) -> Iterator[None]:
 
 def _projector(settings: Settings, table: int, group: str, index: int, port_offset: int) -> Program:
     """Worker ``index`` of the inventory table with this number, whose consumer group is called ``group``."""
-    name = group if index == 0 else f"{group}-{index}"
+    name = worker_name(group, index)
     ready = Path(settings.data_dir) / f"{group}-{index}.ready"
 
     def forget() -> None:

@@ -2,7 +2,7 @@
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,11 +14,13 @@ from foundation.cli.progress import Progress
 from library.store.groups import reset_offsets, wait_until_empty
 from library.store.offsets import TIMEOUT_S, Offsets, beginning, end
 from library.system.control import Control, NotAnswering, NotRunning, RequestRefused, connected
+from library.system.members import is_worker_of
 from schemas.tables import current_table
 
 if TYPE_CHECKING:
     from confluent_kafka.admin import AdminClient
 
+    from eventstore.topics import Table
     from foundation.settings import Settings
 
 SESSION_S = 30.0
@@ -32,14 +34,15 @@ def replay_projector(admin: "AdminClient", settings: "Settings", to: Offsets) ->
     False: none runs here, and the next one to start begins at ``to``. Raises GroupActive for one that runs
     elsewhere, KafkaException, and CommandError if the supervisor refuses or the projector fails.
     """
-    group, topic = current_table(admin, settings).group_id(settings), events_topic(settings)
+    table, topic = current_table(admin, settings), events_topic(settings)
+    group = table.group_id(settings)
     try:
         with connected(Path(settings.data_dir)) as control:
             control.request("pause")
             wait_until_empty(admin, group, SESSION_S)
             reset_offsets(admin, topic, group, to)
             control.request("resume")
-            _follow(admin, settings, group, control)
+            _follow(admin, settings, table, control)
         return True
     except NotAnswering as error:
         raise CommandError(exits.UNAVAILABLE, str(error)) from error
@@ -51,14 +54,14 @@ def replay_projector(admin: "AdminClient", settings: "Settings", to: Offsets) ->
         raise CommandError(exits.FAILED, str(error)) from error
 
 
-def _follow(admin: "AdminClient", settings: "Settings", group: str, control: Control) -> None:
+def _follow(admin: "AdminClient", settings: "Settings", table: "Table", control: Control) -> None:
     """Show progress until the projector reaches the end that the events have now.
 
     Under constant writes the projector may never be seen at the current end.
     """
     topic = events_topic(settings)
     first, goal = beginning(admin, topic), end(admin, topic)
-    with GroupOffsets(settings, topic, group) as offsets:
+    with GroupOffsets(settings, topic, table.group_id(settings)) as offsets:
 
         def left() -> int:
             return sum(lag(offsets.read(TIMEOUT_S), first, goal).values())
@@ -66,11 +69,16 @@ def _follow(admin: "AdminClient", settings: "Settings", group: str, control: Con
         started_at, total = time.monotonic(), left()
         with Progress("replaying", total, "records") as progress:
             while rest := left():
-                for process in control.request("status")["processes"]:
-                    if process["name"].startswith("projector") and process["state"] in ("failed", "failing"):
-                        why = f"{process['last_error']} (its log: {process['log']})"
-                        raise CommandError(exits.FAILED, f"{process['name']} does not run: {why}")
+                require_running(table, control.request("status")["processes"])
                 progress.show(max(0, total - rest))
                 time.sleep(POLL_INTERVAL_S)
     seconds = time.monotonic() - started_at
     click.echo(f"replayed {total:,} records in {seconds:.1f} s ({total / seconds:,.0f}/s)", err=True)
+
+
+def require_running(table: "Table", processes: list[dict[str, Any]]) -> None:
+    """Raises CommandError if a worker of ``table`` has failed. Those of another table do not matter."""
+    for process in processes:
+        if is_worker_of(table.group, process["name"]) and process["state"] in ("failed", "failing"):
+            why = f"{process['last_error']} (its log: {process['log']})"
+            raise CommandError(exits.FAILED, f"{process['name']} does not run: {why}")
