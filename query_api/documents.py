@@ -113,14 +113,16 @@ class Changes(Struct, frozen=True):
 class EventDocument(Struct, frozen=True):
     """An event of a title. ``data`` holds its other fields; ``error`` says why it can't be decoded.
 
-    ``actor`` says who did it; it is empty where nobody was named. In a store that keeps names apart, ``data``
-    has the borrower's token as ``patron``, and its ``user_id`` is null once the borrower was forgotten.
+    ``command_digest`` is the same for a repeat of the command. ``actor`` says who did it; it is empty where
+    nobody was named. In a store that keeps names apart, ``data`` has the borrower's token as ``patron``, and
+    its ``user_id`` is null once the borrower was forgotten.
     """
 
     version: int
     type: str
     time: Time
     command_id: str
+    command_digest: str
     actor: str
     position: str
     data: dict[str, Any]

@@ -8,7 +8,7 @@ import click
 from foundation.cli import exits
 from foundation.cli.app import CommandError, with_settings
 from foundation.cli.tables import Column, Fit
-from library.commands.queries import PAGE_SIZE, checked_field, data_line, get, pages
+from library.commands.queries import PAGE_SIZE, checked_field, data_line, pages
 
 if TYPE_CHECKING:
     from foundation.http.client import Service
@@ -103,7 +103,6 @@ class _Steps:
             if self._version in (None, self.last):
                 yield {
                     **item,
-                    "command_digest": _digest(service, item["position"]),
                     "before": state_document(before, self._names),
                     "after": state_document(self.state, self._names),
                 }
@@ -222,12 +221,6 @@ def commands_to_try(isbn: str, state: "Title") -> Iterator[tuple[str, "Command"]
             f"copies withdraw {isbn} 1 --reason lost --user {user}",
             WithdrawCopies(isbn, 1, "lost", user),
         )
-
-
-def _digest(service: "Service", position: str) -> str:
-    """The digest of the command that made the event, from the record's headers."""
-    record = get(service, ("events", *position.split(":")), {})
-    return next((h["value"] or "" for h in record["headers"] if h["name"] == "command_digest"), "")
 
 
 def _event_line(step: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 from confluent_kafka import Message
 from msgspec import Struct, field
 
-from eventstore.headers import ACTOR, COMMAND_ID, read_headers
+from eventstore.headers import ACTOR, COMMAND_ID, DIGEST, read_headers
 from eventstore.keys import BadKey
 from eventstore.table_position import POSITION_KEY, TablePosition
 from query_api.following.traces import Traces
@@ -81,7 +81,7 @@ class RecordBatch(Struct):
             self._pass_over("events", partition, offset, str(error))
             return
         value = message.value()
-        command_id, actor, problem = "", "", None
+        command_id, actor, digest, problem = "", "", "", None
         try:
             event = event_of(isbn, value)
         except Undecodable as error:
@@ -94,8 +94,9 @@ class RecordBatch(Struct):
             if self.traces is not None:
                 self.traces.note(message, by_name)
             command_id, actor = by_name.get(COMMAND_ID, ""), by_name.get(ACTOR, "")
+            digest = by_name.get(DIGEST, "")
         self.events.append(
-            StoredEvent(partition, offset, isbn, version, at, kind, command_id, value, problem, actor)
+            StoredEvent(partition, offset, isbn, version, at, kind, command_id, value, problem, actor, digest)
         )
 
     def _pass_over(self, stream: str, partition: int, offset: int, reason: str) -> None:

@@ -7,6 +7,7 @@ from msgspec import UNSET
 
 from query_api.documents import EventDocument
 from query_api.replica.damage import decode_event, fetch_all
+from query_api.replica.events import UNPACKED_DIGEST
 from query_api.replica.tables import SHIFT
 from schemas.event_json import event_data
 from schemas.times import rfc3339
@@ -21,12 +22,13 @@ class StoredEventRow(NamedTuple):
     at: int
     type: str
     command_id: str
+    digest: str
     actor: str
     value: bytes | None
     problem: str | None
 
 
-COLUMNS = ", ".join(StoredEventRow._fields)
+COLUMNS = ", ".join(UNPACKED_DIGEST if name == "digest" else name for name in StoredEventRow._fields)
 
 
 def events_of(
@@ -51,6 +53,7 @@ def event_document(stored: StoredEventRow) -> EventDocument:
         stored.type,
         rfc3339(stored.at),
         stored.command_id,
+        stored.digest,
         stored.actor,
         f"{partition}:{offset}",
         event_data(decode_event(stored.isbn, stored.value)) if stored.problem is None else {},

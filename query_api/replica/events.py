@@ -14,7 +14,7 @@ from query_api.replica.tables import SHIFT
 class StoredEvent(Struct, frozen=True):
     """An event as it is stored; ``at`` in ms. ``problem`` says why its value can't be decoded.
 
-    ``actor`` is empty where nobody was named.
+    ``actor`` is empty where nobody was named, ``digest`` (of the command) where the record has none.
     """
 
     partition: int
@@ -27,6 +27,22 @@ class StoredEvent(Struct, frozen=True):
     value: bytes | None
     problem: str | None = None
     actor: str = ""
+    digest: str = ""
+
+
+UNPACKED_DIGEST = (
+    "iif(substr(digest, 1, 1) = x'01', lower(hex(substr(digest, 2))), CAST(substr(digest, 2) AS TEXT))"
+)
+"""SQL: the digest that ``packed_digest`` packed."""
+
+
+def packed_digest(digest: str) -> bytes:
+    """A digest as it is stored: a byte that says how, then ours in half its length, or another's text."""
+    try:
+        packed = bytes.fromhex(digest)
+    except ValueError:
+        packed = b""
+    return b"\x01" + packed if packed and packed.hex() == digest else b"\x00" + digest.encode()
 
 
 def put_events(db: sqlite3.Connection, events: Collection[StoredEvent]) -> None:
@@ -43,6 +59,7 @@ def put_events(db: sqlite3.Connection, events: Collection[StoredEvent]) -> None:
                 e.at,
                 e.type,
                 e.command_id,
+                packed_digest(e.digest),
                 e.actor,
                 e.value,
                 e.problem,
@@ -53,7 +70,7 @@ def put_events(db: sqlite3.Connection, events: Collection[StoredEvent]) -> None:
     if not rows:
         return
     added = db.executemany(
-        "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
+        "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
     ).rowcount
     db.execute("UPDATE totals SET events = events + ?", (added,))
     if is_first_read(db):

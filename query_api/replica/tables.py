@@ -19,7 +19,7 @@ def documents_fingerprint() -> str:
     return digest.hexdigest()[:16]
 
 
-FORMAT = f"5/{RELEASE}/{documents_fingerprint()}"
+FORMAT = f"6/{RELEASE}/{documents_fingerprint()}"
 """A replica with another format is read again: its tables, its documents or its fold may differ."""
 
 SHIFT = 1 << 40
@@ -56,10 +56,10 @@ CREATE TABLE loans (
     seal INT NOT NULL, PRIMARY KEY (isbn, user_id)
 ) WITHOUT ROWID;
 
--- place: see SHIFT; value: the record's; problem: why it can't be decoded
+-- place: see SHIFT; digest: see events.packed_digest; value: the record's; problem: why it can't be decoded
 CREATE TABLE events (
     place INTEGER PRIMARY KEY, isbn INT NOT NULL, version INT NOT NULL, at INT NOT NULL, type TEXT NOT NULL,
-    command_id TEXT NOT NULL, actor TEXT NOT NULL, value BLOB, problem TEXT,
+    command_id TEXT NOT NULL, digest BLOB NOT NULL, actor TEXT NOT NULL, value BLOB, problem TEXT,
     seal INT NOT NULL
 );
 -- every title that was ever added, and when it first was

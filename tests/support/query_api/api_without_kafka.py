@@ -163,8 +163,9 @@ class ApiWithoutKafka:
             version = 1 + max((e.version for e in self.stored if e.isbn == isbn), default=0)
             problem = "damaged" if isinstance(event, tuple) else None
             stored = StoredEvent(
-                partition, offset, isbn, version, at, kind, f"c{len(self.stored)}", value, problem
-            )
+                partition, offset, isbn, version, at, kind, f"c{len(self.stored)}", value, problem,
+                digest=f"{len(self.stored):032x}",
+            )  # fmt: skip
             self.stored.append(stored)
             batch.append(stored)
             row = project(self.rows.get(isbn), isbn, version, offset, value)

@@ -73,7 +73,7 @@ def test_explain_shows_the_states_around_each_event_and_what_is_refused_now(api:
         row = row_at(api.replica.reader(), int(A), version=event["version"])
         assert (event["after"]["quantity"], event["after"]["available"]) == (row.quantity, row.available)
         assert event["command_id"]
-        assert "command_digest" in event
+    assert [event["command_digest"] for event in events] == [f"{n:032x}" for n in (0, 1, 4)]
     refused = {line["command"]: line["code"] for line in found if "command" in line}
     assert refused[f"remove {A}"] == "on_loan"
     assert refused[f"borrow {A} ann"] == "already_borrowed"
@@ -102,6 +102,20 @@ def test_explain_shows_borrowers_by_name_where_events_have_tokens(tmp_path: Path
     assert f"borrow {A} ann" in refused
     assert not any(ann in text for text in [*refused, *refused.values()])
     assert "user_id=(forgotten)" in table
+
+
+def test_explain_makes_one_request_however_many_events_there_are(
+    api: ApiWithoutKafka, url: str, monkeypatch: pytest.MonkeyPatch
+):
+    paths, ask = list[str](), api.ask
+
+    def asking(path: str, **more: Any) -> Any:
+        paths.append(path)
+        return ask(path, **more)
+
+    monkeypatch.setattr(api, "ask", asking)
+    assert len([line for line in lines(explain, url, A) if "version" in line]) == 3
+    assert [path.partition("?")[0] for path in paths] == [f"/inventory/{A}/history"]
 
 
 def test_explain_of_an_earlier_version_shows_that_event_alone(url: str):

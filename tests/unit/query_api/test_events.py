@@ -84,6 +84,7 @@ def test_an_event_has_its_data_and_one_that_cannot_be_decoded_its_error(stock: A
         "type": "CopiesAdded",
         "time": rfc3339(START + 300),
         "command_id": "c205",
+        "command_digest": f"{205:032x}",
         "actor": "",
         "position": expected(stock, type="CopiesAdded")[0],
         "data": {"quantity": 2},

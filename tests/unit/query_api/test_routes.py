@@ -110,6 +110,7 @@ def test_a_history_is_returned_in_pages(stock: ApiWithoutKafka):
         "type": "BookAdded",
         "time": "2024-05-01T12:00:00.124Z",
         "command_id": "c1",
+        "command_digest": f"{1:032x}",
         "actor": "",
         "position": f"{stock.stored[1].partition}:{stock.stored[1].offset}",
         "data": {"title": "Programming Elixir", "author": "Dave Thomas", "quantity": 5},
