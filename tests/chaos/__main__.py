@@ -13,7 +13,7 @@ import click
 import msgspec
 
 from tests.chaos.brokers import brokers_in
-from tests.chaos.mutants import FORWARDING_MUTANTS, MUTANTS
+from tests.chaos.mutants import FORWARDING_MUTANTS, MUTANTS, SCRIPTED_ONLY
 from tests.chaos.run import Plan, Report, Run
 
 MUTANT_SECONDS = 20.0
@@ -93,7 +93,8 @@ def mutant_plans(seed: int) -> dict[str, Plan]:
         pauses=(0.3,),
     )
     gateways = msgspec.structs.replace(writers, long=0, oneshots=0, gateway_clients=6, pauses=(0.3, 4.0))
-    return dict.fromkeys(MUTANTS, writers) | dict.fromkeys(FORWARDING_MUTANTS, gateways)
+    random = [name for name in MUTANTS if name not in SCRIPTED_ONLY]
+    return dict.fromkeys(random, writers) | dict.fromkeys(FORWARDING_MUTANTS, gateways)
 
 
 def one_round(plan: Plan, brokers: int = 1, histories: Path | None = None) -> Report:

@@ -15,7 +15,7 @@ from eventstore.append.fence import Fence, Record
 from eventstore.append.writer import Writer
 from eventstore.errors import ClaimLost
 from eventstore.partitions import partition_of
-from eventstore.state.outcomes import Accepted, Receipt, Submitted
+from eventstore.state.outcomes import Accepted, Outcome, Receipt, Submitted
 from eventstore.state.write_state import AcceptedCommand, WriteState
 from foundation.http.responses import HttpResponse
 from producer.gateway.responses import render_response
@@ -107,13 +107,24 @@ class NoOffsetCheck(Writer):
         self.fence.deliver(records, deadline)
 
 
+class NeverExpires(Writer):
+    """Decides a command after its time, when whoever sent it has turned to another writer."""
+
+    def execute(self, submitted: Sequence[Submitted], deadline_s: float) -> list[Outcome]:
+        unlimited = [msgspec.structs.replace(one, expires_at_ms=None) for one in submitted]
+        return super().execute(unlimited, deadline_s)
+
+
 MUTANTS: dict[str, Callable[..., Writer]] = {
     "no fence": NoFence,
     "no re-read": NoReadAgain,
     "no barrier": NoProof,
     "no id look-up": NoLookUp,
     "no offset check": NoOffsetCheck,
+    "no expiry": NeverExpires,
 }
+SCRIPTED_ONLY = frozenset({"no expiry"})
+"""In random chaos a command seldom waits in a frozen gateway for longer than its time."""
 
 FORWARDING_MUTANT = "LIBRARY_TEST_FORWARDING_MUTANT"
 """Variable with the name of a mutant, for gateways."""

@@ -8,8 +8,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from eventstore.append.writer import Writer
-from eventstore.state.outcomes import Submitted
+from eventstore.state.outcomes import OutcomeUnknown, Submitted
 from eventstore.topics import events_topic
 from foundation.settings import Settings
 from inventory.commands import AddBook, BorrowBook, Command, ReturnBook
@@ -35,6 +37,11 @@ class Client:
         self._recorder.called(one.command_id, as_json(one.command))
         (outcome,) = self.writer.execute([one], seconds)
         self._recorder.returned(one.command_id, outcome)
+
+    def give_up_on(self, one: Submitted) -> None:
+        """Record a call that nobody answered."""
+        self._recorder.called(one.command_id, as_json(one.command))
+        self._recorder.returned(one.command_id, OutcomeUnknown("no answer in time"))
 
     def __call__(self, what: Command) -> Submitted:
         """Submit a new command."""
@@ -69,6 +76,14 @@ def play(settings: Settings, make: Callable[..., Writer], folder: Path) -> Check
     intruder.abort_transaction(LONG)
     for client, one in late:
         client.submit(one)
+
+    # Ann's writer is frozen before it begins. Her client turns to bob's, whose refusal is final
+    late_one, expiry_ms = command(BorrowBook(ISBN, "eve")), int(1000 * time.time())
+    ann.give_up_on(late_one)
+    bob.submit(late_one)
+    bob(ReturnBook(ISBN, "ann"))
+    bob(ReturnBook(ISBN, "bob"))
+    ann.writer.execute([replace(late_one, expires_at_ms=expiry_ms)], LONG)
 
     for client in (ann, bob):
         client.writer.close()

@@ -45,10 +45,10 @@ def test_the_scripted_scenario_has_no_violation_for_our_checker_and_for_porcupin
 ):
     checker = play(store, Writer, tmp_path)
     assert not checker.violations, checker.examples
-    assert len(checker.log) == 6
+    assert len(checker.log) == 7
     verdict = verdict_on(checker, tmp_path, porcupine)
     assert verdict["verdict"] == "linearizable", verdict
-    assert verdict["logged_events"] == 6
+    assert verdict["logged_events"] == 7
 
 
 @pytest.mark.parametrize("name", MUTANTS)
