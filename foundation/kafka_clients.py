@@ -103,9 +103,28 @@ def why(
     unreachable = (KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN)
     if settings.kafka_security != "PLAINTEXT" and cause.code() in unreachable:
         return _rejection_reason(settings, timeout_s) or cause.str()
+    if is_refusal(error):
+        user = f"user {settings.kafka_username!r}" if settings.kafka_username else "this client"
+        return (
+            f"{cause.str()}: {user} lacks an ACL. `library topics acl` prints the commands for Kafka's "
+            "administrator; a new release may need more of them"
+        )
     if cause.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
         return f"{cause.str()}: `{create_topics}` makes the topics"
     return cause.str()
+
+
+def is_refusal(error: Exception) -> bool:
+    """Whether Kafka answered that this user may not do it: an ACL is missing."""
+    from confluent_kafka import KafkaError
+
+    cause = error.args[0] if error.args else error
+    return isinstance(cause, KafkaError) and cause.code() in (
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    )
 
 
 def _rejection_reason(settings: Settings, timeout_s: float) -> str:

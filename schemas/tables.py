@@ -97,7 +97,7 @@ def record_end(
     if error is not None:
         if error.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC):
             return None
-        raise KafkaException(error)
+        raise KafkaException(KafkaError(error.code(), f"{topic}: {error.str()}"))
     tp = TopicPartition(topic, 0)
     answer = admin.list_offsets({tp: _LATEST}, isolation_level=level, request_timeout=timeout)
     return int(answer[tp].result().offset)

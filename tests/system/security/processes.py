@@ -34,7 +34,7 @@ def library(settings: Settings, *arguments: str) -> "subprocess.CompletedProcess
 
 
 @contextmanager
-def running_service(settings: Settings, log: Path, *module: str) -> Iterator[None]:
+def running_service(settings: Settings, log: Path, *module: str) -> "Iterator[subprocess.Popen[bytes]]":
     """Run a service while the context is open; it writes to ``log``."""
     with log.open("wb") as said:
         process = subprocess.Popen(
@@ -45,7 +45,7 @@ def running_service(settings: Settings, log: Path, *module: str) -> Iterator[Non
             stderr=said,
         )
     try:
-        yield
+        yield process
     finally:
         process.terminate()
         try:

@@ -47,6 +47,22 @@ def test_a_stranger_sees_nothing(shared: Settings) -> None:
     said = library(as_user("stranger", shared), "topics", "describe")
     assert said.returncode == exits.UNAVAILABLE
     assert "authorization failed" in said.stderr
+    assert "`library topics acl`" in said.stderr
+
+
+def test_a_projector_with_the_acls_of_a_release_before_the_second_table_says_what_to_do(
+    shared: Settings, tmp_path: Path
+) -> None:
+    user = replace(as_user("stranger", shared), data_dir=str(tmp_path), deadline=2.0)
+    before = library(user, "rebuild", "status")
+    assert before.returncode == exits.UNAVAILABLE
+    log = tmp_path / "projector.log"
+    with running_service(user, log, "projector") as process:
+        assert process.wait(60) == exits.UNAVAILABLE
+    for said in (before.stderr, log.read_text("utf-8")):
+        assert "library.tables: " in said
+        assert "user 'stranger' lacks an ACL" in said
+        assert "`library topics acl`" in said
 
 
 @pytest.mark.parametrize("command", [("events",), ("add", "9781593275846", "Elixir in Action")])
