@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from foundation.cli import exits
 from foundation.kafka_clients import client_config
 from foundation.settings import PREFIX, Settings
-from schemas.events import BookAdded
+from schemas.events import BookAdded, CopiesAdded
 from schemas.row import Held
 from schemas.tables import Tables, inventory_table, read_tables
 from schemas.topics import identify
@@ -176,13 +176,41 @@ def test_a_killed_start_can_be_repeated(settings: Settings, point: str):
     assert inventory_table(2).changelog(settings) in topics(settings)
 
 
-@pytest.mark.parametrize("point", ["before-record", "after-record"])
-def test_a_killed_switch_leaves_one_of_both_and_can_be_repeated(settings: Settings, point: str):
+def test_a_killed_switch_or_rollback_leaves_one_of_both_says_which_and_can_be_repeated(settings: Settings):
     rebuilt(settings)
-    killed(settings, point, "switch")
-    assert tables(settings).current == (1 if point == "before-record" else 2)
-    done(settings, "switch")
-    assert tables(settings).current == 2
+    for command, before, after in (("switch", 1, 2), ("rollback", 2, 1)):
+        killed(settings, "before-record", command)
+        assert counting(settings) == tables(settings).current == before
+        killed(settings, "after-record", command)
+        assert counting(settings) == tables(settings).current == after
+        assert f"table {after} counts already" in done(settings, command)
+    killed(settings, "before-record", "switch")
+    assert "table 2 counts now" in done(settings, "switch")
+
+
+def counting(settings: Settings) -> int:
+    """The table that `library rebuild status` calls the current one."""
+    (number,) = [table["table"] for table in status(settings) if table["role"] == "current"]
+    return int(number)
+
+
+def test_a_second_table_whose_worker_is_killed_half_way_is_completed_by_the_next_one(settings: Settings):
+    writer = filled(settings)
+    writer.commit(*(CopiesAdded(A, 1, AT) for _ in range(20)))
+    done(settings, "start")
+    with crew_of(settings) as crew:
+        # It has written rows, and not committed how far it has read
+        half = crew.start(faults="die:after-append:1", table="newest")
+        assert half.ended() == -signal.SIGKILL
+        first, second = status(settings)
+        assert (first["role"], second["role"]) == ("current", "rebuilt")
+        assert second["lag"]
+        assert "behind" in library(settings, "rebuild", "switch").stderr
+        crew.start(table="newest")
+        eventually(lambda: status(settings)[1]["lag"] == 0)
+        crew.start(index=1)
+        eventually(lambda: status(settings)[0]["lag"] == 0)
+    assert "0 of 2 titles differ" in done(settings, "diff")
 
 
 @pytest.mark.parametrize("point", ["before-record", "after-record", "before-removal", "half-removed"])

@@ -8,57 +8,15 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka.admin import AdminClient
-from msgspec.structs import replace
 
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
-from library.tables.record import change_tables
 from query_api.following.source import Source
 from query_api.following.table_follower import NOTE, TableFollower
 from query_api.replica.replica import FILE
-from schemas.events import BookAdded, BookBorrowed, BookReturned
-from schemas.tables import inventory_table
-from schemas.topics import changelog_topic, ensure_topics, identify
-from tests.support.query_api.loan_traffic import running_api
-from tests.support.query_api.store_writer import StoreWriter
+from schemas.topics import changelog_topic
+from tests.support.query_api.two_tables import TwoTables
 from tests.support.waiting import eventually
-
-A = "9781593275846"
-AT = 1_700_000_000_000
-
-
-class TwoTables:
-    """Events of one title, and rows in two tables, each as far as it is written."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        admin = AdminClient(client_config(settings))
-        ensure_topics(admin, settings, tables=[inventory_table(1), inventory_table(2)])
-        self._writer = StoreWriter(settings, identify(admin, settings))
-
-    def append(self) -> int:
-        """Append an event; return the title's version."""
-        version = self._writer.versions.get(A, 0) + 1
-        if version == 1:
-            self._writer.append(BookAdded(A, "T", "A", 2, AT))
-        elif version % 2:
-            self._writer.append(BookReturned(A, "ann", AT))
-        else:
-            self._writer.append(BookBorrowed(A, "ann", AT, AT))
-        return version
-
-    def write(self, table: int) -> None:
-        """Bring one table up to date."""
-        self._writer.rows.clear()
-        self._writer.changelog = inventory_table(table).changelog(self.settings)
-        self._writer.project(self._writer.log)
-
-    def count(self, current: int, other: int) -> None:
-        """Let this table count."""
-        change_tables(
-            self.settings,
-            lambda now: replace(now, current=current, other=other, newest=2),
-        )
 
 
 @pytest.fixture
@@ -193,26 +151,6 @@ def test_a_query_api_that_was_away_learns_the_table_at_its_start(two: TwoTables)
     with table_follower(two.settings) as follower:
         assert follower.table == 2
         eventually(lambda: follower.ready and follower.trouble is None)
-
-
-def test_a_query_api_killed_while_it_changes_goes_on_with_one_of_both(two: TwoTables):
-    two.append()
-    two.write(1)
-    with running_api(two.settings) as api:
-        two.append()
-        two.write(1)
-        two.count(2, 1)
-        eventually(lambda: (Path(api.settings.data_dir) / "api" / "1" / "table-2" / FILE).exists())
-        api.kill()
-        api.start(ready=False)
-        assert eventually(lambda: api.client.get(f"/inventory/{A}")).status_code == 200
-        assert api.client.get("/readyz").json()["table"] == 1
-        two.write(2)
-        eventually(lambda: api.client.get("/readyz").json()["table"] == 2)
-        assert api.client.get(f"/inventory/{A}").json()["version"] == 2
-        api.kill()
-        api.start()
-        assert api.client.get("/readyz").json()["table"] == 2
 
 
 def test_a_new_query_api_begins_with_the_table_that_counts(two: TwoTables):

@@ -13,6 +13,8 @@ from foundation.settings import PREFIX, Settings
 from library.process.ports import free_port
 from tests.support.waiting import LIMIT_S, eventually
 
+KILLED_API = Path(__file__).with_name("killed_api.py")
+
 
 class ApiProcess:
     """A running query API."""
@@ -24,8 +26,12 @@ class ApiProcess:
         self.client = httpx.Client(base_url=self.url, timeout=40)
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self, *, ready: bool = True) -> "ApiProcess":
-        """Start the process, and wait until it is ready, or at least answers."""
+    def start(self, *, ready: bool = True, die_at: str = "") -> "ApiProcess":
+        """Start the process, and wait until it is ready, or at least answers.
+
+        ``die_at``: the place at which it kills itself, see ``killed_api``.
+        """
+        program = [str(KILLED_API), die_at] if die_at else ["-m", "query_api"]
         self.log.parent.mkdir(parents=True, exist_ok=True)
         default = Settings()
         changed = {
@@ -36,7 +42,7 @@ class ApiProcess:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "query_api"], env=kept | changed, stderr=log, cwd=self.log.parent
+                [sys.executable, "-P", *program], env=kept | changed, stderr=log, cwd=self.log.parent
             )
         eventually(self.is_ready if ready else self.answers)
         return self
@@ -50,6 +56,11 @@ class ApiProcess:
     def is_ready(self) -> bool:
         """Whether its /readyz answers 200."""
         return self.answers("/readyz") == 200
+
+    def killed_itself(self) -> bool:
+        """Whether it ended by SIGKILL."""
+        assert self._process is not None
+        return self._process.poll() == -signal.SIGKILL
 
     def answers(self, path: str = "/healthz") -> int | None:
         """The status of a GET; None while nobody listens."""
