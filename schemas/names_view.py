@@ -8,18 +8,19 @@ import logging
 import threading
 import time
 from collections.abc import Iterable
+from functools import cached_property
 
 from confluent_kafka import (
     Consumer,
-    IsolationLevel,
     KafkaError,
     KafkaException,
     TopicCollection,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import AdminClient
 
 from eventstore.avro import Undecodable
+from eventstore.log_offsets import LogOffsets
 from eventstore.partition_reader import TRANSIENT, read_partition
 from foundation.kafka_clients import KafkaUnavailable, client_config, reading_config, why
 from foundation.settings import Settings
@@ -39,7 +40,6 @@ _RESCAN_SHARE = 0.05
 _POLL_S = 0.2
 _BATCH_RECORDS = 5_000
 _RETRY_INTERVAL_S = 0.5
-_LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 
 
 class NamesUnknown(Exception):
@@ -71,6 +71,11 @@ class NamesView:
         self._rescan_at = 0.0
         self._rescanning = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="names", daemon=True)
+
+    @cached_property
+    def _offsets(self) -> LogOffsets:
+        # Also records that are not committed yet: a commit is acknowledged before readers see it
+        return LogOffsets(self._settings, committed=False)
 
     @property
     def ready(self) -> bool:
@@ -108,12 +113,7 @@ class NamesView:
             if not self.exists and not has_names(self._admin, self._settings, timeout):
                 self.exists = False
                 return
-            tp = TopicPartition(self._topic, 0)
-            # Also records that are not committed yet: a commit is acknowledged before readers see it
-            answer = self._admin.list_offsets(
-                {tp: _LATEST}, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=timeout
-            )
-            end = int(answer[tp].result().offset)
+            end = self._offsets.end(self._topic, 0, timeout)
         except KafkaException as error:
             raise NamesUnknown(f"the names of borrowers can't be read: {error.args[0].str()}") from error
         self._recheck.set()

@@ -6,10 +6,11 @@ Usually there is one, number 1. ``library rebuild`` computes another one beside 
 from typing import TYPE_CHECKING
 
 import msgspec
-from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
 from msgspec import Struct
 
+from eventstore.log_offsets import LogOffsets
 from eventstore.partition_reader import read_partition
 from eventstore.topics import Table, WrongTopic
 from schemas.topics import INVENTORY
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 KEY = b"inventory"
 """The key of the record. The last one counts."""
 _BUFFER_KB = 1024
-_LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 
 
 class Tables(Struct, frozen=True, kw_only=True):
@@ -85,12 +85,9 @@ def read_tables(admin: AdminClient, settings: "Settings", timeout: float = 5.0) 
 
 
 def record_end(
-    admin: AdminClient,
-    settings: "Settings",
-    timeout: float,
-    level: IsolationLevel = IsolationLevel.READ_COMMITTED,
+    admin: AdminClient, settings: "Settings", timeout: float, *, committed: bool = True
 ) -> int | None:
-    """The end of the record's topic; None if there is no such topic. Raises KafkaException."""
+    """The end of the record's topic, as LogOffsets; None if there is no such topic. Raises KafkaException."""
     topic = tables_topic(settings)
     # A request for the offsets of a missing topic would wait for it
     error = admin.list_topics(topic, timeout=timeout).topics[topic].error
@@ -98,9 +95,11 @@ def record_end(
         if error.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC):
             return None
         raise KafkaException(KafkaError(error.code(), f"{topic}: {error.str()}"))
-    tp = TopicPartition(topic, 0)
-    answer = admin.list_offsets({tp: _LATEST}, isolation_level=level, request_timeout=timeout)
-    return int(answer[tp].result().offset)
+    offsets = LogOffsets(settings, committed=committed)
+    try:
+        return offsets.end(topic, 0, timeout)
+    finally:
+        offsets.close()
 
 
 def record_before(settings: "Settings", end: int) -> Tables:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
-from confluent_kafka import IsolationLevel, KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from eventstore.append.deadline import Deadline
@@ -39,7 +39,7 @@ def change_tables(settings: "Settings", decide: Callable[[Tables], Tables]) -> T
         try:
             fence.claim(deadline)
             # After the claim no earlier transaction can still commit: the end is final
-            end = record_end(admin, settings, _REQUEST_TIMEOUT_S, IsolationLevel.READ_UNCOMMITTED) or 0
+            end = record_end(admin, settings, _REQUEST_TIMEOUT_S, committed=False) or 0
             before = record_before(settings, end)
             after = decide(before)
             if after == before:

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache
 
-from confluent_kafka import IsolationLevel, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import AdminClient
 from msgspec import Struct
 
+from eventstore.log_offsets import LogOffsets
 from eventstore.partitions import partition_of
 from eventstore.topics import events_topic
 from foundation.kafka_clients import client_config
@@ -80,12 +80,13 @@ def log_ends(settings: Settings) -> list[int]:
     admin, topic = AdminClient(client_config(settings)), events_topic(settings)
     timeout_s = min(settings.deadline, KAFKA_TIMEOUT_S)
     check_topics(admin, settings, timeout_s, tables=())
-    latest = {TopicPartition(topic, p): OffsetSpec.latest() for p in range(settings.partitions)}  # type: ignore[no-untyped-call]
-    futures = admin.list_offsets(
-        latest, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=timeout_s
-    )
-    ends = {end.partition: future.result().offset for end, future in futures.items()}
-    return [ends[partition] for partition in range(settings.partitions)]
+    partitions = [(topic, partition) for partition in range(settings.partitions)]
+    offsets = LogOffsets(settings, committed=False)
+    try:
+        ends = offsets.ends(partitions, timeout_s)
+    finally:
+        offsets.close()
+    return [ends[partition] for partition in partitions]
 
 
 def processes_for(catalogue: Catalogue) -> int:

@@ -2,13 +2,15 @@
 
 import time
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import Any
 
 import msgspec
-from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from eventstore.groups import committed_offsets_by_group
+from eventstore.log_offsets import LogOffsets
 from eventstore.partition_reader import read_partition
 from eventstore.topics import Identity, events_topic, gateways_group
 from foundation.kafka_clients import KafkaUnavailable, client_config, reading_config, why
@@ -17,8 +19,6 @@ from query_api.replica.progress import Ends, Progress
 from schemas.tables import Tables, inventory_table, read_tables
 from schemas.topics import check_topics, identify
 
-_EARLIEST = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
-_LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 _RECORD_BUFFER_KB = 1024
 
 
@@ -35,6 +35,11 @@ class Source:
         self.gateways = gateways_group(settings)
         self.partitions = settings.partitions
         self.admin = AdminClient(client_config(settings))
+        self._offsets = LogOffsets(settings)
+
+    @cached_property
+    def _all_offsets(self) -> LogOffsets:
+        return LogOffsets(self._settings, committed=False)
 
     def new_admin(self) -> AdminClient:
         """A client of the caller's own."""
@@ -65,22 +70,16 @@ class Source:
 
     def end_of(self, topic: str, timeout: float) -> int:
         """The next offset of the only partition of a topic."""
-        tp = TopicPartition(topic, 0)
-        return int(self.admin.list_offsets({tp: _LATEST}, request_timeout=timeout)[tp].result().offset)
+        return self._all_offsets.end(topic, 0, timeout)
 
     def _ends(self, topics: tuple[str, ...], timeout: float) -> list[tuple[int, ...]]:
-        requests = {TopicPartition(topic, p): _LATEST for topic in topics for p in range(self.partitions)}
-        answers = self.admin.list_offsets(
-            requests, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=timeout
-        )
-        ends = {(t.topic, t.partition): int(future.result().offset) for t, future in answers.items()}
+        requested = [(topic, p) for topic in topics for p in range(self.partitions)]
+        ends = self._offsets.ends(requested, timeout)
         return [tuple(ends[topic, p] for p in range(self.partitions)) for topic in topics]
 
     def beginnings(self, timeout: float) -> dict[int, int]:
         """The first offset of each partition of the event store."""
-        requests = {TopicPartition(self.events, p): _EARLIEST for p in range(self.partitions)}
-        answers = self.admin.list_offsets(requests, request_timeout=timeout)
-        return {part.partition: int(future.result().offset) for part, future in answers.items()}
+        return self._offsets.beginnings(self.events, range(self.partitions), timeout)
 
     def committed(self, groups: Iterable[str], timeout: float) -> dict[str, dict[int, int]]:
         """The offsets of the event store that each group has committed; see eventstore.groups."""
@@ -88,9 +87,7 @@ class Source:
 
     def high_watermark(self, partition: int, timeout: float) -> int:
         """The next offset of a partition of the event store, open transactions included."""
-        tp = TopicPartition(self.events, partition)
-        answer = self.admin.list_offsets({tp: _LATEST}, request_timeout=timeout)
-        return int(answer[tp].result().offset)
+        return self._all_offsets.end(self.events, partition, timeout)
 
     def record(self, partition: int, offset: int, timeout: float) -> Message | None:
         """The committed record of the event store at this offset; None: there is none.

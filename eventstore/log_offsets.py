@@ -1,0 +1,50 @@
+"""Where the partitions of topics begin and end, as Kafka answers it."""
+
+from collections.abc import Iterable
+
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, TopicPartition
+
+from foundation.kafka_clients import reading_config
+from foundation.settings import Settings
+
+
+class LogOffsets:
+    """Asks as a consumer, but reads nothing. Threads may share one. Methods raise KafkaException.
+
+    An admin client could be asked, too. But the ``list_offsets`` of librdkafka 2.16 has ended processes
+    (SIGSEGV) after Kafka was killed: its thread and the caller's look up the leaders at the same time.
+    """
+
+    def __init__(self, settings: Settings, *, committed: bool = True) -> None:
+        """``committed``: a partition ends before its first open transaction, as for readers of events."""
+        level = "read_committed" if committed else "read_uncommitted"
+        self._consumer = Consumer(reading_config(settings) | {"isolation.level": level})
+
+    def beginnings(self, topic: str, partitions: Iterable[int], timeout_s: float) -> dict[int, int]:
+        """The first offset of each partition."""
+        found = self._ask([(topic, partition) for partition in partitions], OFFSET_BEGINNING, timeout_s)
+        return {partition: offset for (_, partition), offset in found.items()}
+
+    def ends(self, partitions: Iterable[tuple[str, int]], timeout_s: float) -> dict[tuple[str, int], int]:
+        """The offset of the next record of each partition of a topic."""
+        return self._ask(partitions, OFFSET_END, timeout_s)
+
+    def end(self, topic: str, partition: int, timeout_s: float) -> int:
+        """The same for one partition."""
+        return self._ask([(topic, partition)], OFFSET_END, timeout_s)[topic, partition]
+
+    def _ask(
+        self, partitions: Iterable[tuple[str, int]], wanted: int, timeout_s: float
+    ) -> dict[tuple[str, int], int]:
+        # A request for the offset of a time; Kafka knows -1 and -2 as the times of the end and the beginning
+        request = [TopicPartition(topic, partition, wanted) for topic, partition in partitions]
+        found = {}
+        for answer in self._consumer.offsets_for_times(request, timeout_s):
+            if answer.error:
+                raise KafkaException(answer.error)
+            found[answer.topic, answer.partition] = answer.offset
+        return found
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._consumer.close()
