@@ -277,9 +277,11 @@ def identify(admin: AdminClient, settings: Settings, table: Table, timeout: floa
     """The ids of the cluster and of both topics, as they are now. Raises KafkaException."""
     events, changelog = events_topic(settings), table.changelog(settings)
     described = admin.describe_topics(TopicCollection([events, changelog]), request_timeout=timeout)
-    cluster = admin.describe_cluster(request_timeout=timeout).result().cluster_id
-    return Identity(
-        str(cluster),
-        str(described[events].result().topic_id),
-        str(described[changelog].result().topic_id),
-    )
+    ids = [str(described[topic].result().topic_id) for topic in (events, changelog)]
+    return Identity(cluster_id(admin, events, timeout), *ids)
+
+
+def cluster_id(admin: AdminClient, topic: str, timeout: float) -> str:
+    """The id of the cluster with this topic. Raises KafkaException."""
+    # ``describe_cluster`` of librdkafka 2.16 aborts the process if Kafka names no broker, as after a freeze
+    return str(admin.list_topics(topic, timeout=timeout).cluster_id)

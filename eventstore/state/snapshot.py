@@ -26,7 +26,7 @@ from eventstore.state.background import BackgroundThrottle
 from eventstore.state.checked_map import CheckedMap, Damaged
 from eventstore.state.snapshot_files import NumberedFiles
 from eventstore.state.write_state import Checkpoint, Overlay, WriteState
-from eventstore.topics import events_topic
+from eventstore.topics import cluster_id, events_topic
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 
@@ -43,10 +43,10 @@ def binding(settings: Settings, decider: Decider[Any, Any, Any], timeout: float 
     Raises KafkaException.
     """
     admin, topic = AdminClient(client_config(settings)), events_topic(settings)
-    cluster = admin.describe_cluster(request_timeout=timeout)
     topics = admin.describe_topics(TopicCollection([topic]), request_timeout=timeout)
     rules = f"{decider.fingerprint()}.{layout.VERSION}"
-    return f"{cluster.result().cluster_id} {topics[topic].result().topic_id} {rules}"
+    topic_id = topics[topic].result().topic_id
+    return f"{cluster_id(admin, topic, timeout)} {topic_id} {rules}"
 
 
 class Snapshot:

@@ -12,6 +12,7 @@ from msgspec import Struct
 from eventstore.errors import ClaimLost
 from eventstore.partition_reader import read_partition
 from eventstore.state.outcomes import OutcomeUnknown, Unwritable
+from eventstore.topics import cluster_id
 from library.store.backup_file import NAMES, Digest, Header, NotWhole, Record, read, write
 from library.store.offsets import settled_end
 from schemas.codec import decode
@@ -45,10 +46,10 @@ def write_names(settings: "Settings", admin: AdminClient, path: Path, now: "date
     topic = names_topic(settings)
     end = settled_end(admin, topic, settings.deadline)[0]
     described = admin.describe_topics(TopicCollection([topic]), request_timeout=settings.deadline)
-    cluster = admin.describe_cluster(request_timeout=settings.deadline).result().cluster_id
     topic_id = str(described[topic].result().topic_id)
+    cluster = cluster_id(admin, topic, settings.deadline)
     header = Header(
-        name=settings.name, cluster=str(cluster), topic_id=topic_id, written_at=now, ends=[end], kind=NAMES
+        name=settings.name, cluster=cluster, topic_id=topic_id, written_at=now, ends=[end], kind=NAMES
     )
     return write(path, header, _current(settings, topic, end))
 
