@@ -23,6 +23,8 @@ COORDINATOR_MOVING = frozenset(
 POLL_INTERVAL_S = 0.1
 AT_A_TIME = 8
 """Groups that are asked at the same time: each takes a client of its own, with threads and connections."""
+LONGEST_TIMEOUT_S = 3600.0
+"""The longest time-out of an admin client's request."""
 
 
 class GroupOffsets:
@@ -114,18 +116,47 @@ def committed_offsets_by_group(
     return offsets
 
 
-def members_by_group(admin: AdminClient, groups: Iterable[str], timeout_s: float) -> dict[str, list[str]]:
-    """The members of several groups. A group whose coordinator does not answer is left out."""
-    names = list(groups)
-    if not names:
-        return {}
-    members = {}
-    for name, answer in admin.describe_consumer_groups(names, request_timeout=timeout_s).items():
-        try:
-            members[name] = member_names(answer.result())
-        except KafkaException:
-            continue
-    return members
+class GroupDescriber:
+    """Describes consumer groups: their state, their members, and the partitions of each. For one thread.
+
+    librdkafka 2.16 aborts the process (``eonce->refcnt > 0``) when the request for a description times out
+    before its coordinator is known, and both events reach a process at once that was frozen:
+    https://github.com/confluentinc/librdkafka/issues/4605. No request of this class times out therefore. It
+    stops waiting for the answer, and closes the client that waits for it still.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._admin: AdminClient | None = None
+
+    def describe(
+        self, groups: Iterable[str], timeout_s: float
+    ) -> dict[str, ConsumerGroupDescription | KafkaException]:
+        """Each group's description, or the reason why there is none."""
+        names = list(groups)
+        if not names:
+            return {}
+        self._admin = self._admin or AdminClient(client_config(self._settings))
+        give_up_at = time.monotonic() + timeout_s
+        answers: dict[str, ConsumerGroupDescription | KafkaException] = {}
+        for name, request in self._admin.describe_consumer_groups(
+            names, request_timeout=LONGEST_TIMEOUT_S
+        ).items():
+            try:
+                answers[name] = request.result(max(0.0, give_up_at - time.monotonic()))
+            except KafkaException as error:
+                answers[name] = error
+            except TimeoutError:
+                answers[name] = KafkaException(KafkaError(KafkaError._TIMED_OUT))
+                self._admin = None
+        return answers
+
+    def description(self, group: str, timeout_s: float) -> ConsumerGroupDescription:
+        """One group. Raises KafkaException."""
+        (answer,) = self.describe([group], timeout_s).values()
+        if isinstance(answer, KafkaException):
+            raise answer
+        return answer
 
 
 def member_names(group: ConsumerGroupDescription) -> list[str]:

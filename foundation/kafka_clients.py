@@ -11,11 +11,6 @@ UNUSED = "unused"
 and an ACL must be able to allow it."""
 AUTHENTICATION_TIMEOUT_S = 5.0
 """How long a client may take to find out that the broker rejects it."""
-EONCE = "https://github.com/confluentinc/librdkafka/issues/4605"
-"""librdkafka aborts the process ("eonce->refcnt > 0") when the description of a consumer group times out and
-its answer arrives later. A client that lives on is therefore replaced after a failed description: then nobody
-is left whom the answer could reach. Tried with 2.16: of 16 clients that lived on 13 aborted while Kafka was
-stopped for 9 seconds, of 11 that were replaced none. Nothing else may use such a client: it would live on."""
 SETUP_TIMEOUT_MS = 5000
 RECONNECT_BACKOFF_MS = 20
 RECONNECT_BACKOFF_MAX_MS = 500

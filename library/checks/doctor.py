@@ -225,7 +225,7 @@ def _second(tables: Tables) -> str:
 def projection(admin: AdminClient, settings: "Settings", patience_s: float) -> Finding:
     """Whether a projector runs, how far the table lags, and whether the lag shrinks."""
     group, topic = current_table(admin, settings).group_id(settings), events_topic(settings)
-    workers, position = members(admin, group), committed(settings, topic, group)
+    workers, position = members(settings, group), committed(settings, topic, group)
     lag = sum(group_lag(admin, settings, topic, group).values())
     if not workers:
         text = f"no projector runs; the table is {lag:,} records behind"

@@ -91,7 +91,7 @@ def _replay_projection(admin: "AdminClient", settings: "Settings", group: str) -
     from library.store.offsets import beginning
 
     topic = events_topic(settings)
-    wait_until_empty(admin, group, 0)
+    wait_until_empty(settings, group, 0)
     reset_offsets(admin, topic, group, beginning(admin, topic))
     click.echo(f"{group} will replay from the beginning when its workers are started", err=True)
 
@@ -129,7 +129,7 @@ def _reset(
     except (BadTime, BadPosition) as error:
         raise CommandError(exits.MALFORMED, str(error)) from error
     require_group(admin, settings, group)
-    wait_until_empty(admin, group, 0)
+    wait_until_empty(settings, group, 0)
     reset_offsets(admin, topic, group, to)
     click.echo(f"group {group} continues at {format_positions(to)}", err=True)
 

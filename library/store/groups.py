@@ -6,7 +6,13 @@ from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaExcep
 from confluent_kafka.admin import AdminClient, ConsumerGroupDescription
 from msgspec import Struct
 
-from eventstore.groups import COORDINATOR_MOVING, committed_offsets_by_group, lag, member_names
+from eventstore.groups import (
+    COORDINATOR_MOVING,
+    GroupDescriber,
+    committed_offsets_by_group,
+    lag,
+    member_names,
+)
 from eventstore.topics import events_topic, gateways_group
 from foundation.settings import Settings
 from library.store.offsets import TIMEOUT_S, Offsets, beginning, end
@@ -18,16 +24,19 @@ class GroupActive(Exception):
     """The group has members, which would keep reading at their own offsets; the message names them."""
 
 
-def members(admin: AdminClient, group: str) -> list[str]:
+def members(settings: Settings, group: str) -> list[str]:
     """The group's members now, each as ``client at host``; none for an unknown group.
 
     Raises KafkaException.
     """
+    return _members(GroupDescriber(settings), group)
+
+
+def _members(describer: GroupDescriber, group: str) -> list[str]:
     give_up_at = time.monotonic() + TIMEOUT_S
     while True:
         try:
-            group_info = admin.describe_consumer_groups([group], request_timeout=TIMEOUT_S)[group].result()
-            return member_names(group_info)
+            return member_names(describer.description(group, TIMEOUT_S))
         except KafkaException as error:
             if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
                 return []
@@ -65,11 +74,13 @@ def readers_of(admin: AdminClient, settings: Settings) -> list[Group]:
     if not names:
         return []
     offsets = committed_offsets_by_group(settings, topic, names, TIMEOUT_S)
-    descriptions = admin.describe_consumer_groups(names, request_timeout=TIMEOUT_S)
+    descriptions = GroupDescriber(settings).describe(names, TIMEOUT_S)
     first, last = beginning(admin, topic), end(admin, topic)
     groups = []
     for name in names:
-        description: ConsumerGroupDescription = descriptions[name].result()
+        description = descriptions[name]
+        if isinstance(description, KafkaException):
+            raise description
         if offsets.get(name) or _reads(description, topic):
             here = offsets.get(name, {})
             state = description.state.name.lower().replace("_", " ")
@@ -81,14 +92,14 @@ def _reads(group: ConsumerGroupDescription, topic: str) -> bool:
     return any(part.topic == topic for member in group.members for part in member.assignment.topic_partitions)
 
 
-def wait_until_empty(admin: AdminClient, group: str, limit_s: float) -> None:
+def wait_until_empty(settings: Settings, group: str, limit_s: float) -> None:
     """Wait up to ``limit_s`` seconds until the group has no member.
 
     A stopped process may stay a member until its session expires. Raises GroupActive, KafkaException.
     """
-    end = time.monotonic() + limit_s
-    while present := members(admin, group):
-        if time.monotonic() > end:
+    describer, end_at = GroupDescriber(settings), time.monotonic() + limit_s
+    while present := _members(describer, group):
+        if time.monotonic() > end_at:
             raise GroupActive(
                 f"group {group} has active members: {', '.join(present)}. Stop them, run this again, "
                 "then start them"

@@ -1,8 +1,9 @@
 """The topic of borrowers' names: made before the first event, or never."""
 
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from eventstore.groups import members_by_group
+from eventstore.groups import GroupDescriber, member_names
 from eventstore.topics import WrongTopic, events_topic, gateways_group
 from foundation.settings import Settings
 from library.store.offsets import settled_end
@@ -24,7 +25,8 @@ def ensure_names(admin: AdminClient, settings: Settings, timeout: float = 15.0) 
             "library restore FILE --pseudonymise",
             " copies a backup of it into a new store that keeps the names apart",
         )
-    if gateways := members_by_group(admin, [gateways_group(settings)], timeout).get(gateways_group(settings)):
+    (group,) = GroupDescriber(settings).describe([gateways_group(settings)], timeout).values()
+    if not isinstance(group, KafkaException) and (gateways := member_names(group)):
         raise WrongTopic(
             f"a gateway runs ({', '.join(gateways)}) and would write the names of borrowers into the events",
             "library stop gateway",

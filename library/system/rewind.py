@@ -39,7 +39,7 @@ def replay_projector(admin: "AdminClient", settings: "Settings", to: Offsets) ->
     try:
         with connected(Path(settings.data_dir)) as control:
             control.request("pause")
-            wait_until_empty(admin, group, SESSION_S)
+            wait_until_empty(settings, group, SESSION_S)
             reset_offsets(admin, topic, group, to)
             control.request("resume")
             _follow(admin, settings, table, control)
@@ -47,7 +47,7 @@ def replay_projector(admin: "AdminClient", settings: "Settings", to: Offsets) ->
     except NotAnswering as error:
         raise CommandError(exits.UNAVAILABLE, str(error)) from error
     except NotRunning:
-        wait_until_empty(admin, group, 0)
+        wait_until_empty(settings, group, 0)
         reset_offsets(admin, topic, group, to)
         return False
     except RequestRefused as error:

@@ -186,7 +186,7 @@ def _leftovers(admin: AdminClient, settings: "Settings", tables: Tables) -> list
 def _remove(admin: AdminClient, settings: "Settings", number: int) -> None:
     table = inventory_table(number)
     group, topic = table.group_id(settings), table.changelog(settings)
-    wait_until_empty(admin, group, SESSION_S)
+    wait_until_empty(settings, group, SESSION_S)
     for folder in Path(settings.data_dir).glob(f"{table.group}-*"):
         if folder.is_dir() and folder.name.removeprefix(f"{table.group}-").isdecimal():
             shutil.rmtree(folder)

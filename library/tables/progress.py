@@ -59,7 +59,7 @@ def progress_of(settings: "Settings", tables: Tables) -> list[TableProgress]:
                 table=number,
                 role=_role(tables, number),
                 group=group,
-                workers=len(members(admin, group)),
+                workers=len(members(settings, group)),
                 done=done,
                 total=total,
                 per_second=rate,

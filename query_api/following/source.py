@@ -9,7 +9,7 @@ import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from eventstore.groups import committed_offsets_by_group
+from eventstore.groups import GroupDescriber, committed_offsets_by_group
 from eventstore.log_offsets import LogOffsets
 from eventstore.partition_reader import read_partition
 from eventstore.topics import Identity, events_topic, gateways_group
@@ -41,9 +41,9 @@ class Source:
     def _all_offsets(self) -> LogOffsets:
         return LogOffsets(self._settings, committed=False)
 
-    def new_admin(self) -> AdminClient:
-        """A client of the caller's own."""
-        return AdminClient(client_config(self._settings))
+    def group_describer(self) -> GroupDescriber:
+        """Describes consumer groups, in one thread of the caller."""
+        return GroupDescriber(self._settings)
 
     def of_table(self, number: int) -> "Source":
         """The same event store, and the changelog of another table."""

@@ -1,12 +1,9 @@
 """The consumer groups of the event store: members, offsets, and lag; and the gateways' group."""
 
-from collections.abc import Collection
-
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient, ConsumerGroupDescription
 from msgspec import Struct
 
-from eventstore.groups import lag, members_by_group
+from eventstore.groups import lag, member_names
 from query_api.following.source import Source
 
 MOST_GROUPS = 200
@@ -23,42 +20,12 @@ class Group(Struct, frozen=True):
     lag: dict[int, int]
 
 
-class _Describer:
-    """Describes groups with a client that nothing else uses, and that is replaced after a failure.
-
-    See foundation.kafka_clients.EONCE.
-    """
-
-    def __init__(self, source: Source) -> None:
-        self._source = source
-        self._admin: AdminClient | None = None
-
-    def members(self, groups: Collection[str]) -> dict[str, list[str]]:
-        """The members of each group that can be asked."""
-        self._admin = self._admin or self._source.new_admin()
-        members = members_by_group(self._admin, groups, _TIMEOUT_S)
-        if len(members) < len(groups):
-            self._admin = None
-        return members
-
-    def description(self, group: str) -> ConsumerGroupDescription:
-        """A group. Raises KafkaException."""
-        self._admin = self._admin or self._source.new_admin()
-        answer = self._admin.describe_consumer_groups([group], request_timeout=_TIMEOUT_S)[group]
-        try:
-            description: ConsumerGroupDescription = answer.result()
-        except KafkaException:
-            self._admin = None
-            raise
-        return description
-
-
 class GroupLags:
     """Asks Kafka about the groups. For one thread at a time."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._describer = _Describer(source)
+        self._describer = source.group_describer()
 
     def groups(self) -> list[Group]:
         """The groups with offsets in the event store, by name. Groups that can't be asked are left out.
@@ -71,7 +38,12 @@ class GroupLags:
         names = sorted(group.group_id for group in listed)[:MOST_GROUPS]
         committed = self._source.committed(names, _TIMEOUT_S)
         readers = {name: offsets for name, offsets in committed.items() if offsets}
-        members = self._describer.members(readers)
+        described = self._describer.describe(readers, _TIMEOUT_S)
+        members = {
+            name: member_names(group)
+            for name, group in described.items()
+            if not isinstance(group, KafkaException)
+        }
         beginnings = self._source.beginnings(_TIMEOUT_S)
         return [
             Group(name, members.get(name), offsets, lag(offsets, beginnings, ends))
@@ -81,7 +53,7 @@ class GroupLags:
     def gateways(self) -> dict[str, list[int]]:
         """The gateways by address, each with its partitions. Raises KafkaException."""
         owned: dict[str, list[int]] = {}
-        for member in self._describer.description(self._source.gateways).members:
+        for member in self._describer.description(self._source.gateways, _TIMEOUT_S).members:
             assigned = member.assignment.topic_partitions if member.assignment else []
             owned[member.client_id] = sorted(each.partition for each in assigned)
         return owned

@@ -11,10 +11,10 @@ from time import monotonic
 from typing import Any, NamedTuple
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
 
+from eventstore.groups import GroupDescriber
 from eventstore.topics import events_topic, gateways_group
-from foundation.kafka_clients import client_config, reading_config
+from foundation.kafka_clients import reading_config
 from foundation.settings import Settings
 
 SESSION_TIMEOUT_MS = 6_000
@@ -54,7 +54,7 @@ class Membership:
         self._changed: Callable[[Members], None] = _ignore
         self._mine: set[int] | None = None
         self._describe_at = 0.0
-        self._admin: AdminClient | None = None
+        self._describer = GroupDescriber(settings)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="membership", daemon=True)
 
@@ -120,8 +120,6 @@ class Membership:
             owners, others = self._describe()
         except KafkaException as error:
             log.debug("the gateways' group can't be read: %s", error)
-            # With the same client, a late answer may end this process: see foundation.kafka_clients.EONCE
-            self._admin = None
         self._describe_at = monotonic() + DESCRIBE_INTERVAL_S
         mine = None if self._mine is None else frozenset(self._mine)
         members = Members(mine, {k: v for k, v in owners.items() if k not in (mine or ())}, others)
@@ -130,12 +128,10 @@ class Membership:
             self._changed(members)
 
     def _describe(self) -> tuple[dict[int, str], frozenset[str]]:
-        self._admin = self._admin or AdminClient(client_config(self._settings))
-        group = gateways_group(self._settings)
-        futures = self._admin.describe_consumer_groups([group], request_timeout=DESCRIBE_TIMEOUT_S)
+        group = self._describer.description(gateways_group(self._settings), DESCRIBE_TIMEOUT_S)
         owners: dict[int, str] = {}
         others = set()
-        for member in futures[group].result().members:
+        for member in group.members:
             if member.client_id == self.address:
                 continue
             others.add(member.client_id)

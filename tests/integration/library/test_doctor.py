@@ -167,7 +167,7 @@ def test_doctor_reports_a_projector_that_makes_no_progress(away):
     idle = Consumer(reading_config(away) | {"group.id": group, "auto.offset.reset": "earliest"})
     idle.subscribe([events_topic(away)])
     try:
-        eventually(lambda: idle.poll(0.1) and members(admin, group))
+        eventually(lambda: idle.poll(0.1) and members(away, group))
         found = checks.projection(admin, away, 0.3)
         assert found.grade is Grade.BROKEN
         assert "1 running" in found.found

@@ -1,8 +1,15 @@
-"""How far a consumer group is behind."""
+"""How far a consumer group is behind, and who is asked for its members."""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 
-from eventstore.groups import lag
+from eventstore import groups
+from eventstore.groups import LONGEST_TIMEOUT_S, GroupDescriber, lag
+from foundation.settings import Settings
 
 
 @pytest.mark.parametrize(
@@ -26,3 +33,46 @@ def test_the_lag_of_a_group(
     committed: dict[int, int], beginning: dict[int, int], end: dict[int, int], expected: dict[int, int]
 ):
     assert lag(committed, beginning, end) == expected
+
+
+class Clients:
+    """Makes clients of a Kafka that answers every request as ``answer`` does; counts them."""
+
+    def __init__(self, answer: Callable[["Future[Any]"], None]) -> None:
+        self.made = 0
+        self.timeouts: list[float] = []
+        self._answer = answer
+
+    def __call__(self, config: dict[str, Any]) -> "Clients":
+        self.made += 1
+        return self
+
+    def describe_consumer_groups(self, names: list[str], request_timeout: float) -> dict[str, "Future[Any]"]:
+        self.timeouts.append(request_timeout)
+        futures: dict[str, Future[Any]] = {name: Future() for name in names}
+        for future in futures.values():
+            self._answer(future)
+        return futures
+
+
+def test_a_client_that_waits_for_a_description_is_closed_and_its_request_never_times_out(monkeypatch):
+    silent = Clients(lambda future: None)
+    monkeypatch.setattr(groups, "AdminClient", silent)
+    describer = GroupDescriber(Settings())
+    for made in (1, 2):
+        with pytest.raises(KafkaException) as raised:
+            describer.description("readers", 0.01)
+        assert raised.value.args[0].code() == KafkaError._TIMED_OUT
+        assert silent.made == made
+    assert silent.timeouts == [LONGEST_TIMEOUT_S] * 2
+
+
+def test_a_client_that_has_its_answer_is_used_again_also_if_it_is_an_error(monkeypatch):
+    refused = KafkaException(KafkaError(KafkaError.GROUP_AUTHORIZATION_FAILED))
+    answering = Clients(lambda future: future.set_exception(refused))
+    monkeypatch.setattr(groups, "AdminClient", answering)
+    describer = GroupDescriber(Settings())
+    for _ in range(2):
+        assert describer.describe(["a", "b"], 1) == {"a": refused, "b": refused}
+    assert describer.describe([], 1) == {}
+    assert answering.made == 1

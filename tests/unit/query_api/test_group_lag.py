@@ -1,4 +1,4 @@
-"""Descriptions of groups that fail: the client that asked is not used again."""
+"""Lag of consumer groups whose description Kafka owes."""
 
 from concurrent.futures import Future
 from types import SimpleNamespace
@@ -16,15 +16,11 @@ class StoppedKafka:
 
     events, gateways = "library.events", "library-gateways"
 
-    def __init__(self) -> None:
-        self.made = 0
-
     @property
     def admin(self) -> "StoppedKafka":
         return self
 
-    def new_admin(self) -> "StoppedKafka":
-        self.made += 1
+    def group_describer(self) -> "StoppedKafka":
         return self
 
     def event_ends(self, timeout: float) -> tuple[int, ...]:
@@ -34,35 +30,23 @@ class StoppedKafka:
         return {0: 0}
 
     def list_consumer_groups(self, request_timeout: float) -> Any:
-        return done(SimpleNamespace(valid=[SimpleNamespace(group_id="readers")]))
+        listed: Future[Any] = Future()
+        listed.set_result(SimpleNamespace(valid=[SimpleNamespace(group_id="readers")]))
+        return listed
 
     def committed(self, groups: list[str], timeout: float) -> dict[str, dict[int, int]]:
         return {"readers": {0: 3}}
 
-    def describe_consumer_groups(self, names: list[str], request_timeout: float) -> Any:
-        return {name: late() for name in names}
+    def describe(self, groups: list[str], timeout_s: float) -> dict[str, KafkaException]:
+        return {group: KafkaException(KafkaError(KafkaError._TIMED_OUT)) for group in groups}
+
+    def description(self, group: str, timeout_s: float) -> Any:
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
 
 
-def done(result: Any) -> Future[Any]:
-    future: Future[Any] = Future()
-    future.set_result(result)
-    return future
-
-
-def late() -> Future[Any]:
-    future: Future[Any] = Future()
-    future.set_exception(KafkaException(KafkaError(KafkaError._TIMED_OUT)))
-    return future
-
-
-def test_a_client_whose_description_of_a_group_failed_is_replaced():
-    source = StoppedKafka()
-    lags = GroupLags(cast(Source, source))
-    for made in (1, 2):
-        (group,) = lags.groups()
-        assert (group.members, group.lag) == (None, {0: 4})
-        assert source.made == made
-    for made in (3, 4):
-        with pytest.raises(KafkaException):
-            lags.gateways()
-        assert source.made == made
+def test_a_group_that_kafka_does_not_describe_has_a_lag_and_unknown_members():
+    lags = GroupLags(cast(Source, StoppedKafka()))
+    (group,) = lags.groups()
+    assert (group.members, group.lag) == (None, {0: 4})
+    with pytest.raises(KafkaException):
+        lags.gateways()
