@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from foundation.near_misses import near_misses
+from foundation.numbers import NUMBERS, is_number
 from foundation.tokens import parse_tokens
 
 PREFIX = "LIBRARY_"
@@ -282,6 +283,9 @@ def load(
     take(from_file, str(file))
     take(from_environment, "environment")
     take(own, "flag")
+    for name, value in values.items():
+        if isinstance(value, str) and (kind := _NUMERIC.get(type(getattr(_DEFAULTS, name)))):
+            _require_number(name, value, kind, sources[name])
     try:
         settings = msgspec.convert(values, Settings, strict=False)
     except msgspec.ValidationError as error:
@@ -328,13 +332,24 @@ Switches of tests and benchmarks begin with ``LIBRARY_TEST_``.
 """
 
 
+_DEFAULTS = Settings()
+_NUMERIC = {int: "integer", float: "number"}
+
+
+def _require_number(name: str, value: str, kind: str, source: str) -> None:
+    """Refuse a spelling of a number that only msgspec accepts."""
+    if not is_number(kind, value):
+        what = NUMBERS[kind][1].partition(",")[0]
+        raise BadSettings(f"{name}: {name} is {what}, not {value!r} ({source})")
+
+
 def _explained(error: msgspec.ValidationError, values: Mapping[str, Any], sources: Mapping[str, str]) -> str:
     text = str(error)
     name = next((name for name in sources if f"$.{name}`" in text or text.startswith(f"{name} ")), "")
     if not name:
         return text
     if text.startswith("Expected"):
-        kind = {int: "a whole number", float: "a number"}.get(type(getattr(Settings(), name)), "a text")
+        kind = {int: "a whole number", float: "a number"}.get(type(getattr(_DEFAULTS, name)), "a text")
         text = f"{name} is {kind}" + ("" if name in SECRETS else f", not {values[name]!r}")
     return f"{name}: {text} ({sources[name]})"
 

@@ -8,6 +8,7 @@ import click
 
 from foundation.cli import exits
 from foundation.cli.app import CommandError, run, with_settings
+from foundation.cli.numbers import Integer
 
 if TYPE_CHECKING:
     from confluent_kafka.admin import AdminClient
@@ -20,7 +21,13 @@ if TYPE_CHECKING:
 
 @click.command()
 @with_settings("kafka", "name", "partitions", "data_dir", "deadline", "log_level")
-@click.option("--index", default=0, show_default=True, help="Number of this worker, unique in the group.")
+@click.option(
+    "--index",
+    type=Integer(),
+    default=0,
+    show_default=True,
+    help="Number of this worker, unique in the group.",
+)
 @click.option(
     "--projection",
     "chosen",
@@ -108,11 +115,12 @@ def _table_number(settings: "Settings", wanted: str) -> int:
 
     from eventstore.topics import WrongTopic
     from foundation.kafka_clients import KafkaUnavailable, client_config, why
+    from foundation.numbers import is_number
     from schemas.tables import read_tables
 
-    if wanted not in ("oldest", "newest") and not (wanted.isdecimal() and int(wanted)):
+    if wanted not in ("oldest", "newest") and not (is_number("integer", wanted) and int(wanted) > 0):
         raise CommandError(exits.MALFORMED, f"--table is oldest, newest or a number from 1, not {wanted!r}")
-    if wanted.isdecimal():
+    if wanted not in ("oldest", "newest"):
         return int(wanted)
     admin = AdminClient(client_config(settings))
     limit = time.monotonic() + settings.deadline

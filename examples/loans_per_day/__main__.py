@@ -6,6 +6,7 @@ from eventstore.reader import BATCH_RECORDS, OffsetsGone
 from examples.loans_per_day.counts import LoansPerDay, TakenOver
 from foundation.cli import exits
 from foundation.cli.app import CommandError, run, with_settings
+from foundation.cli.numbers import IntegerRange
 from foundation.cli.unreachable import unreachable
 from foundation.kafka_clients import KafkaUnavailable
 from foundation.settings import Settings
@@ -16,7 +17,7 @@ from schemas.reader import open_reader
 @click.option(
     "--database", default="loans-per-day.db", show_default=True, help="A file of SQLite, or postgresql://…"
 )
-@click.option("--max-records", type=click.IntRange(min=1), default=BATCH_RECORDS, show_default=True,
+@click.option("--max-records", type=IntegerRange(min=1), default=BATCH_RECORDS, show_default=True,
               help="Events in a transaction.")  # fmt: skip
 @with_settings("kafka", "data_dir")
 def loans_per_day(settings: Settings, database: str, max_records: int) -> None:

@@ -4,6 +4,7 @@ import click
 
 from examples.most_borrowed.counts import Counts
 from foundation.cli.app import run, with_settings
+from foundation.cli.numbers import IntegerRange
 from foundation.cli.unreachable import unreachable
 from foundation.kafka_clients import KafkaUnavailable
 from foundation.settings import Settings
@@ -12,7 +13,7 @@ from schemas.reader import open_reader
 
 
 @click.command()
-@click.option("--top", type=click.IntRange(min=1), default=10, show_default=True, help="Number of titles.")
+@click.option("--top", type=IntegerRange(min=1), default=10, show_default=True, help="Number of titles.")
 @click.option("--follow", "-f", is_flag=True, help="Keep running, and print the list after each loan.")
 @with_settings("kafka", "data_dir")
 def most_borrowed(settings: Settings, top: int, follow: bool) -> None:

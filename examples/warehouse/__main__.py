@@ -15,12 +15,13 @@ from examples.warehouse.rules import WAREHOUSE, Command, CountStock, PickStock, 
 from examples.warehouse.server import StockServer
 from foundation.cli import exits
 from foundation.cli.app import CommandError, run, with_settings
+from foundation.cli.numbers import IntegerRange
 from foundation.cli.unreachable import unreachable
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 
 NAME = "warehouse"  # the default of --name: two domains must never share an event store
-PIECES = click.IntRange(0, 1_000_000)
+PIECES = IntegerRange(0, 1_000_000)
 
 
 @click.group()

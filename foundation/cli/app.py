@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from foundation.cli import exits
+from foundation.cli.numbers import Integer, Number
 from foundation.cli.streams import OutputError, discard_output, prepare_streams
 
 if TYPE_CHECKING:
@@ -41,25 +42,28 @@ FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
     "gateway": ("--gateway", {"metavar": "URL", "help": "Where gateways take commands."}),
     "data_dir": ("--data-dir", {"metavar": "DIR", "help": "The system that keeps its data there."}),
     "actor": ("--actor", {"metavar": "NAME", "help": "The person, desk or program, for the events."}),
-    "deadline": ("--timeout", {"metavar": "SECONDS", "type": float, "help": "How long to try."}),
+    "deadline": ("--timeout", {"metavar": "SECONDS", "type": Number(), "help": "How long to try."}),
     "host": ("--host", {"metavar": "ADDRESS", "help": "The address to listen on."}),
-    "port": ("--port", {"type": int, "help": "The query API's port."}),
-    "kafka_port": ("--kafka-port", {"type": int, "help": "The embedded broker's port."}),
-    "gateway_port": ("--gateway-port", {"type": int, "help": "The gateway's port; 0: the API's + 1."}),
+    "port": ("--port", {"type": Integer(), "help": "The query API's port."}),
+    "kafka_port": ("--kafka-port", {"type": Integer(), "help": "The embedded broker's port."}),
+    "gateway_port": ("--gateway-port", {"type": Integer(), "help": "The gateway's port; 0: the API's + 1."}),
     "name": ("--name", {"help": "The system's name on its Kafka."}),
-    "partitions": ("--partitions", {"type": int, "help": "Partitions of the event store."}),
-    "replication": ("--replication", {"type": int, "help": "Copies Kafka keeps of each partition."}),
+    "partitions": ("--partitions", {"type": Integer(), "help": "Partitions of the event store."}),
+    "replication": ("--replication", {"type": Integer(), "help": "Copies Kafka keeps of each partition."}),
     "durability": (
         "--durability",
         {"type": click.Choice(["disk", "os"]), "help": "When the embedded broker acknowledges."},
     ),
-    "gateways": ("--gateways", {"type": int, "help": "Gateway processes."}),
-    "workers": ("--workers", {"type": int, "help": "Projector processes."}),
-    "notary": ("--notary", {"flag_value": 1, "type": int, "help": "With a notary, which signs checkpoints."}),
+    "gateways": ("--gateways", {"type": Integer(), "help": "Gateway processes."}),
+    "workers": ("--workers", {"type": Integer(), "help": "Projector processes."}),
+    "notary": (
+        "--notary",
+        {"flag_value": 1, "type": Integer(), "help": "With a notary, which signs checkpoints."},
+    ),
     "notary_key": ("--key-file", {"metavar": "FILE", "help": "The notary's private keys."}),
     "notary_interval": (
         "--interval",
-        {"metavar": "SECONDS", "type": float, "help": "Between two checkpoints of a partition."},
+        {"metavar": "SECONDS", "type": Number(), "help": "Between two checkpoints of a partition."},
     ),
     "origin": ("--origin", {"metavar": "NAME", "help": "The store's name in checkpoints and new keys."}),
     "publish": ("--publish", {"metavar": "COMMAND", "help": "Gets each checkpoint on standard input."}),

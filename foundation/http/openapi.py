@@ -14,7 +14,8 @@ from litestar.openapi.plugins import OpenAPIRenderPlugin
 
 from foundation.http.json_body import check_json_body
 from foundation.http.problem import PROBLEM_JSON, ProblemDocument
-from foundation.http.targets import check_query, is_number, numeric_type
+from foundation.http.targets import check_query, numeric_type
+from foundation.numbers import is_number
 
 DOCUMENT_PATH = "/openapi.json"
 ANY_PARAMETER = {"any_parameter": True}

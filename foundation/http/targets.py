@@ -6,15 +6,8 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from foundation.http.problem import Problem
+from foundation.numbers import NUMBERS, is_number
 
-NUMBERS = {
-    "integer": (re.compile("-?(?:0|[1-9][0-9]*)"), "a whole number, as 50"),
-    "number": (re.compile("-?(?:0|[1-9][0-9]*)(?:[.][0-9]+)?(?:[eE][+-]?[0-9]+)?"), "a number, as 2.5"),
-}
-"""By the type that a schema names: its values as JSON writes them, and an example.
-
-The framework also accepts what Python's ``int`` does: ``+5``, ``1_0``, spaces, the digits of other scripts.
-"""
 _BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 
@@ -41,11 +34,6 @@ def numeric_type(schema: Mapping[str, Any]) -> str | None:
 def _types(schema: Mapping[str, Any]) -> list[str]:
     named = schema.get("type", [])
     return [named] if isinstance(named, str) else list(named)
-
-
-def is_number(kind: str, text: str) -> bool:
-    """Whether ``text`` is written as JSON writes a value of this type."""
-    return NUMBERS[kind][0].fullmatch(text) is not None
 
 
 def check_query(query: bytes, parameters: Collection[str], numbers: Mapping[str, str] | None = None) -> None:

@@ -7,6 +7,7 @@ import click
 
 from foundation.cli import exits
 from foundation.cli.app import CommandError, with_settings
+from foundation.cli.numbers import IntegerRange
 from foundation.cli.tables import Column, Fit
 from library.commands.queries import PAGE_SIZE, checked_field, data_line, pages
 
@@ -41,7 +42,7 @@ SOMEBODY = "somebody"
 @click.command()
 @click.argument("isbn")
 @click.option(
-    "--version", type=click.IntRange(1, 2**63 - 1), metavar="N", help="Only the event that made version N."
+    "--version", type=IntegerRange(1, 2**63 - 1), metavar="N", help="Only the event that made version N."
 )
 @click.option("--json", "as_json", is_flag=True, help="JSON lines: the events, then the commands.")
 @with_settings("api", "data_dir", "deadline")

@@ -11,6 +11,7 @@ import click
 
 from foundation.cli import exits
 from foundation.cli.app import CommandError, with_settings
+from foundation.cli.numbers import IntegerRange
 from library.process.log_file import parse_line
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ MAX_LINES = 1_000_000
 @click.argument("name", required=False)
 @with_settings("data_dir")
 @click.option("--follow", "-f", is_flag=True, help="Keep printing new lines.")
-@click.option("--lines", "-n", type=click.IntRange(0, MAX_LINES), default=50, help="Number of lines to show.")
+@click.option("--lines", "-n", type=IntegerRange(0, MAX_LINES), default=50, help="Number of lines to show.")
 def logs(settings: "Settings", name: str | None, follow: bool, lines: int) -> None:
     """Show the last log lines of all processes, or of NAME.
 

@@ -10,6 +10,7 @@ import click
 
 from foundation.cli import exits
 from foundation.cli.app import CommandError, with_settings
+from foundation.cli.numbers import IntegerRange
 from foundation.cli.tables import Column, Fit
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def _listing(command: Function) -> Function:
                 "--available/--unavailable", default=None, help="With, or without, a copy on the shelf."
             ),
             click.option("--sort", type=click.Choice(SORTS), help="Order; - before it: descending."),
-            click.option("--limit", type=click.IntRange(1, 10**9), metavar="N", help="The first N titles."),
+            click.option("--limit", type=IntegerRange(1, 10**9), metavar="N", help="The first N titles."),
         )
     ):
         decorated = option(decorated)

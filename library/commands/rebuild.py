@@ -9,6 +9,7 @@ import click
 
 from foundation.cli import exits
 from foundation.cli.app import CommandError, with_settings
+from foundation.cli.numbers import IntegerRange
 
 if TYPE_CHECKING:
     from foundation.settings import Settings
@@ -31,7 +32,7 @@ def rebuild() -> None:
 @rebuild.command()
 @click.option(
     "--workers",
-    type=click.IntRange(1, 64),
+    type=IntegerRange(1, 64),
     help="Projector processes of the second table; by default as many as the live one has.",
 )
 @with_settings("kafka", "name", "partitions", "replication", "data_dir", "deadline")
@@ -98,7 +99,7 @@ _COLUMNS = ["table", "role", "workers", "done", "per_second", "seconds_left", "l
 
 
 @rebuild.command()
-@click.option("--sample", type=click.IntRange(1), metavar="N", help="Compare about N titles, not all.")
+@click.option("--sample", type=IntegerRange(1), metavar="N", help="Compare about N titles, not all.")
 @click.option("--json", "as_json", is_flag=True, help="JSON lines: the differences, then a summary.")
 @with_settings("kafka", "name", "partitions", "data_dir", "deadline")
 def diff(settings: "Settings", sample: int | None, as_json: bool) -> int:

@@ -10,6 +10,7 @@ import click
 
 from foundation.cli import exits
 from foundation.cli.app import CommandError, loaded, setting_flags, with_settings
+from foundation.cli.numbers import Integer
 
 if TYPE_CHECKING:
     from foundation.settings import Settings
@@ -40,7 +41,7 @@ ANSWER_TIMEOUT_S = 10.0
 )
 @click.option("--detach", "-d", is_flag=True, help="Run in the background; return when the system is ready.")
 @click.option("--names", is_flag=True, help="Keep the names of borrowers apart; only for a new store.")
-@click.option("--report-to", type=int, hidden=True)
+@click.option("--report-to", type=Integer(), hidden=True)
 def up(detach: bool, names: bool, report_to: int | None, **flags: Any) -> int:
     """Start the whole system on this machine.
 

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from foundation.http.problem import Problem
-from foundation.http.targets import check_escapes, check_query, is_number, numeric_type
+from foundation.http.targets import check_escapes, check_query, numeric_type
+from foundation.numbers import is_number
 
 PARAMETERS = frozenset({"q", "limit"})
 
