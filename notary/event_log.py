@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping
 
-from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient
 
-from eventstore.topics import events_topic
+from eventstore.log_offsets import LogOffsets
+from eventstore.topics import cluster_id, events_topic
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from notary.batches import first_outside
@@ -13,8 +14,6 @@ from notary.folder import Store
 from notary.refusal import Reason, Refused
 
 REQUEST_TIMEOUT_S = 5.0
-_EARLIEST = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
-_LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 
 
 class EventLog:
@@ -23,6 +22,7 @@ class EventLog:
     def __init__(self, settings: Settings) -> None:
         self._settings, self.topic = settings, events_topic(settings)
         self._admin = AdminClient(client_config(settings))
+        self._offsets = LogOffsets(settings, committed=False)
         self._timeout_s = min(REQUEST_TIMEOUT_S, settings.deadline)
 
     def store(self) -> Store:
@@ -30,33 +30,27 @@ class EventLog:
         described = self._admin.describe_topics(
             TopicCollection([self.topic]), request_timeout=self._timeout_s
         )
-        cluster = self._admin.describe_cluster(request_timeout=self._timeout_s)
         try:
             topic = described[self.topic].result()
         except KafkaException as error:
             if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 raise Refused(Reason.OTHER_STORE, f"topic {self.topic} is gone") from error
             raise
-        return Store(str(cluster.result().cluster_id), str(topic.topic_id))
+        return Store(cluster_id(self._admin, self.topic, self._timeout_s), str(topic.topic_id))
 
     def beginnings(self) -> dict[int, int]:
         """The offset of the first record of each partition."""
-        return self._offsets(_EARLIEST)
+        partitions = range(self._settings.partitions)
+        return self._offsets.beginnings(self.topic, partitions, self._timeout_s)
 
     def ends(self) -> dict[int, int]:
         """The end of each partition, also of what is not committed yet."""
-        return self._offsets(_LATEST)
+        places = [(self.topic, partition) for partition in range(self._settings.partitions)]
+        ends = self._offsets.ends(places, self._timeout_s)
+        return {partition: offset for (_, partition), offset in ends.items()}
 
     def outside_transactions(
         self, spans: Mapping[int, tuple[int, int]], beat: Callable[[], object]
     ) -> dict[int, int]:
         """As ``batches.first_outside``."""
         return first_outside(self._settings, self.topic, spans, beat)
-
-    def _offsets(self, wanted: OffsetSpec) -> dict[int, int]:
-        answers = self._admin.list_offsets(
-            {TopicPartition(self.topic, partition): wanted for partition in range(self._settings.partitions)},
-            isolation_level=IsolationLevel.READ_UNCOMMITTED,
-            request_timeout=self._timeout_s,
-        )
-        return {place.partition: int(answer.result().offset) for place, answer in answers.items()}
