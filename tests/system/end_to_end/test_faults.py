@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPException
@@ -12,6 +13,7 @@ from foundation.cli import exits
 from foundation.http.client import Service
 from inventory.commands import AddBook, BorrowBook, Command, ReturnBook
 from producer.client import execute
+from producer.gateway.sharing.membership import SESSION_TIMEOUT_MS
 from tests.support.library.installed_system import System
 from tests.support.waiting import eventually
 from tests.system.end_to_end.expected_state import assert_as_folded
@@ -71,8 +73,9 @@ def test_projector_and_api_are_killed_during_a_thousand_writes(system: System, n
 def test_while_kafka_is_frozen_commands_end_and_the_api_answers(system: System, new_isbn: NewIsbn) -> None:
     isbn, other = new_isbn(), new_isbn()
     position = system.receipt("add", isbn, "T")["position"]
-    kafka = system.pid("kafka")
+    before, kafka = system.run.processes, system.pid("kafka")
     os.kill(kafka, signal.SIGSTOP)
+    thawed_at = time.monotonic() + 1 + SESSION_TIMEOUT_MS / 1000
     try:
         for command in (("borrow", isbn, "ann"), ("add", other, "T")):
             done = system.library(*command, "--timeout", "2")
@@ -86,9 +89,13 @@ def test_while_kafka_is_frozen_commands_end_and_the_api_answers(system: System, 
         reached = dict(place.split(":") for place in answer.headers["Inventory-Position"].split(","))
         assert int(reached[partition]) >= int(offset)
         assert "position" in system.get("/readyz").value
+        # Then Kafka itself has lost its session with its controller, and names no broker for a moment
+        eventually(lambda: time.monotonic() > thawed_at)
     finally:
         os.kill(kafka, signal.SIGCONT)
     system.receipt("add", isbn, "T", "--command-id", f"again-{isbn}")
     eventually(lambda: system.get("/readyz").value["ready"])
     wait_until_shown(system, written(system, new_isbn(), 1))
     assert_as_folded(system)
+    assert system.run.processes == before, "none of them has ended"
+    assert "nothing new can be read" in system.done("logs", "api")
