@@ -93,7 +93,7 @@ def create_app(gateway: Gateway, metrics: Metrics, membership: Membership) -> Pa
             yield
         finally:
             await asyncio.gather(asyncio.to_thread(membership.stop), gateway.stop())
-            await peers.close()
+            peers.close()
 
     app = create_litestar(
         ROUTES,

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from time import monotonic
 from typing import Any, TypeAlias
 
-import aiohttp
 import msgspec
 from msgspec import Struct
 
@@ -18,6 +17,7 @@ from foundation.http.responses import HttpResponse
 from foundation.settings import Settings
 from inventory.commands import Command
 from producer.gateway.expiry import CLOCKS_APART_S
+from producer.gateway.sharing.connections import Connections, NoGatewaysAnswer, NotConnected
 
 PATH = "/forwarded"
 ANSWER_TIMEOUT_S = 2.0
@@ -25,7 +25,6 @@ ANSWER_TIMEOUT_S = 2.0
 EXPIRY_S = ANSWER_TIMEOUT_S - CLOCKS_APART_S
 """After which the other gateway does not begin to decide it. A refusal leaves nothing in the log: a gateway
 that was frozen could otherwise accept what we have refused meanwhile."""
-CONNECT_TIMEOUT_S = 0.5
 SUSPECT_S = 3.0
 """For which a gateway that did not answer gets nothing more."""
 LARGEST_BATCH = 500
@@ -88,7 +87,7 @@ class Peers:
 
     def __init__(self, settings: Settings) -> None:
         self._headers = {"Authorization": authorization(settings), "Content-Type": "application/msgpack"}
-        self._session: aiohttp.ClientSession | None = None
+        self._connections: dict[str, Connections] = {}
         self._pipes: dict[tuple[str, int], _Pipe] = {}
         self._suspect_until: dict[str, float] = {}
         self.forwarded = 0
@@ -107,10 +106,10 @@ class Peers:
         """Whether the gateway did not answer a moment ago."""
         return self._suspect_until.get(address, 0.0) > monotonic()
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """End all connections."""
-        if self._session is not None:
-            await self._session.close()
+        for connections in self._connections.values():
+            connections.close()
 
     async def send(self, address: str, entries: Sequence[Forwarded]) -> list[Answer]:
         """One request. Every entry is answered, with None where the other gateway does not answer."""
@@ -118,31 +117,21 @@ class Peers:
         answers: list[Answer]
         try:
             answers = await self._post(address, entries)
-        except (aiohttp.ClientError, OSError, TimeoutError, msgspec.MsgspecError) as error:
+        except (NotConnected, NoGatewaysAnswer, OSError, msgspec.MsgspecError) as error:
             log.info("the gateway at %s does not answer: %r", address, error)
             self._suspect_until[address] = monotonic() + SUSPECT_S
-            if not isinstance(error, aiohttp.ClientConnectorError):
+            if not isinstance(error, NotConnected):
                 await _expiry(entries)
             answers = [None] * len(entries)
         self.unanswered += answers.count(None)
         return answers
 
     async def _post(self, address: str, entries: Sequence[Forwarded]) -> list[Answer]:
-        if self._session is None:
-            timeout = aiohttp.ClientTimeout(total=ANSWER_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S)
-            self._session = aiohttp.ClientSession(
-                timeout=timeout,
-                headers=self._headers,
-                connector=aiohttp.TCPConnector(limit=0),
-                cookie_jar=aiohttp.DummyCookieJar(),
-            )
-        async with self._session.post(
-            address.rstrip("/") + PATH, data=encode(entries), allow_redirects=False
-        ) as response:
-            body = await response.read()
-            if response.status != 200:
-                raise aiohttp.ClientError(f"status {response.status}")
-        sheet = _decode_answers(body)
+        connections = self._connections.get(address)
+        if connections is None:
+            connections = self._connections[address] = Connections(address, PATH, self._headers)
+        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+            sheet = _decode_answers(await connections.post(encode(entries)))
         responses, receipts = iter(sheet.responses), iter(sheet.receipts)
         return [next(responses if isinstance(entry, ForwardedCommand) else receipts) for entry in entries]
 
