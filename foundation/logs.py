@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+import threading
 from datetime import UTC, datetime
 from typing import Any
 
@@ -32,10 +33,20 @@ class JsonLines(logging.Formatter):
 
 
 def log_as(service: str, level: str) -> None:
-    """Write all log records of this process to stderr as JSON lines."""
+    """Write all log records of this process to stderr as JSON lines, and the exception that ends a thread."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines(service))
     logging.basicConfig(handlers=[handler], level=level, force=True)
+    threading.excepthook = _log_end_of_thread
     if level != "DEBUG":
         # librdkafka logs every failed attempt to connect; its callers log the errors that matter
         logging.getLogger("librdkafka").setLevel(logging.CRITICAL)
+
+
+def _log_end_of_thread(end: threading.ExceptHookArgs) -> None:
+    """Python would print a traceback of many lines."""
+    if issubclass(end.exc_type, SystemExit):
+        return
+    name = "a thread" if end.thread is None else end.thread.name
+    error = end.exc_value or end.exc_type()
+    logging.getLogger(__name__).error("%s ended with %s", name, end.exc_type.__name__, exc_info=error)
