@@ -194,4 +194,5 @@ def test_a_gateway_on_standby_reads_little_when_it_takes_over(
         eventually(lambda: len(partitions_of(other)) == 2)
         assert other.post(AddCopies(isbn, 1)).json()["events"][0]["version"] == 32
         claims = re.findall(rf"partition {partition}: claimed .*, after reading (\d+)", other.log.read_text())
-        assert (int(claims[-1]) < 10) == bool(standby)
+        # On a slow machine it may lose the claim and claim again, with nothing left to read
+        assert (max(map(int, claims)) < 10) == bool(standby)
