@@ -32,6 +32,7 @@ from inventory.commands import (
     WithdrawCopies,
     from_json,
 )
+from producer.client import execute
 from producer.gateway.responses import parse_response
 from producer.writers import decider_of, snapshot_of
 from tests.chaos.history import Recorder, as_json, read
@@ -154,7 +155,14 @@ class Actor:
         return self._writer(self._partition(batch[0])).execute(batch, DEADLINE)
 
     def _posted(self, one: Submitted) -> Outcome:
-        """Send a command to the gateway. No response, or an unclear one, is an unknown outcome."""
+        """Send a command to the gateway. No response, or an unclear one, is an unknown outcome.
+
+        With several gateways, as the command line does: to the next one after a gateway's time, at last by a
+        fence of its own.
+        """
+        if len(self.role.settings.gateway_urls) > 1:
+            settings = msgspec.structs.replace(self.role.settings, deadline=DEADLINE)
+            return execute(settings, one.command_id, one.command)
         where = urlsplit(self.role.settings.gateway)
         connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=DEADLINE)
         headers = {"Content-Type": "application/json", "Idempotency-Key": one.command_id}

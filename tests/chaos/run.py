@@ -210,11 +210,15 @@ class Run:
             )
 
     def _settings_of(self, name: str) -> Settings:
-        """The settings of a client: those of the gateway have one each."""
+        """The settings of a client: every other one of the gateways' knows them all, its own first."""
         if kind_of(name) not in ("client", "reader"):
             return self.settings
-        port = self.gateway_ports[number_of(name) % len(self.gateway_ports)]
-        return msgspec.structs.replace(self.settings, gateway=f"http://127.0.0.1:{port}")
+        first = number_of(name) % len(self.gateway_ports)
+        ports = self.gateway_ports[first:] + self.gateway_ports[:first]
+        known = ports if kind_of(name) == "client" and number_of(name) % 2 else ports[:1]
+        return msgspec.structs.replace(
+            self.settings, gateway=",".join(f"http://127.0.0.1:{port}" for port in known)
+        )
 
     def _program(self, name: str) -> list[str]:
         hurried = ["tests.chaos.short_timeouts", str(self.plan.transaction_timeout)]
