@@ -18,6 +18,7 @@ from schemas.topics import ensure_topics
 from tests.support.query_api.api_process import ApiProcess
 from tests.support.query_api.api_without_kafka import ApiWithoutKafka
 from tests.support.query_api.loan_traffic import running_api, store_writer
+from tests.support.query_api.stocked_names import StockedNames
 
 PAGE = (Path(__file__).parents[3] / "docs" / "api.md").read_text("utf-8")
 A, B = "9781593275846", "9781680502992"
@@ -43,7 +44,7 @@ def test_the_page_lists_exactly_the_routes_and_parameters_there_are(tmp_path: Pa
 
 
 def test_the_page_lists_exactly_the_metrics_there_are(tmp_path: Path):
-    stock = ApiWithoutKafka(tmp_path)
+    stock = ApiWithoutKafka(tmp_path, names=StockedNames())
     text = stock.ask("/metrics").text
     told = set(re.findall(r"^# TYPE (library_\w+)", text, re.MULTILINE))
     table = PAGE.partition("## Metrics")[2].partition("\n\nBesides")[0]
