@@ -18,6 +18,7 @@ A, B = "9781593275846", "9781680502992"
 AT = 1714564800123
 ENDLESS = "/changes"
 PLAIN = [
+    "/checkpoints",
     "/config",
     "/docs",
     "/healthz",
@@ -31,7 +32,8 @@ PLAIN = [
 ]
 """Routes that take nothing, so that nothing in a request can be wrong."""
 ROUTES = [
-    "/diff", "/events", "/events/{partition}/{offset}",
+    "/checkpoints/{partition}", "/checkpoints/{partition}/consistency", "/diff",
+    "/events", "/events/{partition}/{offset}",
     "/inventory", "/inventory/{isbn}", "/inventory/{isbn}/history", "/loans", "/patrons/{token}",
     "/schemas/ids/{number}",
     "/schemas/ids/{number}/versions", "/schemas/ids/{number}/subjects", "/stats",
