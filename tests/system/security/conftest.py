@@ -21,7 +21,7 @@ from schemas.topics import ensure_topics
 from tests.system.security.processes import library
 from tests.system.security.secured_broker import as_user, secured_broker
 
-PARTS = ("writer", "projector", "api", "operator")
+PARTS = ("writer", "projector", "api", "notary", "operator")
 PATRON_LOANS = "examples.patron_loans.projection:PROJECTION"
 RESOURCES = {
     "topic": ResourceType.TOPIC,

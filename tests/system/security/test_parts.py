@@ -69,6 +69,11 @@ def test_each_service_works_with_only_its_own_users_rights(shared: Settings, tmp
             ("BookAdded", 1),
             ("BookBorrowed", 2),
         ]
+    notary = replace(as_user("library-notary", shared), data_dir=str(tmp_path / "notary"))
+    key = done(notary, "notary", "--new-key").strip()
+    assert "signed 2 events" in done(notary, "notary", "--once")
+    checkpoints = tmp_path / "notary" / "notary" / "checkpoints"
+    done(operator, "verify", "--checkpoints", str(checkpoints), "--key", key)
     done(operator, "replay", "--to-beginning")
     assert "2 events" in done(operator, "backup", str(tmp_path / "store.backup"))
     # The writer may fill a store, not make its topics
