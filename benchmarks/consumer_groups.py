@@ -1,5 +1,6 @@
 """``python -m benchmarks.consumer_groups`` reads events into SQLite and by the notary, beside a bare loop."""
 
+import gc
 import sqlite3
 import tempfile
 import time
@@ -29,6 +30,7 @@ from examples.overdue_notices.loans import Loans
 from foundation.kafka_clients import client_config, reading_config
 from foundation.settings import Settings
 from library.store.offsets import end
+from notary.cli import calm_collector
 from notary.follower import Follower
 from schemas.events import Event
 from schemas.reader import open_reader
@@ -145,11 +147,15 @@ def notary(settings: Settings, folder: Path) -> Reading:
             return super()._begins()
 
     follower = Timed(settings, own, [Signer(new_key("benchmark"))], None)
+    thresholds = gc.get_threshold()
+    calm_collector()
     try:
         follower.run(Stop(), once=True)
         assert not follower.refused
         return clock.reading("notary", sum(one.signed for one in follower.standings.values()))
     finally:
+        gc.unfreeze()
+        gc.set_threshold(*thresholds)
         follower.close()
 
 

@@ -1,5 +1,6 @@
 """``library notary``, ``python -m notary``: follows the event store and signs checkpoints of it."""
 
+import gc
 import logging
 import signal
 import threading
@@ -65,12 +66,23 @@ def notary(settings: "Settings", new_key: bool, show_key: bool, once: bool, read
     from foundation.logs import log_as
 
     log_as("notary", settings.log_level)
+    calm_collector()
     _require_topics(settings)
     ready = ReadyFile(ready_file)
     try:
         return _run(settings, signers, once, ready)
     finally:
         ready.remove()
+
+
+def calm_collector() -> None:
+    """Let the garbage collector of this process look for cycles less often.
+
+    Each record of a fetch holds dozens of objects, its headers, and none of them is in a cycle. With Python's
+    default the collector took 40 % of the time of reading and signing.
+    """
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
 
 
 class ReadyFile:
