@@ -83,7 +83,7 @@ def run(*arguments: str) -> Result:
         (["borrow", ISBN, "u", "--actor", "a\x07b"], "control character"),
         (["borrow", ISBN, "u", "--actor", "a\u200bb"], "not shown"),
         (["import", __file__, "--actor", "a\x07b"], "control character"),
-        (["borrow", ISBN, "u", "--timeout", "soon"], "not a valid float"),
+        (["borrow", ISBN, "u", "--timeout", "soon"], "is not a number, as 2.5"),
         (["borrow", ISBN, "u", "--timeout", "0"], "deadline"),
     ],
 )
