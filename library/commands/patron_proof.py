@@ -33,9 +33,9 @@ def proof(settings: "Settings", token: str, user: str, folders: tuple[Path, ...]
     """Look for USER, whose token was TOKEN, in all topics, files and query APIs of this store.
 
     Topics are read with aborted records, and searched for USER as it is, in UTF-16, hexadecimal and base64,
-    as are the files below the data directory and each --files. The state is: pending, while a name is left;
-    gone here, if some of the brokers' files were not looked at; gone on all N brokers. Ends with 4 while
-    pending.
+    as are the files below the data directory and each --files. No digest of a command may be one of USER. The
+    state is: pending, while a name is left; gone here, if some of the brokers' files were not looked at; gone
+    on all N brokers. Ends with 4 while pending.
     """
     from confluent_kafka import KafkaException
 
@@ -72,6 +72,7 @@ def _search(settings: "Settings", token: str, user: str, folders: tuple[Path, ..
     from confluent_kafka.admin import AdminClient
 
     from foundation.kafka_clients import client_config
+    from library.store.digests_of_user import traces_in_digests
     from library.store.traces_of_user import Trace, traces_in_files, traces_in_topic
 
     admin = AdminClient(client_config(settings))
@@ -83,6 +84,7 @@ def _search(settings: "Settings", token: str, user: str, folders: tuple[Path, ..
     unseen: list[str] = []
     for topic in topics:
         found += traces_in_topic(settings, topic, user)
+    found += traces_in_digests(settings, token, user)
     data_dir = Path(settings.data_dir)
     own = [data_dir] if data_dir.is_dir() else []
     searched = list(dict.fromkeys(folder.resolve() for folder in [*own, *folders]))

@@ -6,16 +6,19 @@ from typing import Any
 
 import pytest
 
+from eventstore.state.outcomes import digest
 from foundation.cli import exits
 from foundation.settings import Settings
+from inventory.commands import BorrowBook, ReturnBook
 from library.commands.backup import backup
 from library.commands.patron import patron
 from library.commands.restore import restore
 from schemas.codec import encode
+from schemas.events import BookAdded, BookBorrowed, BookReturned
 from schemas.patrons import PatronName, name_key, new_token
 from schemas.topics import names_topic
 from tests.support.library.command_runner import run_command
-from tests.support.library.event_writer import added_and_removed, write_events
+from tests.support.library.event_writer import added_and_removed, numbered_isbn, write_events
 from tests.support.names_writer import NamesWriter
 
 USER, OTHER = "card-0048213-xyzzy", "card-0048214-xyzzy"
@@ -69,6 +72,19 @@ def test_a_proof_finds_the_name_in_the_log_and_in_the_text_of_others(settings: S
     (tmp_path / "notes" / "copy.log.deleted").write_bytes(USER.encode("utf-16"))
     _, with_files = proof(settings, token, "--files", str(tmp_path / "notes"))
     assert [t["form"] for t in with_files["found"] if t["place"].endswith("copy.log.deleted")] == ["UTF-16"]
+
+
+def test_a_proof_finds_a_digest_that_gives_the_user_id_away(settings: Settings):
+    (token,) = NamesWriter(settings).register(OTHER)
+    isbn = numbered_isbn(1)
+    lent, returned = BookBorrowed(isbn, token, 1, 2), BookReturned(isbn, token, 3)
+    write_events(
+        settings, [(1, BookAdded(isbn, "T", "", 1, 1)), (2, lent)], digest=digest(BorrowBook(isbn, USER))
+    )
+    write_events(settings, [(3, returned)], digest=digest(ReturnBook(isbn, token)))
+    code, report = proof(settings, token)
+    assert code == exits.NOT_FOUND
+    assert [trace["form"][:10] for trace in report["found"][1:]] == ["the digest"]
 
 
 def test_a_proof_says_what_it_could_not_look_at(settings: Settings):

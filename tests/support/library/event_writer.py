@@ -35,6 +35,7 @@ def write_events(
     then: str = "commit",
     command_id: str = "",
     carried: Mapping[str, str] | None = None,
+    digest: str = "digest",
 ) -> Producer:
     """Write the events in one transaction and end it with ``then``: commit, abort, or leave (open).
 
@@ -56,7 +57,7 @@ def write_events(
                 event_headers(
                     "library.inventory",
                     command_id or f"id-{event.isbn}",
-                    "digest",
+                    digest,
                     0,
                     type(event).__name__,
                     event.timestamp,
