@@ -126,7 +126,8 @@ def test_a_chart_is_read_by_arrow_keys_and_as_a_table(visit: Visit, title: str, 
     assert chart.get_attribute("aria-valuenow") == chart.get_attribute("aria-valuemax")
     figure = page.locator(".live-chart").filter(has=chart)
     figure.get_by_text("As a table").click()
-    expect(figure.get_by_role("row").nth(1).get_by_role("cell")).to_have_text(re.compile(f"{unit}$"))
+    # One for each group, and the audit is one
+    expect(figure.get_by_role("row").nth(1).get_by_role("cell").first).to_have_text(re.compile(f"{unit}$"))
 
 
 def test_a_stopped_group_is_broken_and_one_that_has_read_everything_is_not(visit: Visit, system: System):
@@ -226,3 +227,26 @@ def test_query_apis_behind_one_address_are_listed_by_their_names(visit: Visit):
     expect(page.locator(".service-cards")).to_contain_text("3 ready")
     for name in ("b0b0", "c0c0"):
         expect(page.locator(".service-list li").filter(has_text=name)).to_contain_text("lacks nothing")
+
+
+def test_the_audit_and_the_rows_that_differ_are_shown(visit: Visit):
+    detail = {"isbn": isbn_of(0), "summary": "quantity 5, not 2", "event": "0:7", "record": "0:9"}
+
+    def report(route: Route) -> None:
+        answer = route.fetch()
+        document = answer.json()
+        # The audit of the system itself
+        assert document["audit"]["differences"] == 0
+        found = document["audit"] | {"ready": True, "trouble": "", "differences": 3, "details": [detail]}
+        route.fulfill(response=answer, json=document | {"audit": found})
+
+    page = visit("/")
+    page.route(re.compile("/operations$"), report)
+    page.get_by_role("link", name="Operations").click()
+    expect(page.locator(".verdict")).to_contain_text("3 rows differ from what the events make")
+    expect(page.locator(".service-list li").filter(has_text="Audit")).to_contain_text("3 differ")
+    part = page.get_by_role("region", name="Rows that differ from their events")
+    expect(part).to_contain_text("quantity 5, not 2")
+    expect(part).to_contain_text("And 2 more: library audit --once")
+    expect(part.get_by_role("link", name="Event 0:7")).to_have_attribute("href", "/events?event=0:7")
+    assert axe_findings(page) == []
