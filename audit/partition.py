@@ -82,6 +82,8 @@ class Partition:
         self.at_end = False
         self.table_end = 0
         """The offset of the changelog that is read next."""
+        self.goal: int | None = None
+        """An end of the changelog. From there on every position record counts as an end."""
 
     @property
     def next(self) -> int:
@@ -117,6 +119,8 @@ class Partition:
         key, value = message.key() or b"", message.value()
         if key == POSITION_KEY:
             self._track.move(value)
+            # It is the last record of its transaction, before the marker
+            self.at_end = self.goal is not None and offset + 2 >= self.goal
             return
         self._rows[key] = Found(None if value is None else _digest(value), offset)
         if len(self._rows) >= BUFFERED_ROWS:
@@ -142,6 +146,7 @@ class Partition:
         Raises as ``Explainer.explain``.
         """
         self.folded = self.next
+        self.goal = None
         self._store_rows()
         later: set[bytes] = set()
         if self._all_touched:

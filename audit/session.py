@@ -28,6 +28,8 @@ BUSY_WAIT_S = 0.05
 FETCH_RECORDS = 5_000
 MOST_WAITING = 40_000
 """Events that wait in memory until the table has them, all partitions together."""
+GOAL_INTERVAL_S = 1.0
+"""Without a pause in the changelog, its end is asked for."""
 LEAST_WAITING = 500
 """Of one partition."""
 REQUEST_TIMEOUT_S = 10.0
@@ -77,6 +79,8 @@ class Session:
         self._events = Subscription(settings, group, "earliest", self._folded, _READING)
         self._most_waiting = max(LEAST_WAITING, MOST_WAITING // settings.partitions)
         self._paused: set[int] = set()
+        self._resting_at: dict[int, float] = {}
+        """When the changelog was last at its end, or a goal was set."""
         self.partitions: dict[int, Partition] = {}
         """By number. There are none until the group has assigned some."""
         self.last_events: dict[int, int] = {}
@@ -108,8 +112,11 @@ class Session:
 
     def step(self) -> None:
         """Read what is new, and compare it; wait a while where nothing is."""
-        self._read_events()
-        self._read_changelog(BUSY_WAIT_S if self._is_busy() else IDLE_WAIT_S)
+        # The events of the table's position come first: rows of a later one would begin the wait anew
+        wait_s = 0.0 if self._awaits_events() else BUSY_WAIT_S if self._is_busy() else IDLE_WAIT_S
+        self._read_changelog(wait_s)
+        self._read_events(BUSY_WAIT_S if self._awaits_events() or not self.partitions else 0.0)
+        self._set_goals()
         for partition in self.partitions.values():
             partition.fold()
             if partition.comparable and self._events.fetched(partition.number) >= partition.next:
@@ -161,13 +168,20 @@ class Session:
         return {number: partition.folded for number, partition in self.partitions.items()}
 
     def _is_busy(self) -> bool:
-        return any(
+        return not self.partitions or any(
             not partition.at_end or (partition.comparable and partition.folded < partition.next)
             for partition in self.partitions.values()
         )
 
-    def _read_events(self) -> None:
-        self._events.fetch(FETCH_RECORDS, BUSY_WAIT_S if not self.partitions else 0)
+    def _awaits_events(self) -> bool:
+        """Whether a partition could be compared if its events had come."""
+        return any(
+            partition.comparable and self._events.fetched(number) < partition.next
+            for number, partition in self.partitions.items()
+        )
+
+    def _read_events(self, wait_s: float) -> None:
+        self._events.fetch(FETCH_RECORDS, wait_s)
         messages = self._events.take()
         self._follow_assignment()
         for message in messages:
@@ -213,6 +227,16 @@ class Session:
                     partition.take_end(message.offset() or 0)
             elif error.code() not in TRANSIENT:
                 raise KafkaException(error)
+
+    def _set_goals(self) -> None:
+        """Ask for the end of changelogs that are written without the pause in which Kafka reports it."""
+        now = time.monotonic()
+        for number, partition in self.partitions.items():
+            if partition.at_end or partition.goal is not None:
+                self._resting_at[number] = now
+            elif now - self._resting_at.get(number, 0.0) > GOAL_INTERVAL_S:
+                place = TopicPartition(self._changelog_topic, number)
+                partition.goal = self._changelog.get_watermark_offsets(place, self.settings.deadline)[1]
 
     def _limit(self, partition: Partition) -> None:
         """Fetch no more events of a partition while many wait for the table."""

@@ -109,6 +109,31 @@ def test_damage_a_wrong_fold_and_a_stopped_projector_are_found(settings, audit, 
     print("found after (s):", audit.found_after_s)
 
 
+def test_damage_is_found_while_the_changelog_is_written_without_a_pause(new_settings, tmp_path, monkeypatch):
+    # Longer than any pause of the writer: Kafka never reports an end
+    monkeypatch.setitem(session._READING, "fetch.wait.max.ms", 5000)
+    settings = new_settings(partitions=1)
+    writer = StoreWriter(settings, identify(admin_of(settings), settings))
+    writer.commit(BookAdded(A, "T", "A", 2, AT), BookAdded(C, "U", "B", 1, AT))
+    with running(settings, tmp_path / "audit") as audit:
+        audit.until_whole(2)
+        for count in range(2000):
+            writer.commit(CopiesAdded(A, 1, AT + count))
+            if count == 20:
+                put(settings, C, None)
+            if differing(C)(audit.report):
+                break
+        assert differing(C)(audit.report)
+
+
+def test_every_row_is_compared_again_within_the_period_though_nothing_changes(settings, writer, tmp_path):
+    writer.commit(BookAdded(A, "T", "A", 2, AT), BookAdded(C, "U", "B", 1, AT))
+    with running(replace(settings, audit_period=1.0), tmp_path / "audit") as audit:
+        audit.until(lambda report: report.rows_compared >= 8)
+        audit.until(lambda report: max(report.oldest_seconds.values()) < 1)
+        assert audit.report.differences == 0
+
+
 def test_a_restarted_audit_begins_again_and_finds_the_same(settings, writer, tmp_path):
     writer.commit(BookAdded(A, "T", "A", 2, AT), BookAdded(B, "U", "B", 1, AT))
     put(settings, A, replace(writer.rows[A], quantity=9))
