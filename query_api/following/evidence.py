@@ -4,8 +4,6 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
-from confluent_kafka import KafkaError, KafkaException
-
 from eventstore.partition_reader import read_partition
 from evidence.checkpoint import BadCheckpoint, Checkpoint, parse_checkpoint, parse_origin
 from evidence.merkle import Tree
@@ -39,8 +37,8 @@ class TooFewEvents(Exception):
 class Evidence:
     """Reads the checkpoints topic and the event store when asked to.
 
-    Methods block for up to READ_LIMIT_S, and raise KafkaException, KafkaUnavailable and StillReading. Call
-    them in ``thread``: it is one, and reads of other routes don't wait for it.
+    Methods block for up to READ_LIMIT_S, and raise KafkaException, KafkaUnavailable, WrongTopic and
+    StillReading. Call them in ``thread``: it is one, and reads of other routes don't wait for it.
     """
 
     def __init__(self, settings: Settings, source: Source) -> None:
@@ -93,10 +91,12 @@ class Evidence:
             self._store, self._next = (identity.cluster, identity.events), 0
             self._kept.clear()
             self._trees.clear()
-        end = self._end()
-        for message in read_partition(self._settings, self._topic, 0, self._next, end=end):
+        end = self._source.end_of(self._topic, TIMEOUT_S)
+        # A topic that was made anew is read from its beginning
+        start = self._next if self._next <= end else 0
+        for message in read_partition(self._settings, self._topic, 0, start, end=end):
             self._take((message.value() or b"").decode(errors="replace"))
-        self._next = max(self._next, end)
+        self._next = end
         return dict(self._kept)
 
     def _take(self, note: str) -> None:
@@ -109,12 +109,3 @@ class Evidence:
         if origin.is_of(*self._store):
             kept = self._kept.setdefault(origin.partition, deque(maxlen=KEPT_CHECKPOINTS))
             kept.append(Noted(checkpoint, note))
-
-    def _end(self) -> int:
-        """The end of the topic; 0 while there is none."""
-        try:
-            return self._source.end_of(self._topic, TIMEOUT_S)
-        except KafkaException as error:
-            if error.args[0].code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC):
-                return 0
-            raise

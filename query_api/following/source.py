@@ -20,6 +20,7 @@ from schemas.tables import Tables, inventory_table, read_tables
 from schemas.topics import check_topics, identify
 
 _RECORD_BUFFER_KB = 1024
+_NO_TOPIC = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC)
 
 
 class Source:
@@ -69,7 +70,10 @@ class Source:
         return events
 
     def end_of(self, topic: str, timeout: float) -> int:
-        """The next offset of the only partition of a topic."""
+        """The next offset of the only partition of a topic; 0 while there is no such topic."""
+        error = self.admin.list_topics(topic, timeout=timeout).topics[topic].error
+        if error is not None and error.code() in _NO_TOPIC:
+            return 0
         return self._all_offsets.end(topic, 0, timeout)
 
     def _ends(self, topics: tuple[str, ...], timeout: float) -> list[tuple[int, ...]]:

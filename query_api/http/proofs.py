@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import ParamSpec, TypeVar
 
+from eventstore.topics import WrongTopic
 from foundation.http.problem import Problem
 from query_api.documents import CheckpointDocument, EventDocument, HistoryProof, ProvedEvent
 from query_api.following.event_trees import StillReading
@@ -53,7 +54,7 @@ def answered(partition: int | None, ask: Callable[[], T]) -> T:
             503, "not_ready", f"the events of partition {partition} are being read: {error}; try again",
             headers={"Retry-After": "1"},
         ) from error  # fmt: skip
-    except (KafkaException, KafkaUnavailable) as error:
+    except (KafkaException, KafkaUnavailable, WrongTopic) as error:
         raise Problem(
             503, "kafka_unavailable", f"the event store can't be read: {error}; try again",
             headers={"Retry-After": "1"},

@@ -15,6 +15,8 @@ from foundation.kafka_clients import client_config
 from library.commands.prove import prove
 from library.store.offsets import settled_end
 from library.store.ordered_records import records
+from query_api.following.evidence import Evidence
+from query_api.following.source import Source
 from schemas.checkpoints import checkpoints_topic, ensure_checkpoints_topic
 from schemas.events import BookAdded, CopiesAdded
 from schemas.topics import identify
@@ -75,3 +77,7 @@ def test_later_checkpoints_continue_earlier_ones(signed):
     assert newest["size"] == max(roots)
     path = api.client.get(f"/checkpoints/{place}/consistency?from=4").json()["path"]
     check_consistency(4, newest["size"], list(map(b64decode, path)), roots[4], b64decode(newest["root"]))
+
+
+def test_a_store_without_a_notary_has_no_checkpoints(settings):
+    assert Evidence(settings, Source(settings)).checkpoints() == {}
