@@ -234,7 +234,7 @@ class Session:
         for number, partition in self.partitions.items():
             if partition.at_end or partition.goal is not None:
                 self._resting_at[number] = now
-            elif now - self._resting_at.get(number, 0.0) > GOAL_INTERVAL_S:
+            elif now - self._resting_at.setdefault(number, now) > GOAL_INTERVAL_S:
                 place = TopicPartition(self._changelog_topic, number)
                 partition.goal = self._changelog.get_watermark_offsets(place, self.settings.deadline)[1]
 

@@ -148,6 +148,7 @@ def test_rows_that_vanished_from_the_changelog_are_found_by_the_next_round(setti
     filled(writer)
     session = open_session()
     until_whole(session)
+    until_read(session)
     partition = partition_of(A, 2)
     end = session.partitions[partition].table_end
     delete_before(settings, changelog_topic(settings), end - 1)
