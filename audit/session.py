@@ -33,6 +33,7 @@ GOAL_INTERVAL_S = 1.0
 LEAST_WAITING = 500
 """Of one partition."""
 REQUEST_TIMEOUT_S = 10.0
+"""Longer than a fetch waits on a quiet broker: the next request of a client waits for it."""
 _READING = {
     "queued.max.messages.kbytes": 8192,
     "max.partition.fetch.bytes": 1 << 20,
@@ -212,7 +213,7 @@ class Session:
     def _end(self, number: int) -> int:
         """The end of a partition of the event store, for readers of committed events."""
         place = TopicPartition(self._events_topic, number)
-        return int(self._changelog.get_watermark_offsets(place, timeout=self.settings.deadline)[1])
+        return int(self._changelog.get_watermark_offsets(place, timeout=REQUEST_TIMEOUT_S)[1])
 
     def _read_changelog(self, wait_s: float) -> None:
         # consume(n, t) waits the whole t unless it gets n: take one, then those that are there
@@ -236,7 +237,7 @@ class Session:
                 self._resting_at[number] = now
             elif now - self._resting_at.setdefault(number, now) > GOAL_INTERVAL_S:
                 place = TopicPartition(self._changelog_topic, number)
-                partition.goal = self._changelog.get_watermark_offsets(place, self.settings.deadline)[1]
+                partition.goal = self._changelog.get_watermark_offsets(place, REQUEST_TIMEOUT_S)[1]
 
     def _limit(self, partition: Partition) -> None:
         """Fetch no more events of a partition while many wait for the table."""
