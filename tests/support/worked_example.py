@@ -7,14 +7,14 @@ separates two places in it. The lines of a place without ``+`` must occur exactl
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = (
-    "foundation", "eventstore", "schemas", "inventory", "producer", "projector", "query_api", "audit",
-    "library",
-)  # fmt: skip
+PACKAGES: list[str] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["hatch"]["build"][
+    "targets"
+]["wheel"]["packages"]
 COPIED = (
     *PACKAGES, "benchmarks", "docs", "examples", "tests/support", "tests/unit", "tests/conftest.py",
     "pyproject.toml",

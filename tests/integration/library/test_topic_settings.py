@@ -75,7 +75,7 @@ def test_replicas_that_must_acknowledge_are_neither_one_nor_all_of_several(
 
 def test_a_changelog_with_added_partitions_is_made_anew_and_no_event_is_in_doubt(settings: Settings):
     admin, topic = AdminClient(client_config(settings)), changelog_topic(settings)
-    admin.create_partitions([NewPartitions(topic, 3)])[topic].result(20)
+    admin.create_partitions([NewPartitions(topic, settings.partitions + 1)])[topic].result(20)
 
     def wrong() -> WrongTopic:
         with pytest.raises(WrongTopic) as found:

@@ -151,9 +151,9 @@ def test_an_import_checks_kafka_before_it_reads_the_file(settings: Settings, cat
     away = command(Settings(kafka="127.0.0.1:1"), str(catalogue))
     assert (away.returncode, away.stdout) == (exits.UNAVAILABLE, "")
     assert "`library up`" in away.stderr
-    wrong = command(Settings(kafka=settings.kafka, name=settings.name, partitions=3), str(catalogue))
+    wrong = command(Settings(kafka=settings.kafka, name=settings.name, partitions=4), str(catalogue))
     assert (wrong.returncode, wrong.stdout) == (exits.FAILED, "")
-    assert "has 8 partitions, the settings say 3" in wrong.stderr
+    assert "has 3 partitions, the settings say 4" in wrong.stderr
 
 
 @pytest.mark.parametrize(
@@ -227,6 +227,7 @@ def piped(settings: Settings, shell: str) -> dict[str, int]:
         "LIBRARY_KAFKA": settings.kafka,
         "LIBRARY_NAME": settings.name,
         "LIBRARY_GATEWAY": "",
+        "LIBRARY_PARTITIONS": str(settings.partitions),
     }
     done = subprocess.run(
         ["bash", "-c", shell.replace("{import}", program)],
@@ -304,7 +305,11 @@ def test_an_import_that_cant_report_says_that_it_is_done(
     file.write_text(f"isbn,title\n{isbn_of(1)},T\nx,wrong\n", "utf-8")
     program = f"{sys.executable} -m producer import {file} --kafka {settings.kafka} --name {settings.name}"
     done = subprocess.run(
-        ["bash", "-c", f"{program} {arguments}"], capture_output=True, text=True, timeout=60
+        ["bash", "-c", f"{program} {arguments}"],
+        env=os.environ | {"LIBRARY_PARTITIONS": str(settings.partitions)},
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert done.returncode == exits.FAILED
     assert message in done.stderr
