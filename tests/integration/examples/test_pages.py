@@ -4,6 +4,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
@@ -119,8 +120,10 @@ def test_the_commands_in_the_page_about_domains_print_what_it_says(broker: str, 
 
 @pytest.mark.timeout(300)
 def test_the_commands_in_the_page_about_projections_print_what_it_says(
-    settings: Settings, tmp_path: Path
+    new_settings: Callable[..., Settings], tmp_path: Path
 ) -> None:
+    # The page has positions in a store of the default size
+    settings = new_settings(partitions=8)
     text = page("projections.md").replace("library-patron-loans", f"{settings.name}-patron-loans")
     follow(text, settings, tmp_path)
 
