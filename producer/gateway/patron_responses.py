@@ -55,7 +55,8 @@ def open_loans(state: PatronState) -> str:
     """Why a borrower was not forgotten, for people."""
     return (
         f"this borrower has {', '.join(state.isbns)} on loan and was not forgotten: take that back first, or "
-        "forget the borrower when everything is returned"
+        "let the last return forget the borrower: `library patron forget USER --when-returned`, "
+        '"when_returned": true over HTTP'
     )
 
 
