@@ -12,14 +12,13 @@ import click
 
 from foundation.cli import exits
 from foundation.cli.app import CommandError, with_settings
+from foundation.cli.metrics_port import serve_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from evidence.note import Signer
     from foundation.settings import Settings
-    from notary.follower import Follower
-    from notary.outlets import CommandOutlet
 
 log = logging.getLogger(__name__)
 
@@ -122,6 +121,7 @@ def _run(settings: "Settings", signers: "Sequence[Signer]", once: bool, ready: R
     from foundation.kafka_clients import KafkaUnavailable
     from notary.folder import InUse, locked
     from notary.follower import Follower
+    from notary.metrics import Metrics
     from notary.outlets import CommandOutlet
     from notary.refusal import Refused
 
@@ -134,7 +134,8 @@ def _run(settings: "Settings", signers: "Sequence[Signer]", once: bool, ready: R
         with locked(folder):
             follower = Follower(settings, folder, signers, command, ready.beat)
             ready.refused = lambda: follower.refused
-            _serve_metrics(settings, follower, command)
+            if settings.metrics_port:
+                serve_metrics(Metrics(follower.standings, command).registry, settings)
             try:
                 follower.run(stop, once, ready.ready)
             finally:
@@ -172,20 +173,3 @@ def _require_topics(settings: "Settings") -> None:
         except KafkaException as error:
             if time.monotonic() > limit:
                 raise unreachable(settings, error) from error
-
-
-def _serve_metrics(settings: "Settings", follower: "Follower", command: "CommandOutlet | None") -> None:
-    if not settings.metrics_port:
-        return
-    from foundation.http.addresses import UnknownHost
-    from notary.metrics import Metrics
-
-    try:
-        Metrics(follower.standings, command).serve(settings.host, settings.metrics_port)
-    except (OSError, UnknownHost) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise CommandError(
-            exits.FAILED,
-            f"the metrics can't be served at {settings.host}:{settings.metrics_port}: {reason}; "
-            "choose another port with LIBRARY_METRICS_PORT",
-        ) from error

@@ -5,11 +5,9 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
-from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
+from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
-
-from foundation.http.addresses import resolve
 
 if TYPE_CHECKING:
     from notary.outlets import CommandOutlet
@@ -33,10 +31,6 @@ class Metrics(Collector):
         self._standings, self._command = standings, command
         ProcessCollector(registry=self.registry)
         self.registry.register(self)
-
-    def serve(self, host: str, port: int) -> None:
-        """Answer on the port, in a thread, until the process ends. Raises OSError and UnknownHost."""
-        start_http_server(port, resolve(host), self.registry)
 
     def collect(self) -> Iterator[Metric]:
         """The standing of each partition."""

@@ -8,6 +8,7 @@ import click
 
 from foundation.cli import exits
 from foundation.cli.app import CommandError, run, with_settings
+from foundation.cli.metrics_port import serve_metrics
 from foundation.cli.numbers import Integer
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
     from eventstore.topics import Identity, Table
     from foundation.settings import Settings
-    from projector.app import App
     from projector.projection import Projection
 
 
@@ -72,7 +72,7 @@ def projector(
         settings, index, lambda: _identity(admin, settings, projection.table, number), projection
     )
     if settings.metrics_port:
-        _serve_metrics(built, settings)
+        serve_metrics(built.metrics.registry, settings)
     worker.leave(worker.run(built, ready_file))
 
 
@@ -92,20 +92,6 @@ def _identity(admin: "AdminClient", settings: "Settings", table: "Table", number
     except WrongTopic as error:
         raise Unrecoverable(str(error)) from error
     return identify(admin, settings, table)
-
-
-def _serve_metrics(app: "App", settings: "Settings") -> None:
-    from foundation.http.addresses import UnknownHost
-
-    try:
-        app.metrics.serve(settings.host, settings.metrics_port)
-    except (OSError, UnknownHost) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise CommandError(
-            exits.FAILED,
-            f"the metrics can't be served at {settings.host}:{settings.metrics_port}: {reason}; "
-            "choose another port with LIBRARY_METRICS_PORT",
-        ) from error
 
 
 def _table_number(settings: "Settings", wanted: str) -> int:

@@ -2,11 +2,10 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from foundation.http.addresses import resolve
 from projector.batched_faust.consumer import Progress
 
 BUCKETS_S = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
@@ -39,10 +38,6 @@ class Metrics(Collector):
     def rows(self, rows: int) -> None:
         """Count written rows."""
         self._rows.inc(rows)
-
-    def serve(self, host: str, port: int) -> None:
-        """Answer on the port, in a thread, until the process ends. Raises OSError and UnknownHost."""
-        start_http_server(port, resolve(host), self.registry)
 
     def collect(self) -> Iterator[Metric]:
         """The progress of each partition."""

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from foundation.cli.metrics_port import serve_metrics
 from foundation.http.client import Service
 from foundation.settings import Settings
 from library.process.ports import HOST, free_port
@@ -15,7 +16,7 @@ from projector.metrics import Metrics
 @pytest.mark.parametrize("host", [HOST, f"[{HOST}]", "localhost", "localhost."])
 def test_metrics_are_served_where_the_other_services_listen(host):
     port = free_port()
-    Metrics(dict).serve(host, port)
+    serve_metrics(Metrics(dict).registry, Settings(host=host, metrics_port=port))
     with Service(f"http://{HOST}:{port}", 5) as service:
         assert service.get(("metrics",), {}).status == 200
 
