@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -100,35 +101,47 @@ def restore(
 
 
 def _restore_names(settings: "Settings", file: Path) -> None:
-    from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 
-    from eventstore.errors import ClaimLost
-    from eventstore.topics import WrongTopic
-    from foundation.cli.unreachable import unreachable
-    from foundation.kafka_clients import KafkaUnavailable, client_config
+    from foundation.kafka_clients import client_config
     from library.store.backup_file import NotWhole
     from library.store.names import ensure_names
     from library.store.names_backup import restore_names
 
     try:
-        ensure_names(AdminClient(client_config(settings)), settings)
-        restored = restore_names(settings, file)
+        with _using_kafka(settings, advice="; run the same command again"):
+            ensure_names(AdminClient(client_config(settings)), settings)
+            restored = restore_names(settings, file)
     except NotWhole as error:
         raise CommandError(
             exits.BAD_DATA, f"{file} can't be used, and nothing was written: {error}"
         ) from error
-    except WrongTopic as error:
-        raise CommandError(exits.FAILED, str(error)) from error
-    except (ClaimLost, KafkaUnavailable) as error:
-        raise CommandError(exits.UNAVAILABLE, f"{error}; run the same command again") from error
-    except KafkaException as error:
-        raise unreachable(settings, error) from error
     click.echo(
         f"{restored.named:,} borrowers have their names again; {restored.known:,} had them, "
         f"{restored.forgotten:,} were forgotten, {restored.other:,} have another token or name now",
         err=True,
     )
+
+
+@contextmanager
+def _using_kafka(settings: "Settings", advice: str = "") -> Iterator[None]:
+    """Raises the errors of Kafka and its topics as CommandErrors; ``advice`` follows those that pass."""
+    from confluent_kafka import KafkaException
+
+    from eventstore.errors import ClaimLost
+    from eventstore.topics import WrongTopic
+    from foundation.cli.unreachable import unreachable
+    from foundation.kafka_clients import KafkaUnavailable
+    from library.store.offsets import StillOpen
+
+    try:
+        yield
+    except (WrongTopic, StillOpen) as error:
+        raise CommandError(exits.FAILED, str(error)) from error
+    except (ClaimLost, KafkaUnavailable) as error:
+        raise CommandError(exits.UNAVAILABLE, f"{error}{advice}") from error
+    except KafkaException as error:
+        raise unreachable(settings, error) from error
 
 
 def _signers(successor: Path | None, key: Path | None, *, changes_events: bool) -> "list[Signer]":
@@ -153,14 +166,11 @@ class Source(NamedTuple):
 
 
 def _pseudonymise(settings: "Settings", file: Path) -> int:
-    from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 
-    from eventstore.errors import ClaimLost
-    from eventstore.topics import WrongTopic, events_topic
+    from eventstore.topics import events_topic
     from foundation.cli.progress import Progress
-    from foundation.cli.unreachable import unreachable
-    from foundation.kafka_clients import KafkaUnavailable, client_config
+    from foundation.kafka_clients import client_config
     from library.store.backup_file import Digest, read
     from library.store.names import ensure_names
     from library.store.offsets import settled_end
@@ -169,9 +179,10 @@ def _pseudonymise(settings: "Settings", file: Path) -> int:
 
     try:
         found = user_ids(read(file)[1])
-        admin = AdminClient(client_config(settings))
-        ensure_names(admin, settings)
-        directory = register(settings, sorted(found))
+        with _using_kafka(settings):
+            admin = AdminClient(client_config(settings))
+            ensure_names(admin, settings)
+            directory = register(settings, sorted(found))
         digest = Digest()
         for record in with_tokens(read(file)[1], directory):
             digest.add(record)
@@ -179,14 +190,8 @@ def _pseudonymise(settings: "Settings", file: Path) -> int:
         raise CommandError(
             exits.BAD_DATA, f"{file} can't be used, and no event was written: {error}"
         ) from error
-    except WrongTopic as error:
-        raise CommandError(exits.FAILED, str(error)) from error
-    except (ClaimLost, KafkaUnavailable) as error:
-        raise CommandError(exits.UNAVAILABLE, str(error)) from error
-    except KafkaException as error:
-        raise unreachable(settings, error) from error
     _restore(settings, Source(file, lambda: with_tokens(read(file)[1], directory), digest))
-    with Progress("searching", digest.records, "events") as progress:
+    with _using_kafka(settings), Progress("searching", digest.records, "events") as progress:
         stored = records(settings, settled_end(admin, events_topic(settings), settings.deadline))
         left = look_for(found, counted(stored, progress.show))
     click.echo(f"{len(found):,} borrowers have tokens; {left.events:,} events were searched", err=True)
@@ -201,9 +206,8 @@ def _restore(settings: "Settings", source: Source) -> None:
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 
-    from eventstore.topics import WrongTopic, events_topic
+    from eventstore.topics import events_topic
     from foundation.cli.progress import Progress
-    from foundation.cli.unreachable import unreachable
     from foundation.kafka_clients import KafkaUnavailable, client_config
     from library.store.backup_file import Digest
     from library.store.names import ensure_names
@@ -214,7 +218,7 @@ def _restore(settings: "Settings", source: Source) -> None:
 
     admin, (file, stored, expected) = AdminClient(client_config(settings)), source
     store = events_topic(settings)
-    try:
+    with _using_kafka(settings):
         if holds_tokens(stored()):
             # Without the topic of names, writers would put user ids beside the tokens
             ensure_names(admin, settings)
@@ -222,12 +226,6 @@ def _restore(settings: "Settings", source: Source) -> None:
         # Before the existing events are read: from here on no other writer can commit unnoticed
         writers = _fenced_writers(settings)
         existing = _existing(settled_end(admin, store, settings.deadline), settings, source)
-    except (WrongTopic, StillOpen) as error:
-        raise CommandError(exits.FAILED, str(error)) from error
-    except KafkaUnavailable as error:
-        raise CommandError(exits.UNAVAILABLE, str(error)) from error
-    except KafkaException as error:
-        raise unreachable(settings, error) from error
     if existing:
         click.echo(
             f"{existing.total():,} events exist already, from an earlier restore of this file", err=True
