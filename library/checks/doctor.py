@@ -28,6 +28,7 @@ from library.store.offsets import committed, group_lag
 from library.system.control import NotAnswering, NotRunning, connected
 from library.system.readiness import API, AUDIT, GATEWAY, held_count, trouble_of
 from library.system.run_file import read_run
+from query_api.http.audit import STALLED_AFTER_S
 from schemas.tables import Tables, current_table, read_tables, tables_of
 from schemas.times import BadTime, parse_time
 from schemas.topics import check_topics
@@ -260,6 +261,14 @@ def audit(url: str) -> Finding:
     if differing:
         text = f"{differing:,} rows are not as their events make them: `library audit --once` shows them"
         return Finding("audit", Grade.BROKEN, text, "library replay --to-beginning")
+    stalls = [each for each in report["stalls"] if each["seconds"] > STALLED_AFTER_S]
+    if stalls:
+        longest = max(stalls, key=lambda each: each["seconds"])
+        text = (
+            f"{longest['group']} has not moved in partition {longest['partition']} for "
+            f"{longest['seconds']:,.0f} s although events wait there"
+        )
+        return Finding("audit", Grade.BROKEN, text, "library groups")
     return Finding("audit", Grade.FINE, f"{compared:,} rows compared with their events, at {url}")
 
 

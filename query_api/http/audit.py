@@ -9,6 +9,8 @@ from foundation.http.readiness import Report
 from query_api.documents import Count
 
 MOST_DIFFERENCES = 100
+STALLED_AFTER_S = 120.0
+"""As the alert LibraryGroupStandsStill."""
 Seconds = Annotated[float, Meta(ge=0)]
 
 
@@ -24,12 +26,20 @@ class DifferenceOperation(Struct, frozen=True):
     record: str | None
 
 
+class StallOperation(Struct, frozen=True):
+    """A consumer group that has not moved in a partition for so many seconds, although events wait."""
+
+    group: str
+    partition: Count
+    seconds: Seconds
+
+
 class AuditOperation(Struct, frozen=True):
     """The audit, which compares every row with its events.
 
     ``differences`` are the titles whose row differs now, ``details`` some of them. ``oldest_seconds``: the
     age of the oldest row that was not compared since; null: unknown. Every row is to be compared within
-    ``period_seconds``.
+    ``period_seconds``. ``stalls``: the groups that stand still, as the audit sees them at the log's end.
     """
 
     url: str
@@ -40,6 +50,7 @@ class AuditOperation(Struct, frozen=True):
     oldest_seconds: Seconds | None = None
     period_seconds: Seconds = 0
     details: list[DifferenceOperation] = []
+    stalls: list[StallOperation] = []
 
 
 class _Reported(Struct):
@@ -50,6 +61,7 @@ class _Reported(Struct):
     oldest_seconds: dict[str, float]
     period_seconds: float
     details: list[DifferenceOperation]
+    stalls: list[StallOperation] = []
 
 
 def audit_of(url: str, answer: Report | str) -> AuditOperation:
@@ -69,4 +81,5 @@ def audit_of(url: str, answer: Report | str) -> AuditOperation:
         max(found.oldest_seconds.values(), default=None),
         found.period_seconds,
         found.details[:MOST_DIFFERENCES],
+        [stall for stall in found.stalls if stall.seconds > STALLED_AFTER_S],
     )

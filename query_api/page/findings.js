@@ -27,8 +27,19 @@ export function findings({ api, other_apis: others, gateways, groups, groups_tro
   if (audit && (!audit.ready || audit.trouble)) late.push(`The audit at ${audit.url} compares nothing: ${audit.trouble}`);
   else if (audit && audit.oldest_seconds > audit.period_seconds) late.push(`Some rows were not compared with their events for ${duration(audit.oldest_seconds)}`);
   if (audit?.differences) broken.push(`${counted(audit.differences, "row")} ${audit.differences === 1 ? "differs" : "differ"} from what the events make: \`library replay --to-beginning\` computes them anew`);
+  for (const { group, partition, seconds } of worst(audit?.stalls ?? [])) {
+    // The query API's own view of its groups may be wrong: that is what the audit is for
+    if (!groups.some(({ name, broken: known }) => known && name === group)) broken.push(`${group} has not moved in partition ${partition} for ${duration(seconds)} although events wait there, as the audit sees it: \`library groups\``);
+  }
   if (held.count) broken.push(`${counted(held.count, "title")} ${held.count === 1 ? "is" : "are"} held: an event can't be applied`);
   return { broken, late };
+}
+
+/** The longest stall of each group. */
+function worst(stalls) {
+  const longest = new Map();
+  for (const stall of stalls) if (!(longest.get(stall.group)?.seconds >= stall.seconds)) longest.set(stall.group, stall);
+  return [...longest.values()];
 }
 
 /** The partitions that no gateway has. */

@@ -75,9 +75,10 @@ API = {"url": "http://a:1", "instance": None, "ready": False, "trouble": "it has
 
 AUDIT = {
     "url": "http://u:1", "ready": True, "trouble": "", "differences": 0, "oldest_seconds": 5,
-    "period_seconds": 60,
+    "period_seconds": 60, "stalls": [],
 }  # fmt: skip
-
+STALLS = [{"group": "a", "partition": p, "seconds": 130 + 50 * p} for p in (0, 1)]
+STUCK = {"name": "a", "health": "stuck", "broken": True, "lag": 4, "lag_seconds": None, "advice": "look"}
 
 SENTENCES: list[tuple[dict[str, Any], list[str], list[str]]] = [
     ({}, [], []),
@@ -94,6 +95,8 @@ SENTENCES: list[tuple[dict[str, Any], list[str], list[str]]] = [
     ({"audit": AUDIT | {"differences": 2}}, ["2 rows differ from what the events make"], []),
     ({"audit": AUDIT | {"ready": False, "trouble": "no answer"}}, [], ["compares nothing: no answer"]),
     ({"audit": AUDIT | {"oldest_seconds": 120}}, [], ["not compared with their events for 2 min"]),
+    ({"audit": AUDIT | {"stalls": STALLS}}, ["a has not moved in partition 1 for 3 min"], []),
+    ({"audit": AUDIT | {"stalls": STALLS}, "groups": [STUCK]}, ["a is stuck: 4 events wait"], []),
 ]
 """What differs from WELL, and parts of the sentences: of what is broken, and of what is late."""
 

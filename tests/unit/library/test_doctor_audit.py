@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from audit.endpoint import Endpoint
-from audit.report import Report
+from audit.report import Report, Stall
 from foundation.settings import Settings
 from library.checks.doctor import audit
 from library.checks.finding import Grade
@@ -39,3 +39,14 @@ def test_rows_that_differ_are_broken_and_others_are_fine(reported: tuple[str, li
     finding = audit(url)
     assert (finding.grade, finding.fix) == (Grade.BROKEN, "library replay --to-beginning")
     assert "2 rows are not as their events make them" in finding.found
+
+
+def test_a_group_that_stands_still_is_broken_after_two_minutes(reported: tuple[str, list[Report]]):
+    url, reports = reported
+    stalls = [Stall("library-projector", partition, 60.0 * partition) for partition in range(4)]
+    reports.append(Report(ready=True, stalls=stalls[:3]))
+    assert audit(url).grade is Grade.FINE
+    reports.append(Report(ready=True, stalls=stalls))
+    finding = audit(url)
+    assert (finding.grade, finding.fix) == (Grade.BROKEN, "library groups")
+    assert "library-projector has not moved in partition 3 for 180 s" in finding.found

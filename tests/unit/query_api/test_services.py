@@ -12,7 +12,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from foundation.settings import Settings
-from query_api.http.audit import AuditOperation, DifferenceOperation
+from query_api.http.audit import AuditOperation, DifferenceOperation, StallOperation
 from query_api.http.group_lag import GroupLags
 from query_api.http.other_apis import FORGOTTEN_AFTER_S, MISSED_AFTER_S, ApiSample, OtherApis
 from query_api.http.services import GatewaySample, Services
@@ -169,12 +169,14 @@ def test_the_audit_in_the_settings_is_asked_for_what_it_has_found(reporting: Rep
         "service": "audit", "ready": True, "trouble": "", "rows_compared": 7, "differences": 1,
         "oldest_seconds": {"0": 3.0, "1": 9.0}, "period_seconds": 60.0,
         "details": [difference | {"what": "differs"}],
+        "stalls": [{"group": "library-projector", "partition": p, "seconds": 90.0 * p} for p in (0, 1, 2)],
     }  # fmt: skip
     url = reporting(report)
     found = services(audit=url).audit()
     assert found == AuditOperation(
-        url, True, "", 7, 1, 9.0, 60.0, [DifferenceOperation(**cast(Any, difference))]
-    )
+        url, True, "", 7, 1, 9.0, 60.0, [DifferenceOperation(**cast(Any, difference))],
+        [StallOperation("library-projector", 2, 180.0)],
+    )  # fmt: skip
     del report["details"]
     unreadable = services(audit=url).audit()
     assert unreadable
