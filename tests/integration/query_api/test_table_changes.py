@@ -1,9 +1,7 @@
 """Query API processes and a change of the inventory table: killed, away, and several of them."""
 
 import threading
-from collections import Counter
 from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 
 import httpx
@@ -12,6 +10,7 @@ import pytest
 from eventstore.positions import parse_positions
 from foundation.settings import Settings
 from query_api.replica.replica import FILE
+from tests.support.query_api.after_reader import AfterReader
 from tests.support.query_api.api_process import ApiProcess
 from tests.support.query_api.loan_traffic import running_api
 from tests.support.query_api.two_tables import A, TwoTables
@@ -84,49 +83,6 @@ def offset_of(answer: httpx.Response) -> int:
     return parse_positions(answer.headers["Inventory-Position"])[0]
 
 
-class Reader:
-    """Reads the title from one query API after the other, each time ``after`` what it has seen."""
-
-    def __init__(self, *apis: ApiProcess) -> None:
-        self._apis, self._ended = apis, threading.Event()
-        self.seen: list[tuple[int, int]] = []
-        """Versions and offsets."""
-        self.answered = Counter[str]()
-        self.refused: list[tuple[str, str]] = []
-        """URLs of query APIs, and what each answered instead."""
-        self._thread = threading.Thread(target=self._read)
-
-    def _read(self) -> None:
-        position = {"timeout": "30"}
-        with httpx.Client(timeout=40) as client:
-            while not self._ended.is_set():
-                for api in self._apis:
-                    try:
-                        answer = client.get(f"{api.url}/inventory/{A}", params=position)
-                    except httpx.TransportError:
-                        # It is away
-                        continue
-                    if answer.status_code != 200:
-                        self.refused.append((api.url, answer.text))
-                        continue
-                    position["after"] = answer.headers["Inventory-Position"]
-                    self.seen.append((answer.json()["version"], offset_of(answer)))
-                    self.answered[api.url] += 1
-
-    def read_each(self) -> None:
-        """Wait until it has read from each query API again."""
-        before = self.answered.copy()
-        eventually(lambda: all(self.answered[api.url] > before[api.url] for api in self._apis))
-
-    def __enter__(self) -> "Reader":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
-
-
 def test_a_reader_of_several_query_apis_never_sees_an_older_answer_while_one_is_away(two: TwoTables):
     two.append()
     two.write(1)
@@ -141,7 +97,11 @@ def test_a_reader_of_several_query_apis_never_sees_an_older_answer_while_one_is_
                 two.write(table)
                 two.write(3 - table)
 
-    with running_api(two.settings) as one, running_api(two.settings) as other, Reader(one, other) as reader:
+    with (
+        running_api(two.settings) as one,
+        running_api(two.settings) as other,
+        AfterReader(A, [one.url, other.url]) as reader,
+    ):
         writing = threading.Thread(target=write)
         writing.start()
         try:
@@ -160,5 +120,4 @@ def test_a_reader_of_several_query_apis_never_sees_an_older_answer_while_one_is_
             ended.set()
             writing.join()
     assert one.url not in dict(reader.refused), "it was never away"
-    assert all(version >= before for (before, _), (version, _) in pairwise(reader.seen))
-    assert all(offset >= before for (_, before), (_, offset) in pairwise(reader.seen))
+    reader.check()
