@@ -18,6 +18,8 @@ _TOKEN = re.compile(re.escape(TOKEN_MARK) + r"[A-Za-z0-9_-]{16}", re.ASCII)
 _RANDOM_BYTES = 12
 _FORGOTTEN = "!forgotten"
 ROLL_KEY = b"!roll"
+ABANDONED_AFTER_S = 60.0
+"""A command that forgets a borrower has ended by then: one who is closing for longer has lost it."""
 
 
 class PatronName(Struct, frozen=True):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 LIST_COLUMNS = (Column("patron"), Column("user_id"), Column("closing", drop=1))
 PENDING_COLUMNS = (Column("patron"), Column("waits_for"), Column("since"), Column("age_s", drop=1))
+KILLED = "`library patron forget` or `keep`, because the command that forgot this borrower was ended"
 _as_json = click.option("--json", "as_json", is_flag=True, help="JSON lines.")
 _SETTINGS = ("kafka", "name", "data_dir", "deadline")
 
@@ -70,7 +71,7 @@ def pending(settings: "Settings", as_json: bool) -> None:
 
     with names_now(settings) as names:
         waits = [
-            ("the last return" if closing.when_returned else "running the command again", token, closing[1])
+            ("the last return" if closing.when_returned else KILLED, token, closing[1])
             for token, closing in names.directory.closing.items()
         ]
         waits += [("Kafka's log cleaner", token, at) for token, at in names.logged.items()]

@@ -19,7 +19,7 @@ from inventory.patrons import PatronState
 from producer.names.forgetting import finish
 from producer.names.names import Change, Names
 from schemas.directory import Directory
-from schemas.patrons import ROLL_KEY
+from schemas.patrons import ABANDONED_AFTER_S, ROLL_KEY
 from schemas.topics import names_topic
 
 CHECK_INTERVAL_S = 5.0
@@ -72,6 +72,8 @@ class Erasures:
         self._retry_at = 0.0
         self._tried: dict[str, object] = {}
         """Erasures that waited for a return when they were last looked at."""
+        self._reported: dict[str, object] = {}
+        """Erasures without an end that were reported."""
         self._thread = threading.Thread(target=self._run, name="erasures", daemon=True)
 
     def start(self) -> None:
@@ -110,6 +112,7 @@ class Erasures:
             self._retry_at = time.monotonic() + RETRY_INTERVAL_S
             self._tried.clear()
         names.refresh(Deadline(self._interval_s))
+        self._report_abandoned()
         for token, closing in list(names.directory.closing.items()):
             # Others are ended by the command that began them
             if closing.when_returned and self._tried.get(token) != closing:
@@ -120,3 +123,20 @@ class Erasures:
                         log.info("the borrower %s was forgotten after the last return", token)
         self._segment_ms = self._segment_ms or segment_ms(names.settings)
         roll(names, self._segment_ms, self._interval_s)
+
+    def _report_abandoned(self) -> None:
+        """Report each erasure once that nobody ends: at the start of a gateway all of them."""
+        now = now_ms()
+        for token, closing in list(self._names.directory.closing.items()):
+            age_s = (now - closing.since_ms) / 1000
+            if closing.when_returned or age_s < ABANDONED_AFTER_S or self._reported.get(token) == closing:
+                continue
+            self._reported[token] = closing
+            log.warning(
+                "the borrower %s has been closing for %d s and gets no loan: the command that forgets it was "
+                "ended. `library patron forget USER` completes it, `library patron keep USER` takes it back; "
+                "`library patron show %s` has the name",
+                token,
+                age_s,
+                token,
+            )

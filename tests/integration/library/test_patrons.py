@@ -5,13 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka.admin import AdminClient
 
 from eventstore.state.outcomes import digest
 from foundation.cli import exits
+from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from inventory.commands import BorrowBook, ReturnBook
+from library.checks.borrowers import borrowers
+from library.checks.finding import Grade
 from library.commands.backup import backup
 from library.commands.patron import patron
+from library.commands.patron_queries import KILLED
 from library.commands.restore import restore
 from schemas.codec import encode
 from schemas.events import BookAdded, BookBorrowed, BookReturned
@@ -49,6 +54,28 @@ def test_borrowers_are_shown_by_token_or_name_until_they_are_forgotten(settings:
     assert run_command(patron, settings, "show", USER).exit_code == exits.NOT_FOUND
     (waiting,) = map(json.loads, run_command(patron, settings, "pending", "--json").stdout.splitlines())
     assert (waiting["patron"], waiting["waits_for"]) == (first, "Kafka's log cleaner")
+
+
+def test_an_erasure_whose_command_was_killed_is_listed_and_doctor_says_how_to_end_it(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    writer = NamesWriter(settings)
+    kept, waiting, killed = writer.register("kept", "waiting", USER)
+    for token, closing in ((kept, False), (waiting, True), (killed, False)):
+        user = "waiting" if closing else USER
+        writer.commit([(name_key(token), encode(PatronName(user, 1, True, closing)))])
+    writer.commit([(name_key(kept), encode(PatronName("kept", 1)))])
+    rows = map(json.loads, run_command(patron, settings, "pending", "--json").stdout.splitlines())
+    waits = {row["patron"]: row["waits_for"] for row in rows if row["age_s"] >= 0}
+    assert waits == {waiting: "the last return", killed: KILLED}
+    admin = AdminClient(client_config(settings))
+    assert [one.grade for one in borrowers(admin, settings)] == [Grade.FINE], "the command may still run"
+    monkeypatch.setattr("library.checks.borrowers.ABANDONED_AFTER_S", -1.0)
+    *_, found = borrowers(admin, settings)
+    assert (found.grade, found.found[:11]) == (Grade.WARNING, "1 borrowers")
+    assert f"{killed} for " in found.found
+    assert f"library patron show {killed} " in found.fix
+    assert "library patron forget USER" in found.fix
 
 
 def test_a_store_with_user_ids_in_its_events_has_no_borrowers_to_show(settings: Settings):

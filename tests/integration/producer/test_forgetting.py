@@ -123,6 +123,19 @@ def test_killed_at_any_step_running_it_again_ends_it(store: Settings, step: str)
     assert len(directory(store).forgotten) == 1
 
 
+@pytest.mark.parametrize("end_it", [keep, forget])
+def test_a_killed_erasure_lends_nothing_until_it_is_run_again_or_taken_back(
+    store: Settings, end_it: Callable[..., object]
+):
+    with pytest.raises(Killed):
+        forget(Names(store), USER, SECONDS, reached=at("looked", kill))
+    assert refused(lend(store, BorrowBook(ISBN, USER))) == "patron_closing"
+    assert not loans(store)
+    end_it(Names(store), USER, SECONDS)
+    accepted(lend(store, BorrowBook(ISBN, USER)))
+    require_nothing_lent_to_the_forgotten(store)
+
+
 @pytest.mark.parametrize("step", NAMES_STEPS)
 def test_killed_at_any_step_of_a_change_of_names_running_it_again_ends_it(store: Settings, step: str):
     with pytest.raises(Killed):

@@ -10,13 +10,14 @@ from msgspec.structs import replace
 
 from eventstore.append.batch import decide_batch
 from eventstore.append.deadline import Deadline
+from eventstore.append.owner import now_ms
 from eventstore.state.outcomes import Accepted, Outcome, Refused, submit
 from eventstore.state.write_state import WriteState
 from foundation.text import Malformed
 from inventory.commands import AddBook, BorrowBook, Command, RenewLoan, ReturnBook, WithdrawCopies
 from inventory.domain import library
 from producer.names.boundary import NamesBoundary, guarded, require_no_token
-from producer.names.erasures import is_rolled
+from producer.names.erasures import Erasures, is_rolled
 from producer.names.loans import LoansOf
 from schemas.codec import encode
 from schemas.directory import Directory
@@ -209,3 +210,20 @@ def test_a_segment_is_rolled_by_a_later_record_that_is_old_enough():
     for later, rolled in ((0, False), (1000, False), (1001, True)):
         names.directory.take(b"!roll", b"", 1, AT + later)
         assert is_rolled(names.directory, 1000) is rolled
+
+
+def test_a_gateway_reports_each_erasure_once_whose_command_was_killed(caplog: pytest.LogCaptureFixture):
+    names: Any = FakeNames()
+    token = new_token()
+    names.name(new_token(), "ann")
+    names.name(token, "card-0048213", closing=True)
+    erasures = Erasures(names)
+    erasures._report_abandoned()
+    erasures._report_abandoned()
+    (told,) = caplog.records
+    assert token in told.getMessage()
+    assert "library patron forget USER" in told.getMessage()
+    assert "card-0048213" not in caplog.text
+    names.directory.take(name_key(token), encode(PatronName("card-0048213", AT, True)), 7, now_ms())
+    erasures._report_abandoned()
+    assert len(caplog.records) == 1, "another command has just begun"
