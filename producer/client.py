@@ -84,7 +84,7 @@ def _about_patron(settings: Settings, command: PatronCommand, deadline_s: float)
     from producer.writers import open_names
 
     try:
-        names = open_names(settings, min(deadline_s, SNAPSHOT_TIMEOUT_S))
+        names = open_names(settings, min(deadline_s, SNAPSHOT_TIMEOUT_S), command.user_id)
     except KafkaException as error:
         return OutcomeUnknown(why(settings, error), sent=False)
     if names is None:
@@ -117,9 +117,10 @@ def _by_own_fence(
     timeout_s = min(deadline_s, SNAPSHOT_TIMEOUT_S)
     try:
         with ThreadPoolExecutor(1) as thread:
-            # Reading the names takes seconds for a million: a command without a borrower needs none
-            naming = "user_id" in command.__struct_fields__
-            asked = thread.submit(open_names, settings, timeout_s) if naming else None
+            # Reading the names takes seconds for a million: a command without a borrower needs none, and one
+            # that names its borrower no others. A return of any loan may end the erasure of anybody
+            naming, only = "user_id" in command.__struct_fields__, getattr(command, "user_id", None) or ""
+            asked = thread.submit(open_names, settings, timeout_s, only) if naming else None
             snapshot = snapshot_of(settings, partition, binding(settings, timeout_s))
             names = None if asked is None else asked.result()
     except KafkaException as error:

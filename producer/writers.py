@@ -35,9 +35,13 @@ def snapshot_of(settings: Settings, partition: int, bound_to: str) -> Snapshot:
     return Snapshot(settings, partition, decider_of(settings), bound_to)
 
 
-def open_names(settings: Settings, timeout: float = 5.0) -> Names | None:
-    """The store's names of borrowers; None if its events hold user ids. Raises KafkaException."""
-    return Names(settings) if has_names(AdminClient(client_config(settings)), settings, timeout) else None
+def open_names(settings: Settings, timeout: float = 5.0, only: str = "") -> Names | None:
+    """The store's names of borrowers, or of ``only`` one; None if its events hold user ids.
+
+    Raises KafkaException.
+    """
+    kept_apart = has_names(AdminClient(client_config(settings)), settings, timeout)
+    return Names(settings, only=only) if kept_apart else None
 
 
 def _ignore(_: str) -> None:

@@ -24,7 +24,7 @@ from eventstore.log_offsets import LogOffsets
 from eventstore.partition_reader import TRANSIENT, read_partition
 from foundation.kafka_clients import KafkaUnavailable, client_config, reading_config, why
 from foundation.settings import Settings
-from schemas.directory import Directory
+from schemas.directory import directory_of
 from schemas.patrons import is_token, name_key
 from schemas.topics import has_names, names_topic
 
@@ -52,8 +52,9 @@ class NamesView:
     Reads are safe from any thread. A store without the topic has no names: ``exists`` is False.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings, self._topic = settings, names_topic(settings)
+    def __init__(self, settings: Settings, only: str = "") -> None:
+        """``only``: of one borrower, by user id or token; the others are not decoded."""
+        self._settings, self._topic, self._only = settings, names_topic(settings), only
         self._admin = AdminClient(client_config(settings))
         self._stop, self._changed = threading.Event(), threading.Condition()
         self._recheck = threading.Event()
@@ -61,7 +62,7 @@ class NamesView:
         """Whether the store keeps names apart; None until Kafka has answered."""
         self.trouble: str | None = None
         """The reason why nothing new can be read; None while it can."""
-        self.directory = Directory()
+        self.directory = directory_of(only)
         self.logged: dict[str, int] = {}
         """Forgotten tokens whose names are still in the log, with the times of their tombstones (ms)."""
         self._nameless: set[str] = set()
@@ -167,7 +168,7 @@ class NamesView:
     def _begin(self, topic_id: str) -> None:
         """Forget everything: the topic is another one."""
         self._caught_up, self._next, self._topic_id = False, 0, topic_id
-        self.directory, self.logged, self._nameless = Directory(), {}, set()
+        self.directory, self.logged, self._nameless = directory_of(self._only), {}, set()
 
     def _follow(self) -> None:
         """Read until stopped, or until the topic is another one. Raises KafkaException."""

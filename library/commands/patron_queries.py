@@ -32,7 +32,7 @@ def show(settings: "Settings", who: str, as_json: bool) -> None:
     from schemas.patrons import is_token
     from schemas.times import rfc3339
 
-    with names_now(settings) as names:
+    with names_now(settings, who) as names:
         directory = names.directory
         token = who if is_token(who) else directory.token_of(who)
         if token is None:
@@ -82,11 +82,11 @@ def pending(settings: "Settings", as_json: bool) -> None:
 
 
 @contextmanager
-def names_now(settings: "Settings") -> Iterator["NamesView"]:
-    """The names, read to their end. Raises CommandError."""
+def names_now(settings: "Settings", only: str = "") -> Iterator["NamesView"]:
+    """The names, read to their end; with ``only`` those of one borrower. Raises CommandError."""
     from schemas.names_view import NamesUnknown, NamesView
 
-    names = NamesView(settings)
+    names = NamesView(settings, only)
     names.start()
     try:
         names.catch_up(settings.deadline)

@@ -21,7 +21,7 @@ from eventstore.state.outcomes import OutcomeUnknown, Unwritable
 from eventstore.state.write_state import LastEvent
 from foundation.settings import Settings
 from schemas.codec import encode
-from schemas.directory import Directory
+from schemas.directory import Directory, directory_of
 from schemas.patrons import PatronName, name_key
 from schemas.topics import names_topic
 
@@ -48,14 +48,14 @@ class UnreadableNames(ClaimLost):
 
 
 class NamesState:
-    """The directory, and up to where the topic was read."""
+    """The directory, with ``only`` that of one borrower, and up to where the topic was read."""
 
     last: LastEvent | None = None
     """The last record is not looked for when reading goes on: compaction may have removed it."""
     unsaved = 0
 
-    def __init__(self) -> None:
-        self.directory = Directory()
+    def __init__(self, only: str = "") -> None:
+        self.directory = directory_of(only)
         self.next, self.time, self.trouble = 0, 0, ""
 
     @property
@@ -77,8 +77,10 @@ class NamesState:
 class NamesOwner(Owner[NamesState]):
     """Reads and changes the topic. Not thread-safe."""
 
+    only = ""
+
     def _load(self) -> NamesState:
-        return NamesState()
+        return NamesState(self.only)
 
     def change(self, decide: "Decide[T]", deadline_s: float) -> T | Unwritable | OutcomeUnknown:
         """Append what ``decide`` returns for exactly the names that it got; it may be called repeatedly."""
@@ -144,18 +146,20 @@ class NamesOwner(Owner[NamesState]):
 
 
 class Names:
-    """The names of a store. May be used by several threads."""
+    """The names of a store, with ``only`` those of one borrower. May be used by several threads."""
 
     def __init__(
         self,
         settings: Settings,
         *,
+        only: str = "",
         clock: Callable[[], int] = now_ms,
         reached: Callable[[str], None] = ignore,
     ) -> None:
         one = replace(settings, partitions=1)
         self.settings = settings
         self._owner = NamesOwner(one, 0, names_topic(settings), clock=clock, reached=reached)
+        self._owner.only = only
         self._lock = threading.Lock()
         self._none = Directory()
 
