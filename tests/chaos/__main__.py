@@ -13,8 +13,9 @@ import click
 import msgspec
 
 from tests.chaos.brokers import brokers_in
-from tests.chaos.mutants import FORWARDING_MUTANTS, MUTANTS, SCRIPTED_ONLY
-from tests.chaos.run import Plan, Report, Run
+from tests.chaos.mutants import FORWARDING_MUTANTS, MUTANTS, NAMES_MUTANTS, SCRIPTED_ONLY
+from tests.chaos.plan import Plan, Report
+from tests.chaos.run import Run
 
 MUTANT_SECONDS = 20.0
 
@@ -67,6 +68,8 @@ def main(
             commands=report.commands,
             events=report.events,
             reads=report.reads,
+            about_borrowers=report.about_borrowers,
+            forgotten=report.forgotten,
             violations=sum(report.violations.values()),
             rounds=1,
         )
@@ -93,8 +96,11 @@ def mutant_plans(seed: int) -> dict[str, Plan]:
         pauses=(0.3,),
     )
     gateways = msgspec.structs.replace(writers, long=0, oneshots=0, gateway_clients=6, pauses=(0.3, 4.0))
-    random = [name for name in MUTANTS if name not in SCRIPTED_ONLY]
-    return dict.fromkeys(random, writers) | dict.fromkeys(FORWARDING_MUTANTS, gateways)
+    # Two writers that seldom take a partition from each other, and learn of an erasure by its claims alone
+    names = msgspec.structs.replace(writers, long=2, oneshots=0, sizes=(1,), harm=0.2)
+    plans = dict.fromkeys(MUTANTS, writers) | dict.fromkeys(NAMES_MUTANTS, names)
+    plans |= dict.fromkeys(FORWARDING_MUTANTS, gateways)
+    return {name: plan for name, plan in plans.items() if name not in SCRIPTED_ONLY}
 
 
 def one_round(plan: Plan, brokers: int = 1, histories: Path | None = None) -> Report:

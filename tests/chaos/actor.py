@@ -34,9 +34,11 @@ from inventory.commands import (
 )
 from producer.client import execute
 from producer.gateway.responses import parse_response
+from producer.names.boundary import NamesBoundary, guarded
 from producer.writers import decider_of, snapshot_of
-from tests.chaos.history import Recorder, as_json, read
-from tests.chaos.mutants import MUTANTS
+from tests.chaos.history import Call, Recorder, as_json, read
+from tests.chaos.mutants import MUTANTS, names_mutant
+from tests.chaos.patron_desk import DEADLINE_S, USERS, PatronDesk
 from tests.chaos.reader import Reader
 from tests.chaos.short_timeouts import shorten_timeouts
 
@@ -48,8 +50,6 @@ TITLES = (
     "9780000000149",
     "9780000000156",
 )
-USERS = ("ann", "bob", "eve")
-DEADLINE = 20.0
 
 
 class Role(Struct, frozen=True):
@@ -77,7 +77,8 @@ class Actor:
     def __init__(self, role: Role) -> None:
         self.role, self.random = role, random.Random(role.seed)
         file = Path(role.folder, f"{role.name}.jsonl")
-        calls = read([file]).calls if file.exists() else {}
+        recorded = read([file] if file.exists() else [])
+        calls = recorded.calls
         certain = [id_ for id_, call in calls.items() if any(one.what != "unknown" for one in call.returns)]
         self.accepted = [id_ for id_ in certain if calls[id_].ended("accepted")][-20:]
         self.commands = {
@@ -86,6 +87,7 @@ class Actor:
         self.pending = [self.commands[id_] for id_ in calls if id_ not in set(certain)]
         self.recorder = Recorder(file)
         self.writers: dict[int, Writer] = {}
+        self.desk = self._desk(recorded.patrons)
         self.reader = Reader(role.name, role.apis, self.recorder, self.random)
 
     def live(self) -> None:
@@ -106,11 +108,16 @@ class Actor:
             if self.role.apis:
                 for isbn in (batch[0].command.isbn, *self.random.choices(TITLES, k=5)):
                     self.reader.read(isbn)
+            self.desk.serve()
             time.sleep(self.random.choice((0, 0, 0.01, 0.05)))
             if self.role.kind == "oneshot":
                 self._leave()
                 time.sleep(self.random.uniform(0, 0.3))
         self._leave()
+
+    def _desk(self, patrons: dict[str, Call]) -> PatronDesk:
+        role = self.role
+        return PatronDesk(role.settings, role.name, self.recorder, self.random, patrons, self._reached)
 
     def _batch(self) -> list[Submitted]:
         """Commands for one partition: pending ones first, otherwise new ones and sometimes a repeat."""
@@ -152,7 +159,7 @@ class Actor:
     def _executed(self, batch: list[Submitted]) -> list[Outcome]:
         if self.role.kind == "gateway":
             return [self._posted(one) for one in batch]
-        return self._writer(self._partition(batch[0])).execute(batch, DEADLINE)
+        return self._writer(self._partition(batch[0])).execute(batch, DEADLINE_S)
 
     def _posted(self, one: Submitted) -> Outcome:
         """Send a command to the gateway. No response, or an unclear one, is an unknown outcome.
@@ -161,10 +168,10 @@ class Actor:
         fence of its own.
         """
         if len(self.role.settings.gateway_urls) > 1:
-            settings = msgspec.structs.replace(self.role.settings, deadline=DEADLINE)
+            settings = msgspec.structs.replace(self.role.settings, deadline=DEADLINE_S)
             return execute(settings, one.command_id, one.command)
         where = urlsplit(self.role.settings.gateway)
-        connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=DEADLINE)
+        connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=DEADLINE_S)
         headers = {"Content-Type": "application/json", "Idempotency-Key": one.command_id}
         try:
             connection.request("POST", "/commands", msgspec.json.encode(one.command), headers)
@@ -183,8 +190,15 @@ class Actor:
             if self.role.kind == "oneshot":
                 snapshot = snapshot_of(self.role.settings, partition, self.role.bound_to)
             make = MUTANTS.get(self.role.mutant, Writer)
+            names = self.desk.names
+            assert names is not None, "clients of gateways have no writers"
             self.writers[partition] = make(
-                self.role.settings, partition, decider_of(self.role.settings), snapshot, reached=self._reached
+                self.role.settings,
+                partition,
+                guarded(decider_of(self.role.settings), names),
+                snapshot,
+                reached=self._reached,
+                boundary=NamesBoundary(names, self.desk.returned.append),
             )
         return self.writers[partition]
 
@@ -200,6 +214,7 @@ class Actor:
         for writer in self.writers.values():
             writer.close()
         self.writers.clear()
+        self.desk.leave()
 
     def _partition(self, one: Submitted) -> int:
         return partition_of(one.command.isbn, self.role.settings.partitions)
@@ -209,7 +224,8 @@ def main() -> None:
     """Play the role on the command line."""
     role = msgspec.json.decode(sys.argv[1], type=Role)
     shorten_timeouts(role.transaction_timeout)
-    Actor(role).live()
+    with names_mutant(role.mutant):
+        Actor(role).live()
 
 
 if __name__ == "__main__":

@@ -18,6 +18,9 @@ from tests.chaos.history import NEVER, Call, Return
 from tests.chaos.model import NOTHING, UNCHANGED, Title, after, carries_out, possible
 
 DAY_MS = 24 * 3600 * 1000
+LOAN = "BookBorrowed"
+CLOSING = "patron_closing"
+"""The refusal of a loan that the title's state allows, because the borrower is being forgotten."""
 
 
 class Logged(Struct, frozen=True):
@@ -30,6 +33,8 @@ class Logged(Struct, frozen=True):
     command_id: str
     type: str
     event: dict[str, Any]
+    patron: str = ""
+    """The borrower's token, where ``event`` has the user id instead."""
 
     @property
     def isbn(self) -> str:
@@ -83,11 +88,14 @@ class Checker:
         calls: Mapping[str, Call],
         imported: Collection[str] = (),
         intruded: Collection[tuple[int, int]] = (),
+        forgotten: Collection[str] = (),
     ) -> None:
         """``imported`` are titles that an importer has brought in, and nobody else touches.
 
         ``intruded`` are times (ns) at which a foreign transaction had been open for longer than the writers'.
+        ``forgotten`` are the tokens of forgotten borrowers.
         """
+        self.forgotten = forgotten
         self.log, self.calls, self.imported, self.intruded = list(log), calls, imported, intruded
         self.violations: Counter[str] = Counter()
         self.examples: dict[str, Any] = {}
@@ -106,13 +114,14 @@ class Checker:
                 self._check_title(isbn, events)
         for isbn in self.imported:
             if [event.key for event in self._events.get(isbn, [])] != [f"{isbn}/1"]:
-                self._bad("an imported title that was not added exactly once", isbn)
+                self.bad("an imported title that was not added exactly once", isbn)
         for call in self.calls.values():
             self._check_call(call)
         self._check_order()
         return self.violations
 
-    def _bad(self, what: str, *example: object) -> None:
+    def bad(self, what: str, *example: object) -> None:
+        """Count a violation."""
         self.violations[what] += 1
         self.examples.setdefault(what, example)
 
@@ -120,12 +129,12 @@ class Checker:
         last: dict[int, int] = {}
         for event in self.log:
             if event.time < last.get(event.partition, 0):
-                self._bad("time runs backwards in a partition", event)
+                self.bad("time runs backwards in a partition", event)
             if event.time != event.event["timestamp"]:
-                self._bad("the record's time is not the event's", event)
+                self.bad("the record's time is not the event's", event)
             due = event.event.get("due_at")
             if due is not None and due != (event.time // DAY_MS + 22) * DAY_MS - 1:
-                self._bad("wrong due date", event)
+                self.bad("wrong due date", event)
             last[event.partition] = event.time
 
     def _check_title(self, isbn: str, events: list[Logged]) -> None:
@@ -134,14 +143,14 @@ class Checker:
         states = [state]
         for event in events:
             if event.key != f"{isbn}/{state.version + 1}":
-                self._bad("versions are not 1, 2, 3 …", event.key, state.version + 1)
+                self.bad("versions are not 1, 2, 3 …", event.key, state.version + 1)
             call = self.calls.get(event.command_id)
             if call is None:
-                self._bad("an event of no command", event)
+                self.bad("an event of no command", event)
             elif event.type not in possible(state, call.command):
-                self._bad("an event that the state before it forbids", event, state)
+                self.bad("an event that the state before it forbids", event, state)
             elif not carries_out(call.command, event.event, state):
-                self._bad("an event that its command did not ask for", event, call.command)
+                self.bad("an event that its command did not ask for", event, call.command)
             state = after(state, event.type, event.event)
             states.append(state)
         called = [self._called(event) for event in events]
@@ -150,24 +159,35 @@ class Checker:
     def _check_call(self, call: Call) -> None:
         events = self._of_command.get(call.command_id, [])
         if len(events) > 1:
-            self._bad("a command took effect more than once", events)
+            self.bad("a command took effect more than once", events)
         for one in call.returns:
             if one.what == "accepted":
                 self._check_accepted(call, one, events)
             elif one.what == "refused":
+                code = LOAN if one.code == CLOSING else one.code
                 if events and not _accepted_later(call, one):
-                    self._bad("an event of a refused command", call.command, events)
-                if not self._held_during(call, one, one.code):
-                    self._bad("a refusal that no state during the call explains", call.command, one)
+                    self.bad("an event of a refused command", call.command, events)
+                if not self._held_during(call, one, code):
+                    self.bad("a refusal that no state during the call explains", call.command, one)
             elif one.what == "unwritable":
-                if not self._intruded_on(one):
-                    self._bad(
+                if not self.intruded_on(one):
+                    self.bad(
                         "'unwritable', though no foreign transaction was open for long", call.command, one
                     )
+            elif one.what == "reused":
+                self._check_reused(call, one, events)
             elif one.what != "unknown":
-                self._bad(f"an answer that was not to come: {one.what}", call.command)
+                self.bad(f"an answer that was not to come: {one.what}", call.command)
 
-    def _intruded_on(self, one: Return) -> bool:
+    def _check_reused(self, call: Call, one: Return, events: list[Logged]) -> None:
+        """The answer to the repeat of a command whose borrower was forgotten since."""
+        if not events or not events[0].patron:
+            self.bad("'reused', though no event has a borrower of that command", call.command, one)
+        elif events[0].patron not in self.forgotten:
+            self.bad("'reused', though the borrower was not forgotten", call.command, one)
+
+    def intruded_on(self, one: Return) -> bool:
+        """Whether a foreign transaction explains that nothing could be written."""
         overlaps = any(since < one.returned and one.called < until for since, until in self.intruded)
         return overlaps and one.code.startswith("a transaction that is not the library's is open")
 
@@ -175,16 +195,16 @@ class Checker:
         assert one.receipt is not None
         if not one.receipt["events"]:
             if not self._held_during(call, one, UNCHANGED):
-                self._bad("'unchanged', which no state during the call explains", call.command, one)
+                self.bad("'unchanged', which no state during the call explains", call.command, one)
             return
         told = {
             "events": [[event.type, int(event.key.partition("/")[2])] for event in events],
             "position": f"{events[-1].partition}:{events[-1].offset}" if events else "",
         }
         if not events:
-            self._bad("acknowledged, but not in the log", call.command, one)
+            self.bad("acknowledged, but not in the log", call.command, one)
         elif told != one.receipt:
-            self._bad("a receipt that is not what the log says", one.receipt, told)
+            self.bad("a receipt that is not what the log says", one.receipt, told)
 
     def _held_during(self, call: Call, one: Return, answer: str) -> bool:
         """Whether the title had, at a moment between call and return, a state that explains the answer."""
@@ -194,6 +214,13 @@ class Checker:
         return any(
             answer in possible(line.states[version], call.command)
             for version in line.versions(one.called, one.returned)
+        )
+
+    def had_on_loan(self, isbn: str, user_id: str, called: int, returned: int) -> bool:
+        """Whether the title was on loan to the borrower at a moment between two times."""
+        line = self._lines.get(isbn)
+        return line is not None and any(
+            user_id in line.states[version].loans for version in line.versions(called, returned)
         )
 
     def _called(self, event: Logged) -> int:
@@ -224,7 +251,7 @@ class Checker:
                     latest = max(latest, ends[at][1])
                     at += 1
                 if offset < latest:
-                    self._bad("an event before one that was acknowledged earlier", offset, latest)
+                    self.bad("an event before one that was acknowledged earlier", offset, latest)
 
 
 def _accepted_later(call: Call, refusal: Return) -> bool:

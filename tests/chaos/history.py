@@ -8,13 +8,15 @@ import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, assert_never
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from eventstore.state.outcomes import Accepted, Outcome, OutcomeUnknown, Refused, Unwritable
+from eventstore.state.outcomes import Accepted, Outcome, OutcomeUnknown, Refused, Reused, Unwritable
+from inventory.patrons import PatronState
+from producer.names.forgetting import PatronResult
 
 NEVER = 1 << 62
 
@@ -30,7 +32,10 @@ class Return(Struct, frozen=True):
 
 
 class Call(Struct):
-    """One command of one client with all its attempts; ``called`` are their times."""
+    """One command of one client with all its attempts; ``called`` are their times.
+
+    The outcome of one about a borrower is a state, such as ``forgotten``; its receipt has the token.
+    """
 
     command_id: str
     client: str
@@ -89,9 +94,24 @@ class Recorder:
                 line |= {"what": "unknown"}
             case Unwritable(reason):
                 line |= {"what": "unwritable", "code": reason}
+            case Reused():
+                line |= {"what": "reused"}
             case other:
-                line |= {"what": type(other).__name__}
+                assert_never(other)
         self._line(line)
+
+    def returned_about_patron(self, command_id: str, result: PatronResult) -> None:
+        """Record the outcome of an attempt of a command about a borrower."""
+        match result:
+            case PatronState():
+                state = {"patron": result.patron, "at": result.forgotten_at, "isbns": result.isbns}
+                self._line({"return": command_id, "what": result.state, "receipt": state})
+            case OutcomeUnknown():
+                self._line({"return": command_id, "what": "unknown"})
+            case Unwritable(reason):
+                self._line({"return": command_id, "what": "unwritable", "code": reason})
+            case other:
+                assert_never(other)
 
     def read(self, one: Read) -> None:
         """Record an answer of a query API."""
@@ -108,9 +128,10 @@ def as_json(command: Struct) -> dict[str, Any]:
 
 
 class Recorded(NamedTuple):
-    """Everything that clients recorded: their calls by command id, and their reads."""
+    """Everything that clients recorded: calls about titles and about borrowers by command id, and reads."""
 
     calls: dict[str, Call]
+    patrons: dict[str, Call]
     reads: list[Read]
 
 
@@ -133,4 +154,5 @@ def read(files: Iterable[Path]) -> Recorded:
                 call = calls[line["return"]]
                 more = (line["what"], line.get("code", ""), line.get("receipt"))
                 call.returns.append(Return(call.called[-1], line["at"], *more))
-    return Recorded(calls, reads)
+    patrons = {id_: call for id_, call in calls.items() if "isbn" not in call.command}
+    return Recorded({id_: call for id_, call in calls.items() if id_ not in patrons}, patrons, reads)

@@ -1,4 +1,4 @@
-"""Writers with one step of the protocol left out, and gateways that forward wrongly.
+"""Writers with one step of the protocol left out, gateways that forward wrongly, erasures without a step.
 
 The checker must catch each of them.
 
@@ -6,6 +6,8 @@ They are made here, by replacing methods, so that the product has no switch that
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from unittest.mock import patch
 
 import msgspec
 from confluent_kafka import Producer
@@ -21,6 +23,7 @@ from foundation.http.responses import HttpResponse
 from producer.gateway.responses import render_response
 from producer.gateway.sharing.peers import forwarded
 from producer.gateway.sharing.routing import Router
+from producer.names.loans import LoansOwner
 
 
 class NoFence(Writer):
@@ -123,8 +126,32 @@ MUTANTS: dict[str, Callable[..., Writer]] = {
     "no offset check": NoOffsetCheck,
     "no expiry": NeverExpires,
 }
-SCRIPTED_ONLY = frozenset({"no expiry"})
-"""In random chaos a command seldom waits in a frozen gateway for longer than its time."""
+SCRIPTED_ONLY = frozenset({"no expiry", "no claim of each fence"})
+"""In random chaos a command seldom waits in a frozen gateway for longer than its time, and a writer seldom
+keeps a partition while somebody is forgotten.
+"""
+
+
+def _read_only(self: LoansOwner, deadline_s: float) -> set[str]:
+    """Reads the loans of a partition without claiming it: a writer may lend meanwhile."""
+    loans, _ = self._come_near(Deadline(deadline_s))
+    return loans.isbns
+
+
+def _read_no_names(*_: object) -> None:
+    """Claims a partition without reading the names anew: its writer does not see who is being forgotten."""
+
+
+NAMES_MUTANTS: dict[str, tuple[type, str, Callable[..., object]]] = {
+    "no claim of each fence": (LoansOwner, "claim_and_read", _read_only),
+    "no names after a claim": (Writer, "_before_reading", _read_no_names),
+}
+
+
+def names_mutant(name: str) -> AbstractContextManager[object]:
+    """Leave the step out that the mutant is named for; any other name changes nothing."""
+    return patch.object(*NAMES_MUTANTS[name]) if name in NAMES_MUTANTS else nullcontext()
+
 
 FORWARDING_MUTANT = "LIBRARY_TEST_FORWARDING_MUTANT"
 """Variable with the name of a mutant, for gateways."""

@@ -17,7 +17,6 @@ from uuid import uuid4
 
 import msgspec
 from confluent_kafka.admin import AdminClient
-from msgspec import Struct
 
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
@@ -25,16 +24,22 @@ from inventory.isbn import in_house
 from library.process.die_with_parent import dying_with_me
 from library.process.ports import free_port
 from producer.writers import binding
-from schemas.topics import ensure_topics
+from schemas.topics import ensure_topics, names_topic
 from tests.chaos.actor import Role
 from tests.chaos.brokers import Brokers
 from tests.chaos.checker import Checker, logged
+from tests.chaos.ending import forget_everybody, traces_of
 from tests.chaos.hanging import hanging_transactions
-from tests.chaos.history import read
+from tests.chaos.history import Recorder, read
 from tests.chaos.history_file import write_history
 from tests.chaos.intruder import Intruder
 from tests.chaos.mutants import FORWARDING_MUTANT
+from tests.chaos.names_checker import NamesChecker
+from tests.chaos.names_log import name_records, named, users_of
+from tests.chaos.patron_desk import USERS
+from tests.chaos.plan import Plan, Report
 from tests.chaos.short_timeouts import patience
+from tests.support.producer.named_store import keep_names_apart, records
 from tests.support.producer.writer_calls import committed_records
 from tests.support.projector.library_command import library
 from tests.support.waiting import eventually
@@ -56,46 +61,6 @@ def kind_of(name: str) -> str:
 def number_of(name: str) -> int:
     """The number of a process among those of its kind."""
     return int(name.partition("-")[2])
-
-
-class Plan(Struct, frozen=True):
-    """Participants, duration and damage of a run."""
-
-    seed: int
-    seconds: float
-    long: int = 3
-    oneshots: int = 2
-    gateways: int = 3
-    gateway_clients: int = 3
-    cut_off: bool = False
-    """Whether the others can't reach the last gateway."""
-    readers: int = 0
-    """Gateway clients that also read; with them run a projector and the query APIs."""
-    replays: int = 0
-    import_titles: int = 2000
-    partitions: int = 2
-    broker_kills: int = 0
-    transaction_timeout: float = 3.0
-    pauses: tuple[float, ...] = (0.3, 1.0, 5.0)
-    harm: float = 1.0
-    """Share of the usual kills and pauses: where processes start slowly, few of them would be at work."""
-    sizes: tuple[int, ...] = (1, 1, 2, 5, 20, 100)
-    mutant: str = ""
-
-
-class Report(Struct, frozen=True):
-    """Events of a run, and the checker's violations."""
-
-    seed: int
-    mutant: str
-    seconds: float
-    commands: int
-    events: int
-    reads: int
-    outcomes: dict[str, int]
-    done_to: dict[str, int]
-    violations: dict[str, int]
-    examples: dict[str, str]
 
 
 class Run:
@@ -121,6 +86,7 @@ class Run:
         self.gateway_ports = [free_port() for _ in range(plan.gateways)]
         self.api_ports = [free_port() for _ in range(APIS)]
         ensure_topics(AdminClient(client_config(self.settings)), self.settings)
+        keep_names_apart(self.settings)
         self.bound_to = binding(self.settings)
         self.intruder = Intruder(self.settings, patience(plan.transaction_timeout), self.random, self.done_to)
         self.imported = [in_house(number) for number in range(plan.import_titles)]
@@ -321,6 +287,7 @@ class Run:
             program.terminate()
         for program in programs:
             program.wait(ENDING)
+        forget_everybody(self.settings, Recorder(self.folder / "ending.jsonl"))
 
     def _write_catalogue(self) -> None:
         with (self.folder / "catalogue.csv").open("w", encoding="utf-8", newline="") as file:
@@ -336,25 +303,37 @@ class Run:
             for message in committed_records(self.settings, partition)
         ]
         log_read = (begun, time.monotonic_ns())
+        names = name_records(records(self.settings, names_topic(self.settings)))
         recorded = read(self.folder.glob("*.jsonl"))
         calls = recorded.calls
         if self.history is not None:
             header = {"seed": self.plan.seed, "brokers": self.brokers.count, "mutant": self.plan.mutant}
             header |= {"seconds": round(seconds, 1), "done_to": dict(self.done_to)}
             write_history(self.history, header, recorded, log, log_read)
-        checker = Checker(log, calls, self.imported, self.intruder.long_ones)
+        users = users_of(names)
+        forgotten = {one.token for one in names if one.kind == "forgotten"}
+        checker = Checker(named(log, users), calls, self.imported, self.intruder.long_ones, forgotten)
         violations = checker.check()
+        epoch_ns = time.time_ns() - time.monotonic_ns()
+        of_names = NamesChecker(checker, names, recorded.patrons, epoch_ns)
+        of_names.check()
+        of_names.require_nobody()
+        for trace in traces_of(self.settings, USERS):
+            checker.bad("a user id where there may be none", trace)
         if hanging := hanging_transactions(self.settings):
             violations["a transaction that Kafka finds hanging"] = len(hanging)
             checker.examples["a transaction that Kafka finds hanging"] = hanging
-        outcomes = Counter(one.what for call in calls.values() for one in call.returns)
+        both = (*calls.values(), *recorded.patrons.values())
+        outcomes = Counter(one.what for call in both for one in call.returns)
         return Report(
             self.plan.seed,
             self.plan.mutant,
             round(seconds, 1),
-            len(calls) + len(self.imported),
+            len(both) + len(self.imported),
             len(log),
             len(recorded.reads),
+            len(recorded.patrons),
+            len(forgotten),
             dict(outcomes),
             dict(self.done_to),
             dict(violations),

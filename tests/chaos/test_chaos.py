@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,11 @@ from foundation.settings import Settings
 from tests.chaos.brokers import brokers_in
 from tests.chaos.checker import Checker
 from tests.chaos.forwarding_scene import PARTITIONS, play_forwarding
-from tests.chaos.mutants import FORWARDING_MUTANTS, MUTANTS
-from tests.chaos.run import Plan, Run
+from tests.chaos.mutants import FORWARDING_MUTANTS, MUTANTS, NAMES_MUTANTS
+from tests.chaos.names_scene import play_names
+from tests.chaos.patron_desk import USERS
+from tests.chaos.plan import Plan
+from tests.chaos.run import Run
 from tests.chaos.scenario import play, write_scene
 from tests.chaos.verdict.judge import MODULE, build, judge
 
@@ -62,6 +66,27 @@ def test_each_protocol_mutant_is_caught_by_our_checker_and_by_porcupine(
     assert Path(verdict["pictures"][0]).stat().st_size > 0
 
 
+def test_forgetting_beside_a_frozen_writer_has_no_violation_for_our_checker_and_for_porcupine(
+    store: Settings, tmp_path: Path, porcupine: Path | None
+):
+    checker = play_names(store, "", tmp_path)
+    assert not checker.violations, checker.examples
+    attempts = Counter(one.what for call in checker.calls.values() for one in call.returns)
+    assert (attempts["reused"], attempts["refused"]) == (1, 1)
+    verdict = verdict_on(checker, tmp_path, porcupine)
+    assert verdict["verdict"] == "linearizable", verdict
+
+
+@pytest.mark.parametrize("name", NAMES_MUTANTS)
+def test_each_mutant_of_forgetting_is_caught_by_our_checker_and_by_porcupine(
+    store: Settings, tmp_path: Path, porcupine: Path | None, name: str
+):
+    checker = play_names(store, name, tmp_path)
+    assert checker.violations
+    verdict = verdict_on(checker, tmp_path, porcupine)
+    assert verdict["verdict"] == "not linearizable", verdict
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["", *FORWARDING_MUTANTS])
 def test_gateways_are_caught_if_and_only_if_they_forward_wrongly(
@@ -81,12 +106,13 @@ def test_the_model_of_the_verdict_passes_its_own_tests():
 
 
 @pytest.mark.slow
-def test_ten_seconds_of_random_chaos_end_without_a_violation(tmp_path: Path):
+def test_some_seconds_of_random_chaos_end_without_a_violation(tmp_path: Path):
     folder = tmp_path / "run"
     folder.mkdir()
     with brokers_in(tmp_path / "kafka", 1) as brokers:
-        run = Run(Plan(seed=1, seconds=10, import_titles=500, pauses=(0.3, 3.5)), brokers, folder)
+        run = Run(Plan(seed=1, seconds=20, import_titles=500, pauses=(0.3, 3.5)), brokers, folder)
         report = run.live()
     assert not report.violations, report.examples
-    assert report.commands > 500
+    assert report.commands > 1000
+    assert report.about_borrowers > 2 * len(USERS)
     assert report.done_to["killed"]

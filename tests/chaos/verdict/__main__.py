@@ -13,7 +13,8 @@ import msgspec
 
 from eventstore.append import catch_up
 from tests.chaos.forwarding_scene import PARTITIONS, play_forwarding
-from tests.chaos.mutants import FORWARDING_MUTANTS, MUTANTS
+from tests.chaos.mutants import FORWARDING_MUTANTS, MUTANTS, NAMES_MUTANTS
+from tests.chaos.names_scene import play_names
 from tests.chaos.scenario import play, write_scene
 from tests.chaos.verdict.judge import MODULE, NoVerdict, build, judge
 from tests.support.brokers import embedded_broker
@@ -71,13 +72,15 @@ def _told(verdicts: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def mutant_histories(folder: Path) -> Iterator[Path]:
     """Histories of all mutants, each in the scripted scenario of its kind."""
     with embedded_broker(folder / "kafka") as kafka:
-        for name in (*MUTANTS, *FORWARDING_MUTANTS):
+        for name in (*MUTANTS, *NAMES_MUTANTS, *FORWARDING_MUTANTS):
             home = folder / name.replace(" ", "-")
             home.mkdir()
             if name in MUTANTS:
                 # As in the tests of the scenario, whose foreign transaction is short
                 with patch.object(catch_up, "PATIENCE_S", 2.0):
                     checker = play(new_store(kafka.bootstrap, home, partitions=1), MUTANTS[name], home)
+            elif name in NAMES_MUTANTS:
+                checker = play_names(new_store(kafka.bootstrap, home, partitions=1), name, home)
             else:
                 checker = play_forwarding(new_store(kafka.bootstrap, home, partitions=PARTITIONS), name, home)
             yield write_scene(checker, home, name)

@@ -207,6 +207,9 @@ func commands(attempts []*operation) []*operation {
 			if open == nil {
 				copied.End, open = never, &copied
 			}
+		case "reused":
+			// An attempt before had the effect, perhaps one without an answer
+			found = append(found, &copied)
 		default:
 			if one.Answer.What == "accepted" {
 				if open != nil && !done {

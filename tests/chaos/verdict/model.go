@@ -29,6 +29,10 @@ type event struct {
 
 const unchanged = "unchanged"
 
+// closing is the code with which a loan is refused that the title allows: its borrower is being forgotten. Who
+// is, belongs to no title; our own checker compares it with the names.
+const closing = "patron_closing"
+
 var model = porcupine.Model{
 	Init:              func() any { return &title{event: event{Offset: -1}} },
 	Step:              step,
@@ -43,6 +47,10 @@ func step(state, input, output any) (bool, any) {
 	t, in, out := state.(*title), input.(*operation), output.(*answer)
 	if in.Command == nil {
 		return in.Log != "" && t.isLogged(in.Events) || in.Read != "" && t.isShown(in, out), t
+	}
+	if out.What == "reused" {
+		// Its borrower was forgotten since, and has another token: the command is not the same any more
+		return in.Command.User != nil && t.eventOf(in.ID) != nil, t
 	}
 	if in.repeated {
 		if done := t.eventOf(in.ID); done != nil {
@@ -61,6 +69,9 @@ func step(state, input, output any) (bool, any) {
 		// The clock decides whether a renewal changes the due date
 		return code == unchanged || kind == "LoanRenewed", t
 	case "refused":
+		if out.Code == closing {
+			return kind == "BookBorrowed", t
+		}
 		return code == out.Code, t
 	case "unknown":
 		// It may take effect at any time after the call. At the end of the history that means never

@@ -29,6 +29,8 @@ const (
 	take    = `"type":"BorrowBook","user_id":"bob"`
 	giveUp  = `"type":"ReturnBook"`
 	refused = `"what":"refused","code":"none_available"`
+	closed  = `"what":"refused","code":"patron_closing"`
+	reused  = `"what":"reused"`
 	unknown = `"what":"unknown"`
 	onShelf = `"status":200,"version":1,"title":"t","author":"a","quantity":1,"on_loan":0`
 	onLoan  = `"status":200,"version":2,"title":"t","author":"a","quantity":1,"on_loan":1`
@@ -63,7 +65,15 @@ func TestHistories(t *testing.T) {
 		"a repeat after an unknown outcome":        {true, []string{added, lost, attempt(5, 6, "c", take, refused), attempt(7, 8, "b", borrow, accepted("BookBorrowed", 2))}},
 		"a refused repeat whose first attempt counts": {false, []string{added, lost,
 			attempt(5, 6, "b", borrow, `"what":"refused","code":"already_borrowed"`)}},
-		"offsets that do not grow": {false, []string{added, attempt(3, 4, "b", borrow, `"what":"accepted","event":"BookBorrowed","version":2,"position":"0:1"`)}},
+		"a repeat whose borrower was forgotten": {true, []string{added, borrowed, attempt(5, 6, "c", giveUp, accepted("BookReturned", 3)), attempt(7, 8, "b", borrow, reused)}},
+		"a repeat whose borrower was forgotten, after an unknown outcome": {true, []string{added, lost,
+			attempt(5, 6, "c", giveUp, accepted("BookReturned", 3)), attempt(7, 8, "b", borrow, reused)}},
+		"a repeat of nothing":                      {false, []string{added, attempt(3, 4, "b", borrow, reused)}},
+		"a repeat that has no borrower":            {false, []string{added, attempt(3, 4, "a", add, reused)}},
+		"a loan to somebody who is forgotten":      {true, []string{added, attempt(3, 4, "b", borrow, closed)}},
+		"a refused loan that was not possible":     {false, []string{added, borrowed, attempt(5, 6, "c", take, closed)}},
+		"a refused return to somebody who returns": {false, []string{added, borrowed, attempt(5, 6, "c", giveUp, closed)}},
+		"offsets that do not grow":                 {false, []string{added, attempt(3, 4, "b", borrow, `"what":"accepted","event":"BookBorrowed","version":2,"position":"0:1"`)}},
 		"reads of the last and of an earlier state": {true, []string{added, borrowed,
 			read(5, 6, "", `"position":"0:4",`+onLoan), read(7, 8, "", `"position":"0:2",`+onShelf)}},
 		"a read of one's own write":           {true, []string{added, borrowed, read(5, 6, "0:4", `"position":"0:4",`+onLoan)}},
