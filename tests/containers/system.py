@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from foundation.settings import Settings
 from library.process.ports import HOST
 from tests.containers.commands import Failed, run
 from tests.containers.engine import Engine
@@ -111,6 +112,11 @@ class System:
             timeout=120,
             check=False,
         )
+
+    @property
+    def settings(self) -> Settings:
+        """The system as a program on this machine reaches its Kafka."""
+        return Settings(kafka=f"{HOST}:{self._ports['kafka']}")
 
     @property
     def gateway(self) -> str:

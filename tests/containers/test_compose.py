@@ -1,23 +1,30 @@
 """docker-compose.yml, as a user meets it: up, used, killed, down, up again, scaled."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from stdnum import ean
 
+from eventstore.partitions import partition_of
 from foundation.cli import exits
+from schemas.tables import inventory_table
 from tests.containers.callers import Callers, is_done
 from tests.containers.engine import Engine
 from tests.containers.images import Images
 from tests.containers.system import System
+from tests.support.projector.topic_damage import write_changelog
+from tests.support.query_api.after_reader import AfterReader
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(900)]
 
-ELIXIR = "/inventory/9781593275846"
+ISBN = "9781593275846"
+ELIXIR = f"/inventory/{ISBN}"
 TITLES = 24
 """Of those under fire: enough for all partitions."""
 KILLS = 2
@@ -110,6 +117,56 @@ def test_projector_and_query_api_scale(system: System) -> None:
     eventually(lambda: "2 running" in system.library("doctor").stdout, pause=1)
 
 
+def test_a_rebuild_beside_live_changes_both_query_apis_without_a_refused_request(system: System) -> None:
+    """The commands of docs/operations.md, with two query APIs and two projectors."""
+    apis, quantity = system.apis(2), _row(system)["quantity"]
+    with AfterReader(ISBN, apis) as reader:
+        _rebuild(system, "start")
+        system.compose("--profile", "rebuild", "up", "--detach", "--wait", "rebuild")
+        eventually(lambda: _is_rebuilt(system), pause=1)
+        _rebuild(system, "diff")
+        _rebuild(system, "switch")
+        assert [eventually(lambda api=api: _table(system, api) == 2) for api in apis]
+        _rebuild(system, "rollback")
+        assert [eventually(lambda api=api: _table(system, api) == 1) for api in apis]
+        _rebuild(system, "switch")
+        assert [eventually(lambda api=api: _table(system, api) == 2) for api in apis]
+        restarts = system.restarts("projector")
+        _rebuild(system, "drop", "--yes")
+        # Their table is gone: they end, and the engine starts them with the other one
+        eventually(lambda: system.restarts("projector") >= restarts + 2)
+        system.compose("--profile", "rebuild", "rm", "--stop", "--force", "rebuild")
+        added = system.library("copies", "add", ISBN, "1", "--wait")
+        assert added.returncode == exits.DONE, added.stderr
+        eventually(lambda: [table["workers"] for table in _tables(system)] == [2], pause=1)
+        reader.read_each()
+    reader.check()
+    assert (reader.refused, reader.away) == ([], set())
+    for api in apis:
+        assert eventually(lambda api=api: system.get(ELIXIR, api)[1]["quantity"] == quantity + 1)
+
+
+def test_the_audit_follows_the_table_and_finds_a_lost_row_and_a_stopped_projector(system: System) -> None:
+    group = inventory_table(2).group_id(system.settings)
+    eventually(lambda: _audit(system)["group"] == group and not _audit(system)["differences"], pause=1)
+    partition = partition_of(ISBN, system.settings.partitions)
+    write_changelog(system.settings, partition, [(ISBN.encode(), None)], inventory_table(2))
+    eventually(lambda: [one["isbn"] for one in _audit(system)["details"]] == [ISBN], pause=1)
+    shown = eventually(lambda: system.get("/operations")[1]["audit"]["details"])
+    assert (shown[0]["isbn"], shown[0]["summary"]) == (ISBN, "the row is missing")
+    once = system.library("audit", "--once")
+    assert once.returncode == exits.NOT_FOUND, once.stderr
+    assert ISBN in once.stdout
+
+    system.compose("stop", "projector")
+    # Its row is written again as soon as a projector sees this
+    assert is_done(system.gateway, type="AddCopies", isbn=ISBN, quantity=1)
+    eventually(lambda: any(s["seconds"] for s in _audit(system)["stalls"] if s["group"] == group), pause=1)
+    system.compose("start", "projector")
+    eventually(lambda: not _audit(system)["differences"], pause=1)
+    eventually(lambda: not any(s["seconds"] for s in _audit(system)["stalls"]), pause=1)
+
+
 def test_gateways_scale_and_the_others_take_commands_when_one_is_killed(system: System) -> None:
     system.up("--scale=gateway=3")
     urls = system.gateways(3)
@@ -153,6 +210,32 @@ def _added(system: System, first: int) -> list[str]:
     for isbn in isbns:
         assert is_done(gateway, type="AddBook", isbn=isbn, title=f"Title {isbn}")
     return isbns
+
+
+def _rebuild(system: System, *arguments: str) -> str:
+    """Run a command of `library rebuild` where a machine without our programs has them."""
+    return system.compose("exec", "-T", "query_api", "library", "rebuild", *arguments)
+
+
+def _tables(system: System) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in _rebuild(system, "status", "--json").splitlines()]
+
+
+def _is_rebuilt(system: System) -> bool:
+    """Whether a second table has everything that the store had a moment ago."""
+    found = _tables(system)
+    return [table["role"] for table in found] == ["current", "rebuilt"] and not found[1]["lag"]
+
+
+def _table(system: System, api: str) -> object:
+    return system.get("/readyz", api)[1]["table"]
+
+
+def _audit(system: System) -> dict[str, Any]:
+    """The audit's own report: it is not published."""
+    read = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8082/readyz').read().decode())"
+    report: dict[str, Any] = json.loads(system.compose("exec", "-T", "audit", "python", "-c", read))
+    return report
 
 
 def _share(system: System, gateways: list[str]) -> bool:
