@@ -62,4 +62,5 @@ def _entry(entry: Any) -> str:
     if key == "data":
         # Litestar's name for the body, and its message where there is none
         key, message = "body", "it is empty" if message == "'data'" else message
-    return f"{key}: {message}"
+    # A parameter that is a keyword of Python, as from, has another name inside
+    return f"{key.removesuffix('_')}: {message}"

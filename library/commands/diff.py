@@ -39,12 +39,9 @@ def diff(settings: "Settings", isbn: str | None, start: str, end: str | None, fo
     from schemas.times import rfc3339
 
     before, after = _moments(settings, start, end)
-    parameters = {
-        "from": rfc3339(before),
-        "to": rfc3339(after),
-        "isbn": checked_field("isbn", isbn),
-    }
-    show(settings, COLUMNS, ("diff",), parameters, form, nothing="no differences", lines=_lines)
+    number = checked_field("isbn", isbn)
+    parameters = {"from": rfc3339(before), "to": rfc3339(after), "isbn": number}
+    show(settings, COLUMNS, ("diff",), parameters, form, nothing="no differences", lines=_lines, known=number)
 
 
 def _moments(settings: "Settings", start: str, end: str | None) -> tuple[int, int]:
@@ -66,6 +63,8 @@ def _moments(settings: "Settings", start: str, end: str | None) -> tuple[int, in
     if last is not None and last.begin_ms <= now_ms:
         # The end of today; a time in the future is left to the query API, which refuses it
         after = min(after, now_ms)
+    if begin.begin_ms > now_ms:
+        raise CommandError(exits.MALFORMED, f"--from {start} is in the future")
     if begin.begin_ms > after:
         raise CommandError(exits.MALFORMED, "--from is later than --to")
     return before, after

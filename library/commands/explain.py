@@ -30,8 +30,8 @@ EVENT_COLUMNS = (
     Column("position", drop=4),
 )
 COMMAND_COLUMNS = (
-    Column("command"),
-    Column("outcome"),
+    Column("command", Fit.WRAPPED),
+    Column("outcome", drop=2),
     Column("code", drop=1),
     Column("reason", Fit.WRAPPED),
 )

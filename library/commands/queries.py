@@ -227,10 +227,11 @@ def show(
     nothing: str = "",
     one: bool = False,
     lines: Callable[[dict[str, Any]], Iterator[dict[str, Any]]] | None = None,
+    known: str | None = None,
 ) -> None:
     """Print the first ``limit`` items of the path's pages, or its ``one`` row.
 
-    Except in JSON, ``lines`` makes several rows of an item.
+    Except in JSON, ``lines`` makes several rows of an item. ``known``: a title without events is an error.
     """
     from zoneinfo import ZoneInfo
 
@@ -239,6 +240,8 @@ def show(
 
     try:
         with Service(settings.api, settings.deadline) as service:
+            if known is not None:
+                get(service, ("inventory", known, "history"), {"limit": "1"})
             found = iter([get(service, path, parameters)]) if one else _all(service, path, parameters, limit)
             if form != "json":
                 split = found if lines is None else chain.from_iterable(map(lines, found))

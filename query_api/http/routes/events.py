@@ -136,13 +136,11 @@ def parse_filters(
         raise Problem(400, "bad_type", f"{type_[:40]!r} is no type of event: {', '.join(EVENT_TYPES)}")
     if partition is not None:
         reading.check_partitions({partition: 0})
+    first, last = parse_moment_parameter(*since, reading), parse_moment_parameter(*until, reading)
+    if isinstance(first, int) and isinstance(last, int) and first > last:
+        raise Problem(400, "bad_range", f"{since[0]} is later than {until[0]}")
     return EventFilters(
-        type_,
-        None if isbn is None else parse_isbn_parameter(isbn),
-        partition,
-        parse_moment_parameter(*since, reading),
-        parse_moment_parameter(*until, reading),
-        descending,
+        type_, None if isbn is None else parse_isbn_parameter(isbn), partition, first, last, descending
     )
 
 

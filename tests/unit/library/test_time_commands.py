@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from io import StringIO
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args
@@ -10,13 +11,15 @@ import pytest
 from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from foundation.cli import exits
+from foundation.cli.tables import print_table
 from foundation.settings import Settings
 from inventory.commands import Command, checked
 from inventory.rules import UNKNOWN, Title, evolve
 from library.commands.diff import diff
-from library.commands.explain import commands_to_try, event_from, explain, refusals
+from library.commands.explain import COMMAND_COLUMNS, commands_to_try, event_from, explain, refusals
 from query_api.replica.past import row_at
 from schemas.event_json import event_data
 from schemas.events import BookAdded, BookBorrowed, BookRemoved, BookReturned, CopiesAdded, Event
@@ -199,3 +202,22 @@ def test_moments_that_make_no_sense_are_refused(url: str):
     assert (
         run(diff, url, "--from", rfc3339(START), "--to", "2999-01-01T00:00:00Z").exit_code == exits.MALFORMED
     )
+    ahead = run(diff, url, "--from", "2999-01-01")
+    assert (ahead.exit_code, ahead.stderr) == (2, "Error: --from 2999-01-01 is in the future\n")
+
+
+def test_diff_of_a_title_that_never_existed_is_an_error(url: str):
+    never = run(diff, url, "9789999999991", "--from", "2023-11-14")
+    assert (never.exit_code, never.stdout) == (exits.NOT_FOUND, "")
+    assert "9789999999991 is not in the inventory and never was" in never.stderr
+    before_it_began = run(diff, url, A, "--from", "2000-01-01", "--to", "2000-01-02")
+    assert (before_it_began.exit_code, before_it_began.stderr) == (exits.DONE, "no differences\n")
+
+
+def test_refused_commands_are_a_table_on_a_terminal_of_80_columns():
+    rows = list(refusals(Settings(), A, Title(True, False, "T", "", 1, {"a-borrower": START})))
+    screen = StringIO()
+    print_table(Console(file=screen, width=80, no_color=True), COMMAND_COLUMNS, rows)
+    heading, *lines = screen.getvalue().splitlines()
+    assert heading.split() == ["command", "outcome", "code", "reason"]
+    assert max(map(len, lines)) <= 80

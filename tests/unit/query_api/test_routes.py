@@ -265,6 +265,8 @@ NOT_FIVE = ("%2B5", "%205", "5%20", "5e0", "0_5", "05", "%D9%A5", "%EF%BC%95", "
         ("/healthz?x=1", 400, "unknown_parameter"),
         ("/changes?since=0:1,0:2", 400, "bad_position"),
         ("/changes?since=99:1", 400, "bad_position"),
+        ("/changes?from=2024-02-01T00:00:00Z&to=2024-01-01T00:00:00Z", 400, "bad_range"),
+        ("/events?since=2024-02-01T00:00:00Z&until=2024-01-01T00:00:00Z", 400, "bad_range"),
         ("/stats?after=0", 400, "malformed"),
         ("/stats?after=0:1,0:2", 400, "bad_position"),
         ("/stats?after=99:1", 400, "bad_position"),
@@ -278,6 +280,10 @@ NOT_FIVE = ("%2B5", "%205", "5%20", "5e0", "0_5", "05", "%D9%A5", "%EF%BC%95", "
 )
 def test_an_invalid_request_is_a_problem_document(stock: ApiWithoutKafka, path: str, status: int, code: str):
     assert problem(stock.ask(path)) == (status, code)
+
+
+def test_a_parameter_is_named_as_the_caller_wrote_it(stock: ApiWithoutKafka):
+    assert stock.ask("/changes?from=x").json()["detail"].startswith("from: ")
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
