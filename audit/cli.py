@@ -28,6 +28,8 @@ def audit(settings: "Settings", once: bool, as_json: bool) -> int:
     `library up` runs it as a process of the system. With --once compare every row once, print the
     differences, and end with 4 if there are any.
     """
+    if as_json and not once:
+        raise CommandError(exits.MALFORMED, "--json is for --once; the log of the process is JSON anyway")
     return _once(settings, as_json) if once else _run(settings)
 
 
@@ -120,6 +122,7 @@ def _print(session: "Session", as_json: bool) -> int:
         more = "" if wrong == len(details) else f", {len(details):,} of them shown"
         click.echo(f"{wrong:,} of {rows:,} rows differ from their events{more}, at {position}", err=True)
     else:
-        click.echo(f"{rows:,} rows match their events, at {position}", err=True)
+        at = f", at {position}" if position else ""
+        click.echo(f"{rows:,} rows match their events{at}", err=True)
     sys.stdout.flush()
     return exits.NOT_FOUND if wrong else exits.DONE

@@ -1,5 +1,6 @@
 """``library rebuild``: compute the inventory table anew beside the live one, compare, switch, drop."""
 
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,16 +44,19 @@ def start(settings: "Settings", workers: int | None) -> None:
     the command says. Repeat the command if it was interrupted.
     """
     from library.system.members import is_worker_of
+    from library.system.requirements import check_count
     from library.tables import lifecycle
     from schemas.tables import inventory_table
 
+    check_count("--workers", workers or 0, settings.partitions)
     with _errors(settings):
         tables, processes = lifecycle.start(settings, workers or 0)
     number = tables.rebuilt
     if processes is None:
         click.echo(
             f"table {number} exists. No system runs in {settings.data_dir}: start workers with "
-            f"`python -m projector --table {number} --index N`, or `docker compose --profile rebuild up -d`",
+            f"`python -m projector --table {number} --index N`, or `docker compose --profile rebuild up -d "
+            "rebuild`",
             err=True,
         )
         return
@@ -140,7 +144,7 @@ def diff(settings: "Settings", sample: int | None, as_json: bool) -> int:
         }  # fmt: skip
         click.echo(msgspec.json.encode(summary).decode())
     else:
-        tables_text = f"tables {tables.current} and {tables.other}, at {at}"
+        tables_text = f"tables {tables.current} and {tables.other}" + (f", at {at}" if at else "")
         click.echo(f"{wrong:,} of {titles:,} titles differ in {tables_text}", err=True)
         if moving:
             click.echo(f"not compared, because they were written all the time: {', '.join(moving)}", err=True)
@@ -225,12 +229,22 @@ def drop(settings: "Settings", yes: bool) -> None:
     with _errors(settings):
         tables = _tables(settings)
         if tables.other and not yes:
-            what = "that answers came from before" if tables.other < tables.current else "that was rebuilt"
-            question = f"Free table {tables.other}, {what}? Answers come from table {tables.current}"
-            click.confirm(question, abort=True)
+            was = "from which answers came before" if tables.other < tables.current else "which was rebuilt"
+            _confirm(f"Free table {tables.other}, {was}? Answers come from table {tables.current}")
         removed = lifecycle.drop(settings)
     text = ", ".join(f"table {number}" for number in removed)
     click.echo(f"{text or 'nothing'} was freed; answers come from table {tables.current}", err=True)
+
+
+def _confirm(question: str) -> None:
+    """Ask, and raise click.Abort unless the answer is yes; CommandError where nobody can answer."""
+    try:
+        click.confirm(question, abort=True)
+    except click.Abort:
+        if sys.stdin.isatty():
+            raise
+        click.echo(err=True)
+        raise CommandError(exits.FAILED, "nothing was freed: without a terminal, give --yes") from None
 
 
 def _tables(settings: "Settings") -> "Tables":

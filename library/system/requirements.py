@@ -37,14 +37,19 @@ def check_data_dir(data_dir: str, folder: Path, embedded: bool) -> None:
 
 def check_counts(settings: Settings) -> None:
     """Raises CommandError for more processes than one machine can use: a partition has one of each kind."""
-    most = PROCESSES_A_PARTITION * settings.partitions
     for flag, count in (("--workers", settings.workers), ("--gateways", settings.gateways)):
-        if count > most:
-            raise CommandError(
-                exits.MALFORMED,
-                f"{flag} {count} is too many for {settings.partitions} partitions: each has one, and "
-                f"the others wait. Use at most {most}",
-            )
+        check_count(flag, count, settings.partitions)
+
+
+def check_count(flag: str, count: int, partitions: int) -> None:
+    """Raises CommandError for more processes of one kind than the partitions can use."""
+    most = PROCESSES_A_PARTITION * partitions
+    if count > most:
+        raise CommandError(
+            exits.MALFORMED,
+            f"{flag} {count} is too many for {partitions} partitions: each has one, and the others wait. "
+            f"Use at most {most}",
+        )
 
 
 def check_ports(settings: Settings, embedded: bool) -> None:

@@ -20,7 +20,7 @@ from library.system.control import NotAnswering, NotRunning, connected
 from library.tables.difference import compare_tables
 from library.tables.record import change_tables
 from schemas.tables import Tables, inventory_table, read_tables
-from schemas.topics import ensure_topics
+from schemas.topics import check_topics, ensure_topics
 
 if TYPE_CHECKING:
     from foundation.settings import Settings
@@ -42,8 +42,11 @@ def start(settings: "Settings", workers: int) -> tuple[Tables, list[dict[str, An
     """Begin to compute a second table from the first event, or continue after an interrupted start.
 
     Returns the tables and the supervisor's projectors; None: no system runs here, and the caller starts
-    workers. Raises Refused, NotChanged, RequestRefused, and Kafka's errors.
+    workers. Raises Refused, NotChanged, RequestRefused, WrongTopic, and Kafka's errors.
     """
+    admin = AdminClient(client_config(settings))
+    # A misspelt name of the system must not make another one
+    check_topics(admin, settings, tables=[])
 
     def decide(now: Tables) -> Tables:
         if now.rebuilt:
@@ -57,7 +60,6 @@ def start(settings: "Settings", workers: int) -> tuple[Tables, list[dict[str, An
         return replace(now, other=number, newest=number, started_at=int(time.time() * 1000))
 
     tables = change_tables(settings, decide)
-    admin = AdminClient(client_config(settings))
     ensure_topics(admin, settings, tables=[inventory_table(tables.rebuilt)])
     return tables, follow_tables(settings, workers)
 

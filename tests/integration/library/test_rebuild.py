@@ -20,7 +20,7 @@ from foundation.settings import PREFIX, Settings
 from schemas.events import BookAdded, CopiesAdded
 from schemas.row import Held
 from schemas.tables import Tables, inventory_table, read_tables
-from schemas.topics import identify
+from schemas.topics import changelog_topic, identify
 from tests.support.projector.library_command import library
 from tests.support.projector.worker_process import crew_of
 from tests.support.query_api.store_writer import StoreWriter
@@ -149,8 +149,23 @@ def test_a_rebuild_that_is_given_up_leaves_the_first_table(settings: Settings):
 def test_a_drop_asks_first(settings: Settings):
     filled(settings)
     done(settings, "start")
-    assert library(settings, "rebuild", "drop").returncode != exits.DONE
+    unanswered = library(settings, "rebuild", "drop")
+    assert unanswered.returncode == exits.FAILED
+    assert "Free table 2, which was rebuilt? Answers come from table 1" in unanswered.stdout
+    assert "give --yes" in unanswered.stderr
     assert tables(settings).numbers == [1, 2]
+
+
+def test_a_start_that_makes_no_sense_makes_no_topics(settings: Settings):
+    misspelt = replace(settings, name=f"{settings.name}-misspelt")
+    refused = library(misspelt, "rebuild", "start")
+    assert refused.returncode == exits.BAD_DATA
+    assert f"topic {misspelt.name}.events is missing" in refused.stderr
+    many = library(settings, "rebuild", "start", "--workers", "5")
+    assert many.returncode == exits.MALFORMED
+    assert "--workers 5 is too many for 2 partitions" in many.stderr
+    # The names of both begin with that of the system
+    assert topics(settings) == {f"{settings.name}.events", changelog_topic(settings)}
 
 
 def killed(settings: Settings, point: str, *arguments: str) -> None:
