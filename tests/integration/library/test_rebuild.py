@@ -84,6 +84,8 @@ def rebuilt(settings: Settings) -> StoreWriter:
 def test_a_second_table_is_compared_switched_to_and_dropped(settings: Settings):
     writer = rebuilt(settings)
     assert "0 of 2 titles differ" in done(settings, "diff")
+    # Both are in one partition
+    assert "0 of 1 titles differ" in done(settings, "diff", "--sample", "1")
     first, second = status(settings)
     assert (first["role"], second["role"]) == ("current", "rebuilt")
     assert second["lag_seconds"] == 0
