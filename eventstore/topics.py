@@ -29,6 +29,8 @@ LEADER_MOVING = frozenset(
     }
 )
 """Codes that mean: ask again, the partition's leader is being elected."""
+MISSING = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC})
+"""Codes of a topic that a broker does not know."""
 
 COMPACTION_LAG_MS = 100 * 365 * 24 * 3600 * 1000
 """No event is compacted for 100 years. Compaction keeps the newest record of a key: a program that writes the
@@ -70,6 +72,36 @@ def fence_id(settings: Settings, partition: int) -> str:
 def gateways_group(settings: Settings) -> str:
     """The consumer group whose members share the partitions of the event store. It reads nothing."""
     return f"{settings.name}-gateways"
+
+
+def exists(admin: AdminClient, topic: str, timeout: float = 15.0) -> bool:
+    """Whether a broker knows the topic; one that was frozen may not know a new one. Raises KafkaException."""
+    # A request for the description of a missing topic would wait for it
+    error = admin.list_topics(topic, timeout=timeout).topics[topic].error
+    if error is not None and error.code() not in MISSING:
+        raise KafkaException(error)
+    return error is None
+
+
+def events_exist(admin: AdminClient, settings: Settings, timeout: float = 15.0) -> bool:
+    """Whether there is an event store. Raises KafkaException, also where it is missing and can't be created.
+
+    Before it says no, it asks Kafka's controller: that knows every topic.
+    """
+    store = events_topic(settings)
+    if exists(admin, store, timeout):
+        return True
+    new = NewTopic(
+        store, settings.partitions, settings.replication, config=topic_configs(settings, [])[store]
+    )
+    rehearsed = admin.create_topics([new], request_timeout=timeout, validate_only=True)[store]
+    try:
+        rehearsed.result()
+    except KafkaException as error:
+        if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+            raise
+        return True
+    return False
 
 
 def topic_configs(settings: Settings, tables: Sequence[Table]) -> dict[str, dict[str, str]]:

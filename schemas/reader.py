@@ -55,11 +55,16 @@ class NamedReader(Reader[Event]):
         Waits for names that were not read yet. Raises NamesUnknown if they can't be read in time.
         """
         user: str | None = getattr(event, "user_id", None)
-        if user is None:
-            return None
-        if self.names.unresolved([user]):
-            self.names.catch_up(self._deadline, [user])
-        return self.names.user_of(user)
+        return None if user is None else self.name_of(user)
+
+    def name_of(self, borrower: str) -> str | None:
+        """The name of a borrower as events have it, a token for example; None once it was forgotten.
+
+        Waits and raises as ``user_id``.
+        """
+        if self.names.unresolved([borrower]):
+            self.names.catch_up(self._deadline, [borrower])
+        return self.names.user_of(borrower)
 
 
 @overload

@@ -7,7 +7,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
 from eventstore import topics
-from eventstore.topics import LEADER_MOVING, RETRY_INTERVAL_S, Identity, Table
+from eventstore.topics import LEADER_MOVING, MISSING, RETRY_INTERVAL_S, Identity, Table
 from foundation.settings import Settings
 
 INVENTORY = Table("projector", "inventory")
@@ -26,7 +26,6 @@ NAMES_CONFIG = {
     "compression.type": "uncompressed",
 }
 """The topic of names: what was erased must leave the disks soon."""
-_MISSING = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC)
 
 
 def projector_group(settings: Settings) -> str:
@@ -77,18 +76,13 @@ def names_topic(settings: Settings) -> str:
 
 def has_names(admin: AdminClient, settings: Settings, timeout: float = 15.0) -> bool:
     """Whether the store holds tokens of borrowers, and their names apart. Raises KafkaException."""
-    topic = names_topic(settings)
-    # A request for the description of a missing topic would wait for it
-    error = admin.list_topics(topic, timeout=timeout).topics[topic].error
-    if error is not None and error.code() not in _MISSING:
-        raise KafkaException(error)
-    return error is None
+    return topics.exists(admin, names_topic(settings), timeout)
 
 
 def ensure_names_topic(admin: AdminClient, settings: Settings, timeout: float = 15.0) -> None:
     """Create the topic of names if it is missing, and return when it can be used. Raises KafkaException.
 
-    Only for a store without an event: see ``library topics create --names``.
+    Only for a store without an event: see ``library.store.names``.
     """
     give_up, topic = time.monotonic() + timeout, names_topic(settings)
     latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
@@ -101,7 +95,7 @@ def ensure_names_topic(admin: AdminClient, settings: Settings, timeout: float = 
             new = NewTopic(topic, 1, settings.replication, config=NAMES_CONFIG)
             admin.create_topics([new], operation_timeout=timeout, request_timeout=timeout)[topic].result()
         except KafkaException as error:
-            passing = LEADER_MOVING | {*_MISSING, KafkaError.TOPIC_ALREADY_EXISTS}
+            passing = LEADER_MOVING | MISSING | {KafkaError.TOPIC_ALREADY_EXISTS}
             if error.args[0].code() not in passing or time.monotonic() > give_up:
                 raise
         time.sleep(RETRY_INTERVAL_S)

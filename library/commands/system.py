@@ -11,6 +11,7 @@ import click
 from foundation.cli import exits
 from foundation.cli.app import CommandError, loaded, setting_flags, with_settings
 from foundation.cli.numbers import Integer
+from library.commands.topics import names_option
 
 if TYPE_CHECKING:
     from foundation.settings import Settings
@@ -40,9 +41,9 @@ ANSWER_TIMEOUT_S = 10.0
     "log_level",
 )
 @click.option("--detach", "-d", is_flag=True, help="Run in the background; return when the system is ready.")
-@click.option("--names", is_flag=True, help="Keep the names of borrowers apart; only for a new store.")
+@names_option
 @click.option("--report-to", type=Integer(), hidden=True)
-def up(detach: bool, names: bool, report_to: int | None, **flags: Any) -> int:
+def up(detach: bool, names: bool | None, report_to: int | None, **flags: Any) -> int:
     """Start the whole system on this machine.
 
     The system is Kafka, the projector, the query API, the gateway and the audit. It keeps its data in

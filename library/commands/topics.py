@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from projector.projection import Projection
 
 
+names_option = click.option(
+    "--names/--no-names",
+    default=None,
+    help="Of a new store: keep the names of borrowers apart from its events (default), or their ids in them.",
+)
+
+
 @click.group()
 def topics() -> None:
     """Create and show the topics."""
@@ -23,14 +30,15 @@ def topics() -> None:
 
 @topics.command()
 @projection_option
-@click.option("--names", is_flag=True, help="Keep the names of borrowers apart; only for a new store.")
+@names_option
 @with_settings("kafka", "name", "partitions", "replication", "data_dir")
-def create(settings: "Settings", projection: "Projection | None", names: bool) -> None:
+def create(settings: "Settings", projection: "Projection | None", names: bool | None) -> None:
     """Create missing topics, and compare existing ones with the settings.
 
     With --projection these are the event store and the changelog of that projection.
-    With --names the events hold tokens for borrowers, and another topic the names: a borrower can then be
-    forgotten. It is refused once the store has an event.
+    In a new store the events hold tokens for borrowers, and another topic the names: a borrower can be
+    forgotten. With --no-names the events hold user ids. A store that exists stays as it is; what it can't
+    become is refused.
     An event store that compaction can delete events from, as releases up to 0.1.0 made it, is altered.
     """
     from confluent_kafka import KafkaException
@@ -40,17 +48,16 @@ def create(settings: "Settings", projection: "Projection | None", names: bool) -
     from foundation.kafka_clients import KafkaUnavailable, client_config
     from library.checks.finding import Grade
     from library.checks.topic_settings import topic_settings
-    from library.store.names import ensure_names
+    from library.store.names import ensure_store
     from schemas.checkpoints import checkpoints_topic, ensure_checkpoints_topic
     from schemas.tables import read_tables, tables_of
-    from schemas.topics import ensure_topics, names_topic, topic_configs
+    from schemas.topics import has_names, names_topic, topic_configs
 
     admin = AdminClient(client_config(settings))
     try:
-        if names:
-            ensure_names(admin, settings)
         tables = tables_of(read_tables(admin, settings)) if projection is None else [projection.table]
-        ensure_topics(admin, settings, tables=tables)
+        ensure_store(admin, settings, tables, names=names)
+        apart = has_names(admin, settings)
         if projection is None:
             ensure_checkpoints_topic(admin, settings)
         if changed := protect_events(admin, settings):
@@ -64,7 +71,7 @@ def create(settings: "Settings", projection: "Projection | None", names: bool) -
         raise unreachable(settings, error) from error
     for name in topic_configs(settings, tables):
         click.echo(f"{name} exists, with {settings.partitions} partitions", err=True)
-    if names:
+    if apart:
         click.echo(f"{names_topic(settings)} exists", err=True)
     if projection is None:
         click.echo(f"{checkpoints_topic(settings)} exists, for the notary", err=True)

@@ -1,14 +1,47 @@
-"""The topic of borrowers' names: made before the first event, or never."""
+"""The topics of a new store: that of borrowers' names comes before that of the events, or never."""
+
+from collections.abc import Sequence
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from eventstore.groups import GroupDescriber, member_names
-from eventstore.topics import WrongTopic, events_topic, gateways_group
+from eventstore.topics import Table, WrongTopic, events_exist, events_topic, exists, gateways_group
 from foundation.settings import Settings
 from library.store.offsets import settled_end
 from library.store.ordered_records import records
-from schemas.topics import ensure_names_topic, has_names
+from schemas.topics import TABLES, ensure_names_topic, ensure_topics, has_names, names_topic
+
+
+def ensure_store(
+    admin: AdminClient,
+    settings: Settings,
+    tables: Sequence[Table] = TABLES,
+    *,
+    names: bool | None = None,
+    timeout: float = 15.0,
+) -> None:
+    """Create the missing topics of the event store and the tables.
+
+    With ``names`` the store keeps the names of borrowers apart, with False its events hold user ids. None: a
+    new store keeps them apart, and one that exists stays as it is.
+
+    The topic of names is created first: a start that is killed before it has created the event store is
+    repeated, and finds it. Raises as ``ensure_names`` and ``ensure_topics``; WrongTopic for a store that
+    keeps names apart and must not.
+    """
+    if names:
+        ensure_names(admin, settings, timeout)
+    elif names is None:
+        if not events_exist(admin, settings, timeout):
+            ensure_names_topic(admin, settings, timeout)
+    elif has_names(admin, settings, timeout):
+        raise WrongTopic(
+            f"{names_topic(settings)} exists: this store keeps the names of borrowers apart, and remains so",
+            "library up --no-names --data-dir DIR",
+            " makes another one with user ids in its events; `--name NAME` does so on a shared Kafka",
+        )
+    ensure_topics(admin, settings, timeout, tables)
 
 
 def ensure_names(admin: AdminClient, settings: Settings, timeout: float = 15.0) -> None:
@@ -37,6 +70,6 @@ def ensure_names(admin: AdminClient, settings: Settings, timeout: float = 15.0) 
 
 def _has_events(admin: AdminClient, settings: Settings, timeout: float) -> bool:
     store = events_topic(settings)
-    if admin.list_topics(store, timeout=timeout).topics[store].error is not None:
+    if not exists(admin, store, timeout):
         return False
     return next(records(settings, settled_end(admin, store, timeout)), None) is not None

@@ -101,10 +101,10 @@ def is_worker_of(group: str, name: str) -> bool:
     return name == group or (name.startswith(f"{group}-") and name.removeprefix(f"{group}-").isdecimal())
 
 
-def parts_of(settings: Settings, embedded: bool, names: bool = False) -> Parts:
+def parts_of(settings: Settings, embedded: bool, names: bool | None = None) -> Parts:
     """The programs of the system with these settings, which are ``resolved``.
 
-    ``names``: a new store keeps the names of borrowers apart.
+    ``names`` as for ``library.store.names.ensure_store``.
     """
     return Parts(
         kafka=_kafka(settings) if embedded else None,
@@ -138,20 +138,18 @@ def _kafka(settings: Settings) -> Program:
     )
 
 
-def _topics(settings: Settings, names: bool) -> None:
+def _topics(settings: Settings, names: bool | None) -> None:
     from confluent_kafka.admin import AdminClient
 
     from eventstore.topics import Unprotected, protect_events
     from foundation.kafka_clients import client_config
-    from library.store.names import ensure_names
+    from library.store.names import ensure_store
     from schemas.tables import read_tables, tables_of
-    from schemas.topics import ensure_topics
 
     admin, timeout_s = AdminClient(client_config(settings)), min(15.0, settings.deadline)
     with _usable(settings):
-        if names:
-            ensure_names(admin, settings, timeout_s)
-        ensure_topics(admin, settings, timeout_s, tables_of(read_tables(admin, settings, timeout_s)))
+        tables = tables_of(read_tables(admin, settings, timeout_s))
+        ensure_store(admin, settings, tables, names=names, timeout=timeout_s)
         try:
             if changed := protect_events(admin, settings, timeout_s):
                 _logger.warning("%s", changed)

@@ -40,7 +40,11 @@ _REPORTED = "reported"
 
 
 def run_in_foreground(
-    settings: Settings, embedded: bool, print_line: Print, on_ready: Callable[[], object], names: bool = False
+    settings: Settings,
+    embedded: bool,
+    print_line: Print,
+    on_ready: Callable[[], object],
+    names: bool | None = None,
 ) -> None:
     """Run the system until it is asked to stop; ``names`` as for ``parts_of``.
 
@@ -102,7 +106,7 @@ def _log_to(path: Path, level: str, print_line: Print) -> None:
 
 
 def start_in_background(
-    flags: Mapping[str, Any], settings: Settings, print_line: Print, names: bool = False
+    flags: Mapping[str, Any], settings: Settings, print_line: Print, names: bool | None = None
 ) -> None:
     """Start the system in a process of its own, and return when it is ready.
 
@@ -128,7 +132,7 @@ def start_in_background(
                 "up",
                 "--report-to",
                 str(write_end),
-                *(["--names"] if names else []),
+                *([] if names is None else ["--names" if names else "--no-names"]),
             ],
             env={**environment, **variables},
             pass_fds=[write_end],

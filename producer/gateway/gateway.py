@@ -155,8 +155,10 @@ class Gateway:
         with self._binding_lock:
             if not self._binding and monotonic() >= self._retry_at:
                 try:
+                    bound = binding(self.settings)
+                    # Afterwards: the topic of names is created before the event store
                     self._open_names()
-                    self._binding = binding(self.settings)
+                    self._binding = bound
                 except KafkaException as error:
                     trouble = why(self.settings, error)
                     self._kafka_trouble = f"Kafka at {self.settings.kafka} can't be used: {trouble}"

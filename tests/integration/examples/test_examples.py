@@ -23,6 +23,7 @@ from schemas.events import (
 )
 from schemas.records import Recorded
 from tests.support.library.event_writer import write_events
+from tests.support.names_writer import NamesWriter
 
 A, B = "9781593275846", "9781680502992"
 DAY = 24 * 3600 * 1000
@@ -117,6 +118,16 @@ def test_the_example_programs_run_against_a_store(settings: Settings, tmp_path: 
     notice = {"user_id": "ann", "isbn": A, "title": "Elixir", "due": "1970-01-02"}
     assert json.loads(example("overdue_notices", settings, *state)) == notice
     assert example("overdue_notices", settings, *state) == ""
+
+
+def test_overdue_notices_name_the_borrower_and_store_the_token(settings: Settings, tmp_path: Path) -> None:
+    (token,) = NamesWriter(settings).register("ann-0048213")
+    lent = BookBorrowed(A, token, 0, DAY)
+    write_events(settings, [(1, BookAdded(A, "Elixir", "Sasa Juric", 2, 0)), (2, lent)])
+    state = tmp_path / "state.db"
+    notice = {"user_id": "ann-0048213", "isbn": A, "title": "Elixir", "due": "1970-01-02"}
+    assert json.loads(example("overdue_notices", settings, "--state", str(state))) == notice
+    assert b"ann-0048213" not in state.read_bytes()
 
 
 def test_the_program_in_the_consumer_groups_page_runs(settings: Settings, tmp_path: Path) -> None:

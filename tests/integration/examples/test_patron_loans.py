@@ -30,6 +30,7 @@ from schemas.events import (
     LoanRenewed,
 )
 from schemas.records import recorded
+from tests.support.names_writer import NamesWriter
 from tests.support.projector.event_store import EventStore
 from tests.support.projector.library_command import library
 from tests.support.projector.table_check import read_topic
@@ -212,6 +213,12 @@ def test_show_prints_the_loans_of_a_borrower_from_all_partitions(settings: Setti
         f"{A}\t{borrowed}\t2027-01-15T08:00:00.000Z",
     ]
     assert show("bob")[1] == "bob has no open loan\n"
+    # The events have tokens, and the names are elsewhere
+    (token,) = NamesWriter(settings).register("card 1")
+    store.write(3, BookBorrowed(A, token, 1_764_000_000_000, 1_800_000_000_000))
+    until_folded(settings)
+    assert show("card 1")[0].splitlines()[1:] == [f"{A}\t{borrowed}\t2027-01-15T08:00:00.000Z"]
+    assert show("card 2")[1] == "card 2 has no open loan\n"
 
 
 @pytest.mark.parametrize(

@@ -68,12 +68,13 @@ def test_topics_are_created_once_and_described(new_settings):
         assert done.exit_code == 0, done.stderr
     write_events(settings, added_and_removed(3))
     done = run_command(topics, settings, "describe", "--json")
-    events, changelog = map(json.loads, done.stdout.splitlines())
+    events, changelog, names = map(json.loads, done.stdout.splitlines())
     assert events["topic"] == events_topic(settings)
     assert (events["partitions"], events["replication"]) == (2, 1)
     assert events["records"] >= 6
     assert events["config"]["cleanup.policy"] == "compact"
     assert changelog["config"]["flush.messages"]
+    assert (names["topic"], names["partitions"]) == (f"{settings.name}.names", 1)
     wrong = run_command(topics, replace(settings, partitions=3), "create")
     assert wrong.exit_code == 1
     assert "LIBRARY_PARTITIONS=2" in wrong.stderr

@@ -1,13 +1,21 @@
 """Gateways and the command line in a store that keeps the names of borrowers apart."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 
 import pytest
+from confluent_kafka.admin import AdminClient
+from msgspec.structs import replace
 
+from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from inventory.commands import AddBook, AnyCommand, BorrowBook, ReturnBook
 from inventory.patrons import AddPatron, ForgetPatron, KeepPatron
 from library.commands.patron_changes import add, forget, keep
+from library.store.names import ensure_store
+from producer.gateway import gateway as waiting
+from producer.gateway.gateway import Gateway
+from producer.writers import binding
 from schemas.patrons import ROLL_KEY
 from tests.support.library.command_runner import run_command
 from tests.support.producer.gateway_process import GatewayProcess, problem, running_gateway
@@ -35,6 +43,22 @@ def gateway(store: Settings) -> Iterator[GatewayProcess]:
     with running_gateway(store) as running:
         assert running.post(ADD).status_code == 201
         yield running
+
+
+def test_a_gateway_that_waits_for_a_new_store_finds_its_names(
+    new_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+):
+    settings = new_settings(partitions=1)
+    new = replace(settings, name=f"{settings.name}-new")
+
+    def created_meanwhile(store: Settings) -> str:
+        ensure_store(AdminClient(client_config(store)), store)
+        return binding(store)
+
+    monkeypatch.setattr(waiting, "binding", created_meanwhile)
+    gateway = Gateway(new, lambda *_: None)
+    assert gateway.ask_for_names() is not None
+    asyncio.run(gateway.stop())
 
 
 def ended(gateway: GatewayProcess, command: AnyCommand) -> tuple[str, bool]:

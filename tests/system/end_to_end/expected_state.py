@@ -43,7 +43,7 @@ def assert_as_folded(system: System) -> None:
         as_api_item(rows[isbn]) for isbn in sorted(rows) if not rows[isbn].removed
     ]
     loans = {(isbn, loan.user_id) for isbn, row in rows.items() for loan in row.loans}
-    assert {(item["isbn"], item["user_id"]) for item in system.all("/loans")} == loans
+    assert {(item["isbn"], item["patron"]) for item in system.all("/loans")} == loans
     assert len(loans) == len(system.all("/loans"))
 
 

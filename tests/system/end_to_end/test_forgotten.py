@@ -28,7 +28,7 @@ def files_with(folder: Path, text: str) -> list[str]:
 @pytest.mark.slow
 def test_a_forgotten_borrower_leaves_every_file_and_the_table_stays_exact(tmp_path: Path):
     system = System(tmp_path)
-    with system.running("--names"):
+    with system.running():
         topic = f"{system.settings.name}.names"
         short = "segment.ms=2000,max.compaction.lag.ms=2000"
         alter = [

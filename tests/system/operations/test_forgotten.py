@@ -23,7 +23,7 @@ SHORT_MS = 2_000
 @pytest.fixture
 def system(tmp_path: Path) -> Iterator[System]:
     made = System(tmp_path)
-    with made.running("--names"):
+    with made.running():
         shorten(made)
         yield made
 
@@ -90,7 +90,7 @@ def restored(tmp_path: Path, names: Path, tokens: dict[str | None, str]) -> None
     """A new system from both backups has the same history; the file of names is from before the erasure."""
     (tmp_path / "again").mkdir()
     again = System(tmp_path / "again", partitions=3)
-    with again.running("--names"):
+    with again.running():
         again.done("stop", "gateway")
         again.done("restore", str(tmp_path / "events"))
         again.done("restore", "--names", str(names))
