@@ -13,8 +13,11 @@ from confluent_kafka.admin import AdminClient
 from foundation.http.openapi import DOCUMENT_PATH
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
+from schemas.codec import encode
 from schemas.events import BookAdded, BookBorrowed, BookRemoved
+from schemas.patrons import PatronName, name_key
 from schemas.topics import ensure_topics
+from tests.support.names_writer import NamesWriter
 from tests.support.query_api.api_process import ApiProcess
 from tests.support.query_api.api_without_kafka import ApiWithoutKafka
 from tests.support.query_api.loan_traffic import running_api, store_writer
@@ -23,6 +26,7 @@ from tests.support.query_api.stocked_names import StockedNames
 PAGE = (Path(__file__).parents[3] / "docs" / "api.md").read_text("utf-8")
 A, B = "9781593275846", "9781680502992"
 AT, DUE = 1714564800123, 1716422399999
+TOKEN = "p~Jx0cP3fT9sQm2_aB"
 EXAMPLE = re.compile(r"```sh\n(?P<command>curl .*?)\n```\n\n```\w*\n(?P<output>.*?)```", re.DOTALL)
 EXAMPLES = [match.groupdict() for match in EXAMPLE.finditer(PAGE)]
 
@@ -54,13 +58,14 @@ def test_the_page_lists_exactly_the_metrics_there_are(tmp_path: Path):
 @pytest.fixture(scope="module")
 def api(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiProcess]:
     settings = Settings(kafka=broker, name="test-docs", data_dir=str(tmp_path_factory.mktemp("docs")))
+    NamesWriter(settings).commit([(name_key(TOKEN), encode(PatronName("user123", AT)))])
     ensure_topics(AdminClient(client_config(settings)), settings)
     writer = store_writer(settings)
     writer.commit(
         BookAdded(A, "Elixir in Action", "Saša Jurić", 10, AT),
         BookAdded(B, "Programming Elixir 1.6", "Dave Thomas", 5, AT + 1),
     )
-    writer.commit(BookBorrowed(A, "user123", AT + 1000, DUE))
+    writer.commit(BookBorrowed(A, TOKEN, AT + 1000, DUE))
     writer.commit(BookRemoved(B, AT + 2000))
     with running_api(settings) as started:
         yield started
