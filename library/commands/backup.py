@@ -33,17 +33,18 @@ def backup(settings: "Settings", file: Path, names: bool, as_json: bool) -> None
     """
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
+    from msgspec import UNSET
 
     from eventstore.positions import format_positions
     from eventstore.topics import events_topic
     from foundation.cli.progress import Progress
     from foundation.cli.unreachable import unreachable
     from foundation.kafka_clients import KafkaUnavailable, client_config
-    from library.store.backup_file import Header, write
+    from library.store.backup_file import TOKENS, Header, write
     from library.store.offsets import StillOpen, settled_end
     from library.store.ordered_records import counted, records
     from schemas.tables import current_table
-    from schemas.topics import identify
+    from schemas.topics import has_names, identify
 
     if file.exists():
         raise CommandError(exits.FAILED, f"{file} exists already: choose another name, or remove it")
@@ -63,6 +64,7 @@ def backup(settings: "Settings", file: Path, names: bool, as_json: bool) -> None
             topic_id=identity.events,
             written_at=datetime.now(UTC),
             ends=[ends[partition] for partition in sorted(ends)],
+            borrowers=TOKENS if has_names(admin, settings, settings.deadline) else UNSET,
         )
         with Progress("writing", sum(ends.values()), "records") as progress:
             digest = write(part, header, counted(records(settings, ends), progress.show))

@@ -5,7 +5,7 @@
 
 import gzip
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
@@ -17,6 +17,8 @@ from msgspec import UNSET, Struct, UnsetType
 FORMAT = 1
 NAMES = "names"
 """The kind of a file with the names of borrowers in place of events."""
+TOKENS = "tokens"
+"""The borrowers in the events of a store that keeps their names apart."""
 _GZIP_LEVEL = 6
 
 
@@ -36,6 +38,8 @@ class Header(Struct, frozen=True, kw_only=True, tag_field="line", tag="header"):
     format: int = FORMAT
     kind: str | UnsetType = UNSET
     """Not set: the records are events."""
+    borrowers: str | UnsetType = UNSET
+    """TOKENS, or not set: the file is from an older release, or the store does not keep names apart."""
 
 
 class Record(Struct, frozen=True, tag_field="line", tag="record"):
@@ -106,6 +110,23 @@ def read(path: Path) -> tuple[Header, Iterator[Record]]:
 
     Raises OSError and NotWhole, also while the records are read.
     """
+    return _read(path, Digest())
+
+
+def check(path: Path, look: Callable[[Header, Record], object] | None = None) -> tuple[Header, Digest]:
+    """Read the whole file: its header, and count and digest of its records. Raises OSError, NotWhole.
+
+    ``look`` gets each record meanwhile.
+    """
+    digest = Digest()
+    header, records = _read(path, digest)
+    for record in records:
+        if look is not None:
+            look(header, record)
+    return header, digest
+
+
+def _read(path: Path, digest: Digest) -> tuple[Header, Iterator[Record]]:
     lines = _lines(path)
     header = next(lines, None)
     if not isinstance(header, Header):
@@ -114,20 +135,10 @@ def read(path: Path) -> tuple[Header, Iterator[Record]]:
         raise NotWhole(
             f"it has format {header.format}, this program reads format {FORMAT}: upgrade the program"
         )
-    return header, _records(lines)
+    return header, _records(lines, digest)
 
 
-def check(path: Path) -> tuple[Header, Digest]:
-    """Read the whole file: its header, and count and digest of its records. Raises OSError, NotWhole."""
-    header, records = read(path)
-    digest = Digest()
-    for record in records:
-        digest.add(record)
-    return header, digest
-
-
-def _records(lines: Iterator[Line]) -> Iterator[Record]:
-    digest = Digest()
+def _records(lines: Iterator[Line], digest: Digest) -> Iterator[Record]:
     for line in lines:
         if isinstance(line, End):
             if line != End(digest.records, digest.text()):

@@ -3,9 +3,10 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Set
+from contextlib import suppress
 from typing import Any
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 from msgspec.structs import asdict, replace
 
 from eventstore.append.deadline import Deadline
@@ -14,7 +15,7 @@ from eventstore.headers import DIGEST
 from eventstore.state.outcomes import digest
 from foundation.settings import Settings
 from inventory.commands import BorrowBook, RenewLoan, ReturnBook, WithdrawCopies
-from library.store.backup_file import Record
+from library.store.backup_file import TOKENS, Header, Record
 from producer.names.names import Names
 from schemas.codec import encode
 from schemas.directory import Directory
@@ -40,17 +41,35 @@ def user_ids(source: Iterable[Record]) -> set[str]:
     return found
 
 
+class FirstBorrower:
+    """The first borrower of some events: the others have a token, too, or a user id, too."""
+
+    has_token: bool | None = None
+    """False: a user id; None: no event had a borrower."""
+
+    def look(self, header: Header, record: Record) -> None:
+        """Look at the next record of a backup, unless the header says it."""
+        if header.borrowers == TOKENS:
+            self.has_token = True
+        elif header.kind is UNSET:
+            self.look_at(record)
+
+    def look_at(self, record: Record) -> None:
+        """Look at the next event. One that can't be read says nothing: it is restored as it is."""
+        if self.has_token is None:
+            with suppress(CannotPseudonymise):
+                user_id = _user_id(_event(record))
+                self.has_token = None if user_id is None else is_token(user_id)
+
+
 def holds_tokens(source: Iterable[Record]) -> bool:
     """Whether the events are of a store that keeps the names of borrowers apart."""
+    first = FirstBorrower()
     for record in source:
-        try:
-            user_id = _user_id(_event(record))
-        except CannotPseudonymise:
-            # It is restored as it is
-            continue
-        if user_id is not None:
-            return is_token(user_id)
-    return False
+        first.look_at(record)
+        if first.has_token is not None:
+            break
+    return bool(first.has_token)
 
 
 def register(settings: Settings, found: Iterable[str]) -> Directory:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from eventstore.partitions import partition_of
 from eventstore.topics import events_topic
 from foundation.kafka_clients import client_config
-from library.commands import restore as restoring
+from library.commands import restored_events as restoring
 from library.commands.backup import backup
 from library.commands.restore import restore
 from library.store.backup_file import check
@@ -89,11 +89,11 @@ def test_an_interrupted_restore_resumes_after_its_last_event(full, new_settings,
         yield from islice(found, 250)
         raise Interrupted
 
-    real = restoring._write
+    real = restoring.write_missing
     with monkeypatch.context() as patched:
         patched.setattr(restoring, "TRANSACTION_RECORDS", 20)
         patched.setattr(
-            restoring, "_write", lambda s, w, source, existing: real(s, w, killed(source), existing)
+            restoring, "write_missing", lambda s, w, source, existing: real(s, w, killed(source), existing)
         )
         with pytest.raises(Interrupted):
             run_command(restore, target, str(file))
@@ -149,14 +149,14 @@ def test_a_restore_ends_when_another_writer_appends(full, new_settings, tmp_path
     file = tmp_path / "store.backup"
     run_command(backup, full, str(file))
     target = new_settings(partitions=1)
-    real = restoring._fenced_writers
+    real = restoring.fenced_writers
 
     def fenced_and_shut_out(settings):
         writers = real(settings)
         real(settings)
         return writers
 
-    monkeypatch.setattr(restoring, "_fenced_writers", fenced_and_shut_out)
+    monkeypatch.setattr(restoring, "fenced_writers", fenced_and_shut_out)
     done = run_command(restore, target, str(file))
     assert done.exit_code == 1
     assert "broke off" in done.stderr
