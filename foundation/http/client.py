@@ -69,24 +69,40 @@ class Service:
 
     def get(self, segments: tuple[str, ...], parameters: Mapping[str, str | None]) -> Response:
         """GET the path made of ``segments``. Parameters that are None are left out. Raises NoAnswer."""
-        path = self._prefix + "".join(f"/{quote(segment, safe='')}" for segment in segments)
+        path = self._path(segments)
         present = {name: value for name, value in parameters.items() if value is not None}
-        target = f"{path}?{urlencode(present)}" if present else path
+        return self._twice("GET", f"{path}?{urlencode(present)}" if present else path)
+
+    def search(self, segments: tuple[str, ...], filters: Mapping[str, Any]) -> Response:
+        """POST the filters as JSON: what they say is in no URL. Those that are None are left out.
+
+        Only for a path where nothing is changed: the request may be sent twice. Raises NoAnswer.
+        """
+        present = {name: value for name, value in filters.items() if value is not None}
+        return self._twice("POST", self._path(segments), json.dumps(present).encode())
+
+    def _path(self, segments: tuple[str, ...]) -> str:
+        return self._prefix + "".join(f"/{quote(segment, safe='')}" for segment in segments)
+
+    def _twice(self, method: str, target: str, body: bytes | None = None) -> Response:
         kept_open = self._connection.sock is not None
         try:
-            return self._get(target)
+            return self._once(method, target, body)
         except (OSError, http.client.HTTPException) as error:
             if not kept_open:
                 raise self._no_answer(error) from error
         # The service may have closed a connection that was idle
         try:
-            return self._get(target)
+            return self._once(method, target, body)
         except (OSError, http.client.HTTPException) as error:
             raise self._no_answer(error) from error
 
-    def _get(self, target: str) -> Response:
+    def _once(self, method: str, target: str, body: bytes | None) -> Response:
+        headers = {"Accept": "application/json"}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
         try:
-            self._connection.request("GET", target, headers={"Accept": "application/json"})
+            self._connection.request(method, target, body, headers)
             response = self._connection.getresponse()
             return Response(response.status, response.headers, response.read())
         except (OSError, http.client.HTTPException):

@@ -14,11 +14,13 @@ from foundation.cli.numbers import IntegerRange
 from foundation.cli.tables import Column, Fit
 
 if TYPE_CHECKING:
-    from foundation.http.client import Service
+    from foundation.http.client import Response, Service
     from foundation.settings import Settings
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Parameters = Mapping[str, str | None]
+Fetch = Callable[["Service", tuple[str, ...], Parameters], "Response"]
+"""Requests a path with parameters."""
 Form = Literal["table", "json", "csv"]
 PAGE_SIZE = 500
 SORTS = ("isbn", "-isbn", "title", "-title", "author", "-author", "updated_at", "-updated_at")
@@ -170,7 +172,20 @@ def loans(
         "isbn": checked_field("isbn", isbn),
         "overdue": "true" if overdue else None,
     }
-    show(settings, LOAN_COLUMNS, ("loans",), parameters, form, nothing="no open loans")
+    path = ("loans", "search")
+    show(settings, LOAN_COLUMNS, path, parameters, form, nothing="no open loans", fetch=search_loans)
+
+
+def by_get(service: "Service", path: tuple[str, ...], parameters: Parameters) -> "Response":
+    """Request a path with parameters in the URL. Raises NoAnswer."""
+    return service.get(path, parameters)
+
+
+def search_loans(service: "Service", path: tuple[str, ...], parameters: Parameters) -> "Response":
+    """The same with parameters in the body: proxies keep URLs, and those would name borrowers."""
+    size, overdue = parameters.get("limit"), parameters.get("overdue")
+    filters = {"limit": size and int(size), "overdue": None if overdue is None else overdue == "true"}
+    return service.search(path, {**parameters, **filters})
 
 
 def _selection(author: str | None, available: bool | None, sort: str | None) -> Parameters:
@@ -228,6 +243,7 @@ def show(
     one: bool = False,
     lines: Callable[[dict[str, Any]], Iterator[dict[str, Any]]] | None = None,
     known: str | None = None,
+    fetch: Fetch = by_get,
 ) -> None:
     """Print the first ``limit`` items of the path's pages, or its ``one`` row.
 
@@ -242,7 +258,11 @@ def show(
         with Service(settings.api, settings.deadline) as service:
             if known is not None:
                 get(service, ("inventory", known, "history"), {"limit": "1"})
-            found = iter([get(service, path, parameters)]) if one else _all(service, path, parameters, limit)
+            found = (
+                iter([get(service, path, parameters)])
+                if one
+                else _all(service, path, parameters, limit, fetch)
+            )
             if form != "json":
                 split = found if lines is None else chain.from_iterable(map(lines, found))
                 found = map(_shown, split)
@@ -256,18 +276,20 @@ def show(
 
 
 def _all(
-    service: "Service", path: tuple[str, ...], parameters: Parameters, limit: int | None
+    service: "Service", path: tuple[str, ...], parameters: Parameters, limit: int | None, fetch: Fetch
 ) -> Iterator[dict[str, Any]]:
     """The first ``limit`` items of all pages; None: all items."""
     size = str(PAGE_SIZE if limit is None else min(limit, PAGE_SIZE))
-    return islice(pages(service, path, {**parameters, "limit": size}), limit)
+    return islice(pages(service, path, {**parameters, "limit": size}, fetch), limit)
 
 
-def pages(service: "Service", path: tuple[str, ...], parameters: Parameters) -> Iterator[dict[str, Any]]:
+def pages(
+    service: "Service", path: tuple[str, ...], parameters: Parameters, fetch: Fetch = by_get
+) -> Iterator[dict[str, Any]]:
     """The items of all pages of a path. Raises as ``get``."""
     cursor: str | None = None
     while True:
-        page = get(service, path, {**parameters, "cursor": cursor})
+        page = get(service, path, {**parameters, "cursor": cursor}, fetch)
         if not {"items", "next_cursor"} <= page.keys():
             raise _other_service(service)
         yield from page["items"]
@@ -276,9 +298,11 @@ def pages(service: "Service", path: tuple[str, ...], parameters: Parameters) -> 
             return
 
 
-def get(service: "Service", path: tuple[str, ...], parameters: Parameters) -> dict[str, Any]:
+def get(
+    service: "Service", path: tuple[str, ...], parameters: Parameters, fetch: Fetch = by_get
+) -> dict[str, Any]:
     """The response's JSON. Raises NoAnswer, and CommandError for a problem document."""
-    response = service.get(path, parameters)
+    response = fetch(service, path, parameters)
     if response.status != 200:
         raise CommandError(_EXITS.get(response.status, exits.FAILED), response.detail, response.code)
     try:

@@ -10,6 +10,7 @@ import click
 from foundation.cli import exits
 from foundation.cli.app import CommandError, with_settings
 from library.commands.projections import creating_topics, projection_option
+from library.commands.queries import by_get, search_loans
 from library.commands.signed_events import verify_signed_events
 
 if TYPE_CHECKING:
@@ -195,7 +196,9 @@ def _listed(settings: "Settings", folder: Path) -> "Listed":
 
 
 def _page(service: "Service", route: str, parameters: dict[str, str | None]) -> tuple[dict[str, Any], str]:
-    answer = service.get((route,), parameters)
+    # The cursor of a page of loans has a borrower: proxies keep URLs
+    fetch, path = (search_loans, (route, "search")) if route == "loans" else (by_get, (route,))
+    answer = fetch(service, path, parameters)
     if answer.status != 200:
         raise CommandError(exits.UNAVAILABLE, f"the query API refused: {answer.detail}")
     return answer.value, answer.headers.get("Inventory-Position", "")

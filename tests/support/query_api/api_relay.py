@@ -11,11 +11,14 @@ def served(api: ApiWithoutKafka) -> AbstractContextManager[str]:
 
     class Relay(http_server.Handler):
         def do_GET(self) -> None:
-            answer = api.ask(self.path, headers=dict(self.headers))
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            answer = api.ask(self.path, self.command, dict(self.headers), body)
             self.send_response(answer.status_code)
             for name, value in answer.headers.items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(answer.content)
+
+        do_POST = do_GET
 
     return http_server.serving(Relay)

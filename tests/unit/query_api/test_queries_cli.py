@@ -16,6 +16,7 @@ from inventory.commands import AddBook
 from library.commands import queries
 from producer.imports.files import Layout, open_catalogue, rows
 from schemas.events import BookAdded, BookBorrowed, BookRemoved
+from tests.support.http_server import Handler, serving
 from tests.support.query_api.api_relay import served
 from tests.support.query_api.api_without_kafka import ApiWithoutKafka
 from tests.support.query_api.loan_traffic import NUMBERS
@@ -171,10 +172,29 @@ def test_query_commands_explain_what_they_cannot_show(
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b"{}", b'{"items": []}', b"\xff"])
 def test_a_service_that_is_not_the_query_api_is_named(body: bytes, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(Service, "get", lambda *_: Response(200, {}, body))
-    result = run(queries.loans, "http://127.0.0.1:1")
-    assert (result.exit_code, result.stdout) == (exits.UNAVAILABLE, "")
-    assert "is not the query API" in result.stderr
+    for ask in ("get", "search"):
+        monkeypatch.setattr(Service, ask, lambda *_: Response(200, {}, body))
+    for command in (queries.inventory, queries.loans):
+        result = run(command, "http://127.0.0.1:1")
+        assert (result.exit_code, result.stdout) == (exits.UNAVAILABLE, "")
+        assert "is not the query API" in result.stderr
+
+
+def test_no_url_has_the_borrower_of_a_search_for_loans():
+    asked = list[tuple[str, object]]()
+
+    class Api(Handler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            asked.append((self.path, json.loads(body)))
+            following = None if len(asked) == 2 else "card-1 is in cursors, too"
+            self.respond(200, json.dumps({"items": [], "next_cursor": following}).encode())
+
+    with serving(Api) as url:
+        assert run(queries.loans, url, "--user", "card-1", "--overdue").exit_code == exits.DONE
+    wanted = {"user_id": "card-1", "overdue": True, "limit": 500}
+    cursor = {"cursor": "card-1 is in cursors, too"}
+    assert asked == [("/loans/search", wanted), ("/loans/search", wanted | cursor)]
 
 
 def test_a_query_without_an_api_says_how_to_start_one():
