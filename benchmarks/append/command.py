@@ -12,10 +12,12 @@ import msgspec
 from confluent_kafka.admin import AdminClient
 
 from benchmarks.append.load import TITLES_A_LOAD, load
+from benchmarks.append.names import commands
 from benchmarks.append.peers import Commands, postgresql, postgresql_server, sqlite
 from benchmarks.append.programs import Import, OneShots, catalogue, one_shots, run_import
 from benchmarks.harness.broker import broker
 from benchmarks.harness.load import NoLoadGenerator, require_wrk
+from benchmarks.harness.names import NamesCost, pair
 from benchmarks.harness.results import RESULTS, save, say, show
 from benchmarks.harness.servers import gateway
 from benchmarks.harness.store import fill
@@ -78,6 +80,15 @@ def everything(durability: str, seconds: float, titles: int) -> Iterator[Result]
         yield from peers(durability, folder, seconds)
 
 
+def names_costs(durability: str, seconds: float) -> Iterator[NamesCost]:
+    """Measure a gateway in a store that keeps names apart, and in one with user ids in its events."""
+    with tempfile.TemporaryDirectory(prefix="library-append-") as name:
+        folder = Path(name)
+        with broker(folder, durability) as kafka:
+            one, other = (Settings(kafka=kafka, name=store) for store in ("user-ids", "names-apart"))
+            yield from commands(pair(one, other), folder, seconds)
+
+
 def _of_different_partitions(settings: Settings, happened: list[Step]) -> Iterator[str]:
     """Yield one title of each partition that is in the inventory at the end."""
     last = {one.event.isbn: type(one.event).__name__ for one in happened}
@@ -99,13 +110,19 @@ def _system(kafka: str, name: str, folder: Path) -> Settings:
 @click.option(
     "--durability", "chosen", multiple=True, type=click.Choice(DURABILITIES), help="Only this durability."
 )
+@click.option("--names", is_flag=True, help="Only measure the cost of names that are kept apart.")
 @click.option("--output", type=click.Path(path_type=Path), default=RESULTS / "append.json")
-def main(seconds: float, titles: int, chosen: tuple[str, ...], output: Path) -> None:
+def main(seconds: float, titles: int, chosen: tuple[str, ...], names: bool, output: Path) -> None:
     """Measure writes that are flushed before the acknowledgement, or acknowledged from the page cache."""
     try:
         require_wrk()
     except NoLoadGenerator as error:
         sys.exit(str(error))
+    if names:
+        costs = [cost for durability in chosen or DURABILITIES for cost in names_costs(durability, seconds)]
+        show(costs)
+        save(output.with_stem(f"{output.stem}-names"), {"results": costs, "seconds": seconds})
+        return
     results: list[Result] = []
     for durability in chosen or DURABILITIES:
         for result in everything(durability, seconds, titles):

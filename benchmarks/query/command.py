@@ -27,10 +27,12 @@ from benchmarks.harness.load import (
     require_wrk,
     script,
 )
+from benchmarks.harness.names import pair
 from benchmarks.harness.results import RESULTS, save, say, show
 from benchmarks.harness.servers import Server, gateway, kafka_streams, nginx, projecting, query_api
 from benchmarks.harness.store import fill
 from benchmarks.query.fresh import Fresh, at_a_steady_rate, under_load
+from benchmarks.query.names import reads
 from benchmarks.query.ratios import EARLIER, NOT_KEPT, OURS, PEER, ratios
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
@@ -178,6 +180,7 @@ def fresh(settings: Settings, folder: Path) -> list[Fresh]:
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="A checkout of an earlier release, to compare searches with.",
 )
+@click.option("--names", is_flag=True, help="Only measure the cost of names that are kept apart.")
 @click.option("--output", type=click.Path(path_type=Path), default=RESULTS / "query.json")
 def main(
     titles: int,
@@ -186,6 +189,7 @@ def main(
     with_large: bool,
     with_fresh: bool,
     earlier: Path | None,
+    names: bool,
     output: Path,
 ) -> None:
     """Send the same requests to every server, and measure reads of own writes."""
@@ -195,6 +199,12 @@ def main(
         sys.exit(str(error))
     with tempfile.TemporaryDirectory(prefix="library-query-") as name, broker(Path(name)) as kafka:
         folder = Path(name)
+        if names:
+            two = pair(*(Settings(kafka=kafka, name=one) for one in ("user-ids", "names-apart")))
+            costs = list(reads(two, folder, titles, seed, titles * EVENTS_A_TITLE))
+            show(costs)
+            save(output.with_stem(f"{output.stem}-names"), {"results": costs, "seconds": LOAD_S})
+            return
         store = filled(kafka, "benchmark", titles, seed)
         with projecting(store.settings, folder / "first"):
             pass
