@@ -3,10 +3,14 @@
 import random
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
+from msgspec.structs import replace
 from stdnum import ean
 
 from foundation.settings import Settings
+from library.store.pseudonyms import register
+from schemas.directory import Directory
 from schemas.events import (
     BookAdded,
     BookBorrowed,
@@ -103,8 +107,19 @@ def _life(
 
 
 def fill(settings: Settings, events: list[Event]) -> None:
-    """Write ``events`` to the event store of a system, as a writer would in one transaction."""
-    write_events(settings, _numbered(events))
+    """Write ``events`` to the event store of a system, as a writer would in one transaction.
+
+    Their borrowers get tokens.
+    """
+    borrowers = {user_id for event in events if (user_id := getattr(event, "user_id", None)) is not None}
+    directory = register(settings, sorted(borrowers))
+    write_events(settings, _numbered([_with_token(event, directory) for event in events]))
+
+
+def _with_token(event: Event, directory: Directory) -> Event:
+    named: Any = event
+    token = directory.token_of(getattr(event, "user_id", None) or "")
+    return event if token is None else replace(named, user_id=token)
 
 
 def _numbered(events: list[Event]) -> Iterator[tuple[int, Event]]:

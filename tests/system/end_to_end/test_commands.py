@@ -7,6 +7,7 @@ import pytest
 
 from foundation.cli import exits
 from inventory.isbn import display
+from schemas.patrons import is_token
 from tests.support.library.installed_system import System
 
 ELIXIR, PROGRAMMING = "978-1593275846", "978-1680502992"
@@ -56,6 +57,22 @@ def test_the_readme_example_works(system: System) -> None:
             assert done.stderr.startswith("Error: ")
             assert done.stderr.count("\n") == 1
     assert sorted(system.done("events").splitlines()) == events
+
+
+def test_a_newcomer_sees_names_and_the_events_have_tokens(system: System, isbn: str) -> None:
+    user = "card-0048213"
+    system.done("add", isbn, "T", "A", "2")
+    system.receipt("borrow", isbn, user)
+    loan = json.loads(system.done("loans", "--user", user, "--json"))
+    assert (loan["isbn"], loan["user_id"], is_token(loan["patron"])) == (isbn, user, True)
+    assert f"\t{user}\t" in system.done("loans", "--user", user)
+    events = system.done("events")
+    assert (user in events, loan["patron"] in events) == (False, True)
+    assert user in system.done("events", "--names")
+    assert f"user_id={user}" in system.done("history", isbn)
+    system.receipt("return", isbn, user)
+    done = system.library("loans", "--user", user)
+    assert (done.stdout, done.stderr) == ("", "no open loans\n")
 
 
 def test_a_repeat_with_the_same_id_has_no_second_effect(system: System, isbn: str) -> None:

@@ -10,6 +10,7 @@ from eventstore.keys import event_key
 from foundation.cli import exits
 from schemas.codec import encode
 from schemas.events import BookBorrowed
+from schemas.patrons import new_token
 from tests.support.library.installed_system import System
 from tests.support.projector.event_store import EventStore
 from tests.support.waiting import eventually
@@ -23,7 +24,7 @@ def test_a_held_title_waits_until_its_event_can_be_applied(
     for isbn in (damaged, sound):
         system.done("add", isbn, "T", "A", "2")
     now = round(time.time() * 1000)
-    lent = BookBorrowed(damaged, "ann", now, now + 1)
+    lent = BookBorrowed(damaged, new_token(), now, now + 1)
     store = EventStore(system.settings)
     store.write_raw((event_key(damaged, 2), encode(lent)[:-3]))
     system.receipt("borrow", sound, "ann")

@@ -46,7 +46,9 @@ def test_every_command_on_the_operations_page_exists_with_its_options():
             found = command.get_command(click.Context(command), words.pop(0))
             assert found is not None, line
             command = found
-        options = {option for parameter in command.params for option in parameter.opts}
+        options = {
+            option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)
+        }
         assert {word for word in words if word.startswith("-")} <= options, line
 
 

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
-from schemas.topics import ensure_topics
+from library.store.names import ensure_store
 from tests.system.security.processes import library
 from tests.system.security.secured_broker import as_user, secured_broker
 
@@ -44,7 +44,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         for done in client.create_acls(list(bindings)).values():
             done.result(10)
         operator = as_user("library-operator", admin)
-        ensure_topics(AdminClient(client_config(operator)), operator)
+        ensure_store(AdminClient(client_config(operator)), operator)
         yield operator
 
 
