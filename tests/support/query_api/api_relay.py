@@ -12,7 +12,7 @@ def served(api: ApiWithoutKafka) -> AbstractContextManager[str]:
     class Relay(http_server.Handler):
         def do_GET(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            answer = api.ask(self.path, self.command, dict(self.headers), body)
+            answer = api.ask(self.path, method=self.command, headers=dict(self.headers), content=body)
             self.send_response(answer.status_code)
             for name, value in answer.headers.items():
                 self.send_header(name, value)
