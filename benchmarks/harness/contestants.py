@@ -24,11 +24,15 @@ JAR = Path(__file__).parent.parent / "kafka_streams" / "target" / "peer.jar"
 STOCK_EVENTS = 100_000
 HEAP = "-Xmx512m"
 """A larger heap did not make the peer faster. The JVM's default is a quarter of the memory."""
+EXACTLY_ONCE = ("--exactly-once", "true")
+"""Transactions around positions, changelog and the peer's state store."""
 VARIANTS = [
     ("kafka-streams-linger-0", "--linger-ms", "0"),
     ("kafka-streams-cached-linger-0", "--cached", "true", "--linger-ms", "0"),
     ("kafka-streams-2-threads", "--threads", "2"),
     ("kafka-streams-cached-2-threads", "--cached", "true", "--threads", "2"),
+    # The default of its commit interval, where it is exactly-once
+    ("kafka-streams-exactly-once-100-ms", *EXACTLY_ONCE, "--commit-interval-ms", "100"),
 ]
 
 
@@ -59,24 +63,17 @@ def contestants(variants: bool = False) -> list[Contestant]:
     """Return all contestants in their order. ``variants`` adds Kafka Streams with other settings."""
     standard = [
         Contestant("ours-1-worker", lambda s, folder: ours(s, folder, 1), ready, positions=True),
-        Contestant("kafka-streams", kafka_streams, first_event),
+        _streams("kafka-streams"),
         Contestant("ours-2-workers", lambda s, folder: ours(s, folder, 2), ready, positions=True),
-        Contestant(
-            "kafka-streams-cached",
-            lambda s, folder: kafka_streams(s, folder, "--cached", "true"),
-            first_event,
-        ),
-        Contestant(
-            "faust-stock",
-            faust_stock,
-            first_event,
-            commits=False,
-        ),
+        _streams("kafka-streams-cached", "--cached", "true"),
+        _streams("kafka-streams-exactly-once", *EXACTLY_ONCE),
+        _streams("kafka-streams-cached-exactly-once", "--cached", "true", *EXACTLY_ONCE),
+        Contestant("faust-stock", faust_stock, first_event, commits=False),
     ]
-    return standard + [_variant(*options) for options in VARIANTS if variants]
+    return standard + [_streams(*options) for options in VARIANTS if variants]
 
 
-def _variant(name: str, *options: str) -> Contestant:
+def _streams(name: str, *options: str) -> Contestant:
     return Contestant(name, lambda s, folder: kafka_streams(s, folder, *options), first_event)
 
 

@@ -5,7 +5,7 @@ import random
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import islice
 from pathlib import Path
 from statistics import median
@@ -16,6 +16,7 @@ from confluent_kafka.admin import AdminClient
 from msgspec import Struct
 
 from benchmarks.harness.broker import broker
+from benchmarks.harness.contestants import EXACTLY_ONCE
 from benchmarks.harness.load import (
     CONNECTIONS,
     LOAD_S,
@@ -45,6 +46,7 @@ CACHED_TITLES = 2_000
 UNCACHED_TITLES = 10_000
 """Too many for the cache: each response has been evicted before its title is requested again."""
 EVENTS_A_TITLE = 10
+PEERS = {PEER: (), "kafka-streams-exactly-once": EXACTLY_ONCE}
 SEARCHES = ["river+gard", "capek+sil", "moon", "wint+sto+l"]
 
 
@@ -114,19 +116,27 @@ def measure(name: str, server: Server, asked: dict[str, list[Request]], folder: 
     return loads
 
 
-def round_of(store: Store, folder: Path, earlier: Path | None = None) -> list[Load]:
-    """Measure every server once, and the checkout ``earlier`` of another release."""
+def round_of(store: Store, folder: Path, chosen: Collection[str], earlier: Path | None = None) -> list[Load]:
+    """Measure every server once, and the checkout ``earlier`` of another release.
+
+    Only the cases that are ``chosen``; all if none is.
+    """
+
+    def some(requests: dict[str, list[Request]]) -> dict[str, list[Request]]:
+        return {case: sent for case, sent in requests.items() if not chosen or case in chosen}
+
     with query_api(store.settings, folder / "api") as server:
-        loads = measure(OURS, server, cases(store, server), folder)
+        loads = measure(OURS, server, some(cases(store, server)), folder)
         body = server.get(f"/inventory/{store.isbns[0]}")[0]
-    with kafka_streams(store.settings, folder / "streams", store.isbns[0]) as server:
-        loads += measure(PEER, server, one_title(store), folder)
+    for peer, options in PEERS.items():
+        with kafka_streams(store.settings, folder / peer, store.isbns[0], *options) as server:
+            loads += measure(peer, server, some(one_title(store)), folder)
     if earlier is not None:
         with query_api(store.settings, folder / "earlier", {"PYTHONPATH": str(earlier.absolute())}) as server:
-            loads += measure(EARLIER, server, searches(), folder)
+            loads += measure(EARLIER, server, some(searches()), folder)
     with nginx(json.dumps(body, ensure_ascii=False).encode(), folder / "nginx") as server_or_none:
         if server_or_none is not None:
-            loads += measure("nginx-file", server_or_none, {"one title": [Request("/title")]}, folder)
+            loads += measure("nginx-file", server_or_none, some({"one title": [Request("/title")]}), folder)
     return loads
 
 
@@ -165,6 +175,7 @@ def fresh(settings: Settings, folder: Path) -> list[Fresh]:
 @click.option("--titles", default=20_000, show_default=True)
 @click.option("--seed", default=1, show_default=True)
 @click.option("--repeats", default=3, show_default=True, help="Rounds; each figure is their median.")
+@click.option("--case", "chosen", multiple=True, metavar="CASE", help="Only this case; may be repeated.")
 @click.option(
     "--large/--no-large",
     "with_large",
@@ -186,6 +197,7 @@ def main(
     titles: int,
     seed: int,
     repeats: int,
+    chosen: tuple[str, ...],
     with_large: bool,
     with_fresh: bool,
     earlier: Path | None,
@@ -210,7 +222,7 @@ def main(
             pass
         runs = []
         for number in range(repeats):
-            runs += round_of(store, folder / str(number), earlier)
+            runs += round_of(store, folder / str(number), chosen, earlier)
         results = medians(runs)
         if with_large:
             results += large(kafka, titles, seed, folder)

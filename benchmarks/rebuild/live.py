@@ -15,7 +15,7 @@ from typing import NamedTuple, Self
 from confluent_kafka import Consumer, TopicPartition
 from msgspec import Struct
 
-from benchmarks.harness.contestants import Entry, kafka_streams, ours
+from benchmarks.harness.contestants import EXACTLY_ONCE, Entry, kafka_streams, ours
 from benchmarks.harness.processes import Processes
 from benchmarks.harness.progress import Group
 from benchmarks.harness.store import Appender, record
@@ -103,7 +103,15 @@ def lives() -> list[Live]:
         Live("ours-1-worker", lambda s, folder: ours(s, folder, 1)),
         Live("kafka-streams", kafka_streams),
         Live("kafka-streams-linger-0", lambda s, folder: kafka_streams(s, folder, "--linger-ms", "0")),
+        # Its default, and a tenth of it
+        *(_exactly_once(interval_ms) for interval_ms in (100, 10)),
     ]
+
+
+def _exactly_once(commit_interval_ms: int) -> Live:
+    options = (*EXACTLY_ONCE, "--commit-interval-ms", str(commit_interval_ms))
+    name = f"kafka-streams-exactly-once-{commit_interval_ms}-ms"
+    return Live(name, lambda s, folder: kafka_streams(s, folder, *options))
 
 
 def latency(live: Live, settings: Settings, events: Iterator[Step], folder: Path) -> Latency:

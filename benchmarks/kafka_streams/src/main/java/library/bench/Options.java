@@ -5,6 +5,7 @@ import java.util.Map;
 import java.util.Properties;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
 import org.apache.kafka.clients.producer.ProducerConfig;
+import org.apache.kafka.common.IsolationLevel;
 import org.apache.kafka.streams.StreamsConfig;
 
 /** What the program is run with, as {@code --name value} pairs. */
@@ -14,6 +15,7 @@ record Options(
     String application,
     String stateDir,
     boolean cached,
+    boolean exactlyOnce,
     int threads,
     int lingerMs,
     int commitIntervalMs,
@@ -23,6 +25,7 @@ record Options(
 
   static final String STORE = "inventory";
   private static final long CACHE_BYTES = 64L << 20;
+  private static final int TRANSACTION_MARGIN_MS = 30_000;
 
   static Options parse(String[] arguments) {
     Map<String, String> given = new HashMap<>();
@@ -35,6 +38,7 @@ record Options(
         required(given, "--application"),
         required(given, "--state-dir"),
         Boolean.parseBoolean(given.getOrDefault("--cached", "false")),
+        Boolean.parseBoolean(given.getOrDefault("--exactly-once", "false")),
         Integer.parseInt(given.getOrDefault("--threads", "1")),
         Integer.parseInt(given.getOrDefault("--linger-ms", "100")),
         Integer.parseInt(given.getOrDefault("--commit-interval-ms", "30000")),
@@ -48,7 +52,9 @@ record Options(
     config.put(StreamsConfig.BOOTSTRAP_SERVERS_CONFIG, kafka);
     config.put(StreamsConfig.APPLICATION_ID_CONFIG, application);
     config.put(StreamsConfig.STATE_DIR_CONFIG, stateDir);
-    config.put(StreamsConfig.PROCESSING_GUARANTEE_CONFIG, StreamsConfig.AT_LEAST_ONCE);
+    config.put(
+        StreamsConfig.PROCESSING_GUARANTEE_CONFIG,
+        exactlyOnce ? StreamsConfig.EXACTLY_ONCE_V2 : StreamsConfig.AT_LEAST_ONCE);
     config.put(StreamsConfig.NUM_STREAM_THREADS_CONFIG, threads);
     config.put(StreamsConfig.COMMIT_INTERVAL_MS_CONFIG, commitIntervalMs);
     config.put(StreamsConfig.STATESTORE_CACHE_MAX_BYTES_CONFIG, CACHE_BYTES);
@@ -57,9 +63,17 @@ record Options(
         StreamsConfig.mainConsumerPrefix(ConsumerConfig.ISOLATION_LEVEL_CONFIG), "read_committed");
     config.put(
         StreamsConfig.mainConsumerPrefix(ConsumerConfig.MAX_POLL_RECORDS_CONFIG), pollRecords);
-    config.put(
-        StreamsConfig.mainConsumerPrefix(ConsumerConfig.INTERCEPTOR_CLASSES_CONFIG),
-        Progress.Commits.class.getName());
+    if (exactlyOnce) {
+      // The store, too, changes only when its Kafka transaction commits (KIP-892)
+      config.put(StreamsConfig.TRANSACTIONAL_STATE_STORES_CONFIG, true);
+      config.put(
+          StreamsConfig.DEFAULT_INTERACTIVE_QUERY_ISOLATION_LEVEL_CONFIG,
+          IsolationLevel.READ_COMMITTED.name());
+      // Must be longer than the time between two commits
+      config.put(
+          StreamsConfig.producerPrefix(ProducerConfig.TRANSACTION_TIMEOUT_CONFIG),
+          commitIntervalMs + TRANSACTION_MARGIN_MS);
+    }
     return config;
   }
 

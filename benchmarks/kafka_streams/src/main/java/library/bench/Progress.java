@@ -5,23 +5,18 @@ import java.util.Map;
 import java.util.Properties;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
-import java.util.concurrent.atomic.AtomicLong;
-import java.util.concurrent.atomic.LongAdder;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.Collectors;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.ListOffsetsOptions;
 import org.apache.kafka.clients.admin.OffsetSpec;
-import org.apache.kafka.clients.consumer.ConsumerInterceptor;
-import org.apache.kafka.clients.consumer.ConsumerRecords;
-import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.common.IsolationLevel;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.streams.processor.api.RecordMetadata;
 
-/** Prints one line when all events that stood in the store at the start are folded and committed. */
+/** Prints when the first event arrived, and knows where the event store ended at the start. */
 final class Progress {
-  private static final AtomicLong firstEventMs = new AtomicLong();
-  private static final LongAdder events = new LongAdder();
+  private static final AtomicBoolean begun = new AtomicBoolean();
   private static final Map<TopicPartition, Long> awaited = new ConcurrentHashMap<>();
 
   private Progress() {}
@@ -48,11 +43,11 @@ final class Progress {
     }
   }
 
+  /** Print once, at the first event, when it came. */
   static void eventProcessed() {
-    if (firstEventMs.get() == 0) {
-      firstEventMs.compareAndSet(0, System.currentTimeMillis());
+    if (!begun.get() && begun.compareAndSet(false, true)) {
+      System.out.printf("{\"first_event_ms\": %d}%n", System.currentTimeMillis());
     }
-    events.increment();
   }
 
   /** Whether the record is the last of its partition that stood there at the start. */
@@ -60,36 +55,5 @@ final class Progress {
     Long end = awaited.get(new TopicPartition(record.topic(), record.partition()));
     // The last offset is that of the transaction's marker
     return end != null && record.offset() >= end - 2;
-  }
-
-  /** Sees the offsets that Kafka has accepted. Made by the consumer, hence public and without state. */
-  public static final class Commits implements ConsumerInterceptor<byte[], byte[]> {
-    @Override
-    public void onCommit(Map<TopicPartition, OffsetAndMetadata> offsets) {
-      if (awaited.isEmpty()) {
-        return;
-      }
-      offsets.forEach(
-          (partition, offset) ->
-              awaited.computeIfPresent(
-                  partition, (same, end) -> offset.offset() >= end ? null : end));
-      if (awaited.isEmpty()) {
-        double seconds = (System.currentTimeMillis() - firstEventMs.get()) / 1000.0;
-        System.out.printf(
-            "{\"events\": %d, \"first_event_ms\": %d, \"seconds\": %.3f}%n",
-            events.sum(), firstEventMs.get(), seconds);
-      }
-    }
-
-    @Override
-    public ConsumerRecords<byte[], byte[]> onConsume(ConsumerRecords<byte[], byte[]> records) {
-      return records;
-    }
-
-    @Override
-    public void close() {}
-
-    @Override
-    public void configure(Map<String, ?> settings) {}
   }
 }
