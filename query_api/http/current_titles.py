@@ -16,11 +16,11 @@ _SELECT = "SELECT body FROM titles WHERE isbn = ? AND removed = 0"
 
 
 class CurrentTitles:
-    """Titles of the replica that ``follower`` has, on one event loop.
+    """Titles of the replica that ``follower`` has, on one thread.
 
-    A representation is kept until its title changes: titles that are read again and again are answered 52,700
-    times a second, others, which come from the replica each time, 36,400 times (docs/benchmarks.md). The
-    keeping may go when that difference does; ``test_a_cached_response_equals_a_fresh_one`` holds without it.
+    A representation is kept until its title changes: titles that are read again and again are answered 1.3
+    times as often as others, which come from the replica each time (docs/benchmarks.md). The keeping may go
+    when that difference does; ``test_a_cached_response_equals_a_fresh_one`` holds without it.
     """
 
     def __init__(self, follower: Followed) -> None:
@@ -51,7 +51,7 @@ class CurrentTitles:
         if replica is self._replica and self._progress is not None:
             changed = replica.changed_since(self._progress)
         else:
-            self._replica, self._db = replica, replica.reader()
+            self._replica, self._db = replica, replica.reader_until_next_batch()
         if changed is None:
             self._kept.clear()
         else:
@@ -64,6 +64,8 @@ class CurrentTitles:
         if not EVENTS.is_stream(isbn):
             return None
         assert self._db is not None
+        if not self._db.in_transaction:
+            self._db.execute("BEGIN")
         row = self._db.execute(_SELECT, (int(isbn),)).fetchone()
         if row is None:
             return None

@@ -72,18 +72,36 @@ class Replica:
         """Past states of its titles."""
         self._changed: deque[tuple[Progress, frozenset[str] | None]] = deque(maxlen=_REMEMBERED_BATCHES)
         self._local = threading.local()
+        self._ended_by_writer: list[sqlite3.Connection] = []
 
     def reader(self) -> sqlite3.Connection:
         """This thread's connection for reading."""
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            connection = sqlite3.connect(
-                f"{self._path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None,
-                check_same_thread=False, cached_statements=64,
-            )  # fmt: skip
-            connection.execute("PRAGMA query_only = 1")
-            connection.execute("PRAGMA cache_size = -8000")
-            self._local.connection = connection
+            connection = self._local.connection = self._open_reader()
+        return connection
+
+    def reader_until_next_batch(self) -> sqlite3.Connection:
+        """A new connection for reading, whose transaction ends when the next batch is stored.
+
+        To begin and end one for a row costs more than to read it. An open one keeps the write-ahead log from
+        being reused; therefore the writer ends it, not the reader, which may have nothing to read any more.
+        """
+        connection = self._open_reader()
+        self._ended_by_writer.append(connection)
+        return connection
+
+    def _end_reads(self) -> None:
+        for connection in self._ended_by_writer:
+            connection.commit()
+
+    def _open_reader(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            f"{self._path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None,
+            check_same_thread=False, cached_statements=64,
+        )  # fmt: skip
+        connection.execute("PRAGMA query_only = 1")
+        connection.execute("PRAGMA cache_size = -8000")
         return connection
 
     @contextmanager
@@ -92,12 +110,16 @@ class Replica:
 
         ``changed``: ISBNs of the titles whose rows it writes; None: any.
         """
+        # SQLite begins the log anew only while nobody reads from it
+        self._end_reads()
         with self._writer as db:
             db.execute("BEGIN IMMEDIATE")
             yield db
             if after.complete and not self.progress.complete:
                 first_read.finish(db)
             _store(db, self.progress, after)
+        # Before the progress: who reads the new one must find its rows
+        self._end_reads()
         few = None if changed is None or len(changed) > _MAX_REMEMBERED_TITLES else frozenset(changed)
         # Before the progress: a reader that sees the new progress finds its changes
         self._changed.append((after, few))

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,28 @@ def test_a_failed_batch_leaves_no_trace_in_the_replica(tmp_path: Path):
     with replica.batch(AT) as db:
         put_rows(db, [ROW])
     assert title_json(replica.reader(), int(ROW.isbn)) is not None
+
+
+def test_a_held_reader_sees_each_batch_and_the_log_is_used_again(tmp_path: Path):
+    replica = create_replica(tmp_path, IDENTITY, 1)
+    log, sizes = tmp_path / f"{FILE}-wal", []
+    held = replica.reader_until_next_batch()
+    for number in range(1, 21):
+        with replica.batch(Progress((number,), (number,), (number,), (True,))) as db:
+            # A read that begins while the batch is stored must not last beyond it
+            assert version_of(held) == (number - 1 or None)
+            put_rows(db, [replace(ROW, version=number)])
+        assert version_of(held) == number
+        replica.checkpoint()
+        sizes.append(log.stat().st_size)
+    assert sizes[-1] == sizes[1]
+
+
+def version_of(db: sqlite3.Connection) -> int | None:
+    if not db.in_transaction:
+        db.execute("BEGIN")
+    found = db.execute("SELECT version FROM titles").fetchone()
+    return None if found is None else int(found[0])
 
 
 def test_a_checkpoint_moves_writes_into_the_database_file(tmp_path: Path):
