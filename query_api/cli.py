@@ -26,7 +26,7 @@ def main(settings: Settings) -> None:
     from query_api.following.source import Source
     from query_api.following.table_follower import TableFollower
     from query_api.following.waiters import Waiters
-    from query_api.http.app import create_app
+    from query_api.http.app import create_app, titles_at_once
     from query_api.http.freshness import Reading
     from query_api.http.group_lag import GroupLags
     from query_api.http.metrics import Metrics
@@ -47,24 +47,22 @@ def main(settings: Settings) -> None:
             services = Services(settings, groups, reading.instance)
             operations = Operations(reading, source, groups, services)
             metrics = Metrics(reading, operations)
+            hosts = AllowedHosts(settings)
             app = create_app(
-                reading,
-                waiters,
-                metrics,
-                operations,
-                AllowedHosts(settings),
-                settings,
-                Evidence(settings, source),
+                reading, waiters, metrics, operations, hosts, settings, Evidence(settings, source)
             )
             # The application's objects stay: the collector, which visits them for milliseconds, need not
             gc.collect()
             gc.freeze()
             log.info("listening on %s:%d", settings.host, settings.port)
+            traced = tracing.tracer is not None
             serve(
-                app if tracing.tracer is None else TracedRequests(app),
+                TracedRequests(app) if traced else app,
                 settings.host,
                 settings.port,
                 drain=waiters.end,
+                # A span begins on the loop
+                at_once=None if traced else titles_at_once(reading, metrics, hosts),
             )
     except (PortTaken, NoFolderFree) as error:
         raise CommandError(exits.UNAVAILABLE, str(error)) from error

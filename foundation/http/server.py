@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from foundation.http.addresses import UnknownHost, family, resolve
+from foundation.http.at_once import AtOnce, spawning
 
 CONNECTIONS = 4096
 """That may be open at a time; further ones wait in the kernel's queue."""
@@ -17,8 +18,15 @@ class PortTaken(Exception):
     """Another program listens on the port; the message says what to do."""
 
 
-def serve(app: Any, host: str, port: int, *, drain: Callable[[], Awaitable[None]] | None = None) -> None:
-    """Serve the ASGI ``app`` until SIGTERM or SIGINT.
+def serve(
+    app: Any,
+    host: str,
+    port: int,
+    *,
+    drain: Callable[[], Awaitable[None]] | None = None,
+    at_once: AtOnce | None = None,
+) -> None:
+    """Serve the ASGI ``app`` until SIGTERM or SIGINT; ``at_once`` is asked first, on the server's thread.
 
     Then ``drain`` is awaited while the server still answers, open requests are answered, and the app's
     lifespan ends. A second signal changes nothing; a supervisor that can't wait sends SIGKILL.
@@ -29,7 +37,7 @@ def serve(app: Any, host: str, port: int, *, drain: Callable[[], Awaitable[None]
 
     claim(host, port)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(app, host, port, drain))
+        runner.run(_serve(app, host, port, drain, at_once))
 
 
 def claim(host: str, port: int) -> None:
@@ -52,7 +60,25 @@ def claim(host: str, port: int) -> None:
             ) from error
 
 
-async def _serve(app: Any, host: str, port: int, drain: Callable[[], Awaitable[None]] | None) -> None:
+async def _serve(
+    app: Any, host: str, port: int, drain: Callable[[], Awaitable[None]] | None, at_once: AtOnce | None
+) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await serve_until(stop, app, host, port, drain, at_once)
+
+
+async def serve_until(
+    stop: asyncio.Event,
+    app: Any,
+    host: str,
+    port: int,
+    drain: Callable[[], Awaitable[None]] | None = None,
+    at_once: AtOnce | None = None,
+) -> None:
+    """As ``serve``, until ``stop`` is set, and without a look at the port."""
     from granian.constants import HTTPModes, Interfaces
     from granian.server.embed import Server
 
@@ -67,11 +93,8 @@ async def _serve(app: Any, host: str, port: int, drain: Callable[[], Awaitable[N
         backpressure=CONNECTIONS,
         log_enabled=False,
     )
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    serving = asyncio.ensure_future(server.serve())
+    spawn_target = None if at_once is None else spawning(at_once, CONNECTIONS)
+    serving = asyncio.ensure_future(server.serve(spawn_target))
     stopping = asyncio.ensure_future(stop.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()

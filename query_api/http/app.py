@@ -38,6 +38,7 @@ from query_api.http.routes import (
     stats,
 )
 from query_api.http.routes import operations as operations_routes
+from query_api.http.title_answers import TitleAnswers
 from query_api.replica.tables import RELEASE
 
 ROUTES = [
@@ -67,7 +68,6 @@ def create_app(
     evidence: Evidence,
 ) -> InventoryFastPath:
     """The ASGI application. Its lifespan starts and stops the follower and ``operations``."""
-    titles = CurrentTitles(reading.follower)
 
     def unreadable(request: AnyRequest, error: sqlite3.DatabaseError) -> Response[bytes]:
         return problem_response(request, reading.unreadable(error))
@@ -113,4 +113,10 @@ def create_app(
         more_headers=lambda state: reading.headers(state["position"].encode()),
         counts=metrics.answers,
     )
+    titles = TitleAnswers(CurrentTitles(reading.follower), reading, hosts, metrics.answers)
     return InventoryFastPath(inner, titles, reading, hosts, metrics.answers)
+
+
+def titles_at_once(reading: Reading, metrics: Metrics, hosts: AllowedHosts) -> TitleAnswers:
+    """Answers for the server's thread. It has its own titles and counter: nothing is shared with the loop."""
+    return TitleAnswers(CurrentTitles(reading.follower), reading, hosts, metrics.answers_at_once)

@@ -6,25 +6,21 @@ from typing import Any
 
 from litestar.types import ASGIApp, Receive, Scope, Send
 
+from foundation.http.at_once import WholeResponse, send_whole
 from foundation.http.callers import AllowedHosts
-from foundation.http.headers import SAFETY
 from foundation.http.problem import Problem
-from foundation.http.responses import etag_matches
-from query_api.http.current_titles import CurrentTitles
 from query_api.http.freshness import Reading
 from query_api.http.inventory_parameters import PAGE, PAST_TITLE, parse_ordinary
 from query_api.http.inventory_reads import parse_moment, read_page, read_past_title
 from query_api.http.parameters import DEFAULT_LIMIT
 from query_api.http.responses import Representation, next_link, represent
+from query_api.http.title_answers import TITLES, TitleAnswers, ordinary, respond
 from query_api.queries.page import TitleFilters
 from query_api.replica.progress import Progress
 from query_api.replica.replica import Replica
 from schemas.records import EVENTS
 
 PAGES = "/inventory"
-TITLES = "/inventory/"
-_TITLE_LENGTH = len(TITLES) + 13
-_CONTENT = (b"content-type", b"content-length")
 
 
 class InventoryFastPath:
@@ -37,7 +33,7 @@ class InventoryFastPath:
     """
 
     def __init__(
-        self, app: ASGIApp, titles: CurrentTitles, reading: Reading, hosts: AllowedHosts, counts: Counter[int]
+        self, app: ASGIApp, titles: TitleAnswers, reading: Reading, hosts: AllowedHosts, counts: Counter[int]
     ) -> None:
         self._app, self._titles, self._reading, self._hosts = app, titles, reading, hosts
         self._counts = counts
@@ -48,52 +44,32 @@ class InventoryFastPath:
         """Answer a request. The state of those that are passed on gets ``position``."""
         request: Any = scope
         if request["type"] == "http":
-            if (
-                request["method"] == "GET"
-                and request["path"].startswith(PAGES)
-                and await self._answer(request, send)
-            ):
+            response = self._titles(request) or await self._answer(request)
+            if response is not None:
+                await send_whole(send, response)
                 return
             # Before anything is read: the position must never promise more than the answer has
             request.setdefault("state", {})["position"] = self._reading.position()
         await self._app(scope, receive, send)
 
-    async def _answer(self, request: Any, send: Any) -> bool:
-        """Whether the request was answered here."""
-        host = if_none_match = None
-        for name, value in request["headers"]:
-            if name == b"host" and host is None:
-                host = value
-            elif name == b"if-none-match":
-                if_none_match = value if if_none_match is None else if_none_match + b", " + value
-            elif name in (b"host", b"origin"):
-                return False
-        if host is None or not self._hosts.allows(host.decode("latin-1")):
-            return False
+    async def _answer(self, request: Any) -> WholeResponse | None:
+        """A page or a past title; None if ``app`` has to answer."""
         path, query = request["path"], request["query_string"]
+        if request["method"] != "GET" or not (path == PAGES or (query and path.startswith(TITLES))):
+            return None
+        if_none_match = ordinary(request, self._hosts)
+        if if_none_match is None:
+            return None
         try:
-            if query or path == PAGES:
-                found, position = await self._read(path, query)
-            else:
-                found = self._titles.get(path[len(TITLES) :]) if len(path) == _TITLE_LENGTH else None
-                position = self._titles.position
+            found, position = await self._read(path, query)
         except (Problem, sqlite3.DatabaseError):
             # The route meets it again, and knows what to do
-            return False
+            return None
         if found is None:
-            return False
-        if if_none_match is not None and etag_matches(if_none_match.decode("latin-1"), found.etag):
-            status, body = 304, b""
-            headers = [header for header in found.headers if header[0] not in _CONTENT]
-        else:
-            status, body = 200, found.body
-            headers = [*found.headers]
-        headers += SAFETY
-        headers += self._reading.headers(position)
-        self._counts[status] += 1
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
-        return True
+            return None
+        response = respond(found, if_none_match, self._reading.headers(position))
+        self._counts[response.status] += 1
+        return response
 
     async def _read(self, path: str, query: bytes) -> tuple[Representation | None, bytes]:
         """The requested document, None if ``app`` has to answer, and the position that it includes.

@@ -13,12 +13,17 @@ from query_api.http.totals import lags, read_totals
 
 
 class Metrics(Collector):
-    """The metrics of one query API. ``answers`` is a plain counter: cheap enough for every request."""
+    """The metrics of one query API.
+
+    ``answers`` is a plain counter, cheap enough for every request. So is ``answers_at_once``, for the thread
+    beside the event loop: adding to a counter of another thread would lose some.
+    """
 
     def __init__(self, reading: Reading, operations: Operations) -> None:
         self._registry = CollectorRegistry()
         self._reading, self._operations = reading, operations
         self.answers: Counter[int] = Counter()
+        self.answers_at_once: Counter[int] = Counter()
         ProcessCollector(registry=self._registry)
         self._registry.register(self)
 
@@ -33,7 +38,7 @@ class Metrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """The current values of counters that are kept elsewhere."""
         answers = CounterMetricFamily("library_api_answers", "HTTP answers, by status.", labels=["status"])
-        for status, count in sorted(self.answers.items()):
+        for status, count in sorted((self.answers + self.answers_at_once).items()):
             answers.add_metric([str(status)], count)
         yield answers
         yield GaugeMetricFamily("library_api_streams", "Open streams.", value=self._reading.readers)

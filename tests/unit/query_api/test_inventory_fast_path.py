@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
+from foundation.http.callers import AllowedHosts
+from query_api.http.app import titles_at_once
 from query_api.http.inventory_parameters import PAGE, PAST_TITLE, parse_ordinary
+from query_api.http.metrics import Metrics
 from schemas.events import BookAdded, BookBorrowed, BookRemoved, BookReturned, Event
 from tests.support.query_api.api_without_kafka import ApiWithoutKafka
 from tests.support.query_api.loan_traffic import number
@@ -142,6 +145,50 @@ def test_only_ordinary_parameters_are_parsed_without_the_framework(
 def test_a_version_beyond_a_number_of_sqlite_is_left_to_the_framework():
     assert parse_ordinary(b"version=7", PAST_TITLE) == {"version": 7}
     assert parse_ordinary(b"version=9223372036854775807", PAST_TITLE) is None
+
+
+def asked(path: str, *headers: tuple[bytes, bytes], method: str = "GET", host: bytes = b"localhost") -> Any:
+    """An ASGI request, as far as titles are answered by it."""
+    path, _, query = path.partition("?")
+    names = [(b"host", host), *headers]
+    return {"type": "http", "method": method, "path": path, "query_string": query.encode(), "headers": names}
+
+
+def test_a_title_answered_at_once_is_the_one_of_the_framework_and_counts(api: ApiWithoutKafka):
+    hosts, metrics = AllowedHosts(api.settings), Metrics(api.reading, api.operations)
+    at_once = titles_at_once(api.reading, metrics, hosts)
+    path = f"/inventory/{TITLES[2]}"
+    tag = by_the_framework(api, path).headers["etag"]
+    for sent, joined in (([], {}), (['"other"', tag], {"If-None-Match": f'"other", {tag}'})):
+        expected = by_the_framework(api, path, joined)
+        answer = at_once(asked(path, *((b"if-none-match", value.encode()) for value in sent)))
+        assert answer is not None
+        assert (answer.status, answer.body) == (expected.status_code, expected.content)
+        assert sorted(answer.headers) == sorted((name.lower(), value) for name, value in expected.headers.raw)
+    text = metrics.text()
+    assert b'library_api_answers_total{status="200"} 1.0' in text
+    assert b'library_api_answers_total{status="304"} 1.0' in text
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        asked(f"/inventory/{TITLES[1]}"),
+        asked("/inventory/9780000000000"),
+        asked("/inventory/+780000000000"),
+        asked(f"/inventory/{TITLES[2]}", method="HEAD"),
+        asked(f"/inventory/{TITLES[2]}", method="POST"),
+        asked(f"/inventory/{TITLES[2]}?version=1"),
+        asked(f"/inventory/{TITLES[2]}", (b"origin", b"http://localhost")),
+        asked(f"/inventory/{TITLES[2]}", (b"host", b"localhost")),
+        asked(f"/inventory/{TITLES[2]}", host=b"example.org"),
+        asked("/inventory?limit=1"),
+    ],
+)
+def test_what_is_no_ordinary_request_for_a_title_is_not_answered_at_once(api: ApiWithoutKafka, request_: Any):
+    metrics = Metrics(api.reading, api.operations)
+    assert titles_at_once(api.reading, metrics, AllowedHosts(api.settings))(request_) is None
+    assert not metrics.answers_at_once
 
 
 def change(stock: ApiWithoutKafka, isbn: str) -> Event:
