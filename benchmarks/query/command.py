@@ -128,15 +128,17 @@ def round_of(store: Store, folder: Path, chosen: Collection[str], earlier: Path 
     with query_api(store.settings, folder / "api") as server:
         loads = measure(OURS, server, some(cases(store, server)), folder)
         body = server.get(f"/inventory/{store.isbns[0]}")[0]
-    for peer, options in PEERS.items():
-        with kafka_streams(store.settings, folder / peer, store.isbns[0], *options) as server:
-            loads += measure(peer, server, some(one_title(store)), folder)
-    if earlier is not None:
+    if asked := some(one_title(store)):
+        for peer, options in PEERS.items():
+            with kafka_streams(store.settings, folder / peer, store.isbns[0], *options) as server:
+                loads += measure(peer, server, asked, folder)
+    if earlier is not None and (asked := some(searches())):
         with query_api(store.settings, folder / "earlier", {"PYTHONPATH": str(earlier.absolute())}) as server:
-            loads += measure(EARLIER, server, some(searches()), folder)
-    with nginx(json.dumps(body, ensure_ascii=False).encode(), folder / "nginx") as server_or_none:
-        if server_or_none is not None:
-            loads += measure("nginx-file", server_or_none, some({"one title": [Request("/title")]}), folder)
+            loads += measure(EARLIER, server, asked, folder)
+    if asked := some({"one title": [Request("/title")]}):
+        with nginx(json.dumps(body, ensure_ascii=False).encode(), folder / "nginx") as server_or_none:
+            if server_or_none is not None:
+                loads += measure("nginx-file", server_or_none, asked, folder)
     return loads
 
 
