@@ -357,15 +357,25 @@ def _explained(error: msgspec.ValidationError, values: Mapping[str, Any], source
 def nearest(folder: Path, name: str) -> Path | None:
     """The file ``name`` in ``folder``, or in the closest folder above that has it."""
     for parent in (folder, *folder.parents):
-        if (parent / name).is_file():
+        if _is_there(parent / name):
             return parent / name
     return None
+
+
+def _is_there(file: Path) -> bool:
+    """Whether a file has this name, or something else that can't be passed over, as a link to nothing."""
+    try:
+        file.lstat()
+    except OSError:
+        # Also a folder above that we may not search
+        return False
+    return True
 
 
 def _running(folder: Path, data_dir: str | None) -> Path | None:
     if data_dir:
         run = folder / data_dir / RUN_FILE
-        return run if run.is_file() else None
+        return run if _is_there(run) else None
     return nearest(folder, f"{Settings().data_dir}/{RUN_FILE}")
 
 
@@ -382,6 +392,9 @@ def _system(run: Path) -> dict[str, Any]:
 
 def _toml(file: Path) -> dict[str, Any]:
     try:
+        if file.exists() and not file.is_file():
+            # Reading a FIFO would wait for ever
+            raise ValueError("it is no file")
         # Editors of Windows put a byte order mark before the text
         return tomllib.loads(file.read_text("utf-8-sig"))
     except (OSError, ValueError) as error:

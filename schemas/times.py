@@ -8,7 +8,9 @@ _MS = timedelta(milliseconds=1)
 FIRST_MS, LAST_MS = -62135596800000, 253402300799999
 """The range of RFC 3339: year 1 to year 9999."""
 
-_FORM = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_FORM = re.compile(
+    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d{1,9})?([Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)", re.ASCII
+)
 
 
 class BadTime(ValueError):

@@ -70,9 +70,11 @@ def events(
             if names
             else open_reader(group, settings=settings, start=_start(settings, start), report=_report)
         )
+        printed = False
         with reader:
             try:
                 for event in reader.follow() if follow else reader:
+                    printed = True
                     fields = fields_of(event)
                     if isinstance(reader, NamedReader):
                         _name(fields["data"], event.event, reader)
@@ -80,6 +82,8 @@ def events(
                     sys.stdout.flush()
             finally:
                 ending.set()
+        if not printed:
+            click.echo("no new events" if group else "no events", err=True)
     except NamesUnknown as error:
         raise CommandError(exits.UNAVAILABLE, str(error)) from error
     except OffsetsGone as error:

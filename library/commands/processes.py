@@ -53,6 +53,9 @@ def start(settings: "Settings", name: str) -> None:
 def _control(settings: "Settings", action: str, name: str) -> None:
     from library.system.control import NotAnswering, NotRunning, RequestRefused, connected
 
+    if not name:
+        # As in `library stop "$UNSET"`: to the supervisor a stop of nobody is one of the whole system
+        raise CommandError(exits.MALFORMED, "NAME is empty; `library status` lists the processes")
     data_dir = Path(settings.data_dir)
     try:
         with connected(data_dir, TIMEOUT_S) as control:

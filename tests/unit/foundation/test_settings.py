@@ -1,5 +1,7 @@
 """Which variables of the environment are settings, and which are named as misspelt ones."""
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -117,6 +119,22 @@ def test_a_run_file_that_cannot_be_read_still_shows_where_its_system_is(tmp_path
     (tmp_path / "below").mkdir()
     found = load({}, {}, tmp_path / "below", addresses=False)
     assert found.settings == Settings(data_dir=str(run.parent))
+
+
+def link_to(target: str) -> Callable[[Path], None]:
+    return lambda file: file.symlink_to(target)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [Path.mkdir, os.mkfifo, link_to("library.toml"), link_to("nothing"), link_to(".")],
+    ids=["a folder", "a fifo", "a link to itself", "a link to nothing", "a link to a folder"],
+)
+def test_a_settings_file_that_is_no_file_is_not_passed_over(tmp_path: Path, make: Callable[[Path], None]):
+    make(tmp_path / "library.toml")
+    (tmp_path / "below").mkdir()
+    with pytest.raises(BadSettings, match=r"library\.toml: "):
+        load({}, {}, tmp_path / "below")
 
 
 @pytest.mark.parametrize("content", ["\ufeffport = 8090\n", "\ufeff# ours\r\nport = 8090\r\n"])

@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from foundation.settings import Settings
-from library.commands.processes import restart
+from library.commands.processes import restart, start, stop
 from library.commands.system import down, status
 from library.system.control import SOCKET_FILE, NotAnswering, NotRunning, connected
 from tests.support.library.command_runner import run_command
@@ -38,6 +38,12 @@ def test_a_frozen_system_is_not_said_to_be_absent(frozen, monkeypatch, command, 
     assert done.exit_code == 69
     assert "the supervisor does not answer within" in done.stderr
     assert "library up" not in done.stderr
+
+
+@pytest.mark.parametrize("command", [stop, start, restart])
+def test_a_process_without_a_name_is_not_the_whole_system(frozen, command):
+    done = run_command(command, Settings(data_dir=str(frozen)), "")
+    assert (done.exit_code, "NAME is empty" in done.stderr) == (2, True)
 
 
 def test_a_socket_that_nobody_serves_is_no_system(tmp_path, monkeypatch):
