@@ -9,6 +9,7 @@ from litestar.di import NamedDependency, Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.types import ExceptionHandlersMap
 from msgspec import Struct
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from foundation.http.docs_page import POLICY, page
 from foundation.http.errors import problem_response
@@ -16,6 +17,10 @@ from foundation.http.openapi import ApiDocument
 
 LARGEST_BODY_BYTES = 64 * 1024
 """Of any request: twice as long as the longest command in JSON."""
+
+
+METRICS_TYPE = CONTENT_TYPE_LATEST.partition("; charset")[0]
+"""The media type of metrics. The framework adds the charset."""
 
 
 class Health(Struct, frozen=True):

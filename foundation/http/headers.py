@@ -31,11 +31,21 @@ def unique_headers(headers: Sequence[tuple[bytes, bytes]], unique: Collection[by
 
 
 def require_no_encoding(headers: Mapping[bytes, bytes]) -> None:
-    """Refuse a body in a Content-Encoding. Raises Problem 415."""
+    """Refuse a body in a Content-Encoding, or in a Transfer-Encoding besides chunks.
+
+    Raises Problem 415, 501.
+    """
     encoding = headers.get(b"content-encoding", b"").strip().lower()
     if encoding not in (b"", b"identity"):
         detail = f"send the body without Content-Encoding, not as {encoding[:40].decode('latin-1')!r}"
         raise Problem(415, "unsupported_encoding", detail, headers={"Accept-Encoding": "identity"})
+    transfer = headers.get(b"transfer-encoding", b"").strip().lower()
+    if transfer not in (b"", b"chunked"):
+        # The server has undone the chunks only (RFC 9112, 6.1)
+        detail = (
+            f"send the body without Transfer-Encoding, or chunked, not as {transfer[:40].decode('latin-1')!r}"
+        )
+        raise Problem(501, "unsupported_encoding", detail)
 
 
 def with_defaults(headers: Sequence[tuple[bytes, bytes]], defaults: Headers) -> Headers:

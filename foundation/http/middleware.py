@@ -17,7 +17,7 @@ from foundation.http.headers import (
     with_defaults,
 )
 from foundation.http.problem import Problem
-from foundation.http.responses import etag_matches, etag_of, render_problem, send_response
+from foundation.http.responses import etag_is_current, etag_matches, etag_of, render_problem, send_response
 from foundation.http.targets import check_escapes
 
 UNIQUE = (b"host", b"origin", b"authorization", b"last-event-id", b"content-type", b"content-encoding")
@@ -25,7 +25,7 @@ UNIQUE = (b"host", b"origin", b"authorization", b"last-event-id", b"content-type
 
 
 class Middleware:
-    """ASGI: checks the caller, answers HEAD and If-None-Match, and completes the headers.
+    """ASGI: checks the caller, answers HEAD, If-Match and If-None-Match, and completes the headers.
 
     ``cache_control`` is for responses to GET without a Cache-Control of their own; others are not stored.
     ``more_headers`` makes further headers from the request's state. ``counts`` counts responses by status.
@@ -59,6 +59,7 @@ class Middleware:
             lambda status, headers: self._complete(request, status, headers),
             self._counts,
             head=state["head"],
+            if_match=joined_header(request["headers"], b"if-match"),
             if_none_match=joined_header(request["headers"], b"if-none-match"),
         )
         try:
@@ -82,7 +83,7 @@ class Middleware:
 
 
 class _Response:
-    """One response: its headers completed, and with an entity tag, or as a 304, if it may be stored."""
+    """One response: its headers completed. One that may be stored gets an entity tag, or is a 304 or 412."""
 
     def __init__(
         self,
@@ -91,10 +92,11 @@ class _Response:
         counts: Counter[int],
         *,
         head: bool,
+        if_match: str | None,
         if_none_match: str | None,
     ) -> None:
         self._send, self._complete, self._counts = send, complete, counts
-        self._head, self._if_none_match = head, if_none_match
+        self._head, self._if_match, self._if_none_match = head, if_match, if_none_match
         self._held_back: Any = None
         """The start of a response that may be stored, until its body is there to make an entity tag of."""
 
@@ -112,10 +114,8 @@ class _Response:
             if self._held_back is not None:
                 start, self._held_back = self._held_back, None
                 if not message.get("more_body"):
-                    self._validate(start, body)
+                    body = self._validate(start, body)
                 await self._begin(start)
-                if start["status"] == 304:
-                    body = b""
             message["body"] = b"" if self._head else body
         await self._send(message)
 
@@ -123,17 +123,27 @@ class _Response:
         self._counts[start["status"]] += 1
         await self._send(start)
 
-    def _validate(self, start: Any, body: bytes) -> None:
-        """Give a complete response an entity tag, and make it a 304 if the caller has it."""
+    def _validate(self, start: Any, body: bytes) -> bytes:
+        """Give a complete response an entity tag, and make it a 304 or 412 if the caller's says that.
+
+        Returns the body of the response.
+        """
         headers = start["headers"]
         etag = next((value.decode() for name, value in headers if name == b"etag"), None)
         if etag is None:
             etag = etag_of(body)
             headers.append((b"etag", etag.encode()))
+        kept = [(name, value) for name, value in headers if name not in (b"content-type", b"content-length")]
+        if self._if_match is not None and not etag_is_current(self._if_match, etag):
+            problem = Problem(412, "precondition_failed", f"the entity tag is {etag}, not that of If-Match")
+            response = render_problem(problem)
+            length = (b"content-length", b"%d" % len(response.body))
+            start["status"], start["headers"] = 412, [*kept, *response.headers, length]
+            return response.body
         if self._if_none_match is not None and etag_matches(self._if_none_match, etag):
-            start["status"] = 304
-            content = (b"content-type", b"content-length")
-            start["headers"] = [(name, value) for name, value in headers if name not in content]
+            start["status"], start["headers"] = 304, kept
+            return b""
+        return body
 
 
 def _with_head(allow: bytes) -> bytes:

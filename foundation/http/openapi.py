@@ -12,9 +12,9 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.plugins import OpenAPIRenderPlugin
 
-from foundation.http.json_body import check_json_body
+from foundation.http.json_body import check_json_body, has_json_body
 from foundation.http.problem import PROBLEM_JSON, ProblemDocument
-from foundation.http.targets import check_query, numeric_type
+from foundation.http.targets import check_query, has_encoded_slash, plain_type
 from foundation.numbers import is_number
 
 DOCUMENT_PATH = "/openapi.json"
@@ -106,7 +106,7 @@ class ApiDocument(OpenAPIRenderPlugin):
         self.value: Json = {}
         self._body = b""
         self._parameters: dict[str, frozenset[str]] = {}
-        self._numbers: dict[tuple[str, str], dict[str, str]] = {}
+        self._plain: dict[tuple[str, str], dict[str, str]] = {}
         """The types of the numbers in a path, or in its query, by name."""
 
     def config(self, title: str, version: str, description: str) -> OpenAPIConfig:
@@ -140,8 +140,8 @@ class ApiDocument(OpenAPIRenderPlugin):
             names = {p["name"] for p in parameters if p["in"] == "query"}
             self._parameters[path] = self._parameters.get(path, frozenset()) | names
             for parameter in parameters:
-                if kind := numeric_type(parameter["schema"]):
-                    self._numbers.setdefault((path, parameter["in"]), {})[parameter["name"]] = kind
+                if kind := plain_type(parameter["schema"]):
+                    self._plain.setdefault((path, parameter["in"]), {})[parameter["name"]] = kind
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: Json) -> bytes:  # noqa: ARG002
         """The document as JSON, in place of the framework's."""
@@ -155,14 +155,16 @@ class ApiDocument(OpenAPIRenderPlugin):
         """
         path = str(request.scope.get("path_template"))
         parameters = self._parameters.get(path)
-        # The router drops empty segments, also encoded ones: /inventory/%2F would list the inventory
-        if parameters is None or (_has_empty_segment(request) and not _has_path(request)):
+        if parameters is None:
             raise NotFoundException
-        if in_path := self._numbers.get((path, "path")):
+        # The router drops empty segments, also encoded ones: /inventory/%2F would list the inventory
+        if not _has_path(request) and (_has_empty_segment(request) or has_encoded_slash(request.scope)):
+            raise NotFoundException
+        if in_path := self._plain.get((path, "path")):
             _require_numbers(path, request.scope["path"], in_path)
         if not request.route_handler.opt.get("any_parameter"):
-            check_query(request.scope["query_string"], parameters, self._numbers.get((path, "query")))
-        if request.route_handler.opt.get("json_body"):
+            check_query(request.scope["query_string"], parameters, self._plain.get((path, "query")))
+        if has_json_body(request):
             await check_json_body(request)
 
 

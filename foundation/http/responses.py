@@ -38,6 +38,11 @@ def etag_of(body: bytes) -> str:
     return f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
 
 
+def etag_is_current(if_match: str, etag: str) -> bool:
+    """Whether an If-Match holds for the representation with ``etag``; a weak tag never does (13.1.1)."""
+    return if_match.strip() == "*" or any(tag.strip() == etag for tag in if_match.split(","))
+
+
 def etag_matches(if_none_match: str, etag: str) -> bool:
     """Whether the caller has the representation with ``etag`` (RFC 9110, 13.1.2)."""
     if if_none_match.strip() == "*":

@@ -68,6 +68,9 @@ class RequestReader:
             detail = "a command is sent as Content-Type: application/json"
             raise Problem(415, "unsupported_media_type", detail, headers={"Accept-Post": "application/json"})
         require_no_encoding(headers)
+        if b"if-match" in headers:
+            detail = "commands have no entity tag: the rules decide on the newest state, without If-Match"
+            raise Problem(412, "precondition_failed", detail)
         key = headers.get(b"idempotency-key")
         if key is None:
             detail = (

@@ -8,10 +8,11 @@ from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import QueryParameter
 from msgspec import Struct
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import generate_latest
 
 from eventstore.append.writer import now_ms
 from eventstore.state.outcomes import Unwritable
+from foundation.http.app import METRICS_TYPE
 from foundation.http.openapi import problem_specs, response_header
 from foundation.http.problem import Problem
 from foundation.http.responses import HttpResponse
@@ -38,9 +39,11 @@ _MEANINGS = {
     408: "The body did not arrive in time.",
     409: "A rule refuses it, `code` says which; a repeat is decided afresh. Of a look-up: name the title. "
     "`open_loans`: the borrower has the titles in `isbns`; `no_names`: the store can't forget anybody.",
+    412: "If-Match: commands have no entity tag.",
     413: "The body is too large.",
     415: "Not application/json.",
     422: "The title has had another command with this Idempotency-Key.",
+    501: "The body has a Transfer-Encoding besides chunked.",
     503: "Nothing was done: Kafka can't be reached (`unavailable`), too many commands wait (`full`), the "
     "gateway stops (`stopping`), or somebody has to act first (`unwritable`).",
     504: "It is not known yet whether it was done, or it has expired: repeat it with the same key, or "
@@ -84,7 +87,7 @@ class Clock(Struct, frozen=True):
             description="Nothing to do: it is as wanted. Of a command about a borrower: how it ended.",
             generate_examples=False,
         ),
-        **problem_specs(_MEANINGS, 400, 401, 403, 408, 409, 413, 415, 422, 503, 504),
+        **problem_specs(_MEANINGS, 400, 401, 403, 408, 409, 412, 413, 415, 422, 501, 503, 504),
     },
 )
 async def submit_command(
@@ -117,7 +120,11 @@ async def look_up(
     except Malformed as error:
         raise malformed(error) from error
     # As it was sent: the router ignores slashes at its ends
-    command_id = unquote(request.scope["raw_path"].decode("latin-1").partition("/commands/")[2])
+    sent = request.scope["raw_path"].decode("latin-1").partition("/commands/")[2]
+    try:
+        command_id = unquote(sent, errors="strict")
+    except UnicodeDecodeError as error:
+        raise Problem(400, "malformed", f"the path is not percent-encoded UTF-8: {error}") from error
     receipts = await router.look_up(command_id, title)
     if not isinstance(receipts, list):
         code = UNWRITABLE if isinstance(receipts, Unwritable) else UNAVAILABLE
@@ -157,7 +164,7 @@ async def clock() -> Response[Clock]:
 @get("/metrics", operation_id="metrics", media_type="text/plain")
 async def metrics(counts: NamedDependency[Metrics]) -> Response[bytes]:
     """Metrics in Prometheus' format."""
-    return Response(generate_latest(counts.registry), media_type=CONTENT_TYPE_LATEST, headers=NOT_STORED)
+    return Response(generate_latest(counts.registry), media_type=METRICS_TYPE, headers=NOT_STORED)
 
 
 ROUTES: list[Any] = [submit_command, look_up, clock, readiness, metrics]

@@ -7,6 +7,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from foundation.http.headers import Headers, joined_header
 from foundation.http.problem import Problem
 from foundation.http.responses import HttpResponse, render_problem, send_response
+from foundation.http.targets import has_encoded_slash
 from foundation.settings import Settings
 from query_api.http.page_files import PREFIX, PageFile, page_files
 from query_api.http.page_gateway import gateways_for_page, origin_of
@@ -34,11 +35,16 @@ class Page:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         request: Any = scope
-        if request["type"] != "http" or request["method"] != "GET":
+        if request["type"] != "http" or has_encoded_slash(request):
             await self._app(scope, receive, send)
             return
         path = request["path"]
-        if (file := self._files.get(path)) is not None:
+        if request["method"] != "GET":
+            if path in self._files or (is_view(path) and not is_route(path)):
+                await send_response(send, _not_get(request["method"]))
+            else:
+                await self._app(scope, receive, send)
+        elif (file := self._files.get(path)) is not None:
             await send_response(send, self._response(request, file, [_VARY_ENCODING]))
         elif not is_view(path):
             await self._app(scope, receive, send)
@@ -63,6 +69,14 @@ class Page:
             headers += [(b"content-encoding", b"gzip"), (b"etag", file.compressed_etag.encode())]
             return HttpResponse(200, headers, file.compressed)
         return HttpResponse(200, [*headers, (b"etag", file.plain_etag.encode())], file.plain)
+
+
+def _not_get(method: str) -> HttpResponse:
+    """The answer to another method; HEAD is a GET here."""
+    if method == "OPTIONS":
+        return HttpResponse(204, [(b"allow", b"GET, OPTIONS")], b"")
+    detail = "the page is only read: the Allow header names its methods"
+    return render_problem(Problem(405, "method_not_allowed", detail, headers={"Allow": "GET, OPTIONS"}))
 
 
 def is_view(path: str) -> bool:

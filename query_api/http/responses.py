@@ -16,8 +16,6 @@ CACHED = "no-cache"
 """May be stored by anybody, and must be validated each time."""
 NOT_STORED = "no-store"
 """For answers that name patrons, and those that change all the time."""
-PRIVATE = "private, no-store"
-"""For whole events: also a cache that ignores the one keeps to the other."""
 IMMUTABLE = "public, max-age=31536000, immutable"
 """May be used for a year without asking again."""
 

@@ -8,6 +8,7 @@ from foundation.http.at_once import WholeResponse
 from foundation.http.callers import AllowedHosts
 from foundation.http.headers import SAFETY, Headers
 from foundation.http.responses import etag_matches
+from foundation.http.targets import has_encoded_slash
 from query_api.http.current_titles import CurrentTitles
 from query_api.http.freshness import Reading
 from query_api.http.responses import Representation
@@ -51,14 +52,16 @@ class TitleAnswers:
 
 
 def ordinary(request: Any, hosts: AllowedHosts) -> bytes | None:
-    """The request's If-None-Match, empty if it has none; None if its headers need a closer look."""
+    """The request's If-None-Match, empty if it has none; None if its path or headers need a closer look."""
+    if has_encoded_slash(request):
+        return None
     host, if_none_match = None, b""
     for name, value in request["headers"]:
         if name == b"host" and host is None:
             host = value
         elif name == b"if-none-match":
             if_none_match = if_none_match + b", " + value if if_none_match else value
-        elif name in (b"host", b"origin"):
+        elif name in (b"host", b"origin", b"if-match"):
             return None
     if host is None or not hosts.allows(host.decode("latin-1")):
         return None

@@ -9,7 +9,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from eventstore.state.outcomes import OutcomeUnknown, submit
 from foundation.http.callers import AllowedHosts
-from foundation.http.headers import header_text, unique_headers
+from foundation.http.headers import SAFETY, header_text, unique_headers
 from foundation.http.problem import Problem
 from foundation.http.responses import HttpResponse, render_problem, send_response
 from foundation.text import Malformed
@@ -30,6 +30,7 @@ from producer.gateway.sharing.peers import (
 )
 
 LARGEST_BATCH_BYTES = 8 * 1024 * 1024
+_HEADERS = [(b"cache-control", b"no-store"), *SAFETY]
 _UNIQUE = (b"host", b"origin", b"authorization", b"content-length")
 
 
@@ -51,14 +52,15 @@ class Reception:
             response = await self._answer(request, receive)
         except Problem as problem:
             response = render_problem(problem)
-        await send_response(send, response)
+        await send_response(send, response, _HEADERS)
 
     async def _answer(self, request: Any, receive: Receive) -> HttpResponse:
         headers = unique_headers(request["headers"], _UNIQUE)
         host, origin = header_text(headers.get(b"host")), header_text(headers.get(b"origin"))
         self._hosts.check(host, origin, request["http_version"])
         if not compare_digest(headers.get(b"authorization", b""), self._authorization):
-            raise Problem(401, "no_gateway", "only gateways of this store, with its token, may forward")
+            detail = "only gateways of this store, with its token, may forward"
+            raise Problem(401, "no_gateway", detail, headers={"WWW-Authenticate": "Gateway"})
         try:
             entries = decode_entries(await self._bodies.read(headers.get(b"content-length"), receive))
         except msgspec.MsgspecError as error:

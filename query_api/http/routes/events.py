@@ -20,7 +20,7 @@ from query_api.http.parameters import (
     parse_isbn_parameter,
 )
 from query_api.http.patrons import Patrons
-from query_api.http.responses import LINKED, PRIVATE, json_response, page_response, problems
+from query_api.http.responses import LINKED, NOT_STORED, json_response, page_response, problems
 from query_api.queries.cursors import Number, make_cursor
 from query_api.queries.events import EventFilters, find_events
 from query_api.queries.records import UNKNOWN, record_document
@@ -90,7 +90,7 @@ async def list_events(
     )
     await patrons.name_events(found)
     next_cursor = None if following is None else make_cursor(question, following)
-    return page_response(request, json_of(Events(found, next_cursor)), next_cursor, PRIVATE)
+    return page_response(request, json_of(Events(found, next_cursor)), next_cursor, NOT_STORED)
 
 
 @get(
@@ -118,7 +118,7 @@ async def get_event(
         )  # fmt: skip
     record = record_document(message)
     await patrons.name_data([record.data])
-    return json_response(json_of(record), PRIVATE)
+    return json_response(json_of(record), NOT_STORED)
 
 
 def parse_filters(

@@ -8,7 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody, QueryParameter
 from msgspec import Meta, Struct
 
-from foundation.http.json_body import JSON_BODY
+from foundation.http.json_body import json_body_of
 from foundation.http.problem import Problem
 from query_api.documents import Loans, json_of
 from query_api.http.parameters import (
@@ -87,7 +87,7 @@ class LoanSearch(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @post(
-    "/loans/search", status_code=200, opt=JSON_BODY, responses=problems(400, 415, 503),
+    "/loans/search", status_code=200, opt=json_body_of(LoanSearch), responses=problems(400, 415, 503),
     operation_id="search_loans",
 )  # fmt: skip
 async def search_loans(

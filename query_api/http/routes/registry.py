@@ -27,7 +27,7 @@ NAMESPACE = "library.inventory"
 LEVEL = "FULL"
 MODE = "READONLY"
 
-SchemaId = Annotated[int, PathParameter(ge=0, le=2**31 - 1, description="The id that values carry.")]
+SchemaId = Annotated[int, PathParameter(ge=0, description="The id that values carry.")]
 Subject = Annotated[str, PathParameter(min_length=1, max_length=200, description="A record's full name.")]
 Version = Annotated[
     str, PathParameter(min_length=1, max_length=20, description="A number from 1, or `latest`.")

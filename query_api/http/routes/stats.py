@@ -7,8 +7,8 @@ from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from msgspec import Struct
-from prometheus_client import CONTENT_TYPE_LATEST
 
+from foundation.http.app import METRICS_TYPE
 from query_api.documents import Count, json_of
 from query_api.http.freshness import Reading
 from query_api.http.metrics import Metrics
@@ -52,7 +52,7 @@ async def stats(replica: NamedDependency[Replica], reading: NamedDependency[Read
 async def metrics(metrics: NamedDependency[Metrics]) -> Response[bytes]:
     """Metrics in Prometheus' text format."""
     text = await asyncio.to_thread(metrics.text)
-    return Response(text, media_type=CONTENT_TYPE_LATEST, headers={"Cache-Control": NOT_STORED})
+    return Response(text, media_type=METRICS_TYPE, headers={"Cache-Control": NOT_STORED})
 
 
 routes: list[Any] = [stats, metrics]

@@ -1,6 +1,7 @@
 """What surrounds the routes of both services: access, HEAD, entity tags, headers."""
 
 import asyncio
+import json
 from collections import Counter
 from typing import Any
 
@@ -142,6 +143,29 @@ def test_a_caller_with_another_representation_gets_the_current_one(line: bytes):
 
 
 @pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        (ETAG, 200),
+        (b'"a", ' + ETAG, 200),
+        (b"*", 200),
+        (b'"a"', 412),
+        (b"W/" + ETAG, 412),
+        (b"", 412),
+        (ETAG.strip(b'"'), 412),
+    ],
+)
+def test_if_match_asks_for_one_representation_or_a_412(line: bytes, status: int):
+    answer = Answer(App(BODY), [HOST, (b"if-match", line)])
+    assert (answer.status, answer.headers[b"etag"]) == (status, ETAG)
+    lengths = {value for name, value in answer.headers.items() if name.lower() == b"content-length"}
+    assert lengths == {b"%d" % len(answer.body)}
+    if status == 412:
+        assert json.loads(answer.body)["code"] == "precondition_failed"
+        assert answer.headers[b"content-type"] == b"application/problem+json"
+        assert Answer(App(BODY), [HOST, (b"if-match", line), (b"if-none-match", ETAG)]).status == 412
+
+
+@pytest.mark.parametrize(
     "app",
     [
         App(BODY, headers=[(b"cache-control", b"no-store")]),
@@ -177,7 +201,10 @@ def test_the_allow_header_names_head():
 def test_an_encoded_body_is_refused():
     app = App(BODY)
     assert Answer(app, [HOST, (b"content-encoding", b"gzip")], "POST").status == 415
+    for coding in (b"gzip, chunked", b"gzip", b"x"):
+        assert Answer(app, [HOST, (b"transfer-encoding", coding)], "POST").status == 501
     assert app.methods == []
+    assert Answer(app, [HOST, (b"transfer-encoding", b"Chunked")], "POST").status == 200
 
 
 def test_an_entity_tag_depends_on_the_content_alone():

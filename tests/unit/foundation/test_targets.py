@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from foundation.http.problem import Problem
-from foundation.http.targets import check_escapes, check_query, numeric_type
+from foundation.http.targets import check_escapes, check_query, plain_type
 from foundation.numbers import is_number
 
 PARAMETERS = frozenset({"q", "limit"})
@@ -90,13 +90,14 @@ def test_a_number_is_written_as_in_json(text: str, integer: bool, number: bool):
         ({"type": ["number", "null"]}, "number"),
         ({"oneOf": [{"type": "integer", "minimum": 0}, {"type": "null"}]}, "integer"),
         ({"anyOf": [{"type": "null"}, {"type": "number"}]}, "number"),
+        ({"anyOf": [{"type": "boolean"}, {"type": "null"}]}, "boolean"),
         ({"type": "string"}, None),
         ({"oneOf": [{"type": "integer"}, {"type": "string"}]}, None),
         ({"enum": ["a"]}, None),
     ],
 )
-def test_a_schema_says_whether_its_values_are_numbers(schema: dict[str, Any], kind: str | None):
-    assert numeric_type(schema) == kind
+def test_a_schema_says_whether_its_values_are_numbers_or_booleans(schema: dict[str, Any], kind: str | None):
+    assert plain_type(schema) == kind
 
 
 def test_a_parameter_that_is_a_number_is_refused_in_another_spelling():

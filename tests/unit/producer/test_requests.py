@@ -91,6 +91,21 @@ def test_an_expiry_that_is_no_time_is_refused(expiry: str | bytes):
     assert response.json()["field"] == "Expiry-Time"
 
 
+@pytest.mark.parametrize("value", ["*", '"a"', ""])
+def test_a_command_has_no_entity_tag_to_match(value: str):
+    refused(412, "precondition_failed", headers=HEADERS | {"if-match": value})
+
+
+def test_a_look_up_of_an_id_that_is_not_utf_8_is_refused():
+    response = send(Lane(), method="GET", path="/commands/%FF")
+    assert (response.status_code, response.json()["code"]) == (400, "malformed")
+
+
+def test_the_type_of_the_metrics_names_the_charset_once():
+    response = send(Lane(), method="GET", path="/metrics")
+    assert response.headers["content-type"] == "text/plain; version=1.0.0; charset=utf-8"
+
+
 @pytest.mark.parametrize("query", ["dry_run=true", "dry_run", "a=1&a=2", "%69sbn=1", "=", "a;b"])
 def test_a_query_is_refused(query: str):
     refused(400, "unknown_parameter", path=f"/commands?{query}")

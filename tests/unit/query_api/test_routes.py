@@ -191,6 +191,11 @@ def test_loans_are_searched_without_a_borrower_in_the_url(
         (b'{"user_id": "a\\u200bb"}', "bad_user"),
         (b'{"isbn": "123"}', "bad_isbn"),
         (b'{"limit": 501}', "malformed"),
+        (b'{"limit": "5"}', "malformed"),
+        (b'{"limit": 5.5}', "malformed"),
+        (b'{"overdue": "true"}', "malformed"),
+        (b'{"overdue": 1}', "malformed"),
+        (b'{"user_id": "a\\ud800"}', "malformed"),
         (b'{"cursor": "x"}', "bad_cursor"),
     ],
 )
@@ -250,13 +255,18 @@ NOT_FIVE = ("%2B5", "%205", "5%20", "5e0", "0_5", "05", "%D9%A5", "%EF%BC%95", "
         *((f"/events/0/{text}", 404, "no_such_route") for text in NOT_FIVE),
         *((f"/schemas/ids/{text}", 404, "no_such_route") for text in NOT_FIVE),
         ("/inventory?sort=price", 400, "malformed"),
-        ("/inventory?available=maybe", 400, "malformed"),
+        *((f"/inventory?available={text}", 400, "malformed") for text in ("maybe", "TRUE", "1", "on", "t")),
+        ("/loans?overdue=False", 400, "malformed"),
         ("/inventory?q=", 400, "malformed"),
         ("/inventory?colour=red", 400, "unknown_parameter"),
         (f"/inventory/{A}?limit=3", 400, "unknown_parameter"),
         ("/inventory?limit=3&limit=4", 400, "repeated_parameter"),
         ("/inventory?q=%ff", 400, "malformed"),
         ("/inventory/%2F", 404, "no_such_route"),
+        (f"/inventory%2F{A}", 404, "no_such_route"),
+        (f"/inventory/{A}%2fhistory", 404, "no_such_route"),
+        ("/page%2Fsettings.json", 404, "no_such_route"),
+        ("/page%2Fchanges.js", 404, "no_such_route"),
         (f"//inventory/{A}", 404, "no_such_route"),
         (f"/inventory//{A}", 404, "no_such_route"),
         ("/stats//", 404, "no_such_route"),
@@ -274,6 +284,7 @@ NOT_FIVE = ("%2B5", "%205", "5%20", "5e0", "0_5", "05", "%D9%A5", "%EF%BC%95", "
         ("/nothing", 404, "no_such_route"),
         ("/openapi.json/x", 404, "no_such_route"),
         ("/schemas/ids/77", 404, "unknown_schema"),
+        ("/schemas/ids/99999999999999999999", 404, "unknown_schema"),
         ("/subjects/x/versions/1", 404, "unknown_schema"),
         ("/subjects/library.inventory.BookAdded/versions/x", 422, "unknown_schema"),
     ],
@@ -287,11 +298,27 @@ def test_a_parameter_is_named_as_the_caller_wrote_it(stock: ApiWithoutKafka):
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
-@pytest.mark.parametrize("path", ["/inventory", f"/inventory/{A}", "/loans", "/stats", "/subjects"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/inventory",
+        f"/inventory/{A}",
+        "/loans",
+        "/stats",
+        "/subjects",
+        "/",
+        f"/titles/{A}",
+        "/page/changes.js",
+    ],
+)
 def test_the_query_api_refuses_every_write(stock: ApiWithoutKafka, method: str, path: str):
     answer = stock.ask(path, method)
     assert problem(answer) == (405, "method_not_allowed")
     assert answer.headers["allow"] == "GET, HEAD, OPTIONS"
+
+
+def test_the_type_of_the_metrics_names_the_charset_once(stock: ApiWithoutKafka):
+    assert stock.ask("/metrics").headers["content-type"] == "text/plain; version=1.0.0; charset=utf-8"
 
 
 PATHS = [
