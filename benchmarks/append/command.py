@@ -15,10 +15,11 @@ from benchmarks.append.load import TITLES_A_LOAD, load
 from benchmarks.append.names import commands
 from benchmarks.append.peers import Commands, postgresql, postgresql_server, sqlite
 from benchmarks.append.programs import Import, OneShots, catalogue, one_shots, run_import
+from benchmarks.append.verification import ROUNDS, Verification, verification
 from benchmarks.harness.broker import broker
 from benchmarks.harness.load import NoLoadGenerator, require_wrk
 from benchmarks.harness.names import NamesCost, pair
-from benchmarks.harness.results import RESULTS, save, say, show
+from benchmarks.harness.results import RESULTS, save, save_part, say, show
 from benchmarks.harness.servers import gateway
 from benchmarks.harness.store import fill
 from eventstore.partitions import partition_of
@@ -89,6 +90,15 @@ def names_costs(durability: str, seconds: float) -> Iterator[NamesCost]:
             yield from commands(pair(one, other), folder, seconds)
 
 
+def beside_no_verification(durability: str, seconds: float) -> list[Verification]:
+    """Measure the gateway alone, with and without Kafka's verification of partitions."""
+    with tempfile.TemporaryDirectory(prefix="library-append-") as name:
+        folder = Path(name)
+        with broker(folder, durability) as kafka:
+            settings = _system(kafka, "benchmark", folder)
+            return list(verification(settings, durability, folder, seconds, WARM_UP_S))
+
+
 def _of_different_partitions(settings: Settings, happened: list[Step]) -> Iterator[str]:
     """Yield one title of each partition that is in the inventory at the end."""
     last = {one.event.isbn: type(one.event).__name__ for one in happened}
@@ -111,8 +121,13 @@ def _system(kafka: str, name: str, folder: Path) -> Settings:
     "--durability", "chosen", multiple=True, type=click.Choice(DURABILITIES), help="Only this durability."
 )
 @click.option("--names", is_flag=True, help="Only measure the cost of names that are kept apart.")
+@click.option(
+    "--verification", "verified", is_flag=True, help="Only measure the cost of Kafka's verification."
+)
 @click.option("--output", type=click.Path(path_type=Path), default=RESULTS / "append.json")
-def main(seconds: float, titles: int, chosen: tuple[str, ...], names: bool, output: Path) -> None:
+def main(
+    seconds: float, titles: int, chosen: tuple[str, ...], names: bool, verified: bool, output: Path
+) -> None:
     """Measure writes that are flushed before the acknowledgement, or acknowledged from the page cache."""
     try:
         require_wrk()
@@ -122,6 +137,11 @@ def main(seconds: float, titles: int, chosen: tuple[str, ...], names: bool, outp
         costs = [cost for durability in chosen or DURABILITIES for cost in names_costs(durability, seconds)]
         show(costs)
         save(output.with_stem(f"{output.stem}-names"), {"results": costs, "seconds": seconds})
+        return
+    if verified:
+        compared = [one for mode in chosen or DURABILITIES for one in beside_no_verification(mode, seconds)]
+        show(compared)
+        save_part(output, "verification", {"results": compared, "seconds": seconds, "rounds": ROUNDS})
         return
     results: list[Result] = []
     for durability in chosen or DURABILITIES:

@@ -53,8 +53,26 @@ def show_table(names: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
 
 
 def save(file: Path, found: dict[str, Any]) -> None:
-    """Write ``results`` with machine and date."""
-    document = {**found, "machine": machine(), "date": datetime.now(UTC).date().isoformat()}
+    """Write ``results`` with machine and date. Parts of the file that ``save_part`` has written stay."""
+    parts = {name: part for name, part in _saved(file).items() if isinstance(part, dict) and "date" in part}
+    _write(file, {**parts, **_dated(found)})
+
+
+def save_part(file: Path, name: str, found: dict[str, Any]) -> None:
+    """Write the results of a part of a benchmark, with machine and date; the others stay as they are."""
+    _write(file, {**_saved(file), name: _dated(found)})
+
+
+def _dated(found: dict[str, Any]) -> dict[str, Any]:
+    return {**found, "machine": machine(), "date": datetime.now(UTC).date().isoformat()}
+
+
+def _saved(file: Path) -> dict[str, Any]:
+    saved: dict[str, Any] = json.loads(file.read_text("utf-8")) if file.exists() else {}
+    return saved
+
+
+def _write(file: Path, document: dict[str, Any]) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(msgspec.to_builtins(document), indent=2) + "\n", "utf-8")
     say(f"written to {file}")
