@@ -189,7 +189,7 @@ def filled(folder: Path, events: int) -> Iterator[Settings]:
         settings = Settings(kafka=kafka, name=f"groups-{events}")
         admin = AdminClient(client_config(settings))
         ensure_topics(admin, settings)
-        if not any(end(admin, events_topic(settings)).values()):
+        if not any(end(settings, events_topic(settings)).values()):
             written = fill(settings, islice(workload(TITLES, 1), events))
             say(f"{written.events:,} events written in {written.seconds:.0f} s")
         yield settings

@@ -20,11 +20,39 @@ COORDINATOR_MOVING = frozenset(
     }
 )
 """Codes that say: retry, the group's coordinator is just being made or changed. A new broker returns them."""
+_ASK_AGAIN = COORDINATOR_MOVING | {KafkaError.STALE_MEMBER_EPOCH, KafkaError._WAIT_COORD}
 POLL_INTERVAL_S = 0.1
 AT_A_TIME = 8
 """Groups that are asked at the same time: each takes a client of its own, with threads and connections."""
 LONGEST_TIMEOUT_S = 3600.0
 """The longest time-out of an admin client's request."""
+
+
+def known_offsets(
+    consumer: Consumer, topic: str, partitions: Iterable[int], timeout_s: float
+) -> dict[int, int]:
+    """The offsets that the consumer's group has committed; it asks again while their coordinator moves.
+
+    Raises KafkaException.
+    """
+    places = [TopicPartition(topic, partition) for partition in partitions]
+    give_up_at = time.monotonic() + timeout_s
+    while True:
+        try:
+            return _committed(consumer, places, max(0.1, give_up_at - time.monotonic()))
+        except KafkaException as error:
+            if error.args[0].code() not in _ASK_AGAIN or time.monotonic() > give_up_at:
+                raise
+        time.sleep(POLL_INTERVAL_S)
+
+
+def _committed(consumer: Consumer, places: list[TopicPartition], timeout_s: float) -> dict[int, int]:
+    found = consumer.committed(places, timeout_s)
+    for place in found:
+        # Without an offset it would look as if the group had none
+        if place.error:
+            raise KafkaException(place.error)
+    return {place.partition: place.offset for place in found if place.offset >= 0}
 
 
 class GroupOffsets:
@@ -54,27 +82,10 @@ class GroupOffsets:
     def read(self, timeout_s: float) -> dict[int, int]:
         """The group's offset in each partition where it has one. Raises KafkaException."""
         give_up_at = time.monotonic() + timeout_s
-        while True:
-            try:
-                return self._read(max(0.1, give_up_at - time.monotonic()))
-            except KafkaException as error:
-                if error.args[0].code() not in COORDINATOR_MOVING or time.monotonic() > give_up_at:
-                    raise
-            time.sleep(POLL_INTERVAL_S)
-
-    def _read(self, timeout_s: float) -> dict[int, int]:
-        give_up_at = time.monotonic() + timeout_s
         found = self._consumer.list_topics(self.topic, timeout=timeout_s).topics[self.topic]
         if found.error:
             raise KafkaException(found.error)
-        partitions = [TopicPartition(self.topic, partition) for partition in found.partitions]
-        offsets = {}
-        for part in self._consumer.committed(partitions, timeout=max(0.1, give_up_at - time.monotonic())):
-            if part.error:
-                raise KafkaException(part.error)
-            if part.offset >= 0:
-                offsets[part.partition] = part.offset
-        return offsets
+        return known_offsets(self._consumer, self.topic, found.partitions, give_up_at - time.monotonic())
 
     def close(self) -> None:
         """Close the connections."""

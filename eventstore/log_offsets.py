@@ -1,6 +1,8 @@
 """Where the partitions of topics begin and end, as Kafka answers it."""
 
 from collections.abc import Iterable
+from types import TracebackType
+from typing import Self
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, TopicPartition
 
@@ -20,6 +22,21 @@ class LogOffsets:
         level = "read_committed" if committed else "read_uncommitted"
         self._consumer = Consumer(reading_config(settings) | {"isolation.level": level})
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def partitions(self, topic: str, timeout_s: float) -> list[int]:
+        """The numbers of a topic's partitions."""
+        found = self._consumer.list_topics(topic, timeout_s).topics[topic]
+        if found.error:
+            raise KafkaException(found.error)
+        return sorted(found.partitions)
+
     def beginnings(self, topic: str, partitions: Iterable[int], timeout_s: float) -> dict[int, int]:
         """The first offset of each partition."""
         found = self._ask([(topic, partition) for partition in partitions], OFFSET_BEGINNING, timeout_s)
@@ -32,6 +49,14 @@ class LogOffsets:
     def end(self, topic: str, partition: int, timeout_s: float) -> int:
         """The same for one partition."""
         return self._ask([(topic, partition)], OFFSET_END, timeout_s)[topic, partition]
+
+    def at_time(
+        self, topic: str, partitions: Iterable[int], ms: int, timeout_s: float
+    ) -> dict[int, int | None]:
+        """The first offset at or after ``ms`` (since 1970, UTC) of each partition; None: there is none."""
+        # To Kafka a negative time is a place: -1 is the end
+        found = self._ask([(topic, partition) for partition in partitions], max(0, ms), timeout_s)
+        return {partition: offset if offset >= 0 else None for (_, partition), offset in found.items()}
 
     def _ask(
         self, partitions: Iterable[tuple[str, int]], wanted: int, timeout_s: float

@@ -15,7 +15,7 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from eventstore.groups import COORDINATOR_MOVING
+from eventstore.groups import known_offsets
 from eventstore.topics import events_topic
 from foundation.kafka_clients import KafkaUnavailable, reading_config
 from foundation.settings import Settings
@@ -29,7 +29,6 @@ Offsets: TypeAlias = Mapping[int, int]
 
 MAX_POLL_INTERVAL_MS = 24 * 3600 * 1000
 """How long a batch may be handled; meanwhile its partitions can't be assigned to others."""
-RETRY_INTERVAL_S = 0.05
 _ASSIGNMENT_LOST = {
     KafkaError.ILLEGAL_GENERATION,
     KafkaError.UNKNOWN_MEMBER_ID,
@@ -39,8 +38,6 @@ _ASSIGNMENT_LOST = {
     KafkaError._ASSIGNMENT_LOST,
     KafkaError._NO_OFFSET,
 }
-_NOT_YET_KNOWN = COORDINATOR_MOVING | {KafkaError.STALE_MEMBER_EPOCH, KafkaError._WAIT_COORD}
-"""Codes that say: ask for the committed offsets again."""
 
 
 class OffsetsGone(Exception):
@@ -260,15 +257,7 @@ class Subscription:
             return {partition: stored[partition] for partition in partitions if partition in stored}
         if self._group is None:
             return {}
-        places, give_up = [TopicPartition(self._topic, p) for p in partitions], self._deadline()
-        while True:
-            try:
-                found = self._consumer.committed(places, self._settings.deadline)
-                return {place.partition: place.offset for place in found if place.offset >= 0}
-            except KafkaException as error:
-                if error.args[0].code() not in _NOT_YET_KNOWN or time.monotonic() > give_up:
-                    raise
-            time.sleep(RETRY_INTERVAL_S)
+        return known_offsets(self._consumer, self._topic, partitions, self._settings.deadline)
 
     def _first(self, partitions: list[int]) -> list[TopicPartition]:
         """The offsets of the start."""
@@ -277,9 +266,13 @@ class Subscription:
             return wanted
         if isinstance(self._start, int):
             for partition in wanted:
-                partition.offset = self._start
+                # To Kafka a negative time is a place: -1 is the end
+                partition.offset = max(0, self._start)
             wanted = self._consumer.offsets_for_times(wanted, self._settings.deadline) if wanted else []
         for partition in wanted:
+            if partition.error:
+                # Without its offset it would be read from the end
+                raise KafkaException(partition.error)
             # A time after the last event, or latest
             if partition.offset < 0:
                 partition.offset = self._end(partition)
@@ -291,9 +284,6 @@ class Subscription:
 
     def _places(self, offsets: Offsets) -> list[TopicPartition]:
         return [TopicPartition(self._topic, partition, offset) for partition, offset in offsets.items()]
-
-    def _deadline(self) -> float:
-        return time.monotonic() + self._settings.deadline
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         new = {place.partition for place in partitions}

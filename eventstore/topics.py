@@ -4,18 +4,18 @@ import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
     NewTopic,
-    OffsetSpec,
     ResourceType,
 )
 from msgspec import Struct
 
+from eventstore.log_offsets import LogOffsets
 from eventstore.placement import is_confirmed, partitions_at_creation
 from foundation.settings import Settings
 
@@ -158,7 +158,7 @@ def ensure_topics(
     while True:
         try:
             check_topics(admin, settings, tables, timeout)
-            _require_leaders(admin, settings, tables, timeout)
+            _require_leaders(settings, tables, timeout)
             return
         except MissingTopic:
             if time.monotonic() > give_up:
@@ -187,13 +187,11 @@ def _create_topics(admin: AdminClient, settings: Settings, tables: Sequence[Tabl
                 raise
 
 
-def _require_leaders(admin: AdminClient, settings: Settings, tables: Sequence[Table], timeout: float) -> None:
+def _require_leaders(settings: Settings, tables: Sequence[Table], timeout: float) -> None:
     """Raises KafkaException for a partition that has no leader yet."""
-    latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
     names, partitions = topic_configs(settings, tables), range(settings.partitions)
-    requested = {TopicPartition(name, p): latest for name in names for p in partitions}
-    for future in admin.list_offsets(requested, request_timeout=timeout).values():
-        future.result()
+    with LogOffsets(settings) as offsets:
+        offsets.ends([(name, partition) for name in names for partition in partitions], timeout)
 
 
 def check_topics(

@@ -3,10 +3,11 @@
 import time
 from collections.abc import Sequence
 
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from eventstore import topics
+from eventstore.log_offsets import LogOffsets
 from eventstore.topics import LEADER_MOVING, MISSING, RETRY_INTERVAL_S, Identity, Table
 from foundation.settings import Settings
 
@@ -85,12 +86,11 @@ def ensure_names_topic(admin: AdminClient, settings: Settings, timeout: float = 
     Only for a store without an event: see ``library.store.names``.
     """
     give_up, topic = time.monotonic() + timeout, names_topic(settings)
-    latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
     while True:
         try:
             if has_names(admin, settings, timeout):
-                requested = {TopicPartition(topic, 0): latest}
-                admin.list_offsets(requested, request_timeout=timeout)[TopicPartition(topic, 0)].result()
+                with LogOffsets(settings) as offsets:
+                    offsets.end(topic, 0, timeout)
                 return
             new = NewTopic(topic, 1, settings.replication, config=NAMES_CONFIG)
             admin.create_topics([new], operation_timeout=timeout, request_timeout=timeout)[topic].result()

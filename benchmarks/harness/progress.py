@@ -1,10 +1,7 @@
 """Progress of a contestant, read from Kafka."""
 
-from confluent_kafka.admin import AdminClient
-
 from eventstore.groups import GroupOffsets
 from eventstore.topics import events_topic
-from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from library.store.offsets import end, settled_end
 
@@ -16,7 +13,7 @@ class Group:
 
     def __init__(self, settings: Settings, group: str) -> None:
         topic = events_topic(settings)
-        self.ends = settled_end(AdminClient(client_config(settings)), topic, LIMIT_S)
+        self.ends = settled_end(settings, topic, LIMIT_S)
         self._offsets = GroupOffsets(settings, topic, group)
 
     def lag(self) -> int:
@@ -27,4 +24,4 @@ class Group:
 
 def records(settings: Settings, changelog: str) -> int:
     """Return the number of records that were ever written to a changelog without transactions."""
-    return sum(end(AdminClient(client_config(settings)), changelog).values())
+    return sum(end(settings, changelog).values())

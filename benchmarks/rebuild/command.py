@@ -78,7 +78,7 @@ def filled(kafka: str, size: Size, seed: int, folder: Path) -> Store:
     if not file.exists():
         admin = AdminClient(client_config(settings))
         ensure_topics(admin, settings)
-        if any(end(admin, events_topic(settings)).values()):
+        if any(end(settings, events_topic(settings)).values()):
             raise click.ClickException(f"{size.name} was filled in part: delete {folder} and start again")
         written = fill(settings, islice(workload(size.titles, seed, size.zipf), size.events))
         say(f"{written.events:,} events over {size.titles:,} titles written in {written.seconds:.1f} s")

@@ -3,12 +3,10 @@
 from collections.abc import Iterator
 
 from confluent_kafka import Message
-from confluent_kafka.admin import AdminClient
 
 from eventstore.partition_reader import read_partition
 from eventstore.table_position import POSITION_KEY, TablePosition
 from eventstore.topics import events_topic
-from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from inventory.row_fold import fold
 from library.store.offsets import Offsets, settled_end
@@ -64,5 +62,5 @@ def _same(one: bytes | None, other: bytes | None) -> bool:
 
 def committed_records(settings: Settings, topic: str) -> Iterator[Message]:
     """Yield every committed record of the topic up to its present end. Raises StillOpen, KafkaException."""
-    for partition, last in settled_end(AdminClient(client_config(settings)), topic, LIMIT_S).items():
+    for partition, last in settled_end(settings, topic, LIMIT_S).items():
         yield from read_partition(settings, topic, partition, end=last)

@@ -35,7 +35,7 @@ def borrowers(admin: AdminClient, settings: "Settings") -> Iterator[Finding]:
     """
     topic = names_topic(settings)
     if not has_names(admin, settings, TIMEOUT_S):
-        if _lost(admin, settings):
+        if _lost(settings):
             yield Finding(
                 CHECK,
                 Grade.BROKEN,
@@ -64,15 +64,15 @@ def borrowers(admin: AdminClient, settings: "Settings") -> Iterator[Finding]:
         )
     if not changed:
         yield Finding(CHECK, Grade.FINE, f"{topic} keeps their names apart from the events")
-    yield from _abandoned(admin, settings, time.time())
+    yield from _abandoned(settings, time.time())
 
 
-def _abandoned(admin: AdminClient, settings: "Settings", now_s: float) -> Iterator[Finding]:
+def _abandoned(settings: "Settings", now_s: float) -> Iterator[Finding]:
     """Borrowers whose erasure has begun and has no end: they get no loan. Raises as ``borrowers``."""
     topic = names_topic(settings)
     since_ms: dict[bytes, int] = {}
     # Not the directory: of a million borrowers this keeps none
-    for message in read_partition(settings, topic, 0, end=end(admin, topic)[0]):
+    for message in read_partition(settings, topic, 0, end=end(settings, topic)[0]):
         key, value = message.key() or b"", message.value()
         try:
             name = None if value is None or key == ROLL_KEY else decode(value)
@@ -102,9 +102,9 @@ def _abandoned(admin: AdminClient, settings: "Settings", now_s: float) -> Iterat
         )
 
 
-def _lost(admin: AdminClient, settings: "Settings") -> bool:
+def _lost(settings: "Settings") -> bool:
     """Whether the first loans of the store have tokens. Raises KafkaException, and as ``records``."""
-    first = {p: min(offset, SAMPLE_RECORDS) for p, offset in end(admin, events_topic(settings)).items()}
+    first = {p: min(offset, SAMPLE_RECORDS) for p, offset in end(settings, events_topic(settings)).items()}
     return holds_tokens(records(settings, first))
 
 

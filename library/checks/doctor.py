@@ -67,9 +67,9 @@ def examine(settings: "Settings", patience_s: float | None = None) -> Iterator[F
             if usable:
                 yield from topic_settings(admin, settings, tables_of(read_tables(admin, settings)))
                 yield from borrowers(admin, settings)
-                yield from transactions(admin, settings, PATIENCE_S if patience_s is None else patience_s)
+                yield from transactions(settings, PATIENCE_S if patience_s is None else patience_s)
             if usable or events_topic(settings) in admin.list_topics(timeout=3).topics:
-                yield from event_keys(admin, settings)
+                yield from event_keys(settings)
             if usable:
                 yield projection(admin, settings, PROGRESS_S if patience_s is None else patience_s)
         except (KafkaException, KafkaUnavailable) as error:
@@ -227,7 +227,7 @@ def projection(admin: AdminClient, settings: "Settings", patience_s: float) -> F
     """Whether a projector runs, how far the table lags, and whether the lag shrinks."""
     group, topic = current_table(admin, settings).group_id(settings), events_topic(settings)
     workers, position = members(settings, group), committed(settings, topic, group)
-    lag = sum(group_lag(admin, settings, topic, group).values())
+    lag = sum(group_lag(settings, topic, group).values())
     if not workers:
         text = f"no projector runs; the table is {lag:,} records behind"
         return Finding("table", Grade.WARNING, text, "library up, or python -m projector --index 0")

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from confluent_kafka import Message
-from confluent_kafka.admin import AdminClient
 
 from eventstore.avro import Undecodable, UnknownSchema
 from eventstore.keys import BadKey, event_key, parse_event_key
@@ -31,11 +30,11 @@ _ISBN = re.compile("[0-9]{13}")
 KEEP_OUT = "library topics acl: only the writer's user may write the event store"
 
 
-def event_keys(admin: AdminClient, settings: "Settings") -> Iterator[Finding]:
+def event_keys(settings: "Settings") -> Iterator[Finding]:
     """Read the whole event store. Raises KafkaException, KafkaUnavailable."""
     topic, records = events_topic(settings), 0
     faults: list[Finding] = []
-    for partition, last in end(admin, topic).items():
+    for partition, last in end(settings, topic).items():
         keys = Keys(partition, settings.partitions)
         for message in read_partition(settings, topic, partition, end=last):
             records += 1

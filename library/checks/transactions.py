@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient
 
 from eventstore.topics import events_topic
 from foundation.kafka_clients import client_config
@@ -18,15 +17,15 @@ if TYPE_CHECKING:
 POLL_INTERVAL_S = 0.25
 
 
-def transactions(admin: AdminClient, settings: "Settings", patience_s: float) -> Iterator[Finding]:
+def transactions(settings: "Settings", patience_s: float) -> Iterator[Finding]:
     """Whether a transaction stays open on the event store: it blocks writers and readers of its partition."""
     topic = events_topic(settings)
-    began, acknowledged = end(admin, topic), high_watermarks(admin, topic)
+    began, acknowledged = end(settings, topic), high_watermarks(settings, topic)
     stuck = {p: offset for p, offset in began.items() if offset < acknowledged[p]}
     give_up = time.monotonic() + patience_s
     while stuck and time.monotonic() < give_up:
         time.sleep(POLL_INTERVAL_S)
-        now = end(admin, topic)
+        now = end(settings, topic)
         stuck = {p: offset for p, offset in stuck.items() if now[p] == offset}
     if not stuck:
         yield Finding("transactions", Grade.FINE, "none stays open")

@@ -57,7 +57,7 @@ def backup(settings: "Settings", file: Path, names: bool, as_json: bool) -> None
             part.replace(file)
             return
         identity = identify(admin, settings, settings.deadline, current_table(admin, settings))
-        ends = settled_end(admin, events_topic(settings), settings.deadline)
+        ends = settled_end(settings, events_topic(settings), settings.deadline)
         header = Header(
             name=settings.name,
             cluster=identity.cluster,

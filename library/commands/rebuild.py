@@ -113,12 +113,10 @@ def diff(settings: "Settings", sample: int | None, as_json: bool) -> int:
     differ. Ends with 4 if there are any.
     """
     import msgspec
-    from confluent_kafka.admin import AdminClient
 
     from eventstore.positions import format_positions
     from eventstore.topics import events_topic
     from foundation.cli.progress import Progress
-    from foundation.kafka_clients import client_config
     from library.store.offsets import settled_end
     from library.tables.difference import compare_tables
     from schemas.tables import inventory_table
@@ -126,7 +124,7 @@ def diff(settings: "Settings", sample: int | None, as_json: bool) -> int:
     position, titles, wrong, moving = dict[int, int](), 0, 0, list[str]()
     with _errors(settings):
         tables = _second(settings)
-        ends = settled_end(AdminClient(client_config(settings)), events_topic(settings), settings.deadline)
+        ends = settled_end(settings, events_topic(settings), settings.deadline)
         one, other = inventory_table(tables.current), inventory_table(tables.other)
         with Progress("comparing", sum(ends.values()), "records") as progress:
             for compared in compare_tables(settings, one, other, ends, sample, progress.show):

@@ -67,7 +67,7 @@ def replay(
             if group in (None, projector_group(settings)):
                 _replay_projector(admin, settings)
             else:
-                _replay_projection(admin, settings, group)
+                _replay_projection(settings, group)
         else:
             _reset(admin, settings, checked_group(settings, str(group)), to_beginning, to_time, to_offset)
     except GroupActive as error:
@@ -81,18 +81,18 @@ def _replay_projector(admin: "AdminClient", settings: "Settings") -> None:
     from library.store.offsets import beginning
     from library.system.rewind import replay_projector
 
-    if not replay_projector(admin, settings, beginning(admin, events_topic(settings))):
+    if not replay_projector(admin, settings, beginning(settings, events_topic(settings))):
         click.echo("the projector will replay from the beginning when it is started", err=True)
 
 
-def _replay_projection(admin: "AdminClient", settings: "Settings", group: str) -> None:
+def _replay_projection(settings: "Settings", group: str) -> None:
     from eventstore.topics import events_topic
     from library.store.groups import reset_offsets, wait_until_empty
     from library.store.offsets import beginning
 
     topic = events_topic(settings)
     wait_until_empty(settings, group, 0)
-    reset_offsets(admin, topic, group, beginning(admin, topic))
+    reset_offsets(settings, topic, group, beginning(settings, topic))
     click.echo(f"{group} will replay from the beginning when its workers are started", err=True)
 
 
@@ -116,12 +116,12 @@ def _reset(
     try:
         match (to_beginning, to_time, to_offset):
             case (True, None, None):
-                to = beginning(admin, topic)
+                to = beginning(settings, topic)
             case (False, str(), None):
-                to = at_time(admin, topic, parse_moment(to_time, settings.timezone).begin_ms)
+                to = at_time(settings, topic, parse_moment(to_time, settings.timezone).begin_ms)
             case (False, None, str()):
                 to = parse_positions(to_offset)
-                _require_within(to, beginning(admin, topic), end(admin, topic))
+                _require_within(to, beginning(settings, topic), end(settings, topic))
             case _:
                 raise CommandError(
                     exits.MALFORMED, "give one of --to-beginning, --to-time TIME, --to-offset P:N"
@@ -130,7 +130,7 @@ def _reset(
         raise CommandError(exits.MALFORMED, str(error)) from error
     require_group(admin, settings, group)
     wait_until_empty(settings, group, 0)
-    reset_offsets(admin, topic, group, to)
+    reset_offsets(settings, topic, group, to)
     click.echo(f"group {group} continues at {format_positions(to)}", err=True)
 
 

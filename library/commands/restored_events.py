@@ -56,7 +56,7 @@ def restore_events(settings: "Settings", source: Source) -> None:
         _ensure_store_for(admin, settings, source)
         # Before the existing events are read: from here on no other writer can commit unnoticed
         writers = fenced_writers(settings)
-        existing = _existing(settled_end(admin, store, settings.deadline), settings, source)
+        existing = _existing(settled_end(settings, store, settings.deadline), settings, source)
     if existing:
         click.echo(
             f"{existing.total():,} events exist already, from an earlier restore of this file", err=True
@@ -67,7 +67,7 @@ def restore_events(settings: "Settings", source: Source) -> None:
         written = Digest()
         with Progress("comparing", expected.records, "events") as progress:
             for record in counted(
-                records(settings, settled_end(admin, store, settings.deadline)), progress.show
+                records(settings, settled_end(settings, store, settings.deadline)), progress.show
             ):
                 written.add(record)
     except (KafkaException, KafkaUnavailable, StillOpen) as error:

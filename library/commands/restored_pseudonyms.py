@@ -45,7 +45,7 @@ def restore_with_tokens(settings: "Settings", file: Path) -> int:
         ) from error
     restore_events(settings, Source(file, lambda: with_tokens(read(file)[1], directory), digest, tokens=True))
     with using_kafka(settings), Progress("searching", digest.records, "events") as progress:
-        stored = records(settings, settled_end(admin, events_topic(settings), settings.deadline))
+        stored = records(settings, settled_end(settings, events_topic(settings), settings.deadline))
         left = look_for(found, counted(stored, progress.show))
     click.echo(f"{len(found):,} borrowers have tokens; {left.events:,} events were searched", err=True)
     for place, count in sorted(left.places.items()):

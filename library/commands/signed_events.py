@@ -122,7 +122,7 @@ def _live(settings: "Settings") -> "tuple[Store, int, Callable[[], Iterable[Reco
     admin = AdminClient(client_config(settings))
     check_placement(settings)
     identity = identify(admin, settings, settings.deadline, current_table(admin, settings))
-    ends = settled_end(admin, events_topic(settings), settings.deadline)
+    ends = settled_end(settings, events_topic(settings), settings.deadline)
     store = Store(identity.cluster, identity.events, settings.partitions)
     return store, sum(ends.values()), lambda: records(settings, ends)
 

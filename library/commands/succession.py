@@ -55,7 +55,7 @@ def write_successor(
     admin = AdminClient(client_config(settings))
     try:
         store = identify(admin, settings, settings.deadline)
-        ends = settled_end(admin, events_topic(settings), settings.deadline)
+        ends = settled_end(settings, events_topic(settings), settings.deadline)
         successor = successor_of(
             signers[0].name,
             read(backup),

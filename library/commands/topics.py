@@ -95,7 +95,7 @@ def describe(settings: "Settings", as_json: bool) -> None:
     try:
         tables = tables_of(read_tables(admin, settings))
         names = [names_topic(settings)] if has_names(admin, settings) else []
-        rows = [_described(admin, name) for name in [*topic_configs(settings, tables), *names]]
+        rows = [_described(admin, settings, name) for name in [*topic_configs(settings, tables), *names]]
     except WrongTopic as error:
         raise CommandError(exits.FAILED, str(error)) from error
     except (KafkaException, KafkaUnavailable) as error:
@@ -161,7 +161,7 @@ def acl(
         click.echo(line)
 
 
-def _described(admin: "AdminClient", name: str) -> dict[str, Any]:
+def _described(admin: "AdminClient", settings: "Settings", name: str) -> dict[str, Any]:
     """The topic as one row; ``records`` counts offsets, transaction markers too. Raises KafkaException."""
     from confluent_kafka import TopicCollection
     from confluent_kafka.admin import ConfigResource, ConfigSource, ResourceType
@@ -177,6 +177,6 @@ def _described(admin: "AdminClient", name: str) -> dict[str, Any]:
         "id": str(described.topic_id),
         "partitions": len(described.partitions),
         "replication": min(len(partition.replicas) for partition in described.partitions),
-        "records": sum(high_watermarks(admin, name).values()) - sum(beginning(admin, name).values()),
+        "records": sum(high_watermarks(settings, name).values()) - sum(beginning(settings, name).values()),
         "config": {key: entry.value for key, entry in sorted(entries.items()) if entry.source == own},
     }

@@ -97,7 +97,7 @@ def verify(
             return verify_signed_events(settings, checkpoints, keys, backup, leaves, successors, as_json)
         check_placement(settings)
         admin = AdminClient(client_config(settings))
-        ends = settled_end(admin, events_topic(settings), settings.deadline)
+        ends = settled_end(settings, events_topic(settings), settings.deadline)
         if projection is not None:
             return _compare_projection(admin, settings, projection, ends, as_json)
         with TemporaryDirectory(prefix="library-verify-") as folder:

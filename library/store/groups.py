@@ -2,7 +2,7 @@
 
 import time
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, ConsumerGroupDescription
 from msgspec import Struct
 
@@ -14,6 +14,7 @@ from eventstore.groups import (
     member_names,
 )
 from eventstore.topics import events_topic, gateways_group
+from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from library.store.offsets import TIMEOUT_S, Offsets, beginning, end
 
@@ -75,7 +76,7 @@ def readers_of(admin: AdminClient, settings: Settings) -> list[Group]:
         return []
     offsets = committed_offsets_by_group(settings, topic, names, TIMEOUT_S)
     descriptions = GroupDescriber(settings).describe(names, TIMEOUT_S)
-    first, last = beginning(admin, topic), end(admin, topic)
+    first, last = beginning(settings, topic), end(settings, topic)
     groups = []
     for name in names:
         description = descriptions[name]
@@ -107,16 +108,36 @@ def wait_until_empty(settings: Settings, group: str, limit_s: float) -> None:
         time.sleep(POLL_INTERVAL_S)
 
 
-def reset_offsets(admin: AdminClient, topic: str, group: str, to: Offsets) -> None:
-    """Set the group's committed offsets. Raises GroupActive, KafkaException."""
-    partitions = [TopicPartition(topic, partition, offset) for partition, offset in to.items()]
-    request = ConsumerGroupTopicPartitions(group, partitions)
+def reset_offsets(settings: Settings, topic: str, group: str, to: Offsets) -> None:
+    """Set the group's committed offsets, as a consumer of it that has not joined.
+
+    Kafka accepts that from nobody while the group has members. An admin client could ask for the same, but
+    see GroupOffsets. Raises GroupActive, KafkaException.
+    """
+    limit_ms = round(1000 * TIMEOUT_S)
+    # librdkafka waits for an unknown coordinator as long as for a session, although nobody joins here
+    limits = {"session.timeout.ms": limit_ms, "socket.timeout.ms": limit_ms}
+    consumer = Consumer(client_config(settings) | limits | {"group.id": group, "enable.auto.commit": False})
+    give_up = time.monotonic() + TIMEOUT_S
     try:
-        result = admin.alter_consumer_group_offsets([request], request_timeout=TIMEOUT_S)[group].result()
-    except KafkaException as error:
-        if error.args[0].code() in (KafkaError.UNKNOWN_MEMBER_ID, KafkaError.NON_EMPTY_GROUP):
-            raise GroupActive(f"group {group} has active members: stop them, then run this again") from error
-        raise
-    for altered in result.topic_partitions:
-        if altered.error:
-            raise KafkaException(altered.error)
+        while True:
+            try:
+                _commit(consumer, topic, to)
+                return
+            except KafkaException as error:
+                if error.args[0].code() in (KafkaError.UNKNOWN_MEMBER_ID, KafkaError.NON_EMPTY_GROUP):
+                    raise GroupActive(
+                        f"group {group} has active members: stop them, then run this again"
+                    ) from error
+                if error.args[0].code() not in COORDINATOR_MOVING or time.monotonic() > give_up:
+                    raise
+            time.sleep(POLL_INTERVAL_S)
+    finally:
+        consumer.close()
+
+
+def _commit(consumer: Consumer, topic: str, to: Offsets) -> None:
+    places = [TopicPartition(topic, partition, offset) for partition, offset in to.items()]
+    for committed in consumer.commit(offsets=places, asynchronous=False):
+        if committed.error:
+            raise KafkaException(committed.error)

@@ -48,7 +48,7 @@ def held_titles(settings: "Settings") -> list[HeldTitle]:
     """All titles that are held now. Reads the whole changelog. Raises as ``read_tables``."""
     admin = AdminClient(client_config(settings))
     table, held = current_table(admin, settings), []
-    for partition in sorted(end(admin, table.changelog(settings))):
+    for partition in sorted(end(settings, table.changelog(settings))):
         part = next(table_parts(settings, table, partition))
         for isbn in sorted(part.rows):
             row = part.row(isbn.decode())

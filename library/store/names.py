@@ -72,4 +72,4 @@ def _has_events(admin: AdminClient, settings: Settings, timeout: float) -> bool:
     store = events_topic(settings)
     if not exists(admin, store, timeout):
         return False
-    return next(records(settings, settled_end(admin, store, timeout)), None) is not None
+    return next(records(settings, settled_end(settings, store, timeout)), None) is not None

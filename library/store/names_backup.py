@@ -44,7 +44,7 @@ def write_names(settings: "Settings", admin: AdminClient, path: Path, now: "date
     Raises KafkaException, KafkaUnavailable, StillOpen and OSError.
     """
     topic = names_topic(settings)
-    end = settled_end(admin, topic, settings.deadline)[0]
+    end = settled_end(settings, topic, settings.deadline)[0]
     described = admin.describe_topics(TopicCollection([topic]), request_timeout=settings.deadline)
     topic_id = str(described[topic].result().topic_id)
     cluster = cluster_id(admin, topic, settings.deadline)

@@ -1,15 +1,14 @@
 """Offsets of a topic: its beginning and end, a point in time, a group's committed offsets and its lag."""
 
 import time
+from collections.abc import Callable
+from typing import TypeVar
 
-from confluent_kafka import (
-    IsolationLevel,
-    KafkaException,
-    TopicPartition,
-)
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
 
 from eventstore.groups import committed_offsets, lag
+from eventstore.log_offsets import LogOffsets
 from eventstore.topics import LEADER_MOVING, WrongTopic, events_topic
 from foundation.kafka_clients import KafkaUnavailable, client_config
 from foundation.settings import Settings
@@ -19,31 +18,35 @@ TIMEOUT_S = 5.0
 """Limit for one request to Kafka."""
 POLL_INTERVAL_S = 0.05
 
+Answer = TypeVar("Answer")
 Offsets = dict[int, int]
 """For each partition, the offset of the next record to read."""
 
 
-def beginning(admin: AdminClient, topic: str, timeout: float = TIMEOUT_S) -> Offsets:
+def beginning(settings: Settings, topic: str, timeout: float = TIMEOUT_S) -> Offsets:
     """The first record of each partition. Raises KafkaException, as every function here."""
-    return _offsets(admin, topic, OffsetSpec.earliest(), timeout)  # type: ignore[no-untyped-call]
+    with LogOffsets(settings) as log:
+        return _retried(lambda: log.beginnings(topic, log.partitions(topic, timeout), timeout), timeout)
 
 
-def end(admin: AdminClient, topic: str, timeout: float = TIMEOUT_S) -> Offsets:
+def end(settings: Settings, topic: str, timeout: float = TIMEOUT_S) -> Offsets:
     """The end for readers of committed records: before the first open transaction."""
-    return _offsets(admin, topic, OffsetSpec.latest(), timeout)  # type: ignore[no-untyped-call]
+    with LogOffsets(settings) as log:
+        return _end(log, topic, timeout)
 
 
-def settled_end(admin: AdminClient, topic: str, limit_s: float) -> Offsets:
+def settled_end(settings: Settings, topic: str, limit_s: float) -> Offsets:
     """The end of everything that was acknowledged before the call.
 
     Readers see a commit a moment later, and nothing after an open transaction: this waits for it, up to
     ``limit_s`` seconds. Raises StillOpen.
     """
-    acknowledged, give_up = high_watermarks(admin, topic), time.monotonic() + limit_s
-    while behind := {p for p, offset in end(admin, topic).items() if offset < acknowledged[p]}:
-        if time.monotonic() > give_up:
-            raise StillOpen(topic, behind)
-        time.sleep(POLL_INTERVAL_S)
+    acknowledged, give_up = high_watermarks(settings, topic), time.monotonic() + limit_s
+    with LogOffsets(settings) as log:
+        while behind := {p for p, last in _end(log, topic, TIMEOUT_S).items() if last < acknowledged[p]}:
+            if time.monotonic() > give_up:
+                raise StillOpen(topic, behind)
+            time.sleep(POLL_INTERVAL_S)
     return acknowledged
 
 
@@ -59,17 +62,18 @@ class StillOpen(Exception):
         self.partitions = partitions
 
 
-def high_watermarks(admin: AdminClient, topic: str, timeout: float = TIMEOUT_S) -> Offsets:
+def high_watermarks(settings: Settings, topic: str, timeout: float = TIMEOUT_S) -> Offsets:
     """The end of each partition, including records that are not committed."""
-    latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-    return _offsets(admin, topic, latest, timeout, IsolationLevel.READ_UNCOMMITTED)
+    with LogOffsets(settings, committed=False) as log:
+        return _end(log, topic, timeout)
 
 
-def at_time(admin: AdminClient, topic: str, ms: int, timeout: float = TIMEOUT_S) -> Offsets:
+def at_time(settings: Settings, topic: str, ms: int, timeout: float = TIMEOUT_S) -> Offsets:
     """The first record at or after ``ms`` (since 1970, UTC); the end where there is none."""
-    offsets = _offsets(admin, topic, OffsetSpec.for_timestamp(ms), timeout)
-    last = end(admin, topic, timeout)
-    return {partition: offset if offset >= 0 else last[partition] for partition, offset in offsets.items()}
+    with LogOffsets(settings) as log:
+        found = _retried(lambda: log.at_time(topic, log.partitions(topic, timeout), ms, timeout), timeout)
+        last = _end(log, topic, timeout)
+    return {p: last[p] if offset is None else offset for p, offset in found.items()}
 
 
 def committed(settings: Settings, topic: str, group: str, timeout: float = TIMEOUT_S) -> Offsets:
@@ -77,12 +81,10 @@ def committed(settings: Settings, topic: str, group: str, timeout: float = TIMEO
     return committed_offsets(settings, topic, group, timeout)
 
 
-def group_lag(
-    admin: AdminClient, settings: Settings, topic: str, group: str, timeout: float = TIMEOUT_S
-) -> dict[int, int]:
+def group_lag(settings: Settings, topic: str, group: str, timeout: float = TIMEOUT_S) -> dict[int, int]:
     """Offsets between the group's and the end, by partition; transaction markers count."""
     position = committed(settings, topic, group, timeout)
-    return lag(position, beginning(admin, topic, timeout), end(admin, topic, timeout))
+    return lag(position, beginning(settings, topic, timeout), end(settings, topic, timeout))
 
 
 def table_lag(settings: Settings, timeout: float = TIMEOUT_S) -> int | None:
@@ -91,27 +93,25 @@ def table_lag(settings: Settings, timeout: float = TIMEOUT_S) -> int | None:
     try:
         admin = AdminClient(client_config(settings))
         group = current_table(admin, settings).group_id(settings)
-        return sum(group_lag(admin, settings, topic, group, timeout).values())
+        return sum(group_lag(settings, topic, group, timeout).values())
     except (KafkaException, KafkaUnavailable, WrongTopic):
         return None
 
 
-def _offsets(
-    admin: AdminClient,
-    topic: str,
-    spec: OffsetSpec,
-    timeout: float,
-    level: IsolationLevel = IsolationLevel.READ_COMMITTED,
-) -> Offsets:
+def _end(log: LogOffsets, topic: str, timeout: float) -> Offsets:
+    def ask() -> Offsets:
+        ends = log.ends([(topic, partition) for partition in log.partitions(topic, timeout)], timeout)
+        return {partition: offset for (_, partition), offset in ends.items()}
+
+    return _retried(ask, timeout)
+
+
+def _retried(ask: Callable[[], Answer], timeout: float) -> Answer:
+    """Ask again while the leader of a partition moves."""
     give_up = time.monotonic() + timeout
     while True:
         try:
-            metadata = admin.list_topics(topic, timeout=timeout).topics[topic]
-            if metadata.error:
-                raise KafkaException(metadata.error)
-            request = {TopicPartition(topic, partition): spec for partition in metadata.partitions}
-            futures = admin.list_offsets(request, isolation_level=level, request_timeout=timeout)
-            return {part.partition: future.result().offset for part, future in futures.items()}
+            return ask()
         except KafkaException as error:
             if error.args[0].code() not in LEADER_MOVING or time.monotonic() > give_up:
                 raise

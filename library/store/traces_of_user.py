@@ -71,12 +71,7 @@ def every_record(settings: Settings, topic: str) -> Iterator[Message]:
 
     Raises KafkaException, and KafkaUnavailable when nothing comes for the settings' deadline.
     """
-    from confluent_kafka.admin import AdminClient
-
-    from foundation.kafka_clients import client_config
-
-    admin = AdminClient(client_config(settings))
-    ends, starts = high_watermarks(admin, topic), beginning(admin, topic)
+    ends, starts = high_watermarks(settings, topic), beginning(settings, topic)
     left = {p for p, end in ends.items() if end > starts[p]}
     config = {"isolation.level": "read_uncommitted", "auto.offset.reset": "earliest"}
     consumer = Consumer(reading_config(settings) | config)

@@ -40,27 +40,27 @@ def replay_projector(admin: "AdminClient", settings: "Settings", to: Offsets) ->
         with connected(Path(settings.data_dir)) as control:
             control.request("pause")
             wait_until_empty(settings, group, SESSION_S)
-            reset_offsets(admin, topic, group, to)
+            reset_offsets(settings, topic, group, to)
             control.request("resume")
-            _follow(admin, settings, table, control)
+            _follow(settings, table, control)
         return True
     except NotAnswering as error:
         raise CommandError(exits.UNAVAILABLE, str(error)) from error
     except NotRunning:
         wait_until_empty(settings, group, 0)
-        reset_offsets(admin, topic, group, to)
+        reset_offsets(settings, topic, group, to)
         return False
     except RequestRefused as error:
         raise CommandError(exits.FAILED, str(error)) from error
 
 
-def _follow(admin: "AdminClient", settings: "Settings", table: "Table", control: Control) -> None:
+def _follow(settings: "Settings", table: "Table", control: Control) -> None:
     """Show progress until the projector reaches the end that the events have now.
 
     Under constant writes the projector may never be seen at the current end.
     """
     topic = events_topic(settings)
-    first, goal = beginning(admin, topic), end(admin, topic)
+    first, goal = beginning(settings, topic), end(settings, topic)
     with GroupOffsets(settings, topic, table.group_id(settings)) as offsets:
 
         def left() -> int:

@@ -84,8 +84,8 @@ def objections(settings: "Settings", tables: Tables, target: int) -> list[str]:
 
     Raises StillOpen, and as ``read_partition``.
     """
-    admin, topic = AdminClient(client_config(settings)), events_topic(settings)
-    ends = settled_end(admin, topic, settings.deadline)
+    topic = events_topic(settings)
+    ends = settled_end(settings, topic, settings.deadline)
     group, give_up = inventory_table(target).group_id(settings), time.monotonic() + CATCH_UP_S
     while left := _left(committed(settings, topic, group), ends):
         if time.monotonic() > give_up:

@@ -3,12 +3,10 @@
 import time
 from typing import TYPE_CHECKING
 
-from confluent_kafka.admin import AdminClient
 from msgspec import Struct
 
 from eventstore.groups import lag
 from eventstore.topics import events_topic
-from foundation.kafka_clients import client_config
 from library.store.groups import members
 from library.store.offsets import beginning, committed, end
 from query_api.following.source import Source
@@ -41,8 +39,8 @@ class TableProgress(Struct, frozen=True):
 
 def progress_of(settings: "Settings", tables: Tables) -> list[TableProgress]:
     """The progress of each table, the oldest table first. Raises KafkaException."""
-    admin, topic = AdminClient(client_config(settings)), events_topic(settings)
-    first, last = beginning(admin, topic), end(admin, topic)
+    topic = events_topic(settings)
+    first, last = beginning(settings, topic), end(settings, topic)
     total = sum(last.values()) - sum(first.values())
     now, found = time.time(), []
     for number in tables.numbers:

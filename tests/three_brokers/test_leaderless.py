@@ -41,7 +41,7 @@ def test_a_transaction_that_was_acknowledged_ends_when_its_partition_has_a_leade
     fence._required().commit_transaction(COMMIT_LIMIT_S)
     eventually(lambda: cluster.leader(events_topic(settings), 0) == -1)
     cluster.heal()
-    eventually(lambda: all_is_decided(cluster, settings))
+    eventually(lambda: all_is_decided(settings))
     assert [message.value() for message in committed_records(settings)] == [b"value"]
 
 
@@ -60,6 +60,6 @@ def system_on_one_broker(cluster: Cluster) -> tuple[Settings, int]:
     return settings, leader
 
 
-def all_is_decided(cluster: Cluster, settings: Settings) -> bool:
-    admin, topic = cluster.admin(), events_topic(settings)
-    return end(admin, topic) == high_watermarks(admin, topic)
+def all_is_decided(settings: Settings) -> bool:
+    topic = events_topic(settings)
+    return end(settings, topic) == high_watermarks(settings, topic)

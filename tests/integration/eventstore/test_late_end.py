@@ -131,8 +131,8 @@ def after_a_repeated_commit(
 
 def hides_nothing(settings: Settings) -> bool:
     """Whether the log's end for committed readers is its end."""
-    admin, topic = AdminClient(client_config(settings)), events_topic(settings)
-    return end(admin, topic) == high_watermarks(admin, topic)
+    topic = events_topic(settings)
+    return end(settings, topic) == high_watermarks(settings, topic)
 
 
 def before_produce(proxied: Proxied, settings: Settings, late: Delayed) -> None:

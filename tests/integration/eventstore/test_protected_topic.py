@@ -83,7 +83,7 @@ def test_records_of_the_event_store_can_not_be_deleted(new_settings: Callable[..
     with pytest.raises(KafkaException) as refused:
         admin.delete_records([place])[place].result(20)
     assert refused.value.args[0].code() == KafkaError.POLICY_VIOLATION
-    assert high_watermarks(admin, events_topic(settings)) == {0: 2}
+    assert high_watermarks(settings, events_topic(settings)) == {0: 2}
     assert values(settings) == [b"event", b"event"]
 
 

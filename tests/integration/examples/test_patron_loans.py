@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from confluent_kafka.admin import AdminClient
 from msgspec.structs import replace
 
 from eventstore.partitions import partition_of
@@ -14,7 +13,6 @@ from eventstore.topics import events_topic
 from examples.patron_loans.__main__ import open_loans
 from examples.patron_loans.projection import CODEC, TABLE, PatronLoan, PatronRow, borrower, fold
 from foundation.cli import exits
-from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from library.store.offsets import end, group_lag
 from library.store.table_part import table_parts
@@ -70,12 +68,12 @@ def folded(settings: Settings, crew: Crew) -> Settings:
 
 
 def until_folded(settings: Settings) -> None:
-    admin, group = AdminClient(client_config(settings)), TABLE.group_id(settings)
-    eventually(lambda: not sum(group_lag(admin, settings, events_topic(settings), group).values()), limit=60)
+    group = TABLE.group_id(settings)
+    eventually(lambda: not sum(group_lag(settings, events_topic(settings), group).values()), limit=60)
 
 
 def changelog_end(settings: Settings) -> int:
-    return sum(end(AdminClient(client_config(settings)), TABLE.changelog(settings)).values())
+    return sum(end(settings, TABLE.changelog(settings)).values())
 
 
 def loans_by_borrower(settings: Settings) -> dict[str, set[PatronLoan]]:

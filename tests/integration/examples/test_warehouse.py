@@ -12,7 +12,6 @@ from urllib.parse import quote
 from uuid import uuid4
 
 import pytest
-from confluent_kafka.admin import AdminClient
 
 from eventstore.partition_reader import read_partition
 from eventstore.partitions import partition_of
@@ -21,7 +20,6 @@ from eventstore.topics import events_topic
 from examples.warehouse.events import CODEC
 from examples.warehouse.projection import TABLE
 from foundation.cli import exits
-from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from library.store.groups import reset_offsets
 from library.store.offsets import beginning, group_lag
@@ -87,16 +85,12 @@ def stock(address: str, sku: str) -> dict[str, object]:
 
 def table(settings: Settings) -> dict[bytes, bytes]:
     """The encoded rows by key, once the table has every event."""
-    admin, topic, group = (
-        AdminClient(client_config(settings)),
-        events_topic(settings),
-        TABLE.group_id(settings),
-    )
-    eventually(lambda: not sum(group_lag(admin, settings, topic, group).values()), limit=60)
+    topic, group = events_topic(settings), TABLE.group_id(settings)
+    eventually(lambda: not sum(group_lag(settings, topic, group).values()), limit=60)
     changelog = TABLE.changelog(settings)
     return {
         message.key() or b"": message.value() or b""
-        for partition, end in end_of(admin, changelog).items()
+        for partition, end in end_of(settings, changelog).items()
         for message in read_partition(settings, changelog, partition, end=end)
         if message.key() != POSITION_KEY
     }
@@ -142,9 +136,9 @@ def test_a_replay_by_offset_reset_computes_the_same_rows(warehouse: Settings) ->
         "A-2": 7,
         "A-3": 1,
     }
-    admin, topic = AdminClient(client_config(warehouse)), events_topic(warehouse)
-    written = sum(end_of(admin, TABLE.changelog(warehouse)).values())
-    reset_offsets(admin, topic, TABLE.group_id(warehouse), beginning(admin, topic))
+    topic = events_topic(warehouse)
+    written = sum(end_of(warehouse, TABLE.changelog(warehouse)).values())
+    reset_offsets(warehouse, topic, TABLE.group_id(warehouse), beginning(warehouse, topic))
     with worker(warehouse):
         assert table(warehouse) == before
-    assert sum(end_of(admin, TABLE.changelog(warehouse)).values()) > written
+    assert sum(end_of(warehouse, TABLE.changelog(warehouse)).values()) > written

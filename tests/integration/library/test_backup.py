@@ -3,12 +3,10 @@ import re
 from itertools import islice
 
 import pytest
-from confluent_kafka.admin import AdminClient
 from msgspec.structs import replace
 
 from eventstore.partitions import partition_of
 from eventstore.topics import events_topic
-from foundation.kafka_clients import client_config
 from library.commands import restored_events as restoring
 from library.commands.backup import backup
 from library.commands.restore import restore
@@ -33,8 +31,7 @@ def full(new_settings):
 
 
 def everything(settings):
-    admin = AdminClient(client_config(settings))
-    return list(records(settings, settled_end(admin, events_topic(settings), 20)))
+    return list(records(settings, settled_end(settings, events_topic(settings), 20)))
 
 
 def test_a_backup_restores_into_a_store_with_another_partition_count(full, new_settings, tmp_path):

@@ -173,7 +173,7 @@ def test_doctor_reports_a_projector_that_makes_no_progress(away):
         assert "1 running" in found.found
         assert "no progress" in found.found
         assert found.fix == "library logs projector"
-        end = settled_end(admin, events_topic(away), 20)
+        end = settled_end(away, events_topic(away), 20)
         idle.commit(
             offsets=[TopicPartition(events_topic(away), p, o) for p, o in end.items()], asynchronous=False
         )

@@ -6,7 +6,6 @@ import sys
 
 import pytest
 from confluent_kafka import KafkaException, Producer
-from confluent_kafka.admin import AdminClient
 from msgspec.structs import replace
 
 from eventstore.topics import events_topic
@@ -34,7 +33,7 @@ def store(new_settings) -> Settings:
     write_events(
         settings, [(1, BookAdded(TITLE, "Title", "", 1, BEGAN)), (2, BookAdded(TITLE, "T", "", 1, BEGAN))]
     )
-    settled_end(AdminClient(client_config(settings)), events_topic(settings), 20)
+    settled_end(settings, events_topic(settings), 20)
     return settings
 
 
@@ -47,9 +46,8 @@ def put(settings: Settings, *keys: str) -> None:
 
 
 def found(settings: Settings) -> list[Finding]:
-    admin = AdminClient(client_config(settings))
-    settled_end(admin, events_topic(settings), 20)
-    return list(event_keys(admin, settings))
+    settled_end(settings, events_topic(settings), 20)
+    return list(event_keys(settings))
 
 
 def test_a_store_whose_keys_all_occur_once_is_fine(store):
@@ -90,13 +88,12 @@ def test_many_wrong_keys_are_counted_instead_of_shown(store):
 def test_a_claimed_transactional_id_ends_the_transaction_of_a_living_owner(new_settings):
     settings = new_settings()
     owner = write_events(settings, added_and_removed(1), then="leave")
-    admin = AdminClient(client_config(settings))
-    [stuck] = transactions(admin, settings, 0)
+    [stuck] = transactions(settings, 0)
     assert "library doctor --end-transaction ID" in stuck.fix
     done = run_command(doctor, settings, "--end-transaction", f"{settings.name}-leave")
     assert done.exit_code == exits.DONE, done.stderr
     assert f"claimed {settings.name}-leave" in done.stderr
-    [fine] = transactions(admin, settings, 20)
+    [fine] = transactions(settings, 20)
     assert fine.grade is Grade.FINE
     with pytest.raises(KafkaException):
         owner.commit_transaction(20)
@@ -106,7 +103,7 @@ def test_a_claimed_transactional_id_ends_the_transaction_of_a_living_owner(new_s
 def test_the_advice_finds_the_transactional_id_of_an_open_transaction(new_settings):
     settings = new_settings(partitions=1)
     write_events(settings, added_and_removed(1), then="leave")
-    [stuck] = transactions(AdminClient(client_config(settings)), settings, 0)
+    [stuck] = transactions(settings, 0)
     describe, list_ids = re.findall(
         r"`library (kafka transactions (?:describe-producers|list)[^`]*)`", stuck.fix
     )

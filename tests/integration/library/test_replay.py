@@ -26,8 +26,7 @@ def full(new_settings):
     settings = new_settings(partitions=2)
     write_events(settings, added_and_removed(100))
     # The transaction's end takes an offset of each partition, too, and comes a moment later
-    admin = AdminClient(client_config(settings))
-    eventually(lambda: sum(settled_end(admin, events_topic(settings), 20).values()) == 202)
+    eventually(lambda: sum(settled_end(settings, events_topic(settings), 20).values()) == 202)
     return settings
 
 
@@ -45,18 +44,24 @@ def commit(settings, group, to):
 
 def test_replay_resets_a_group_to_the_beginning_a_time_or_an_offset(full, admin):
     topic, group = events_topic(full), f"{full.name}-overdue"
-    last = settled_end(admin, topic, 20)
+    last = settled_end(full, topic, 20)
     commit(full, group, last)
-    assert sum(group_lag(admin, full, topic, group).values()) == 0
+    assert sum(group_lag(full, topic, group).values()) == 0
 
     assert run_command(replay, full, "--group", group, "--to-beginning").exit_code == 0
     assert committed(full, topic, group) == {0: 0, 1: 0}
-    assert sum(group_lag(admin, full, topic, group).values()) == sum(last.values())
+    assert sum(group_lag(full, topic, group).values()) == sum(last.values())
+
+    # To Kafka -1 is the end, and other negative times are unknown
+    for before_1970 in ("1969-12-31T23:59:59.999Z", "0001-01-01T00:00:00Z"):
+        commit(full, group, last)
+        assert run_command(replay, full, "--group", group, "--to-time", before_1970).exit_code == 0
+        assert committed(full, topic, group) == {0: 0, 1: 0}
 
     half = "2023-11-14T22:13:20.100Z"
     assert run_command(replay, full, "--group", group, "--to-time", half).exit_code == 0
-    assert committed(full, topic, group) == at_time(admin, topic, BEGAN + 100)
-    assert committed(full, topic, group) != beginning(admin, topic)
+    assert committed(full, topic, group) == at_time(full, topic, BEGAN + 100)
+    assert committed(full, topic, group) != beginning(full, topic)
 
     assert run_command(replay, full, "--group", group, "--to-time", "2050-01-01T00:00:00Z").exit_code == 0
     assert committed(full, topic, group) == last
@@ -104,7 +109,7 @@ def test_replay_refuses_an_active_group_and_names_its_members(full, admin):
 
 def test_replay_resets_the_projector_when_no_system_runs(full, admin):
     topic, group = events_topic(full), projector_group(full)
-    commit(full, group, settled_end(admin, topic, 20))
+    commit(full, group, settled_end(full, topic, 20))
     done = run_command(replay, full)
     assert done.exit_code == 0
     assert "when it is started" in done.stderr
@@ -121,6 +126,13 @@ def test_a_group_needs_a_name(full, group):
         assert "a group's name is for example overdue-notices" in done.stderr
     with pytest.raises(ValueError, match="needs a name"):
         open_reader("", settings=full)
+
+
+def test_a_reading_without_an_event_says_so(full):
+    begin = "--from", "2050-01-01"
+    for group, said in ([], "no events\n"), (["--group", f"{full.name}-late"], "no new events\n"):
+        done = run_command(events, full, *group, *begin)
+        assert (done.exit_code, done.stdout, done.stderr) == (exits.DONE, "", said)
 
 
 def test_the_projectors_group_is_not_one_of_your_own(full):
@@ -146,7 +158,7 @@ def test_groups_lists_members_offsets_and_lag(full, admin):
     done = run_command(groups, full)
     assert (done.exit_code, done.stdout) == (exits.DONE, "")
     assert done.stderr == "no consumer group reads the events\n"
-    last = settled_end(admin, topic, 20)
+    last = settled_end(full, topic, 20)
     commit(full, f"{full.name}-one", last)
     commit(full, f"{full.name}-two", {0: last[0]})
     with open_reader(f"{full.name}-three", settings=full) as reader:

@@ -78,7 +78,7 @@ def group_offsets(settings: Settings) -> dict[int, int]:
 def topic_records(settings: Settings) -> list[tuple[bytes | None, str]]:
     """Keys and values in the topic of checkpoints."""
     topic = checkpoints_topic(settings)
-    last = end(AdminClient(client_config(settings)), topic)[0]
+    last = end(settings, topic)[0]
     return [
         (record.key(), (record.value() or b"").decode())
         for record in read_partition(settings, topic, 0, end=last)

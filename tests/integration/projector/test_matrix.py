@@ -100,7 +100,7 @@ def test_the_table_is_exact_after_the_changelog_was_compacted(settings, crew):
         store.append(50, transaction=5)
         until_caught_up(settings)
         kept = sum(message.partition() == 0 for message in read_topic(settings, changelog_topic(settings)))
-        return end(admin, changelog_topic(settings))[0] > 5 * kept > 0
+        return end(settings, changelog_topic(settings))[0] > 5 * kept > 0
 
     eventually(compacted)
     worker.kill()

@@ -56,7 +56,7 @@ def _api(settings, folder: Path, **changes) -> Listed:
     rows = {isbn: row for isbn, row in expected_rows(settings).items() if not row.removed}
     items = {isbn: title_item(row) for isbn, row in rows.items()} | changes
     loans = [{"isbn": isbn} | loan_item(loan) for isbn, row in rows.items() for loan in row.loans]
-    position = {p: offset - 1 for p, offset in end(admin_of(settings), events_topic(settings)).items()}
+    position = {p: offset - 1 for p, offset in end(settings, events_topic(settings)).items()}
     titles = [item for item in items.values() if item]
     return Listed(
         _items(settings, folder, "inventory", titles, position),
@@ -66,7 +66,7 @@ def _api(settings, folder: Path, **changes) -> Listed:
 
 def _differences(settings, api: Listed | None = None):
     admin = admin_of(settings)
-    ends = end(admin, events_topic(settings))
+    ends = end(settings, events_topic(settings))
     found = check(settings, INVENTORY, identify(admin, settings).source, ends, api, lambda _: None)
     return [difference for checked in found for difference in checked.differences]
 

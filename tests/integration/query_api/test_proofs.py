@@ -39,7 +39,7 @@ def signed(new_settings):
         writer.commit(CopiesAdded(isbn, 1, AT + 1))
     admin = AdminClient(client_config(settings))
     stored, store = (
-        list(records(settings, settled_end(admin, events_topic(settings), 20))),
+        list(records(settings, settled_end(settings, events_topic(settings), 20))),
         identify(admin, settings),
     )
     ensure_checkpoints_topic(admin, settings)

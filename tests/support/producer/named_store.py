@@ -40,7 +40,7 @@ def lend(settings: Settings, what: Command, command_id: str | None = None) -> Ou
 
 def records(settings: Settings, topic: str) -> list[Message]:
     """All committed records of a topic."""
-    ends = settled_end(AdminClient(client_config(settings)), topic, SECONDS)
+    ends = settled_end(settings, topic, SECONDS)
     return [message for p, end in ends.items() for message in read_partition(settings, topic, p, end=end)]
 
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import OFFSET_INVALID, KafkaError, KafkaException
 
 from eventstore import groups
-from eventstore.groups import LONGEST_TIMEOUT_S, GroupDescriber, lag
+from eventstore.groups import LONGEST_TIMEOUT_S, GroupDescriber, known_offsets, lag
 from foundation.settings import Settings
 
 
@@ -76,3 +77,40 @@ def test_a_client_that_has_its_answer_is_used_again_also_if_it_is_an_error(monke
         assert describer.describe(["a", "b"], 1) == {"a": refused, "b": refused}
     assert describer.describe([], 1) == {}
     assert answering.made == 1
+
+
+class Committed:
+    """A consumer to which each request is answered with the next of ``answers``."""
+
+    def __init__(self, *answers: list[tuple[int, int | None]] | int) -> None:
+        self.answers = list(answers)
+
+    def committed(self, places: list[Any], timeout: float) -> list[Any]:
+        answer = self.answers.pop(0)
+        if isinstance(answer, int):
+            raise KafkaException(KafkaError(answer))
+        return [
+            SimpleNamespace(
+                partition=place.partition, offset=offset, error=None if code is None else KafkaError(code)
+            )
+            for place, (offset, code) in zip(places, answer, strict=True)
+        ]
+
+
+MOVING = KafkaError.NOT_COORDINATOR, KafkaError.STALE_MEMBER_EPOCH, KafkaError._WAIT_COORD
+
+
+def test_the_offsets_of_a_group_are_asked_for_again_while_its_coordinator_moves():
+    in_a_partition = [[(4, None), (OFFSET_INVALID, code)] for code in MOVING]
+    consumer: Any = Committed(*MOVING, *in_a_partition, [(4, None), (OFFSET_INVALID, None)])
+    assert known_offsets(consumer, "events", [0, 1], 60) == {0: 4}
+    assert consumer.answers == []
+
+
+def test_a_partition_whose_offset_can_not_be_read_does_not_look_like_one_without_an_offset():
+    failed = [(4, None), (OFFSET_INVALID, KafkaError.TOPIC_AUTHORIZATION_FAILED)]
+    with pytest.raises(KafkaException) as raised:
+        known_offsets(Committed(failed), "events", [0, 1], 60)  # type: ignore[arg-type]
+    assert raised.value.args[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
+    with pytest.raises(KafkaException):
+        known_offsets(Committed(MOVING[0]), "events", [0, 1], -1)  # type: ignore[arg-type]

@@ -91,6 +91,14 @@ class ScriptedConsumer:
             for p in places
         ]
 
+    def offsets_for_times(self, places: list[TopicPartition], timeout: float) -> list[Any]:
+        self.asked = [place.offset for place in places]
+        return [
+            SimpleNamespace(topic=p.topic, partition=p.partition, offset=-1, error=self.error) for p in places
+        ]
+
+    error: KafkaError | None = None
+
     def commit(self, offsets: list[TopicPartition], asynchronous: bool) -> None:
         self.commits.append({place.partition: place.offset for place in offsets})
 
@@ -170,6 +178,22 @@ def test_a_batch_is_committed_once_when_its_block_has_ended(scripted: Script) ->
     assert ScriptedConsumer.last.commits == [{0: 2, 1: 1}]
     assert list(batches) == []
     assert ScriptedConsumer.last.commits == [{0: 2, 1: 1}, {0: 3, 1: 1}]
+
+
+@pytest.mark.parametrize("start", [-1, -2, -62135596800000])
+def test_a_time_before_1970_is_no_place_that_kafka_knows_by_a_negative_number(
+    scripted: Script, start: int
+) -> None:
+    next(iter(scripted(assign(0, 1), [end(0, 20), end(1, 20)], start=start)), None)
+    assert ScriptedConsumer.last.asked == [0, 0]
+
+
+def test_a_partition_whose_start_is_unknown_is_not_read_from_its_end(
+    scripted: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ScriptedConsumer, "error", KafkaError(KafkaError.NOT_LEADER_FOR_PARTITION))
+    with pytest.raises(KafkaException):
+        next(iter(scripted(assign(0), [end(0, 20)], start=1000)), None)
 
 
 def test_a_batch_whose_block_failed_is_not_committed(scripted: Script) -> None:
