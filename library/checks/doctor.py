@@ -27,6 +27,7 @@ from library.store.groups import members
 from library.store.offsets import committed, group_lag
 from library.system.control import NotAnswering, NotRunning, connected
 from library.system.readiness import API, AUDIT, GATEWAY, held_count, trouble_of
+from library.system.requirements import FULL_DISK_BYTES
 from library.system.run_file import read_run
 from query_api.http.audit import STALLED_AFTER_S
 from schemas.tables import Tables, current_table, read_tables, tables_of
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
 
 LOW_DISK_BYTES = 2_000_000_000
 """Free space below which the disk is a warning."""
-FULL_DISK_BYTES = 200_000_000
-"""Free space below which the disk is broken."""
 RESTART_WINDOW_S = 3600.0
 """A process that was restarted within this time is a warning."""
 REQUEST_TIMEOUT_S = 2.0

@@ -1,5 +1,6 @@
 """Settings that can't work on this machine, refused before anything starts."""
 
+import shutil
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -11,6 +12,8 @@ from foundation.settings import Settings
 from library.process.ports import HOST, is_free, require_free
 
 MAX_PORT = 65535
+FULL_DISK_BYTES = 200_000_000
+"""With less room Kafka, which makes large files in advance, soon ends."""
 PROCESSES_A_PARTITION = 2
 """Workers, and gateways: the one that has the partition, and one that waits to take it over."""
 
@@ -33,6 +36,17 @@ def check_data_dir(data_dir: str, folder: Path, embedded: bool) -> None:
         raise _refused(path, "it is not valid UTF-8") from error
     if embedded and "," in path:
         raise _refused(path, "it contains a comma, which separates directories in Kafka's configuration")
+
+
+def full_disk(data_dir: Path) -> str:
+    """What a start on a disk without room says; empty: there is room.
+
+    The members wait for room then, and have none for a log line that says so.
+    """
+    free = shutil.disk_usage(data_dir).free
+    if free >= FULL_DISK_BYTES:
+        return ""
+    return f"only {free / 1e6:.1f} MB are free at {data_dir}: the start may wait for room"
 
 
 def check_counts(settings: Settings) -> None:

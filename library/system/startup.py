@@ -23,7 +23,7 @@ from library.process.log_file import MAX_LOG_BYTES, ROTATED_FILES
 from library.process.ports import PortInUse
 from library.process.program import CannotStart
 from library.system.members import parts_of
-from library.system.requirements import require_ports
+from library.system.requirements import full_disk, require_ports
 from library.system.run_file import AlreadyRunning, clean_up, owned
 from library.system.supervisor import Supervisor
 
@@ -57,6 +57,8 @@ def run_in_foreground(
             for left in clean_up(data_dir):
                 log.warning("ended %s (process %d), left by a killed supervisor", left.name, left.pid)
             require_ports(settings, embedded)
+            if warning := full_disk(data_dir):
+                log.warning("%s", warning)
             asyncio.run(_supervise(Supervisor(settings, parts_of(settings, embedded, names)), on_ready))
     except CannotStart as error:
         log.error("the start failed: %s", error, extra={_REPORTED: True})

@@ -140,7 +140,7 @@ def _quantity(text: str) -> int:
     if not text.strip():
         return 1
     whole = text.strip().removesuffix(".0")
-    if whole.isascii() and whole.removeprefix("-").isdigit() and len(whole) < 19:
+    if whole.isascii() and whole.removeprefix("-").isdigit() and len(whole) <= 40:
         return int(whole)
     raise Malformed("quantity", f"the quantity is a whole number, not {text[:40]!r}")
 

@@ -10,8 +10,15 @@ from foundation.cli import exits
 from foundation.cli.app import CommandError
 from foundation.settings import Settings
 from library.process.ports import HOST
+from library.system import requirements
 from library.system.members import parts_of, resolved
-from library.system.requirements import check_counts, check_ports, free_audit_port, free_metrics_port
+from library.system.requirements import (
+    check_counts,
+    check_ports,
+    free_audit_port,
+    free_metrics_port,
+    full_disk,
+)
 from tests.support.stable_ports import stable_ports
 
 
@@ -80,3 +87,10 @@ def test_more_processes_than_two_a_partition_are_refused(flag: str, settings: Se
 
 def test_two_processes_a_partition_are_accepted():
     check_counts(Settings(workers=8, gateways=8, partitions=4))
+
+
+def test_a_disk_without_room_is_named_before_anything_waits_for_it(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(requirements, "FULL_DISK_BYTES", 0)
+    assert full_disk(tmp_path) == ""
+    monkeypatch.setattr(requirements, "FULL_DISK_BYTES", 10**18)
+    assert full_disk(tmp_path).endswith(f"MB are free at {tmp_path}: the start may wait for room")

@@ -19,6 +19,7 @@ ISBN10 = "0439023483"
     [
         ({"quantity": "abc"}, {}, "whole number, not 'abc'"),
         ({"quantity": "0"}, {}, "1 to 1000000, not 0"),
+        ({"quantity": "9" * 30}, {}, "1 to 1000000, not a number of that size"),
         ({"quantity": " "}, {}, "no value"),
         ({"author": "a\nb"}, {}, "control character"),
         ({"author": "a" * 5000}, {}, "5000 characters"),
