@@ -170,6 +170,29 @@ class GroupDescriber:
         return answer
 
 
+def delete_group(settings: Settings, group: str, timeout_s: float) -> None:
+    """Delete a group without members; one that does not exist is deleted. Raises KafkaException.
+
+    No consumer can do that. As with GroupDescriber no request of the admin client times out: the client is
+    closed instead.
+    """
+    admin, give_up_at = AdminClient(client_config(settings)), time.monotonic() + timeout_s
+    while True:
+        request = admin.delete_consumer_groups([group], request_timeout=LONGEST_TIMEOUT_S)[group]
+        try:
+            request.result(max(0.0, give_up_at - time.monotonic()))
+            return
+        except TimeoutError as error:
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT)) from error
+        except KafkaException as error:
+            code = error.args[0].code()
+            if code == KafkaError.GROUP_ID_NOT_FOUND:
+                return
+            if code not in COORDINATOR_MOVING or time.monotonic() > give_up_at:
+                raise
+        time.sleep(POLL_INTERVAL_S)
+
+
 def member_names(group: ConsumerGroupDescription) -> list[str]:
     """The group's members, each as ``client at host``."""
     return [

@@ -9,6 +9,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from msgspec.structs import replace
 
+from eventstore.groups import delete_group
 from eventstore.topics import events_topic
 from foundation.http.client import NoAnswer
 from foundation.http.readiness import read_readiness
@@ -192,20 +193,10 @@ def _remove(admin: AdminClient, settings: "Settings", number: int) -> None:
     for folder in Path(settings.data_dir).glob(f"{table.group}-*"):
         if folder.is_dir() and folder.name.removeprefix(f"{table.group}-").isdecimal():
             shutil.rmtree(folder)
-    _ignoring(
-        KafkaError.GROUP_ID_NOT_FOUND,
-        lambda: admin.delete_consumer_groups([group], request_timeout=_REQUEST_TIMEOUT_S)[group].result(),
-    )
-    _ignoring(
-        KafkaError.UNKNOWN_TOPIC_OR_PART,
-        lambda: admin.delete_topics([topic], request_timeout=_REQUEST_TIMEOUT_S)[topic].result(),
-    )
-
-
-def _ignoring(code: int, request: Any) -> None:
-    """Make a request; an error with this code means that an interrupted drop has done it already."""
+    delete_group(settings, group, _REQUEST_TIMEOUT_S)
     try:
-        request()
+        admin.delete_topics([topic], request_timeout=_REQUEST_TIMEOUT_S)[topic].result()
     except KafkaException as error:
-        if error.args[0].code() != code:
+        # An interrupted drop has done it already
+        if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
             raise

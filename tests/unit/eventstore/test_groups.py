@@ -9,7 +9,7 @@ import pytest
 from confluent_kafka import OFFSET_INVALID, KafkaError, KafkaException
 
 from eventstore import groups
-from eventstore.groups import LONGEST_TIMEOUT_S, GroupDescriber, known_offsets, lag
+from eventstore.groups import LONGEST_TIMEOUT_S, GroupDescriber, delete_group, known_offsets, lag
 from foundation.settings import Settings
 
 
@@ -54,6 +54,8 @@ class Clients:
         for future in futures.values():
             self._answer(future)
         return futures
+
+    delete_consumer_groups = describe_consumer_groups
 
 
 def test_a_client_that_waits_for_a_description_is_closed_and_its_request_never_times_out(monkeypatch):
@@ -114,3 +116,28 @@ def test_a_partition_whose_offset_can_not_be_read_does_not_look_like_one_without
     assert raised.value.args[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
     with pytest.raises(KafkaException):
         known_offsets(Committed(MOVING[0]), "events", [0, 1], -1)  # type: ignore[arg-type]
+
+
+def test_a_group_is_deleted_by_requests_that_never_time_out(monkeypatch):
+    answers = [KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_NOT_AVAILABLE, None]
+
+    def answer(future: "Future[Any]") -> None:
+        code = answers.pop(0)
+        if code is None:
+            future.set_result(None)
+        else:
+            future.set_exception(KafkaException(KafkaError(code)))
+
+    moving = Clients(answer)
+    monkeypatch.setattr(groups, "AdminClient", moving)
+    delete_group(Settings(), "readers", 60)
+    assert (answers, moving.made, moving.timeouts) == ([], 1, [LONGEST_TIMEOUT_S] * 3)
+    answers.append(KafkaError.GROUP_ID_NOT_FOUND)
+    delete_group(Settings(), "readers", 60)
+    answers.append(KafkaError.NON_EMPTY_GROUP)
+    with pytest.raises(KafkaException):
+        delete_group(Settings(), "readers", 60)
+    monkeypatch.setattr(groups, "AdminClient", Clients(lambda future: None))
+    with pytest.raises(KafkaException) as raised:
+        delete_group(Settings(), "readers", 0.01)
+    assert raised.value.args[0].code() == KafkaError._TIMED_OUT
