@@ -2,9 +2,12 @@
 
 import logging
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from foundation.settings import Settings
+
+if TYPE_CHECKING:
+    from confluent_kafka import Producer
 
 UNUSED = "unused"
 """Last part of the group id of consumers that commit no offsets. librdkafka looks the group up all the same,
@@ -107,6 +110,22 @@ def why(
     if cause.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
         return f"{cause.str()}: `{create_topics}` makes the topics"
     return cause.str()
+
+
+def leave_transaction(producer: "Producer", timeout_s: float) -> None:
+    """Abort the transaction that ``producer`` has open, before the producer is dropped.
+
+    librdkafka adds a partition to a transaction some time after ``produce``. If the producer is destroyed at
+    that moment, an assertion ends the whole process (``txn_req_cnt > 0``, in librdkafka 2.16). Once an abort
+    has begun, no partition is added any more: it is enough even where Kafka does not answer in time.
+    """
+    from confluent_kafka import KafkaException
+
+    try:
+        producer.abort_transaction(timeout_s)
+    except KafkaException as error:
+        # The transaction ends without us: by the next claim of its id, or by its time-out
+        _log.debug("a transaction was left without an abort: %s", error)
 
 
 def is_refusal(error: Exception) -> bool:

@@ -13,7 +13,7 @@ from eventstore.append.pacing import Pacing
 from eventstore.errors import ClaimLost, WrongStore, lost_on_error
 from eventstore.headers import Headers
 from eventstore.topics import events_topic, fence_id
-from foundation.kafka_clients import client_config
+from foundation.kafka_clients import client_config, leave_transaction
 from foundation.settings import Settings
 
 TRANSACTION_TIMEOUT_S = 10.0
@@ -22,6 +22,8 @@ REQUEST_TIMEOUT_S = 3.0
 """After this time librdkafka repeats a request on another connection. The first one can still arrive."""
 FIRST_CLAIM_TIMEOUT_S = 0.03
 """See ``Fence.claim``."""
+LEAVE_TIMEOUT_S = 0.05
+"""How long ``Fence.lose`` waits for Kafka to abort a transaction: long enough for librdkafka to begin it."""
 _INFO = 6
 """A level of librdkafka, in the scale of syslog."""
 
@@ -80,6 +82,8 @@ class Fence:
         self._owner: Producer | None = None
         self._claim_timeout_s = FIRST_CLAIM_TIMEOUT_S
         self._pacing = Pacing()
+        self._open = False
+        """Whether the owner may have a transaction open."""
         self.replicated = False
 
     @property
@@ -174,6 +178,7 @@ class Fence:
         begun = time.monotonic()
         with lost_on_error("appending"):
             producer.begin_transaction()
+            self._open = True
             for index, record in enumerate(records):
                 while not self._queued(producer, record, delivered if index in ends else None):
                     producer.poll(deadline.left(0.01))
@@ -211,6 +216,7 @@ class Fence:
         begun = time.monotonic()
         with lost_on_error(doing):
             request(producer)
+        self._open = False
         ended = time.monotonic()
         # librdkafka delivers its reports only when it is polled
         producer.poll(0)
@@ -221,8 +227,11 @@ class Fence:
             self.lose()
 
     def lose(self) -> None:
-        """Drop the producer as it is. The next claim, ours or another's, aborts its open transaction."""
-        self._owner = None
+        """Drop the producer. The next claim, ours or another's, aborts a transaction that it leaves open."""
+        producer, self._owner = self._owner, None
+        if producer is not None and self._open:
+            leave_transaction(producer, LEAVE_TIMEOUT_S)
+        self._open = False
 
     def _required(self) -> Producer:
         if self._owner is None:

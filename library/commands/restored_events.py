@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 TRANSACTION_RECORDS = 1000
 TRANSACTION_S = 5.0
 """A partition's transaction is committed at the first of these limits."""
+ABORT_S = 2.0
+"""How long an interrupted restore waits for the abort of each partition's transaction."""
 
 
 class Source(NamedTuple):
@@ -167,7 +169,25 @@ def write_missing(
     store: str, writers: list["Producer"], source: Iterator["Record"], existing: Counter[int]
 ) -> None:
     """Write the records that do not exist yet. Raises KafkaException; earlier commits stay in the store."""
+    from foundation.kafka_clients import leave_transaction
+
     pending: dict[int, int] = {}
+    try:
+        _write_all(store, writers, source, existing, pending)
+    except BaseException:
+        for partition in pending:
+            leave_transaction(writers[partition], ABORT_S)
+        raise
+
+
+def _write_all(
+    store: str,
+    writers: list["Producer"],
+    source: Iterator["Record"],
+    existing: Counter[int],
+    pending: dict[int, int],
+) -> None:
+    """``pending`` has the number of records in each partition's open transaction."""
     committed_at = time.monotonic()
     for record in source:
         partition = home_of(record, len(writers))

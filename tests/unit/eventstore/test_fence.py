@@ -7,7 +7,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from eventstore.append.deadline import Deadline
-from eventstore.append.fence import REQUEST_TIMEOUT_S, Fence
+from eventstore.append.fence import REQUEST_TIMEOUT_S, Fence, Record
 from eventstore.errors import ClaimLost
 from foundation.settings import Settings
 
@@ -18,10 +18,22 @@ class ScriptedProducer:
     def __init__(self, meanwhile: Callable[[], None], polled: Callable[[], None]) -> None:
         self._meanwhile, self._polled = meanwhile, polled
 
+        self.aborts = 0
+
+    def begin_transaction(self) -> None:
+        pass
+
+    def produce(self, *_: object, **__: object) -> None:
+        pass
+
+    def flush(self, timeout: float) -> int:
+        return 1
+
     def commit_transaction(self, timeout: float) -> None:
         self._meanwhile()
 
     def abort_transaction(self, timeout: float) -> None:
+        self.aborts += 1
         self._meanwhile()
 
     def poll(self, timeout: float) -> int:
@@ -106,8 +118,28 @@ def test_what_was_reported_before_does_not_count():
 
 @pytest.mark.usefixtures("clock")
 def test_an_end_that_failed_leaves_the_decision_to_the_writer():
-    def fail() -> None:
-        raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
-
     with pytest.raises(ClaimLost, match="committing failed"):
         claimed(fail).commit(Deadline(5))
+
+
+def fail() -> None:
+    raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+
+
+@pytest.mark.parametrize("meanwhile", [nothing, fail], ids=["in time", "too late"])
+def test_a_lost_claim_begins_to_abort_the_open_transaction(meanwhile: Callable[[], None]):
+    """A producer that is dropped in a transaction can abort the whole process."""
+    fence = claimed(meanwhile)
+    producer = cast(ScriptedProducer, fence._owner)
+    with pytest.raises(ClaimLost, match="not delivered in time"):
+        fence.deliver([Record(b"key", b"value", 1, [])], Deadline(5))
+    fence.lose()
+    assert producer.aborts == 1
+    assert not fence.claimed
+
+
+def test_a_claim_without_a_transaction_is_given_up_without_a_request():
+    fence = claimed()
+    producer = cast(ScriptedProducer, fence._owner)
+    fence.lose()
+    assert producer.aborts == 0
