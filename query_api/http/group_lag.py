@@ -35,7 +35,11 @@ class GroupLags:
         admin = self._source.admin
         ends = dict(enumerate(self._source.event_ends(_TIMEOUT_S)))
         listed = admin.list_consumer_groups(request_timeout=_TIMEOUT_S).result().valid
-        names = sorted(group.group_id for group in listed)[:MOST_GROUPS]
+        # The system's own first: a shared Kafka may have hundreds of others
+        names = sorted(
+            (group.group_id for group in listed),
+            key=lambda name: (not name.startswith(self._source.own_groups), name),
+        )[:MOST_GROUPS]
         committed = self._source.committed(names, _TIMEOUT_S)
         readers = {name: offsets for name, offsets in committed.items() if offsets}
         described = self._describer.describe(readers, _TIMEOUT_S)

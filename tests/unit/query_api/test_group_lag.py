@@ -8,13 +8,16 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from query_api.following.source import Source
-from query_api.http.group_lag import GroupLags
+from query_api.http.group_lag import MOST_GROUPS, GroupLags
 
 
 class StoppedKafka:
     """A source whose descriptions of groups time out; all else answers."""
 
-    events, gateways = "library.events", "library-gateways"
+    events, gateways, own_groups = "library.events", "library-gateways", "library-"
+
+    def __init__(self, *listed: str) -> None:
+        self._listed = listed
 
     @property
     def admin(self) -> "StoppedKafka":
@@ -31,11 +34,11 @@ class StoppedKafka:
 
     def list_consumer_groups(self, request_timeout: float) -> Any:
         listed: Future[Any] = Future()
-        listed.set_result(SimpleNamespace(valid=[SimpleNamespace(group_id="readers")]))
+        listed.set_result(SimpleNamespace(valid=[SimpleNamespace(group_id=g) for g in self._listed]))
         return listed
 
     def committed(self, groups: list[str], timeout: float) -> dict[str, dict[int, int]]:
-        return {"readers": {0: 3}}
+        return {group: {0: 3} for group in groups}
 
     def describe(self, groups: list[str], timeout_s: float) -> dict[str, KafkaException]:
         return {group: KafkaException(KafkaError(KafkaError._TIMED_OUT)) for group in groups}
@@ -45,8 +48,14 @@ class StoppedKafka:
 
 
 def test_a_group_that_kafka_does_not_describe_has_a_lag_and_unknown_members():
-    lags = GroupLags(cast(Source, StoppedKafka()))
+    lags = GroupLags(cast(Source, StoppedKafka("readers")))
     (group,) = lags.groups()
     assert (group.members, group.lag) == (None, {0: 4})
     with pytest.raises(KafkaException):
         lags.gateways()
+
+
+def test_the_systems_own_groups_are_known_among_hundreds_of_others():
+    others = [f"a-foreign-{number}" for number in range(MOST_GROUPS)]
+    lags = GroupLags(cast(Source, StoppedKafka(*others, "library-projector")))
+    assert "library-projector" in {group.name for group in lags.groups()}
