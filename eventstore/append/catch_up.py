@@ -19,6 +19,8 @@ PATIENCE_S = TRANSACTION_TIMEOUT_S + 12.0
 """Kafka looks every 10 s for transactions that have reached their time-out: the transaction of a dead writer
 stays open for up to 20 s (18 s were measured). Only one that stays open for longer is a foreign one.
 """
+FOREIGN_IS_OPEN = "a foreign transaction is open"
+"""The beginning of the reason why a partition can't be written."""
 MARKER_DELAY_S = 1.0
 """The marker of an acknowledged transaction may take this long to reach the log."""
 LONG_READ_ENTRIES = 10_000
@@ -162,7 +164,7 @@ class CatchUp:
             )
         if end.stable != end.high:
             reason = (
-                f"a foreign transaction is open on partition {self._partition} from offset {end.stable} on: "
+                f"{FOREIGN_IS_OPEN} on partition {self._partition} from offset {end.stable} on: "
                 "`library doctor` says whose it is and how to end it"
             )
             if self._lasts("open", end.stable):

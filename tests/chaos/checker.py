@@ -13,6 +13,7 @@ from confluent_kafka import Message
 from msgspec import Struct
 from msgspec.structs import asdict
 
+from eventstore.append.catch_up import FOREIGN_IS_OPEN
 from schemas.codec import decode
 from tests.chaos.history import NEVER, Call, Return
 from tests.chaos.model import NOTHING, UNCHANGED, Title, after, carries_out, possible
@@ -189,7 +190,7 @@ class Checker:
     def intruded_on(self, one: Return) -> bool:
         """Whether a foreign transaction explains that nothing could be written."""
         overlaps = any(since < one.returned and one.called < until for since, until in self.intruded)
-        return overlaps and one.code.startswith("a transaction that is not the library's is open")
+        return overlaps and one.code.startswith(FOREIGN_IS_OPEN)
 
     def _check_accepted(self, call: Call, one: Return, events: list[Logged]) -> None:
         assert one.receipt is not None

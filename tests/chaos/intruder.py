@@ -48,6 +48,7 @@ class Intruder:
         """Abort the open transaction."""
         if not self._until:
             return
+        self._until = 0.0
         try:
             self._producer.abort_transaction(10)
         except KafkaException:
