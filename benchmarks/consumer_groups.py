@@ -110,7 +110,7 @@ def one_row_an_event(settings: Settings, folder: Path) -> Reading:
             with database:
                 database.executemany(
                     "INSERT INTO events VALUES (?, ?, ?, ?)",
-                    [(one.event.isbn, one.version, one.type, one.event.timestamp) for one in batch],
+                    [((event := one.event).isbn, one.version, one.type, event.timestamp) for one in batch],
                 )
                 database.executemany("INSERT OR REPLACE INTO offsets VALUES (?, ?)", batch.ends.items())
 

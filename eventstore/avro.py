@@ -5,7 +5,7 @@ https://docs.confluent.io/platform/current/schema-registry/fundamentals/serdes-d
 
 import json
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from importlib.resources import files
 from io import BytesIO
@@ -141,6 +141,26 @@ class Codec:
             ArithmeticError,
         ) as error:
             raise Undecodable(f"not a {schema.subject}: {error or type(error).__name__}") from error
+
+    def event_decoder(self, *kinds: type[Struct]) -> Callable[[bytes | None], Any]:
+        """``decode`` of events of these types. It raises Undecodable for other values, too."""
+        flat: dict[bytes, FlatDecoder] = {}
+        """Those of ``kinds`` that were met."""
+        allowed = frozenset(kinds)
+
+        def decode(data: bytes | None) -> Any:
+            if data is not None and (fast := flat.get(data[:BODY])) is not None:
+                value = fast(data)
+                if value is not None:
+                    return value
+            value = self.decode(data)
+            if type(value) not in allowed:
+                raise Undecodable(f"a {type(value).__name__} is no event")
+            if data is not None and (fast := self._flat.get(data[:BODY])) is not None:
+                flat[data[:BODY]] = fast
+            return value
+
+        return decode
 
     def type_name(self, data: bytes | None) -> str:
         """The type of a framed value, from its id alone. Raises as ``decode``."""

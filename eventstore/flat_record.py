@@ -1,4 +1,4 @@
-"""Decodes records of texts, whole numbers and truth values, which most are, in half of fastavro's time.
+"""Decodes records of texts, whole numbers and truth values, which most are, in a fraction of fastavro's time.
 
 What is not exactly of the expected form is left to fastavro: this decodes a part of what it decodes, to the
 same values. ``tests/unit/eventstore/test_flat_record.py`` compares them.
@@ -7,7 +7,6 @@ same values. ``tests/unit/eventstore/test_flat_record.py`` compares them.
 import struct
 from collections.abc import Callable
 from inspect import Parameter, signature
-from operator import itemgetter
 from typing import Any, TypeAlias
 
 from msgspec import Struct
@@ -22,18 +21,80 @@ _MORE = 0x80
 """Set in each byte of a number but its last."""
 LARGEST_BITS = 63
 _TIME_BYTES = 6
-"""Of a time in ms from mid 1970 to autumn 2039: without a loop, because most numbers are times."""
-_time_at = struct.Struct("6B").unpack_from
-_TIME_BIAS = sum(_MORE << shift for shift in range(0, 35, 7))
-_TEXT, _NUMBER, _OPTIONAL_TEXT, _FLAG = range(4)
+"""Of a time in ms from mid 1970 to autumn 2039, which most long numbers are."""
+_time_at = struct.Struct("<3H").unpack_from
+_NO_PAIR = -(1 << 62)
+"""In place of a pair's share: the sum of three is negative then."""
+_TEXT, _NUMBER, _TIME, _OPTIONAL_TEXT, _FLAG = range(5)
 _STEPS: dict[str, tuple[int, Any]] = {
     "string": (_TEXT, str),
     "int": (_NUMBER, int),
-    "long": (_NUMBER, int),
+    "long": (_TIME, int),
     "null,string": (_OPTIONAL_TEXT, str | None),
     "boolean": (_FLAG, bool),
 }
 """How a field of an Avro type is decoded, and the type that it has in the struct."""
+_ANY = "{value}, at = any_at({step}, data, at)"
+_LINES = {
+    # Fewer than 64 bytes
+    _TEXT: (
+        "twice = data[at]",
+        "if twice & 0x81:",
+        f"    {_ANY}",
+        "else:",
+        "    end = at + 1 + (twice >> 1)",
+        "    {value} = data[at + 1 : end].decode()",
+        "    at = end",
+    ),
+    # A byte
+    _NUMBER: (
+        "zigzag = data[at]",
+        "if zigzag & 0x80:",
+        f"    {_ANY}",
+        "else:",
+        "    {value} = (zigzag >> 1) ^ -(zigzag & 1)",
+        "    at += 1",
+    ),
+    # Six bytes
+    _TIME: (
+        "low, middle, high = time_at(data, at) if at + 6 <= size else no_time",
+        "{value} = lows[low] + middles[middle] + highs[high]",
+        "if {value} < 0:",
+        f"    {_ANY}",
+        "else:",
+        "    at += 6",
+    ),
+    _OPTIONAL_TEXT: (_ANY,),
+    _FLAG: (_ANY,),
+}
+"""The code of each step: the frequent case in place, others by a call."""
+
+
+class _Pairs(dict[int, int]):
+    """The share of two bytes in a time, made when they are met first: adding three shares takes least.
+
+    ``place`` is 0 for the first two bytes of the six.
+    """
+
+    def __init__(self, place: int) -> None:
+        super().__init__()
+        self._shift = 14 * place - 1
+        self._more = 0x8080 if place < 2 else 0x0080
+
+    def __missing__(self, pair: int) -> int:
+        share = (pair & 0x7F) | (pair & 0x7F00) >> 1
+        if pair & 0x8080 != self._more:
+            share = _NO_PAIR
+        elif self._shift >= 0:
+            share <<= self._shift
+        else:
+            # Zigzag: an odd number is negative
+            share = _NO_PAIR if share & 1 else share >> 1
+        self[pair] = share
+        return share
+
+
+_PAIRS = [_Pairs(place) for place in range(3)]
 
 
 def flat_decoder(schema: dict[str, Any], kind: type[Struct]) -> FlatDecoder | None:
@@ -47,10 +108,9 @@ def flat_decoder(schema: dict[str, Any], kind: type[Struct]) -> FlatDecoder | No
             return None
         names.append(field["name"])
         steps.append(step)
-    if len(names) < 2 or set(names) != set(kind.__struct_fields__) or not _is_positional(kind):
+    if not names or set(names) != set(kind.__struct_fields__) or not _is_positional(kind):
         return None
-    order = [names.index(name) for name in kind.__struct_fields__]
-    return _decoder(kind, tuple(steps), None if order == sorted(order) else itemgetter(*order))
+    return _decoder(kind, tuple(steps), [names.index(name) for name in kind.__struct_fields__])
 
 
 def _is_positional(kind: type[Struct]) -> bool:
@@ -64,38 +124,25 @@ def _type_name(declared: Any) -> str:
     return ",".join(map(str, declared)) if isinstance(declared, list) else str(declared)
 
 
-def _decoder(
-    kind: type[Struct], steps: tuple[int, ...], arranged: Callable[[list[Any]], Any] | None
-) -> FlatDecoder:
-    def decode(data: bytes) -> Struct | None:
-        values: list[Any] = []
-        at, size = BODY, len(data)
-        try:
-            for step in steps:
-                if step == _TEXT:
-                    twice = data[at]
-                    if twice < _MORE and not twice & 1:
-                        end = at + 1 + (twice >> 1)
-                        values.append(data[at + 1 : end].decode())
-                        at = end
-                        continue
-                elif step == _NUMBER and at + _TIME_BYTES <= size:
-                    a, b, c, d, e, f = _time_at(data, at)
-                    # All but the last have the bit
-                    if a & b & c & d & e & _MORE > f:
-                        zigzag = a + (b << 7) + (c << 14) + (d << 21) + (e << 28) + (f << 35) - _TIME_BIAS
-                        values.append((zigzag >> 1) ^ -(zigzag & 1))
-                        at += _TIME_BYTES
-                        continue
-                value, at = _any(step, data, at)
-                values.append(value)
-        # Too short, or not of the expected form
-        except (IndexError, ValueError):
-            return None
-        if at != size:
-            return None
-        return kind(*values) if arranged is None else kind(*arranged(values))
+def _decoder(kind: type[Struct], steps: tuple[int, ...], order: list[int]) -> FlatDecoder:
+    """A decoder of fields in the order of ``steps``, which ``kind`` takes in ``order``.
 
+    It is compiled, because a loop over the fields takes twice as long. Only numbers become part of the code.
+    """
+    lines = ["def decode(data):", f"    at, size = {BODY}, len(data)", "    try:"]
+    for number, step in enumerate(steps):
+        lines += [f"        {line.format(value=f'v{number}', step=step)}" for line in _LINES[step]]
+    values = ", ".join(f"v{number}" for number in order)
+    lines += [
+        "    except invalid:",
+        "        return None",
+        f"    return kind({values}) if at == size else None",
+    ]
+    scope: dict[str, Any] = {"kind": kind, "any_at": _any, "invalid": (IndexError, ValueError)}
+    scope |= {"time_at": _time_at, "no_time": (0, 0, 0)}
+    scope |= {"lows": _PAIRS[0], "middles": _PAIRS[1], "highs": _PAIRS[2]}
+    exec("\n".join(lines), scope)
+    decode: FlatDecoder = scope["decode"]
     return decode
 
 
@@ -105,7 +152,7 @@ def _any(step: int, data: bytes, at: int) -> tuple[str | int | None, int]:
         if data[at] > 1:
             raise ValueError(f"the byte {data[at]} is no truth value")
         return data[at] == 1, at + 1
-    if step == _NUMBER:
+    if step in (_NUMBER, _TIME):
         return _number(data, at)
     if step == _OPTIONAL_TEXT:
         branch, at = _number(data, at)

@@ -2,6 +2,8 @@
 
 MAX_VERSION_DIGITS = 19
 _ZERO = ord("0")
+_SMALL_VERSIONS = {str(version).encode(): version for version in range(1, 1_000)}
+"""Most versions, which need no further checks."""
 
 
 class BadKey(ValueError):
@@ -15,10 +17,14 @@ def event_key(stream: str, version: int) -> bytes:
 
 def parse_event_key(key: bytes | None) -> tuple[str, int]:
     """Stream and version of an event's key. Raises BadKey."""
-    stream, _, version = (key or b"").rpartition(b"/")
-    if not stream or not version.isdigit() or version[0] == _ZERO or len(version) > MAX_VERSION_DIGITS:
+    stream, _, digits = (key or b"").rpartition(b"/")
+    if (version := _SMALL_VERSIONS.get(digits)) is None:
+        if not digits.isdigit() or digits[0] == _ZERO or len(digits) > MAX_VERSION_DIGITS:
+            raise BadKey(f"key {key!r} is not <stream>/<version>")
+        version = int(digits)
+    if not stream:
         raise BadKey(f"key {key!r} is not <stream>/<version>")
     try:
-        return stream.decode(), int(version)
+        return stream.decode(), version
     except UnicodeDecodeError as error:
         raise BadKey(f"key {key!r} is not <stream>/<version> in UTF-8") from error

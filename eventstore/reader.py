@@ -30,6 +30,7 @@ from eventstore.subscription import OffsetsGone as OffsetsGone
 from eventstore.subscription import Start as Start
 from eventstore.subscription import Subscription
 from foundation.kafka_clients import KafkaUnavailable
+from foundation.memory import no_collections
 from foundation.settings import Settings
 
 E = TypeVar("E", bound=Struct)
@@ -55,6 +56,15 @@ class Unreadable(Struct, frozen=True):
     def __str__(self) -> str:
         key = (self.key or b"").decode(errors="replace")
         return f"the event at {self.partition}:{self.offset} (key {key!r}) can't be read: {self.why}"
+
+
+UNREADABLE = (BadKey, Undecodable)
+"""Raised for such a record."""
+
+
+def unreadable(message: Message, error: Exception) -> Unreadable:
+    """The report of a record that could not be decoded."""
+    return Unreadable(message.partition() or 0, message.offset() or 0, message.key(), str(error))
 
 
 class Batch(Struct, Generic[E], frozen=True):
@@ -156,13 +166,26 @@ class Reader(Generic[E]):
 
     def _batch(self, messages: list[Message]) -> Iterator[Batch[E]]:
         """One batch, or none if no record is readable; then note its offsets as handled."""
-        records = [record for message in messages if (record := self._record(message)) is not None]
-        # The last offset of each partition wins
-        ends = {message.partition() or 0: (message.offset() or 0) + 1 for message in messages}
+        records, ends = self._readable(messages)
         if records:
             yield Batch(records, {p: self._source.next[p] for p in ends}, ends)
             self._source.next.update(ends)
         self._source.handled(ends)
+
+    def _readable(self, messages: list[Message]) -> tuple[list[Recorded[E]], dict[int, int]]:
+        """The events, and the offsets after the last record of each partition."""
+        records, ends, events = list[Recorded[E]](), dict[int, int](), self._events
+        with no_collections():
+            for message in messages:
+                try:
+                    record = recorded(message, events)
+                except UNREADABLE as error:
+                    self._report(unreadable(message, error))
+                    ends[message.partition() or 0] = (message.offset() or 0) + 1
+                    continue
+                records.append(record)
+                ends[record.partition] = record.offset + 1
+        return records, ends
 
     def _records(self, follow: bool) -> Iterator[Recorded[E]]:
         source, committed_at = self._source, time.monotonic()
@@ -184,10 +207,8 @@ class Reader(Generic[E]):
     def _record(self, message: Message) -> Recorded[E] | None:
         try:
             return recorded(message, self._events)
-        except (BadKey, Undecodable) as error:
-            self._report(
-                Unreadable(message.partition() or 0, message.offset() or 0, message.key(), str(error))
-            )
+        except UNREADABLE as error:
+            self._report(unreadable(message, error))
             return None
 
     def _has_ended(self) -> bool:

@@ -59,8 +59,13 @@ def recorded(message: Message, events: Events[E]) -> Recorded[E]:
     Raises BadKey for a key that names no stream of the domain, and Undecodable for a value that is not an
     event, or belongs to another stream than the key's.
     """
-    stream, version = parse_stream_key(message.key(), events)
-    event = event_of(stream, message.value(), events)
+    # As ``parse_stream_key`` and ``event_of``, without their calls: a reader of everything notices them
+    stream, version = parse_event_key(key := message.key())
+    if not events.is_stream(stream):
+        raise _no_stream(key, events)
+    event = events.decode(message.value())
+    if (found := events.stream_of(event)) != stream:
+        raise _of_another_stream(stream, found)
     return Recorded(message.partition() or 0, message.offset() or 0, version, event, message)
 
 
@@ -68,7 +73,7 @@ def parse_stream_key(key: bytes | None, events: Events[Any]) -> tuple[str, int]:
     """Stream and version of an event's key. Raises BadKey, also for a stream that is not the domain's."""
     stream, version = parse_event_key(key)
     if not events.is_stream(stream):
-        raise BadKey(f"key {key!r} names no stream of {events.name}")
+        raise _no_stream(key, events)
     return stream, version
 
 
@@ -76,5 +81,13 @@ def event_of(stream: str, value: bytes | None, events: Events[E]) -> E:
     """Decode an event of ``stream``. Raises Undecodable, also for an event of another stream."""
     event = events.decode(value)
     if (found := events.stream_of(event)) != stream:
-        raise Undecodable(f"the key names {stream}, the event {found}")
+        raise _of_another_stream(stream, found)
     return event
+
+
+def _no_stream(key: bytes | None, events: Events[Any]) -> BadKey:
+    return BadKey(f"key {key!r} names no stream of {events.name}")
+
+
+def _of_another_stream(stream: str, found: str) -> Undecodable:
+    return Undecodable(f"the key names {stream}, the event {found}")

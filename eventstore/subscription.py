@@ -18,6 +18,7 @@ from confluent_kafka import (
 from eventstore.groups import known_offsets
 from eventstore.topics import events_topic
 from foundation.kafka_clients import KafkaUnavailable, reading_config
+from foundation.memory import no_collections
 from foundation.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -129,7 +130,8 @@ class Subscription:
         self._keep(self._consumer.consume(1, wait_s))
         # consume(n, t) waits the whole t unless it gets n: take one, then those that are there
         if limit > 1:
-            self._keep(self._consumer.consume(limit - 1, 0))
+            with no_collections():
+                self._keep(self._consumer.consume(limit - 1, 0))
         self.silent_s += time.monotonic() - begun
 
     def fetched(self, partition: int) -> int:

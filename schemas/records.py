@@ -4,7 +4,7 @@ from eventstore import recorded as engine
 from eventstore.decider import Events
 from eventstore.recorded import Message
 from eventstore.recorded import Recorded as Recorded
-from schemas.codec import Undecodable, decode, encode
+from schemas.codec import CODEC, encode
 from schemas.events import TYPES, Event
 
 
@@ -26,16 +26,11 @@ def parse_title_key(key: bytes | None) -> tuple[str, int]:
     return engine.parse_stream_key(key, EVENTS)
 
 
-def _decode(value: bytes | None) -> Event:
-    event = decode(value)
-    if not isinstance(event, TYPES):
-        raise Undecodable(f"a {type(event).__name__} is no event")
-    return event
-
-
 def _is_isbn(stream: str) -> bool:
     return len(stream) == 13 and stream.isascii() and stream.isdigit()
 
 
-EVENTS: Events[Event] = Events("library.inventory", encode, _decode, lambda event: event.isbn, _is_isbn)
+EVENTS: Events[Event] = Events(
+    "library.inventory", encode, CODEC.event_decoder(*TYPES), lambda event: event.isbn, _is_isbn
+)
 """How the engine names, writes and reads the library's events."""

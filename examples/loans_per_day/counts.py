@@ -7,7 +7,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import date
 from typing import Any
 
 from eventstore.reader import Batch
@@ -26,6 +26,9 @@ ADVANCE = (
     "ON CONFLICT (part) DO UPDATE SET next = excluded.next WHERE offsets.next = ?"
 )
 """Changes no row if the stored offset is not the one at which the batch starts."""
+
+
+DAY_MS = 24 * 3600 * 1000
 
 
 class TakenOver(Exception):
@@ -59,7 +62,7 @@ class LoansPerDay:
     def apply(self, batch: Batch[Event]) -> None:
         """Count the batch, and store how far the counts go. Raises TakenOver; then nothing has changed."""
         loans = Counter(
-            _day(record.event.timestamp) for record in batch if isinstance(record.event, BookBorrowed)
+            record.event.timestamp // DAY_MS for record in batch if isinstance(record.event, BookBorrowed)
         )
         with self._transaction() as cursor:
             for part, end in sorted(batch.ends.items()):
@@ -67,7 +70,8 @@ class LoansPerDay:
                 if cursor.rowcount != 1:
                     raise TakenOver(f"another process has counted the loans of partition {part}")
             if loans:
-                cursor.executemany(self._sql(COUNT), sorted(loans.items()))
+                rows = [(_date(day), count) for day, count in sorted(loans.items())]
+                cursor.executemany(self._sql(COUNT), rows)
 
     def rows(self) -> list[tuple[str, int]]:
         """Each day and the number of its loans."""
@@ -93,5 +97,6 @@ class LoansPerDay:
         self._database.commit()
 
 
-def _day(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).date().isoformat()
+def _date(day: int) -> str:
+    """The date of a day that is counted from 1970, UTC."""
+    return date.fromordinal(date(1970, 1, 1).toordinal() + day).isoformat()

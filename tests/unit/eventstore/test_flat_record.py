@@ -108,3 +108,23 @@ class Named(Struct, frozen=True, kw_only=True):
 
 def test_a_struct_without_positional_fields_is_left_to_fastavro() -> None:
     assert flat_decoder(SCHEMA, Named) is None
+
+
+def test_times_at_the_ends_of_six_bytes_are_decoded() -> None:
+    for count in (2**34, 2**41 - 1, 2**34 - 1, 2**41, -(2**34) - 1, -(2**41), 0, 1):
+        value = Flat("a name that is long enough", count, None, True)
+        assert decode(framed(value)) == value
+
+
+class One(Struct, frozen=True):
+    count: int
+
+
+def test_a_record_of_one_field_is_decoded() -> None:
+    schema: Any = fastavro.parse_schema(
+        {"type": "record", "name": "One", "fields": [{"name": "count", "type": "long"}]}
+    )
+    fast = flat_decoder(schema, One)
+    assert fast is not None
+    assert fast(bytes(BODY) + b"\x02") == One(1)
+    assert fast(bytes(BODY)) is None

@@ -17,7 +17,8 @@ from eventstore.partitions import murmur2, partition_of
 from eventstore.positions import BadPosition, format_positions, parse_positions
 from schemas.codec import CODEC, Undecodable, UnknownSchema, decode, encode
 from schemas.events import BookAdded
-from schemas.records import parse_title_key
+from schemas.records import EVENTS, parse_title_key
+from schemas.row import InventoryRow
 
 ROOT = Path(__file__).parents[3]
 AVSC = ROOT / "schemas" / "avsc"
@@ -151,6 +152,14 @@ def test_an_event_key_parses_to_its_isbn_and_version(number: int, version: int):
 def test_a_malformed_event_key_is_refused(key: bytes | None):
     with pytest.raises(BadKey):
         parse_title_key(key)
+
+
+def test_a_row_is_no_event_however_many_events_were_decoded_before():
+    row = encode(InventoryRow(EVENT.isbn, EVENT.title, EVENT.author, 1, 1, (), False, 1, 1))
+    for _ in range(2):
+        assert EVENTS.decode(encode(EVENT)) == EVENT
+        with pytest.raises(Undecodable, match="a InventoryRow is no event"):
+            EVENTS.decode(row)
 
 
 def test_a_position_parses_to_itself():
