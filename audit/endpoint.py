@@ -1,6 +1,6 @@
 """The audit over HTTP: metrics, readiness, differences."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from socketserver import ThreadingMixIn
 from threading import Thread
 from typing import Any
@@ -14,6 +14,7 @@ from audit.metrics import Metrics
 from audit.report import Report
 from foundation.http.addresses import family, resolve
 from foundation.http.callers import AllowedHosts
+from foundation.http.head import with_head
 from foundation.http.problem import Problem
 from foundation.http.server import claim
 from foundation.settings import Settings
@@ -31,7 +32,9 @@ class Endpoint:
         claim(settings.host, settings.audit_port)
         address = resolve(settings.host)
         kind: type[WSGIServer] = type("Server", (_Server,), {"address_family": family(address)})
-        self._server: WSGIServer = make_server(address, settings.audit_port, self._answer, kind, _Handler)
+        self._server: WSGIServer = make_server(
+            address, settings.audit_port, with_head(self._answer), kind, _Handler
+        )
         Thread(target=self._server.serve_forever, name="http", daemon=True).start()
 
     def close(self) -> None:
@@ -44,8 +47,9 @@ class Endpoint:
             self._hosts.check(environ.get("HTTP_HOST"), environ.get("HTTP_ORIGIN"))
         except Problem as problem:
             return _json(start, f"{problem.status} Refused", {"error": problem.detail})
-        if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
-            return _json(start, "405 Method Not Allowed", {"error": "only GET"})
+        if environ["REQUEST_METHOD"] != "GET":
+            error = {"error": "only GET and HEAD"}
+            return _json(start, "405 Method Not Allowed", error, [("Allow", "GET, HEAD")])
         report = self._report()
         match environ["PATH_INFO"]:
             case "/metrics":
@@ -68,7 +72,7 @@ class _Handler(WSGIRequestHandler):
         """Log no requests."""
 
 
-def _json(start: StartResponse, status: str, value: Any) -> list[bytes]:
+def _json(start: StartResponse, status: str, value: Any, more: Sequence[tuple[str, str]] = ()) -> list[bytes]:
     # The server adds headers to the list that it gets
-    start(status, list(_JSON))
+    start(status, [*_JSON, *more])
     return [msgspec.json.encode(value)]

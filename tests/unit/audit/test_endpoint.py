@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import socket
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -39,6 +40,32 @@ def get(port: int, path: str, **headers: str) -> tuple[int, bytes]:
     body = response.read()
     connection.close()
     return response.status, body
+
+
+def answer(port: int, method: str, path: str) -> tuple[bytes, dict[bytes, bytes], bytes]:
+    """The status line, the headers and whatever follows them."""
+    with socket.create_connection((HOST, port), timeout=10) as connection:
+        connection.sendall(f"{method} {path} HTTP/1.0\r\nHost: {HOST}\r\n\r\n".encode())
+        head, _, rest = connection.makefile("rb").read().partition(b"\r\n\r\n")
+    status, *lines = head.split(b"\r\n")
+    return status, dict(line.lower().split(b": ", 1) for line in lines), rest
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/readyz", "/healthz", "/other"])
+def test_head_is_get_without_the_body(served, path: str):
+    status, headers, body = answer(served[0], "GET", path)
+    found, others, rest = answer(served[0], "HEAD", path)
+    assert (found, rest) == (status, b"")
+    assert others[b"content-type"] == headers[b"content-type"]
+    if path != "/metrics":
+        # Those of the process differ each time
+        assert others[b"content-length"] == b"%d" % len(body)
+
+
+def test_other_methods_are_refused_with_those_that_there_are(served):
+    status, headers, _ = answer(served[0], "PUT", "/metrics")
+    assert status.endswith(b"405 Method Not Allowed")
+    assert headers[b"allow"] == b"get, head"
 
 
 def test_readiness_has_the_state_and_the_differences(served):

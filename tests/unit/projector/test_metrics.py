@@ -1,5 +1,6 @@
 """Where a worker serves its metrics."""
 
+import http.client
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,10 @@ def test_metrics_are_served_where_the_other_services_listen(host):
     serve_metrics(Metrics(dict).registry, Settings(host=host, metrics_port=port))
     with Service(f"http://{HOST}:{port}", 5) as service:
         assert service.get(("metrics",), {}).status == 200
+    connection = http.client.HTTPConnection(HOST, port, timeout=10)
+    connection.request("HEAD", "/metrics")
+    assert connection.getresponse().status == 200
+    connection.close()
 
 
 def test_before_its_consumer_runs_a_worker_has_metrics_without_partitions(tmp_path: Path):
