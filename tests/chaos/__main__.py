@@ -29,6 +29,7 @@ MUTANT_SECONDS = 20.0
 @click.option("--brokers", default=1, show_default=True, type=click.Choice([1, 3]))
 @click.option("--readers", default=0, show_default=True, help="Clients that also read from two query APIs.")
 @click.option("--replays", default=0, show_default=True, help="Of the projector in each round with readers.")
+@click.option("--switches", default=0, show_default=True, help="To another table and back, likewise.")
 @click.option(
     "--histories",
     type=click.Path(file_okay=False, path_type=Path),
@@ -44,6 +45,7 @@ def main(
     brokers: int,
     readers: int,
     replays: int,
+    switches: int,
     histories: Path | None,
     mutants: bool,
 ) -> None:
@@ -60,6 +62,7 @@ def main(
             cut_off=seed % 2 == 0,
             readers=readers,
             replays=replays,
+            switches=switches,
         )
         report = one_round(plan, brokers, histories)
         tell(report)

@@ -17,6 +17,8 @@ class Plan(Struct, frozen=True):
     readers: int = 0
     """Gateway clients that also read; with them run a projector and the query APIs."""
     replays: int = 0
+    switches: int = 0
+    """Of the query APIs, with readers at work, to another inventory table and back."""
     import_titles: int = 2000
     partitions: int = 2
     broker_kills: int = 0

@@ -38,10 +38,10 @@ from tests.chaos.names_checker import NamesChecker
 from tests.chaos.names_log import name_records, named, users_of
 from tests.chaos.patron_desk import USERS
 from tests.chaos.plan import Plan, Report
+from tests.chaos.projectors import FIRST, SECOND, Projectors
 from tests.chaos.short_timeouts import patience
 from tests.support.producer.named_store import keep_names_apart, records
 from tests.support.producer.writer_calls import committed_records
-from tests.support.projector.library_command import library
 from tests.support.waiting import eventually
 
 PROGRAMS = ("gateway", "import", "api", "projector")
@@ -75,21 +75,25 @@ class Run:
         self.done_to: Counter[str] = Counter()
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.frozen: dict[str, float] = {}
+        self.gateway_ports = [free_port() for _ in range(plan.gateways)]
+        self.api_ports = [free_port() for _ in range(APIS)]
         self.settings = Settings(
             kafka=brokers.bootstrap,
             replication=brokers.count,
             name=f"chaos-{uuid4().hex[:8]}",
             partitions=plan.partitions,
             data_dir=str(folder),
+            api=f"http://127.0.0.1:{self.api_ports[0]}",
             gateway="",
         )
-        self.gateway_ports = [free_port() for _ in range(plan.gateways)]
-        self.api_ports = [free_port() for _ in range(APIS)]
         ensure_topics(AdminClient(client_config(self.settings)), self.settings)
         keep_names_apart(self.settings)
         self.bound_to = binding(self.settings)
         self.intruder = Intruder(self.settings, patience(plan.transaction_timeout), self.random, self.done_to)
         self.imported = [in_house(number) for number in range(plan.import_titles)]
+        self.projectors = Projectors(
+            self.settings, self.processes, self.frozen, self._start, self._thaw, self.done_to
+        )
         self.stop = folder / "stop"
 
     def live(self) -> Report:
@@ -104,6 +108,7 @@ class Run:
             self.until = begun + plan.seconds
             damages = self._spread(plan.broker_kills)
             replays = self._spread(plan.replays if plan.readers else 0)
+            switches = self._spread(plan.switches if plan.readers else 0)
             while time.monotonic() < self.until:
                 time.sleep(self.random.uniform(0.05, 0.4))
                 self.brokers.repair()
@@ -112,7 +117,14 @@ class Run:
                     self.done_to[self.brokers.damage(self.random)] += 1
                 if replays and time.monotonic() > replays[0]:
                     replays.pop(0)
-                    self._replay()
+                    self.brokers.heal()
+                    self.projectors.replay()
+                if switches and time.monotonic() > switches[0]:
+                    switches.pop(0)
+                    self.brokers.heal()
+                    # A switch waits for the end of the events, which an open transaction hides
+                    self.intruder.leave()
+                    self.projectors.switch()
                 self._thaw()
                 self._restart()
                 self.intruder.intrude()
@@ -142,7 +154,7 @@ class Run:
             names += [f"gateway-{n}" for n in range(plan.gateways)]
             names += [f"client-{n}" for n in range(plan.gateway_clients)]
         if plan.readers:
-            names += ["projector-0", *(f"api-{n}" for n in range(APIS))]
+            names += [FIRST, *(f"api-{n}" for n in range(APIS))]
             names += [f"reader-{n}" for n in range(plan.readers)]
         return names + (["import"] if plan.import_titles else [])
 
@@ -196,7 +208,9 @@ class Run:
             case "api":
                 return ["query_api", "--port", str(self.api_ports[number_of(name)])]
             case _:
-                return ["tests.support.projector.faulty_projector", "--index", "0"]
+                table = ["--table", "newest"] if name == SECOND else []
+                number = str(number_of(name))
+                return ["tests.support.projector.faulty_projector", "--index", number, *table]
 
     def _environment(self, name: str) -> dict[str, str]:
         own = {
@@ -252,19 +266,6 @@ class Run:
             if all_of_them or time.monotonic() > until:
                 self.processes[name].send_signal(signal.SIGCONT)
                 del self.frozen[name]
-
-    def _replay(self) -> None:
-        """Let the projector compute its table again, with readers at work."""
-        self.brokers.heal()
-        projector = self.processes["projector-0"]
-        self.frozen.pop("projector-0", None)
-        projector.send_signal(signal.SIGCONT)
-        projector.terminate()
-        projector.wait(ENDING)
-        # One that was killed before may still be a member of its group
-        eventually(lambda: library(self.settings, "replay").returncode == 0)
-        self._start("projector-0")
-        self.done_to["replays"] += 1
 
     def _end(self) -> None:
         """Wait for all processes: clients end, the import completes, the gateway stops."""
