@@ -71,6 +71,11 @@ class Processes:
         """Return the present RSS of all processes together, in MB."""
         return sum(_tree_memory(process.pid) for process in self._processes) / MEGA
 
+    def cpu_seconds_until_now(self) -> float:
+        """User and system time of all processes so far, in steps of 10 ms."""
+        times = [psutil.Process(process.pid).cpu_times() for process in self._processes]
+        return float(sum(used.user + used.system for used in times))
+
     def printed(self, key: str) -> list[dict[str, Any]]:
         """Return the JSON lines with ``key`` that the processes printed on stdout or stderr."""
         found = []

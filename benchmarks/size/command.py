@@ -15,6 +15,7 @@ import msgspec
 
 from benchmarks.harness.load import NoLoadGenerator, require_wrk
 from benchmarks.harness.results import RESULTS, save, say, show_table
+from benchmarks.size.audit import audit
 from benchmarks.size.operations import backup_and_restore, replay, verify
 from benchmarks.size.programs import Figure
 from benchmarks.size.reads import queries, replica
@@ -31,6 +32,7 @@ PARTS: dict[str, Callable[[Store], Iterator[Figure]]] = {
     "replica": replica,
     "queries": queries,
     "verify": verify,
+    "audit": audit,
     "backup": backup_and_restore,
 }
 """In the order in which they are measured."""
