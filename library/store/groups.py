@@ -111,8 +111,9 @@ def wait_until_empty(settings: Settings, group: str, limit_s: float) -> None:
 def reset_offsets(settings: Settings, topic: str, group: str, to: Offsets) -> None:
     """Set the group's committed offsets, as a consumer of it that has not joined.
 
-    Kafka accepts that from nobody while the group has members. An admin client could ask for the same, but
-    see GroupOffsets. Raises GroupActive, KafkaException.
+    Kafka accepts that from nobody while the group has members. An admin client could ask for the same. But
+    its process ended (SIGABRT) once such a request had timed out while Kafka was killed and started again.
+    Raises GroupActive, KafkaException.
     """
     limit_ms = round(1000 * TIMEOUT_S)
     # librdkafka waits for an unknown coordinator as long as for a session, although nobody joins here
