@@ -33,6 +33,7 @@ from schemas.codec import encode
 from schemas.events import Event
 from schemas.names_view import NamesView
 from schemas.row import InventoryRow
+from tests.support.query_api.shared_routes import with_shared_routes
 from tests.support.query_api.stock_evidence import StockEvidence
 
 IDENTITY = Identity("cluster", "events", "changelog")
@@ -146,8 +147,10 @@ class ApiWithoutKafka:
         """The application."""
         hosts = AllowedHosts(self.settings)
         evidence = StockEvidence(self)
-        return create_app(
-            self.reading, self.waiters, self._metrics, self.operations, hosts, self.settings, evidence
+        return with_shared_routes(
+            lambda: create_app(
+                self.reading, self.waiters, self._metrics, self.operations, hosts, self.settings, evidence
+            )
         )
 
     def put(self, *events: Event | tuple[str, bytes, int]) -> list[str]:
