@@ -5,7 +5,8 @@ import random
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 from statistics import median
@@ -100,46 +101,52 @@ def cases(store: Store, server: Server) -> dict[str, list[Request]]:
     }
 
 
-def measure(name: str, server: Server, asked: dict[str, list[Request]], folder: Path) -> list[Load]:
-    """Measure each case with 1 and 32 connections, after a warm-up."""
-    loads = []
-    for case, requests in asked.items():
-        lua = script(requests, folder / f"{name}-{case.replace(' ', '-')}.lua")
-        load(server.url, lua, max(CONNECTIONS), WARM_UP_S)
-        for connections in CONNECTIONS:
-            rate, p50, p99 = load(server.url, lua, connections)
-            memory = server.processes.memory_mb()
-            loads.append(
-                Load(name, case, connections, round(rate), round(p50, 3), round(p99, 3), round(memory))
-            )
-            say(str(loads[-1]))
-    return loads
+def measure(
+    name: str, server: Server, case: str, requests: Sequence[Request], folder: Path
+) -> Iterator[Load]:
+    """Measure a case with 1 and 32 connections, after a warm-up."""
+    lua = script(requests, folder / f"{name}-{case.replace(' ', '-')}.lua")
+    load(server.url, lua, max(CONNECTIONS), WARM_UP_S)
+    for connections in CONNECTIONS:
+        rate, p50, p99 = load(server.url, lua, connections)
+        memory = server.processes.memory_mb()
+        measured = Load(name, case, connections, round(rate), round(p50, 3), round(p99, 3), round(memory))
+        say(str(measured))
+        yield measured
 
 
 def round_of(store: Store, folder: Path, chosen: Collection[str], earlier: Path | None = None) -> list[Load]:
-    """Measure every server once, and the checkout ``earlier`` of another release.
+    """Measure each case on every server in turn, and on the checkout ``earlier`` of another release.
 
-    Only the cases that are ``chosen``; all if none is.
+    All servers run meanwhile: figures that are compared are seconds apart, not minutes. Only the cases that
+    are ``chosen``; all if none is.
     """
 
     def some(requests: dict[str, list[Request]]) -> dict[str, list[Request]]:
         return {case: sent for case, sent in requests.items() if not chosen or case in chosen}
 
-    with query_api(store.settings, folder / "api") as server:
-        loads = measure(OURS, server, some(cases(store, server)), folder)
-        body = server.get(f"/inventory/{store.isbns[0]}")[0]
-    if asked := some(one_title(store)):
-        for peer, options in PEERS.items():
-            with kafka_streams(store.settings, folder / peer, store.isbns[0], *options) as server:
-                loads += measure(peer, server, asked, folder)
-    if earlier is not None and (asked := some(searches())):
-        with query_api(store.settings, folder / "earlier", {"PYTHONPATH": str(earlier.absolute())}) as server:
-            loads += measure(EARLIER, server, asked, folder)
-    if asked := some({"one title": [Request("/title")]}):
-        with nginx(json.dumps(body, ensure_ascii=False).encode(), folder / "nginx") as server_or_none:
-            if server_or_none is not None:
-                loads += measure("nginx-file", server_or_none, asked, folder)
-    return loads
+    with ExitStack() as running:
+        start = running.enter_context
+        api = start(query_api(store.settings, folder / "api"))
+        asked = {OURS: (api, some(cases(store, api)))}
+        if requests := some(one_title(store)):
+            for peer, options in PEERS.items():
+                server = start(kafka_streams(store.settings, folder / peer, store.isbns[0], *options))
+                asked[peer] = server, requests
+        if earlier is not None and (requests := some(searches())):
+            environment = {"PYTHONPATH": str(earlier.absolute())}
+            asked[EARLIER] = start(query_api(store.settings, folder / "earlier", environment)), requests
+        if requests := some({"one title": [Request("/title")]}):
+            body = json.dumps(api.get(f"/inventory/{store.isbns[0]}")[0], ensure_ascii=False).encode()
+            if (file := start(nginx(body, folder / "nginx"))) is not None:
+                asked["nginx-file"] = file, requests
+        return [
+            measured
+            for case in dict.fromkeys(case for _, requests in asked.values() for case in requests)
+            for name, (server, requests) in asked.items()
+            if case in requests
+            for measured in measure(name, server, case, requests[case], folder)
+        ]
 
 
 def medians(runs: Sequence[Load]) -> list[Load]:
@@ -160,7 +167,11 @@ def large(kafka: str, titles: int, seed: int, folder: Path) -> list[Load]:
     with projecting(store.settings, folder / "large"):
         pass
     with query_api(store.settings, folder / "large-api") as server:
-        return measure("ours, ten times the titles", server, one_title(store), folder)
+        return [
+            measured
+            for case, requests in one_title(store).items()
+            for measured in measure("ours, ten times the titles", server, case, requests, folder)
+        ]
 
 
 def fresh(settings: Settings, folder: Path) -> list[Fresh]:
