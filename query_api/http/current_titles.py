@@ -19,8 +19,8 @@ class CurrentTitles:
     """Titles of the replica that ``follower`` has, on one thread.
 
     A representation is kept until its title changes: titles that are read again and again are answered 1.3
-    times as often as others, which come from the replica each time (docs/benchmarks.md). The keeping may go
-    when that difference does; ``test_a_cached_response_equals_a_fresh_one`` holds without it.
+    times as often as others, which come from the replica each time. The keeping may go when that difference
+    does; ``test_a_cached_response_equals_a_fresh_one`` holds without it.
     """
 
     def __init__(self, follower: Followed) -> None:
