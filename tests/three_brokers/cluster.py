@@ -56,6 +56,11 @@ class Cluster:
         """Where clients connect: all three."""
         return ",".join(f"{HOST}:{port}" for port in self._ports.values())
 
+    @property
+    def folders(self) -> list[Path]:
+        """The folder of each node, with all its files."""
+        return list(self._homes.values())
+
     def admin(self) -> AdminClient:
         """A client that was never connected to a frozen node: librdkafka would go on asking that one."""
         awake = ",".join(f"{HOST}:{port}" for port in self._awake())
