@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: help up test-fast test test-integration test-system test-page test-faults test-three-brokers test-containers chaos chaos-projector chaos-verdict bench-fold bench-rebuild bench-rebuild-beside bench-append bench-append-memory bench-gateways bench-latency bench-query bench-groups bench-size bench-growth check lock vendor clean
+.PHONY: help up test-fast test test-integration test-system test-page test-faults test-three-brokers test-containers chaos chaos-projector chaos-verdict bench-fold bench-rebuild bench-rebuild-beside bench-append bench-append-memory bench-gateways bench-latency bench-query bench-groups bench-size bench-growth bench-borrowers check lock vendor clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-19s %s\n", $$1, $$2}'
@@ -102,6 +102,9 @@ bench-size: .venv/.dev ## each part on stores of 20,000, 200,000 and 1,000,000 t
 
 bench-growth: .venv/.dev ## each part on stores of 100,000 to 10,000,000 events, and on one title; needs wrk and 30 GB of disk
 	@$(BIN)/python -m benchmarks.growth $(ARGS)
+
+bench-borrowers: .venv/.dev ## each part with the names of 1,000 to 1,000,000 borrowers: make bench-borrowers ARGS="--borrowers 1000 --borrowers 20000"
+	@$(BIN)/python -m benchmarks.borrowers $(ARGS)
 
 check: .venv/.dev ## style, types, and the layers of imports
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache
