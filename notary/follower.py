@@ -209,7 +209,12 @@ class Follower:
 
     def _examine_batches(self, ledgers: Iterable[Ledger]) -> None:
         """Refuse partitions with a record outside a transaction."""
-        spans = {one.partition: (one.examined, one.last_offset + 1) for one in ledgers if not one.refused}
+        beginnings = self._log.beginnings()
+        spans = {
+            one.partition: (max(one.examined, beginnings[one.partition]), one.last_offset + 1)
+            for one in ledgers
+            if not one.refused
+        }
         outside = self._log.outside_transactions(spans, self._beat)
         for partition, (_, end) in spans.items():
             ledger = self._ledgers[partition]
@@ -245,8 +250,8 @@ class Follower:
         for ledger in self._ledgers.values():
             if ledger.partition not in self._source.next:
                 ledger.begin_again()
-        # Partitions that are refused are read, too, and ignored
-        return {one.partition: 0 if one.refused else one.begin for one in self._ledgers.values()}
+        # Without an offset reading begins at the first event that there is. Refused partitions are ignored
+        return {one.partition: one.begin for one in self._ledgers.values() if one.size and not one.refused}
 
     def _hand_on(self, origin: str, note: str) -> None:
         self._topic.add(origin, note)

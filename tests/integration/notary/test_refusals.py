@@ -14,6 +14,7 @@ from foundation.settings import Settings
 from notary.folder import CheckpointFile
 from notary.follower import Follower
 from notary.refusal import Refused
+from tests.support.evidence.live_topic import delete_events
 from tests.support.library.event_writer import write_events
 from tests.support.notary_runs import (
     add_titles,
@@ -162,6 +163,20 @@ def test_a_topic_that_is_made_anew_while_the_notary_runs(
         thread.join()
         follower.close()
     assert [one.size for one in checkpoints(settings)] == [10]
+
+
+def test_other_partitions_are_signed_where_one_has_lost_its_first_events(
+    new_settings: Callable[..., Settings],
+) -> None:
+    settings = new_settings(partitions=3)
+    add_titles(settings, range(30))
+    assert notarise(settings).refused == []
+    delete_events(settings, [0])
+    add_titles(settings, range(30, 60))
+    after = notarise(settings)
+    assert after.refused == [0]
+    sizes = {one.origin.rpartition("/")[2]: one.size for one in checkpoints(settings)}
+    assert sizes["1"] + sizes["2"] == after.events[1] + after.events[2] > 30
 
 
 def test_other_partitions_are_signed_all_the_same(new_settings: Callable[..., Settings]) -> None:
