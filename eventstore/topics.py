@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from eventstore.log_offsets import LogOffsets
 from eventstore.placement import is_confirmed, partitions_at_creation
+from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 
 LEADER_MOVING = frozenset(
@@ -41,6 +42,7 @@ KEEPING_POLICIES = ("compact", "")
 never cleans it, and may keep its older segments in remote storage, which it refuses for compacted topics.
 But then it does not refuse DeleteRecords."""
 RETRY_INTERVAL_S = 0.02
+REQUEST_TIMEOUT_S = 5.0
 COMPACTION_LAG = "min.compaction.lag.ms"
 
 
@@ -217,6 +219,22 @@ def check_topics(
             f"library kafka configs --alter --entity-type topics --entity-name {store} "
             "--add-config cleanup.policy=compact",
         )
+
+
+def topics_in_time(settings: Settings, tables: Sequence[Table]) -> AdminClient:
+    """A client of a Kafka whose topics match the settings; waits for Kafka until the deadline.
+
+    Raises as ``check_topics``.
+    """
+    admin, limit = AdminClient(client_config(settings)), time.monotonic() + settings.deadline
+    while True:
+        try:
+            check_topics(admin, settings, tables, timeout=min(REQUEST_TIMEOUT_S, settings.deadline))
+            return admin
+        except KafkaException:
+            if time.monotonic() > limit:
+                raise
+        time.sleep(RETRY_INTERVAL_S)
 
 
 def _wrong_partitions(settings: Settings, topic: str, found: int) -> WrongTopic:

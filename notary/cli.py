@@ -157,19 +157,13 @@ def _run(settings: "Settings", signers: "Sequence[Signer]", once: bool, ready: R
 def _require_topics(settings: "Settings") -> None:
     """Check the event store's topic; wait for Kafka until the deadline."""
     from confluent_kafka import KafkaException
-    from confluent_kafka.admin import AdminClient
 
-    from eventstore.topics import WrongTopic, check_topics
+    from eventstore.topics import WrongTopic, topics_in_time
     from foundation.cli.unreachable import unreachable
-    from foundation.kafka_clients import client_config
 
-    admin, limit = AdminClient(client_config(settings)), time.monotonic() + settings.deadline
-    while True:
-        try:
-            check_topics(admin, settings, (), timeout=min(5.0, settings.deadline))
-            return
-        except WrongTopic as error:
-            raise CommandError(exits.BAD_DATA, str(error)) from error
-        except KafkaException as error:
-            if time.monotonic() > limit:
-                raise unreachable(settings, error) from error
+    try:
+        topics_in_time(settings, ())
+    except WrongTopic as error:
+        raise CommandError(exits.BAD_DATA, str(error)) from error
+    except KafkaException as error:
+        raise unreachable(settings, error) from error

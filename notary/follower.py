@@ -50,7 +50,7 @@ class Follower:
         bind(folder, self._store)
         self._file = CheckpointFile(folder)
         self._topic = TopicOutlet(settings)
-        self._source = self._subscription()
+        self._source = self._subscription(once=True)
         self._newest = self._file.newest([signer.verifier for signer in signers])
         self.standings = {partition: Standing() for partition in range(settings.partitions)}
         self._ledgers: dict[int, Ledger] = {}
@@ -83,7 +83,7 @@ class Follower:
             while not stop.is_set() and self._sound():
                 self._examine()
                 before = len(self.refused)
-                self._source = source = self._subscription()
+                self._source = source = self._subscription(once)
                 source.open()
                 try:
                     self._follow(source, stop, once, on_ready)
@@ -242,8 +242,10 @@ class Follower:
         """The partitions that can be signed."""
         return [ledger for ledger in self._ledgers.values() if not ledger.refused]
 
-    def _subscription(self) -> Subscription:
-        return Subscription(self._settings, notary_group(self._settings), "earliest", self._begins)
+    def _subscription(self, once: bool) -> Subscription:
+        # A group without a member between two runs would look like a notary that has stopped
+        group = None if once else notary_group(self._settings)
+        return Subscription(self._settings, group, "earliest", self._begins)
 
     def _begins(self) -> dict[int, int]:
         """Where reading begins in partitions that are assigned now; those that were before go on."""

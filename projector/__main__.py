@@ -139,27 +139,21 @@ def _projection(chosen: str | None, number: int) -> "Projection":
 def _checked(settings: "Settings", table: "Table", chosen: str | None) -> "AdminClient":
     """A client of a Kafka whose topics match the settings. Waits for Kafka until the deadline."""
     from confluent_kafka import KafkaException
-    from confluent_kafka.admin import AdminClient
 
-    from eventstore.topics import MissingTopic, WrongTopic, check_topics
-    from foundation.kafka_clients import client_config, why
+    from eventstore.topics import MissingTopic, WrongTopic, topics_in_time
+    from foundation.kafka_clients import why
 
-    admin = AdminClient(client_config(settings))
-    limit = time.monotonic() + settings.deadline
-    while True:
-        try:
-            check_topics(admin, settings, [table], timeout=min(5.0, settings.deadline))
-            return admin
-        except WrongTopic as error:
-            text = str(error)
-            if chosen and isinstance(error, MissingTopic):
-                text = f"{error.found}: `{error.fix} --projection {chosen}`"
-            raise CommandError(exits.BAD_DATA, text) from error
-        except KafkaException as error:
-            if time.monotonic() > limit:
-                raise CommandError(
-                    exits.UNAVAILABLE, f"Kafka at {settings.kafka} can't be used: {why(settings, error)}"
-                ) from error
+    try:
+        return topics_in_time(settings, [table])
+    except WrongTopic as error:
+        text = str(error)
+        if chosen and isinstance(error, MissingTopic):
+            text = f"{error.found}: `{error.fix} --projection {chosen}`"
+        raise CommandError(exits.BAD_DATA, text) from error
+    except KafkaException as error:
+        raise CommandError(
+            exits.UNAVAILABLE, f"Kafka at {settings.kafka} can't be used: {why(settings, error)}"
+        ) from error
 
 
 def _silence_faust(settings: "Settings") -> None:

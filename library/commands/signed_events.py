@@ -168,7 +168,9 @@ def _report(verified: "Verified", as_json: bool) -> int:
         columns = (Column("kind"), Column("partition"), Column("event"), Column("summary", Fit.WRAPPED))
         print_rows(columns, findings)
     if not as_json:
-        done = f"{verified.checkpoints:,} checkpoints match, in {events:,} events"
+        count = verified.checkpoints
+        match = "1 checkpoint matches" if count == 1 else f"{count:,} checkpoints match"
+        done = f"{match}, in {events:,} events"
         click.echo(
             f"{done}; {len(findings):,} finding{'s' * (len(findings) > 1)}" if findings else done, err=True
         )

@@ -214,6 +214,9 @@ def test_the_command_reads_up_to_the_end_and_ends_with_65_where_it_refuses(setti
     add_titles(settings, range(10))
     signer_of(settings)
     assert notary_process(settings, "--once").wait(120) == 0
+    # A group without members between two runs would look like a notary that has stopped
+    groups = AdminClient(client_config(settings)).list_consumer_groups(request_timeout=20).result().valid
+    assert notary_group(settings) not in [group.group_id for group in groups]
     produce_outside(settings, 100)
     assert notary_process(settings, "--once").wait(120) == 65
     assert sum(signed_sizes(settings).values()) == 10

@@ -66,7 +66,9 @@ def test_one_note_by_itself_is_a_file_of_checkpoints(tmp_path):
     note = signed_notes(sample_records(3), 3)[0]
     (tmp_path / "note").write_text(note, "utf-8")
     options = ("--key", str(KEY.verifier), "--backup", str(FOLDER / "store.backup"))
-    assert run_command(verify, OFFLINE, "--checkpoints", str(tmp_path / "note"), *options).exit_code == 0
+    done = run_command(verify, OFFLINE, "--checkpoints", str(tmp_path / "note"), *options)
+    assert done.exit_code == 0
+    assert "1 checkpoint matches, in " in done.stderr
 
 
 @pytest.mark.parametrize("name", ["checkpoints", "store.backup"])
