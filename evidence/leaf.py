@@ -16,6 +16,8 @@ from struct import Struct
 from typing import TypeAlias
 
 HASH_BYTES = 32
+NO_EVENT = bytes(HASH_BYTES)
+"""In place of the leaf before the first event of a partition."""
 Headers: TypeAlias = Sequence[tuple[str, bytes | None]]
 
 _LEAF = b"\0"

@@ -18,7 +18,7 @@ _ED25519 = b"\x01"
 _PRIVATE = "PRIVATE+KEY+"
 _DASH = "\u2014"
 _KEY_BYTES = 32
-_ID_BYTES = 4
+ID_BYTES = 4
 _MAX_NOTE_BYTES = 1_000_000
 _MAX_SIGNATURES = 100
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
@@ -77,10 +77,13 @@ class Signer:
         self.name, self.id = name, key_id
         self.verifier = Verifier(_text(name, key_id, public))
 
+    def sign(self, text: str) -> bytes:
+        """The key's id and its signature of ``text``."""
+        return self.id + self._key.sign(text.encode())
+
     def line(self, text: str) -> str:
         """The line of the signature below ``text``."""
-        signature = self.id + self._key.sign(text.encode())
-        return f"{_DASH} {self.name} {base64.b64encode(signature).decode()}\n"
+        return f"{_DASH} {self.name} {base64.b64encode(self.sign(text)).decode()}\n"
 
 
 class Note(Struct, frozen=True):
@@ -142,9 +145,9 @@ def _signature(line: str) -> tuple[str, bytes, bytes]:
     dash, _, rest = line.partition(" ")
     name, space, encoded = rest.partition(" ")
     raw = _decoded(encoded)
-    if dash != _DASH or not (space and _is_name(name)) or raw is None or len(raw) <= _ID_BYTES:
+    if dash != _DASH or not (space and _is_name(name)) or raw is None or len(raw) <= ID_BYTES:
         raise BadNote(f"a signature is not {_DASH} <name> <base64>: {line[:80]!r}")
-    return name, raw[:_ID_BYTES], raw[_ID_BYTES:]
+    return name, raw[:ID_BYTES], raw[ID_BYTES:]
 
 
 def _parsed(text: str) -> tuple[str, bytes, bytes]:
@@ -165,7 +168,7 @@ def _text(name: str, key_id: bytes, key: bytes) -> str:
 
 
 def _key_id(name: str, public: bytes) -> bytes:
-    return sha256(name.encode() + b"\n" + _ED25519 + public).digest()[:_ID_BYTES]
+    return sha256(name.encode() + b"\n" + _ED25519 + public).digest()[:ID_BYTES]
 
 
 def _check_name(name: str) -> None:

@@ -74,6 +74,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Seconds between two checkpoints of a partition that has new events."""
     origin: str = ""
     """The name of the store in checkpoints and keys, for example ``library.example``; empty: ``name``."""
+    signing_key: str = ""
+    """The file of a private key with which writers sign each transaction; empty: they don't."""
+    writer_keys: str = ""
+    """The file of the public keys of all writers; empty: the notary does not look at their signatures."""
     publish: str = ""
     """A shell command that gets each checkpoint on its standard input; empty: none."""
     projector_memory: int = 0
@@ -322,6 +326,7 @@ _RUN_SETTINGS = (
     "partitions",
     "loan_days",
     "timezone",
+    "signing_key",
 )
 """The settings that a run file has: addresses, and those that all writers of a system share."""
 

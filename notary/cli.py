@@ -17,14 +17,14 @@ from foundation.cli.metrics_port import serve_metrics
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from evidence.note import Signer
+    from evidence.note import Signer, Verifier
     from foundation.settings import Settings
 
 log = logging.getLogger(__name__)
 
 FOLDER = "notary"
 """The notary's folder in the data directory."""
-NOTARY_SETTINGS = ("origin", "notary_key", "notary_interval", "publish")
+NOTARY_SETTINGS = ("origin", "notary_key", "notary_interval", "writer_keys", "publish")
 BEAT_INTERVAL_S = 5.0
 """Between two touches of the ready file."""
 
@@ -46,16 +46,20 @@ def notary(settings: "Settings", new_key: bool, show_key: bool, once: bool, read
     the file `notary/checkpoints` in the data directory, written to the topic NAME.checkpoints, and given to
     the command that --publish names.
 
+    With --writers it also examines the signatures of the writers.
+
     Where an event that was read is changed or gone, a key occurs twice, a version is missing, or a record is
     outside a transaction, the partition is not signed any more. The command then ends with 65.
     """
-    from notary.keys import BadKeyFile, add_key, key_file, key_name, read_keys
+    from eventstore.key_files import BadKeyFile, add_key, read_keys, read_public_keys
+    from notary.keys import key_file, key_name
 
     try:
         if new_key:
             click.echo(add_key(key_file(settings), key_name(settings)).verifier.text)
             return exits.DONE
         signers = read_keys(key_file(settings))
+        writers = read_public_keys(Path(settings.writer_keys)) if settings.writer_keys else []
     except BadKeyFile as error:
         raise CommandError(exits.FAILED, str(error)) from error
     if show_key:
@@ -69,7 +73,7 @@ def notary(settings: "Settings", new_key: bool, show_key: bool, once: bool, read
     _require_topics(settings)
     ready = ReadyFile(ready_file)
     try:
-        return _run(settings, signers, once, ready)
+        return _run(settings, signers, writers, once, ready)
     finally:
         ready.remove()
 
@@ -114,7 +118,13 @@ class ReadyFile:
             self._path.unlink(missing_ok=True)
 
 
-def _run(settings: "Settings", signers: "Sequence[Signer]", once: bool, ready: ReadyFile) -> int:
+def _run(
+    settings: "Settings",
+    signers: "Sequence[Signer]",
+    writers: "Sequence[Verifier]",
+    once: bool,
+    ready: ReadyFile,
+) -> int:
     from confluent_kafka import KafkaException
 
     from foundation.cli.unreachable import unreachable
@@ -132,7 +142,7 @@ def _run(settings: "Settings", signers: "Sequence[Signer]", once: bool, ready: R
     command = CommandOutlet(settings.publish) if settings.publish else None
     try:
         with locked(folder):
-            follower = Follower(settings, folder, signers, command, ready.beat)
+            follower = Follower(settings, folder, signers, command, ready.beat, writers)
             ready.refused = lambda: follower.refused
             if settings.metrics_port:
                 serve_metrics(Metrics(follower.standings, command).registry, settings)

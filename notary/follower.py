@@ -12,7 +12,8 @@ from confluent_kafka import KafkaException, Message
 
 from eventstore.subscription import OffsetsGone, Subscription
 from evidence.checkpoint import Origin
-from evidence.note import Signer
+from evidence.note import Signer, Verifier
+from evidence.transaction import Place
 from foundation.kafka_clients import KafkaUnavailable
 from foundation.settings import Settings
 from notary.event_log import EventLog
@@ -21,6 +22,7 @@ from notary.ledger import Ledger
 from notary.metrics import Standing
 from notary.outlets import CommandOutlet, TopicOutlet
 from notary.refusal import Reason, Refused
+from notary.signatures import Signatures
 from schemas.checkpoints import notary_group
 
 FETCH_RECORDS = 10_000
@@ -32,8 +34,9 @@ log = logging.getLogger(__name__)
 class Follower:
     """Reads all partitions, and signs. The caller has locked ``folder``; all ``signers`` sign each note.
 
-    ``beat`` is called at least every few seconds. Making one raises Refused if the folder belongs to another
-    store or its checkpoints were changed, KafkaException, and OSError.
+    ``beat`` is called at least every few seconds. With the keys of ``writers``, their signatures are
+    examined. Making one raises Refused if the folder belongs to another store or its checkpoints were
+    changed, KafkaException, and OSError.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class Follower:
         signers: Sequence[Signer],
         command: CommandOutlet | None,
         beat: Callable[[], None] = lambda: None,
+        writers: Sequence[Verifier] = (),
     ) -> None:
         self._settings, self._signers, self._command, self._beat = settings, signers, command, beat
         self._log = EventLog(settings)
@@ -56,7 +60,9 @@ class Follower:
         self._ledgers: dict[int, Ledger] = {}
         for partition, standing in self.standings.items():
             signed = self._newest.get(self._origin(partition))
-            self._ledgers[partition] = ledger = Ledger(folder, partition)
+            place = Place(partition, settings.partitions)
+            signatures = Signatures(place, writers) if writers else None
+            self._ledgers[partition] = ledger = Ledger(folder, partition, signatures)
             standing.events = ledger.size
             if signed is not None:
                 standing.signed = signed[0].size

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from struct import pack
-from typing import IO, Any, Protocol
+from typing import IO
 
 import msgspec
 from msgspec import Struct
@@ -20,7 +20,9 @@ from msgspec import Struct
 from evidence.checkpoint import Checkpoint
 from evidence.leaf import HASH_BYTES, leaf_data, leaf_hash
 from evidence.merkle import Frontier
+from evidence.transaction import MAX_EVENTS
 from notary.refusal import Reason, Refused
+from notary.signatures import Message, Signatures
 
 OFFSET_BYTES = 8
 SAVE_LEAVES = 50_000
@@ -28,16 +30,6 @@ SAVE_LEAVES = 50_000
 _CHUNK_LEAVES = 100_000
 
 log = logging.getLogger(__name__)
-
-
-class Message(Protocol):
-    """The members of a confluent-kafka message that this module uses."""
-
-    def offset(self) -> int | None: ...  # noqa: D102
-    def key(self) -> bytes | None: ...  # noqa: D102
-    def value(self) -> bytes | None: ...  # noqa: D102
-    def headers(self) -> Any: ...  # noqa: D102
-    def timestamp(self) -> tuple[int, int]: ...  # noqa: D102
 
 
 class State(Struct, frozen=True, kw_only=True):
@@ -51,16 +43,19 @@ class State(Struct, frozen=True, kw_only=True):
     frontier: list[bytes] = []
     versions: dict[bytes, int] = {}
     """The last version of each stream."""
+    signatures: bool | None = None
+    """Whether a writer has signed one of these leaves; None: nobody has looked."""
 
 
 class Ledger:
     """Takes the records of a partition in order. All methods raise OSError, besides what they name.
 
-    ``refused`` is set by the caller, who then adds nothing more.
+    ``refused`` is set by the caller, who then adds nothing more. ``signatures`` examines those of writers.
     """
 
-    def __init__(self, folder: Path, partition: int) -> None:
+    def __init__(self, folder: Path, partition: int, signatures: Signatures | None = None) -> None:
         self.partition, self.refused = partition, False
+        self._signatures = signatures
         self._state_file = folder / f"state-{partition}"
         self._leaves, self._offsets = (
             _opened(folder / f"leaves-{partition}"),
@@ -73,6 +68,8 @@ class Ledger:
         state = self._loaded()
         self.last_offset, self.examined, self._versions = state.last_offset, state.examined, state.versions
         self._frontier, self._saved_size = Frontier(state.size, state.frontier), state.size
+        if signatures is not None:
+            signatures.resume(bool(state.signatures), self._last_leaves(MAX_EVENTS))
         self._unconfirmed = False
         self.begin_again()
         self._signed: Checkpoint | None = None
@@ -91,6 +88,8 @@ class Ledger:
     def begin_again(self) -> None:
         """Let the next record be the one at ``begin``, which is compared."""
         self._unconfirmed = self.size > 0
+        if self._signatures is not None:
+            self._signatures.drop()
 
     def checkpoint(self, origin: str) -> Checkpoint:
         """The current size and root. All leaves are on the disk then."""
@@ -103,6 +102,9 @@ class Ledger:
         if messages and self._unconfirmed:
             self._confirm(messages[0])
             messages = messages[1:]
+        if self._signatures is not None:
+            messages = self._signatures.whole(messages)
+        examine = None if self._signatures is None else self._signatures.add
         leaves: list[bytes] = []
         offsets: list[int] = []
         versions, known = self._versions, self._versions.get
@@ -113,11 +115,12 @@ class Ledger:
                 version = known(stream, 0) + 1
                 if digits != b"%d" % version or not stream:
                     raise self._unexpected(message, version - 1)
-                leaves.append(
-                    leaf_hash(
-                        leaf_data(message.timestamp()[1], key, message.value(), message.headers() or ())
-                    )
+                leaf = leaf_hash(
+                    leaf_data(message.timestamp()[1], key, message.value(), message.headers() or ())
                 )
+                if examine is not None:
+                    examine(message, leaf)
+                leaves.append(leaf)
                 versions[stream] = version
                 offsets.append(message.offset() or 0)
         finally:
@@ -149,7 +152,12 @@ class Ledger:
             )
 
     def require_signed(self) -> None:
-        """Raises Refused if the partition, which was read to its end, has fewer events than were signed."""
+        """Raises Refused if the partition, which was read to its end, has fewer events than were signed.
+
+        Also raises it if the last ones lack the signature of a writer.
+        """
+        if self._signatures is not None:
+            self._signatures.require_signed()
         if self._signed is not None:
             raise Refused(
                 Reason.SHORTER,
@@ -182,6 +190,7 @@ class Ledger:
             examined=self.examined,
             frontier=self._frontier.hashes,
             versions=self._versions,
+            signatures=None if self._signatures is None else self._signatures.begun,
         )
         data = msgspec.msgpack.encode(state)
         aside = self._state_file.with_suffix(".new")
@@ -207,6 +216,9 @@ class Ledger:
         try:
             if sha256(data).digest() == digest:
                 state = msgspec.msgpack.decode(data, type=State)
+                if self._signatures is not None and state.signatures is None:
+                    log.info("partition %d is read again: its signatures were not examined", self.partition)
+                    return State()
                 if state.size <= self._stored and len(state.frontier) == state.size.bit_count():
                     return state
         except msgspec.DecodeError as error:
@@ -283,6 +295,11 @@ class Ledger:
                 f"{where} has key {key!r}, which occurred before: {known} is the last version",
             )
         return Refused(Reason.GAP, f"{where} has key {key!r}, but version {known} is the last one before it")
+
+    def _last_leaves(self, count: int) -> list[bytes]:
+        first = max(0, self.size - count)
+        data = _read(self._leaves, first * HASH_BYTES, (self.size - first) * HASH_BYTES)
+        return [data[at : at + HASH_BYTES] for at in range(0, len(data), HASH_BYTES)]
 
     def _leaf(self, index: int) -> bytes:
         return _read(self._leaves, index * HASH_BYTES, HASH_BYTES)

@@ -1,7 +1,8 @@
 """Writers of the library's event store: the engine with the library's rules."""
 
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from confluent_kafka.admin import AdminClient
 
@@ -18,6 +19,9 @@ from producer.names.boundary import NamesBoundary, guarded
 from producer.names.names import Names
 from schemas.events import Event
 from schemas.topics import has_names
+
+if TYPE_CHECKING:
+    from eventstore.append.signing import RecordSigner
 
 
 def decider_of(settings: Settings) -> Decider[Title, Command, Event]:
@@ -44,6 +48,19 @@ def open_names(settings: Settings, timeout: float = 5.0, only: str = "") -> Name
     return Names(settings, only=only) if kept_apart else None
 
 
+def signer_of(settings: Settings, partition: int) -> "RecordSigner | None":
+    """Who signs the transactions of a partition; None where the settings name no key. Raises BadKeyFile."""
+    if not settings.signing_key:
+        return None
+    # Imported here because hardly any writer needs the cryptography
+    from eventstore.key_files import read_keys
+    from evidence.transaction import Place, TransactionSigner
+
+    # The last key is the newest one
+    key = read_keys(Path(settings.signing_key))[-1]
+    return TransactionSigner(Place(partition, settings.partitions), key)
+
+
 def _ignore(_: str) -> None:
     pass
 
@@ -59,9 +76,11 @@ def writer_of(
 ) -> Writer:
     """The writer of a partition; ``options`` are those of ``Writer``.
 
-    ``names`` are those of a store that has some; ``returned`` as for ``NamesBoundary``.
+    ``names`` are those of a store that has some; ``returned`` as for ``NamesBoundary``. Raises BadKeyFile for
+    the settings' ``signing_key``.
     """
     decider = decider_of(settings)
+    options["signer"] = signer_of(settings, partition)
     if names is None:
         return Writer(settings, partition, decider, snapshot, **options)
     boundary = NamesBoundary(names, returned)

@@ -3,7 +3,10 @@
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
+from msgspec.structs import replace
+
 from eventstore.append.fence import Record
+from eventstore.append.signing import RecordSigner
 from eventstore.decider import Decider, Rejection
 from eventstore.headers import ACTOR, event_headers
 from eventstore.keys import event_key
@@ -37,6 +40,8 @@ class Decided(NamedTuple):
     streams: dict[str, StreamState]
     accepted: dict[str, tuple[AcceptedCommand, ...]]
     last: LastEvent | None
+    last_leaf: bytes
+    """Of the last record; empty without one, or where nothing is signed."""
     needs_proof: bool
 
 
@@ -47,16 +52,22 @@ def decide_batch(
     submitted: Sequence[Submitted],
     now: int,
     tried: Collection[str] = (),
+    signing: tuple[RecordSigner, bytes] | None = None,
 ) -> Decided:
     """Decide each command on the result of those before it, at time ``now`` (ms), or at the state's if later.
 
-    A command with an id in ``tried`` is not a repeat: this is its first answer. Raises ClaimLost.
+    A command with an id in ``tried`` is not a repeat: this is its first answer. ``signing`` has who signs
+    the records, and the leaf of the partition's last event. Raises ClaimLost.
     """
     streams = filter(decider.events.is_stream, (decider.stream(one.command) for one in submitted))
     state.prepare(streams, (one.command_id for one in submitted))
     batch = _Batch(decider, state, partition, now, tried)
-    outcomes = [batch.decide(one) for one in submitted]
-    return Decided(outcomes, batch.records, batch.streams, batch.accepted, batch.last(), batch.needs_proof)
+    outcomes, last_leaf = [batch.decide(one) for one in submitted], b""
+    if signing is not None and batch.records:
+        last_leaf = batch.sign(*signing, outcomes)
+    return Decided(
+        outcomes, batch.records, batch.streams, batch.accepted, batch.last(), last_leaf, batch.needs_proof
+    )
 
 
 class _Batch:
@@ -71,6 +82,8 @@ class _Batch:
         self.decider, self.state, self.partition, self.tried = decider, state, partition, tried
         self.now, self.at = now, max(now, state.time)
         self.records: list[Record] = []
+        self.leaves: dict[int, bytes] = {}
+        """Those that receipts have, by the index of the record."""
         self.streams: dict[str, StreamState] = {}
         self.accepted: dict[str, tuple[AcceptedCommand, ...]] = {}
         self.last_id = ""
@@ -103,11 +116,33 @@ class _Batch:
             position = Position(self.partition, last.offset if last else 0)
             return Accepted(Receipt(command_id, stream, (), str(position)))
         events = self._append(one, fingerprint, stream, current, decision)
-        offset, record = self.state.next + len(self.records) - 1, self.records[-1]
-        leaf = leaf_hash(leaf_data(record.timestamp, record.key, record.value, record.headers))
+        offset = self.state.next + len(self.records) - 1
+        leaf = self.leaves[len(self.records) - 1] = _leaf(self.records[-1])
         command = AcceptedCommand(stream, fingerprint, events, offset, one.carried.get(ACTOR, ""), leaf)
         self.accepted[command_id] = (*same_id, command)
         return Accepted(command.receipt(command_id, self.partition))
+
+    def sign(self, signer: RecordSigner, previous: bytes, outcomes: list[Outcome]) -> bytes:
+        """Sign the records, and put the leaves that change into the commands and their outcomes.
+
+        Returns the leaf of the last record.
+        """
+        records, changed = self.records, dict[bytes, bytes]()
+        leaves = [self.leaves.get(index) or _leaf(record) for index, record in enumerate(records)]
+        for start in range(0, len(records), signer.most_events):
+            signed = leaves[start : start + signer.most_events]
+            end = start + len(signed) - 1
+            header = signer.sign(previous, signed)
+            records[end] = records[end]._replace(headers=[*records[end].headers, header])
+            previous = changed[leaves[end]] = _leaf(records[end])
+        for command_id, commands in self.accepted.items():
+            if (leaf := changed.get(commands[-1].leaf)) is not None:
+                self.accepted[command_id] = (*commands[:-1], replace(commands[-1], leaf=leaf))
+        by_text = {old.hex(): new.hex() for old, new in changed.items()}
+        for index, outcome in enumerate(outcomes):
+            if isinstance(outcome, Accepted) and (text := by_text.get(outcome.receipt.leaf)) is not None:
+                outcomes[index] = replace(outcome, receipt=replace(outcome.receipt, leaf=text))
+        return previous
 
     def last(self) -> LastEvent | None:
         """The partition's last event once the batch is appended."""
@@ -132,3 +167,7 @@ class _Batch:
         self.streams[stream] = StreamState(state, version)
         self.last_id = f"{one.command_id}/{len(appended) - 1}"
         return tuple(appended)
+
+
+def _leaf(record: Record) -> bytes:
+    return leaf_hash(leaf_data(record.timestamp, record.key, record.value, record.headers))

@@ -88,6 +88,8 @@ class CatchUp:
         self._doubted: tuple[str, int] = ("", 0)
         self._since = 0.0
         self._reached_end = False
+        self.observe: Callable[[Message], object] | None = None
+        """Called with the last record of every batch that was read, also with one that was read before."""
 
     def disconnect(self) -> None:
         """Read over a new connection next time. The old one would keep asking a leader that was frozen."""
@@ -103,6 +105,8 @@ class CatchUp:
 
         def take(messages: list[Message]) -> None:
             nonlocal expected
+            if messages and self.observe is not None:
+                self.observe(messages[-1])
             if expected is not None and messages:
                 if last_event(messages[0]) != expected:
                     raise OtherLog(

@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from confluent_kafka import Message
+
 from eventstore.append.batch import Decided, decide_batch
 from eventstore.append.boundary import Boundary
 from eventstore.append.deadline import Deadline
@@ -18,11 +20,13 @@ from eventstore.append.fence import Fence
 from eventstore.append.owner import PROBE_KEY as PROBE_KEY
 from eventstore.append.owner import Owner, ignore
 from eventstore.append.owner import now_ms as now_ms
+from eventstore.append.signing import RecordSigner
 from eventstore.decider import Decider
 from eventstore.errors import ClaimLost, OtherLog, WrongStore
 from eventstore.state.outcomes import Outcome, OutcomeUnknown, Receipt, Submitted, Unwritable
 from eventstore.state.snapshot import Snapshot
 from eventstore.state.write_state import WriteState
+from evidence.leaf import NO_EVENT, leaf_data, leaf_hash
 from foundation.settings import Settings
 
 TOPIC_CHECK_INTERVAL_S = 5.0
@@ -43,7 +47,8 @@ class Writer(Owner[WriteState]):
 
     ``reached`` is called with the name of each step that has been passed: claimed, read, decided, delivered,
     committed. A ``snapshot`` keeps memory flat and a start quick; without one the whole log is read. A
-    ``fence`` may be given connected. A ``boundary`` translates commands before they are decided.
+    ``fence`` may be given connected. A ``boundary`` translates commands before they are decided. A ``signer``
+    signs each transaction.
     """
 
     def __init__(
@@ -57,9 +62,13 @@ class Writer(Owner[WriteState]):
         clock: Callable[[], int] = now_ms,
         reached: Callable[[str], None] = ignore,
         boundary: Boundary | None = None,
+        signer: RecordSigner | None = None,
     ) -> None:
         super().__init__(settings, partition, fence=fence, clock=clock, reached=reached)
         self._decider, self._snapshot, self._boundary = decider, snapshot, boundary
+        self._signer, self._last_leaf = signer, NO_EVENT
+        if signer is not None:
+            self.catch_up.observe = self._note_last
         self._check_topic_at = time.monotonic() + TOPIC_CHECK_INTERVAL_S
 
     def execute(self, submitted: Sequence[Submitted], deadline_s: float) -> list[Outcome]:
@@ -148,7 +157,8 @@ class Writer(Owner[WriteState]):
             inner = submitted if self._boundary is None else self._boundary.inward(submitted, deadline)
             # The clock is read at each attempt, after its claim: whoever decides an expired command later has
             # a later claim, and Kafka then refuses this attempt
-            decided = decide_batch(self._decider, state, self.partition, inner, self._clock(), tried)
+            signing = None if self._signer is None else (self._signer, self._last_leaf)
+            decided = decide_batch(self._decider, state, self.partition, inner, self._clock(), tried, signing)
             if self._boundary is None or self._boundary.settled(inner, decided.outcomes, deadline):
                 return inner, decided
 
@@ -162,9 +172,17 @@ class Writer(Owner[WriteState]):
         self.reached("committed")
         self._in_doubt = False
         state.keep(decided.streams, decided.accepted, decided.last)
+        self._last_leaf = decided.last_leaf
         self._save(SAVE_WRITING_ENTRIES)
 
+    def _note_last(self, message: Message) -> None:
+        headers: Any = message.headers() or ()
+        self._last_leaf = leaf_hash(
+            leaf_data(message.timestamp()[1], message.key(), message.value(), headers)
+        )
+
     def _load(self) -> WriteState:
+        self._last_leaf = NO_EVENT
         return WriteState(self._decider) if self._snapshot is None else self._snapshot.load()
 
     def _while_reading(self) -> None:

@@ -66,6 +66,7 @@ FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
         {"metavar": "SECONDS", "type": Number(), "help": "Between two checkpoints of a partition."},
     ),
     "origin": ("--origin", {"metavar": "NAME", "help": "The store's name in checkpoints and new keys."}),
+    "writer_keys": ("--writers", {"metavar": "FILE", "help": "The public keys of all writers."}),
     "publish": ("--publish", {"metavar": "COMMAND", "help": "Gets each checkpoint on standard input."}),
     "log_level": ("--log-level", {"help": "DEBUG, INFO, WARNING or ERROR."}),
 }
@@ -128,7 +129,14 @@ def with_settings(*names: str, addresses: bool = True, **defaults: str) -> Calla
         @functools.wraps(command)
         def with_loaded(*args: Any, **given: Any) -> Any:
             flags = {name: given.pop(name) for name in names}
-            return command(*args, settings=loaded(flags, addresses=addresses).settings, **given)
+            settings = loaded(flags, addresses=addresses).settings
+            from foundation.settings import BadSettings
+
+            try:
+                return command(*args, settings=settings, **given)
+            except BadSettings as error:
+                # A file that a setting names
+                raise CommandError(exits.MALFORMED, str(error)) from error
 
         return setting_flags(*names, **defaults)(with_loaded)  # type: ignore[return-value]
 

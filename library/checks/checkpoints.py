@@ -1,7 +1,7 @@
 """Compares events with signed checkpoints, and names what was done to them."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 from msgspec import Struct
 
@@ -10,25 +10,19 @@ from evidence.leaf import HASH_BYTES, leaf_data, leaf_hash
 from evidence.merkle import Frontier
 from evidence.note import BadSignature, Unsigned, Verifier
 from evidence.successor import Successor
-from library.checks.tampering import Compared, Finding, Kind, Leaf, diagnose_by_hashes, diagnose_by_versions
+from library.checks.tampering import (
+    Compared,
+    Event,
+    Finding,
+    Kind,
+    Leaf,
+    diagnose_by_hashes,
+    diagnose_by_versions,
+)
+from library.checks.writer_signatures import SignatureChecks
 
 BATCH_LEAVES = 4096
 """Added to a tree at a time: a batch is much faster than single leaves."""
-
-
-class Event(Protocol):
-    """The members of a backup's record that this module uses."""
-
-    @property
-    def partition(self) -> int: ...  # noqa: D102
-    @property
-    def timestamp(self) -> int: ...  # noqa: D102
-    @property
-    def key(self) -> bytes | None: ...  # noqa: D102
-    @property
-    def value(self) -> bytes | None: ...  # noqa: D102
-    @property
-    def headers(self) -> list[tuple[str, bytes | None]]: ...  # noqa: D102
 
 
 Events: TypeAlias = Callable[[], Iterable[Event]]
@@ -52,6 +46,10 @@ class Verified(Struct, frozen=True):
     partitions: list[Compared]
     checkpoints: int
     """That match."""
+    signed: int | None = None
+    """Events in transactions that a writer has signed; None: nobody looked."""
+    early: dict[int, int] = {}
+    """Events before the first signature, by partition."""
 
 
 def verify(
@@ -61,19 +59,22 @@ def verify(
     keys: Sequence[Verifier],
     hashes: Hashes,
     successors: Sequence[Successor] = (),
+    writers: Sequence[Verifier] = (),
 ) -> Verified:
     """Compare the events of a store with checkpoints.
 
     A successor is a checkpoint of each partition of both its stores. Checkpoints of the one that ``events``
-    are not from are compared with it. Raises what ``events`` raises, and BadNote or BadCheckpoint for a note
-    that is none.
+    are not from are compared with it. With the keys of ``writers``, their signatures are checked. Raises what
+    ``events`` raises, and BadNote or BadCheckpoint for a note that is none.
     """
     findings, signed = _opened(store, notes, keys, successors)
     comparisons = _Comparisons(store.partitions, signed)
+    signatures = SignatureChecks(store.partitions, writers) if writers else None
     for event in events():
-        comparisons[event.partition].add(
-            leaf_hash(leaf_data(event.timestamp, event.key, event.value, event.headers))
-        )
+        leaf = leaf_hash(leaf_data(event.timestamp, event.key, event.value, event.headers))
+        comparisons[event.partition].add(leaf)
+        if signatures is not None:
+            signatures.add(event, leaf)
     compared = [comparison.result() for comparison in comparisons.values()]
     wrong = {one.partition: one for one in compared if not one.sound}
     if wrong:
@@ -86,7 +87,11 @@ def verify(
             _diagnosed(store, one, leaves[p], _signed_hashes(hashes(p), signed[p]))
             for p, one in wrong.items()
         )
-    return Verified(findings, compared, sum(comparison.matches for comparison in comparisons.values()))
+    matches = sum(comparison.matches for comparison in comparisons.values())
+    if signatures is None:
+        return Verified(findings, compared, matches)
+    findings += signatures.findings()
+    return Verified(findings, compared, matches, signatures.signed, signatures.early)
 
 
 def _opened(

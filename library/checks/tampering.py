@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from msgspec import Struct
 
@@ -20,18 +20,41 @@ class Kind(StrEnum):
     REORDERED = "reordered"
     TRUNCATED = "truncated"
     UNSIGNED = "unsigned"
-    """A checkpoint without a valid signature by a trusted key."""
+    """A checkpoint without a valid signature by a trusted key, or an event without its writer's."""
+    FORGED = "forged"
+    """An event whose signature is no writer's, or was made for other events or another place."""
     FOREIGN = "foreign"
     """A checkpoint of another store."""
 
 
+class Event(Protocol):
+    """The members of a backup's record that the checks use."""
+
+    @property
+    def partition(self) -> int: ...  # noqa: D102
+    @property
+    def offset(self) -> int: ...  # noqa: D102
+    @property
+    def timestamp(self) -> int: ...  # noqa: D102
+    @property
+    def key(self) -> bytes | None: ...  # noqa: D102
+    @property
+    def value(self) -> bytes | None: ...  # noqa: D102
+    @property
+    def headers(self) -> list[tuple[str, bytes | None]]: ...  # noqa: D102
+
+
 class Finding(Struct, frozen=True):
-    """One difference. ``event`` is the key of the first event that it concerns, "" where there is none."""
+    """One difference. ``event`` is the key of the first event that it concerns, "" where there is none.
+
+    ``offset`` is where that event is, in findings about writers' signatures.
+    """
 
     kind: Kind
     partition: int | None
     event: str
     summary: str
+    offset: int | None = None
 
 
 class Leaf(NamedTuple):

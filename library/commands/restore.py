@@ -14,8 +14,11 @@ from library.commands.restored_pseudonyms import restore_with_tokens
 from library.commands.succession import read_signers, write_successor
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from evidence.note import Signer
     from foundation.settings import Settings
+    from library.store.backup_file import Record
 
 
 @click.command()
@@ -90,6 +93,8 @@ def restore(
     if pseudonymise:
         return restore_with_tokens(settings, file)
     restore_events(settings, Source(file, lambda: read(file)[1], digest, first.has_token))
+    if len(header.ends) != settings.partitions:
+        _report_signatures(settings, read(file)[1])
     if successor is not None:
         home = partial(home_of, partitions=settings.partitions)
         write_successor(settings, file, home, signers, successor)
@@ -107,3 +112,19 @@ def _signers(successor: Path | None, key: Path | None, *, changes_events: bool) 
             exits.MALFORMED, "--successor is of the events of FILE: give neither --names nor --pseudonymise"
         )
     return read_signers(key)
+
+
+def _report_signatures(settings: "Settings", records: "Iterator[Record]") -> None:
+    """Say what the writers' signatures of another number of partitions are worth now."""
+    from library.store.writer_signatures import signed_events
+
+    for partitions, count in sorted(signed_events(records).items()):
+        here = (
+            "as in this one, but in other places: its notary and `library verify --writers` report them as "
+            "forged. Restore FILE into another number of partitions"
+            if partitions == settings.partitions
+            else "here they count as not signed. FILE and a --successor are their evidence: keep both"
+        )
+        click.echo(
+            f"{count:,} events were signed by writers in a store of {partitions} partitions; {here}", err=True
+        )

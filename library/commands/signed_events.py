@@ -24,16 +24,19 @@ def verify_signed_events(
     keys: Sequence[str],
     backup: Path | None,
     leaves: Path | None,
+    writers: Path | None,
     successors: Sequence[Path],
     as_json: bool,
 ) -> int:
     """Compare with the notes in ``checkpoints``; ``leaves`` is the folder of the notary's hashes.
 
-    ``successors`` are files of ``library restore --successor``.
+    ``writers`` is the file of the writers' public keys, ``successors`` are files of ``library restore
+    --successor``.
 
-    Prints the findings, and returns the exit code. Raises CommandError, and for the live events as
-    ``library.store.ordered_records.records``.
+    Prints the findings, and returns the exit code. Raises CommandError, BadKeyFile, and for the live events
+    as ``library.store.ordered_records.records``.
     """
+    from eventstore.key_files import read_public_keys
     from evidence.checkpoint import BadCheckpoint
     from evidence.note import BadNote
     from foundation.cli.progress import Progress
@@ -42,6 +45,7 @@ def verify_signed_events(
     from library.store.ordered_records import counted
 
     verifiers, notes = read_keys(keys), read_notes(checkpoints)
+    writers_keys = [] if writers is None else read_public_keys(writers)
     folder = checkpoints.parent if leaves is None else leaves
     connections = [successor for file in successors for successor in read_successors(file, verifiers)]
     try:
@@ -54,6 +58,7 @@ def verify_signed_events(
                 verifiers,
                 _kept_hashes(folder),
                 connections,
+                writers_keys,
             )
     except NotWhole as error:
         raise CommandError(exits.BAD_DATA, f"{backup} can't be used: {error}") from error
@@ -163,6 +168,9 @@ def _report(verified: "Verified", as_json: bool) -> int:
             "findings": len(findings),
             "not_covered": uncovered,
         }
+        if verified.signed is not None:
+            summary["signed_by_writers"] = verified.signed
+            summary["before_signatures"] = {str(p): count for p, count in verified.early.items()}
         print_rows([], [*findings, summary], as_json)
     elif findings:
         columns = (Column("kind"), Column("partition"), Column("event"), Column("summary", Fit.WRAPPED))
@@ -171,11 +179,17 @@ def _report(verified: "Verified", as_json: bool) -> int:
         count = verified.checkpoints
         match = "1 checkpoint matches" if count == 1 else f"{count:,} checkpoints match"
         done = f"{match}, in {events:,} events"
+        if verified.signed is not None:
+            done += f", of which writers have signed {verified.signed:,}"
         click.echo(
             f"{done}; {len(findings):,} finding{'s' * (len(findings) > 1)}" if findings else done, err=True
         )
-        if uncovered:
-            counts = ", ".join(f"partition {p}: {count:,}" for p, count in uncovered.items())
-            click.echo(f"not covered, after the last checkpoint: {counts}", err=True)
+        for what, counts in (
+            ("not covered, after the last checkpoint", uncovered),
+            ("not signed, before the first signature", verified.early),
+        ):
+            if counts:
+                listed = ", ".join(f"partition {p}: {count:,}" for p, count in counts.items())
+                click.echo(f"{what}: {listed}", err=True)
     sys.stdout.flush()
     return exits.NOT_FOUND if findings else exits.DONE

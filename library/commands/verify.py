@@ -46,6 +46,12 @@ if TYPE_CHECKING:
     help="The notary's folder with the hashes of all events; default: the folder of the checkpoints.",
 )
 @click.option(
+    "--writers",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The writers' public keys: check the signatures of their transactions, too.",
+)
+@click.option(
     "--successor",
     "successors",
     metavar="FILE",
@@ -63,6 +69,7 @@ def verify(
     keys: tuple[str, ...],
     backup: Path | None,
     leaves: Path | None,
+    writers: Path | None,
     successors: tuple[Path, ...],
     as_json: bool,
 ) -> int:
@@ -71,7 +78,8 @@ def verify(
     With --projection compare the table of that projection, which folds the events itself.
 
     With --checkpoints compare the events themselves with what the notary has signed, and name the first ones
-    that were changed, deleted, inserted, reordered or cut off.
+    that were changed, deleted, inserted, reordered or cut off. With --writers also name those that no writer
+    has signed.
 
     The system keeps running meanwhile: each partition is compared at one position, at or after its end when
     the command started. Prints the differences; ends with 4 if there are any.
@@ -86,15 +94,19 @@ def verify(
     from library.checks.projection_rows import BadEvent
     from library.store.offsets import StillOpen, settled_end
 
-    if checkpoints is None and (keys or backup or leaves or successors):
-        raise CommandError(exits.MALFORMED, "--key, --backup, --leaves and --successor need --checkpoints")
+    if checkpoints is None and (keys or backup or leaves or writers or successors):
+        raise CommandError(
+            exits.MALFORMED, "--key, --backup, --leaves, --writers and --successor need --checkpoints"
+        )
     if checkpoints is not None and (projection or table_only):
         raise CommandError(
             exits.MALFORMED, "--checkpoints compares no table: give neither --projection nor --table-only"
         )
     try:
         if checkpoints is not None:
-            return verify_signed_events(settings, checkpoints, keys, backup, leaves, successors, as_json)
+            return verify_signed_events(
+                settings, checkpoints, keys, backup, leaves, writers, successors, as_json
+            )
         check_placement(settings)
         admin = AdminClient(client_config(settings))
         ends = settled_end(settings, events_topic(settings), settings.deadline)

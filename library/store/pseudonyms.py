@@ -16,6 +16,7 @@ from eventstore.state.outcomes import digest
 from foundation.settings import Settings
 from inventory.commands import BorrowBook, RenewLoan, ReturnBook, WithdrawCopies
 from library.store.backup_file import TOKENS, Header, Record
+from library.store.writer_signatures import without_signature
 from producer.names.names import Names
 from schemas.codec import encode
 from schemas.directory import Directory
@@ -90,9 +91,11 @@ def with_tokens(source: Iterable[Record], directory: Directory) -> Iterator[Reco
     """The same events with tokens. Raises CannotPseudonymise.
 
     The digest of a command is made anew: with the user id it would give that away. A repeat of a command
-    whose digest can't be explained by its event is answered with 422 afterwards.
+    whose digest can't be explained by its event is answered with 422 afterwards. Signatures of writers are
+    left out: they are of the events as they were.
     """
-    for record in source:
+    for signed in source:
+        record = without_signature(signed)
         event = _event(record)
         user_id = _user_id(event)
         token = None if user_id is None else directory.token_of(user_id)

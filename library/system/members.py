@@ -42,6 +42,8 @@ def resolved(settings: Settings, folder: Path, embedded: bool) -> Settings:
     return msgspec.structs.replace(
         settings,
         data_dir=str((folder / settings.data_dir).absolute()),
+        signing_key=str((folder / settings.signing_key).absolute()) if settings.signing_key else "",
+        writer_keys=str((folder / settings.writer_keys).absolute()) if settings.writer_keys else "",
         kafka=f"{HOST}:{settings.kafka_port}" if embedded else settings.kafka,
         api=f"http://{host}:{settings.port}",
         gateway=",".join(f"http://{host}:{port}" for port in gateway_ports(settings)),
@@ -235,7 +237,8 @@ def _notary(settings: Settings) -> Program:
         ready.unlink(missing_ok=True)
 
     def command() -> list[str]:
-        from notary.keys import BadKeyFile, add_key, key_file, key_name
+        from eventstore.key_files import BadKeyFile, add_key
+        from notary.keys import key_file, key_name
 
         forget()
         if not key_file(settings).exists():

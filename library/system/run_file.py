@@ -39,6 +39,7 @@ class Run(Struct, frozen=True, kw_only=True):
     partitions: int
     loan_days: int = 21
     timezone: str = "UTC"
+    signing_key: str = ""
     supervisor: ProcessRecord
     processes: list[ProcessRecord] = []
 

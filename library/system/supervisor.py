@@ -150,6 +150,7 @@ class Supervisor:
             partitions=settings.partitions,
             loan_days=settings.loan_days,
             timezone=settings.timezone,
+            signing_key=settings.signing_key,
             supervisor=supervisor,
             processes=[record for name, pid in running if (record := process_record(name, pid))],
         )

@@ -28,7 +28,10 @@ def gateway(settings: "Settings") -> None:
     from foundation.http.server import PortTaken
     from foundation.logs import log_as
     from producer.gateway.app import run
+    from producer.writers import signer_of
 
+    # A key that can't be used shall end the process, not a lane
+    signer_of(settings, 0)
     log_as("gateway", settings.log_level)
     log.info("listening on %s:%d", settings.host, settings.effective_gateway_port)
     try:

@@ -72,7 +72,10 @@ def import_(
     from producer.imports.report import report
     from producer.imports.source import regular_file
     from producer.imports.spool import Spool
+    from producer.writers import signer_of
 
+    # A key that can't be used shall end the command, not a worker
+    signer_of(settings, 0)
     try:
         checked_actor(settings.actor)
     except Malformed as error:

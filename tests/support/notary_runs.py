@@ -1,5 +1,6 @@
 """Runs of a notary in this process, and damage to the event store for it to find."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Event
 from types import SimpleNamespace
@@ -8,15 +9,16 @@ import msgspec
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
+from eventstore.key_files import add_key
 from eventstore.topics import events_topic
 from evidence.checkpoint import Checkpoint, notes_of, open_checkpoint
-from evidence.note import Signer
+from evidence.note import Signer, Verifier
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
 from notary.event_log import EventLog
 from notary.folder import CHECKPOINTS, STORE
 from notary.follower import Follower
-from notary.keys import add_key, key_file
+from notary.keys import key_file
 from schemas.codec import encode
 from schemas.events import BookAdded
 from schemas.topics import ensure_topics
@@ -34,11 +36,14 @@ def signer_of(settings: Settings) -> Signer:
     return Signer(file.read_text().split()[0]) if file.exists() else add_key(file, "test")
 
 
-def notarise(settings: Settings, *more: Signer) -> SimpleNamespace:
-    """Read and sign everything up to now: the refused partitions, and each partition's number of events."""
+def notarise(settings: Settings, *more: Signer, writers: Sequence[Verifier] = ()) -> SimpleNamespace:
+    """Read and sign everything up to now: the refused partitions, and each partition's number of events.
+
+    With the keys of ``writers``, their signatures are examined.
+    """
     folder = folder_of(settings)
     folder.mkdir(parents=True, exist_ok=True)
-    follower = Follower(settings, folder, [signer_of(settings), *more], None)
+    follower = Follower(settings, folder, [signer_of(settings), *more], None, writers=writers)
     try:
         follower.run(Event(), once=True)
     finally:

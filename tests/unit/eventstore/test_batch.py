@@ -16,6 +16,8 @@ from eventstore.state.outcomes import (
 )
 from eventstore.state.write_state import AcceptedCommand, Checkpoint, LastEvent, StreamState, WriteState
 from evidence.leaf import leaf_data, leaf_hash
+from evidence.note import Signer, new_key
+from evidence.transaction import HEADER, Place, TransactionCheck, TransactionSigner
 from inventory.commands import AddBook, BorrowBook, RemoveBook, ReturnBook
 from inventory.domain import library
 from inventory.due_dates import due_at
@@ -179,3 +181,36 @@ def test_records_carry_the_command_id_and_the_callers_headers():
         "command_digest": digest(ADD),
         "traceparent": trace,
     }
+
+
+class SignerOfTwo(TransactionSigner):
+    """Its signatures cover two events at most."""
+
+    most_events = 2
+
+
+def test_signed_records_and_their_receipts_have_the_same_leaves():
+    key, previous = Signer(new_key("writer")), b"\1" * 32
+    state = WriteState(LIBRARY)
+    add, borrow = command(ADD, "a"), command(BorrowBook(ISBN, "ann"), "b")
+    commands = [add, borrow, *[command(ReturnBook(ISBN, "ann"), "c")] * 2]
+    done = decide_batch(LIBRARY, state, 3, commands, AT, (), (SignerOfTwo(Place(3, 8), key), previous))
+    check = TransactionCheck[int](Place(3, 8), [key.verifier])
+    check.add(previous, -1)
+    leaves = []
+    for index, record in enumerate(done.records):
+        headers = list(record.headers)
+        bare = [header for header in headers if header[0] != HEADER]
+        leaves.append(leaf_hash(leaf_data(AT, record.key, record.value, headers)))
+        if len(bare) == len(headers):
+            assert check.add(leaves[-1], index) is None
+        else:
+            unsigned = leaf_hash(leaf_data(AT, record.key, record.value, bare))
+            assert check.close(leaves[-1], unsigned, headers[-1][1], index) == []
+    # Two signatures: of two events, and of one
+    assert [record.headers[-1][0] == HEADER for record in done.records] == [False, True, True]
+    assert (check.signed, check.end()) == (3, None)
+    texts = [leaf.hex() for leaf in leaves]
+    assert [accepted(one).receipt.leaf for one in done.outcomes] == [*texts, texts[-1]]
+    assert [done.accepted[name][-1].leaf for name in "abc"] == leaves
+    assert done.last_leaf == leaves[-1]

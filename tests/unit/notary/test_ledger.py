@@ -3,11 +3,14 @@ from pathlib import Path
 import pytest
 
 from evidence.checkpoint import Checkpoint
-from evidence.leaf import leaf_data, leaf_hash
+from evidence.leaf import NO_EVENT, leaf_data, leaf_hash
 from evidence.merkle import Tree
+from evidence.note import Signer, new_key
+from evidence.transaction import Place, TransactionSigner
 from notary import ledger as module
 from notary.ledger import Ledger
 from notary.refusal import Reason, Refused
+from notary.signatures import Signatures
 
 
 class Record:
@@ -202,3 +205,95 @@ def test_a_refused_ledger_does_not_save_what_was_refused(tmp_path: Path) -> None
     ledger.refused = True
     ledger.close()
     assert not (tmp_path / "state-0").exists()
+
+
+class Signed(Record):
+    """A message that may have a signature."""
+
+    def __init__(self, offset: int, key: bytes, signature: tuple[str, bytes] | None = None) -> None:
+        super().__init__(offset, key)
+        self._signature = signature
+
+    def headers(self) -> list[tuple[str, bytes]] | None:
+        return (super().headers() or []) + ([self._signature] if self._signature else [])
+
+    @property
+    def leaf(self) -> bytes:
+        return leaf_hash(leaf_data(1000 + self._offset, self._key, self._value, self.headers() or ()))
+
+
+KEY, PLACE = Signer(new_key("writer")), Place(0, 1)
+
+
+def transaction(log: list[Signed], size: int, place: Place = PLACE) -> list[Signed]:
+    """``log``, and after it a signed transaction of so many new events."""
+    new = [Signed(number, b"stream/%d" % (number + 1)) for number in range(len(log), len(log) + size)]
+    header = TransactionSigner(place, KEY).sign(
+        log[-1].leaf if log else NO_EVENT, [record.leaf for record in new]
+    )
+    last = new[-1]
+    return [*log, *new[:-1], Signed(last.offset(), last.key(), header)]
+
+
+def examining(folder: Path) -> Ledger:
+    return Ledger(folder, 0, Signatures(PLACE, [KEY.verifier]))
+
+
+def signed_log() -> list[Signed]:
+    """Two events that nobody has signed, and transactions of three, one and four."""
+    old = [Signed(number, b"stream/%d" % (number + 1)) for number in range(2)]
+    return transaction(transaction(transaction(old, 3), 1), 4)
+
+
+@pytest.mark.parametrize("stopped_after", range(1, 11))
+def test_signatures_are_examined_on_after_a_restart_wherever_the_notary_stopped(
+    tmp_path: Path, stopped_after: int
+) -> None:
+    log = signed_log()
+    ledger = examining(tmp_path)
+    for record in log[:stopped_after]:
+        ledger.take([record])
+    # Half a transaction is not covered by a checkpoint, once there was a signature
+    assert ledger.size in (1, 2, 3, 4, 5, 6, 10)
+    assert not 6 < ledger.size < 10
+    ledger.close()
+    again = examining(tmp_path)
+    again.take(log[again.begin :])
+    again.require_signed()
+    assert again.checkpoint("origin").root == Tree(record.leaf for record in log).root()
+    again.take([Signed(10, b"stream/11")])
+    assert reason(again.require_signed) == Reason.UNSIGNED
+    assert again.size == 10
+
+
+def test_an_event_that_no_writer_has_signed_is_refused_with_those_after_it(tmp_path: Path) -> None:
+    log = signed_log()
+    forged = [*log, Signed(10, b"stream/11")]
+    for _ in range(2):
+        ledger = examining(tmp_path)
+        assert reason(lambda taking=ledger: taking.take(transaction(forged, 1))) == Reason.UNSIGNED
+        ledger.refused = True
+        ledger.close()
+
+
+def test_signatures_from_before_a_restore_into_other_partitions_count_as_none(tmp_path: Path) -> None:
+    restored = transaction([], 3, Place(0, 16))
+    log = [*restored, Signed(3, b"stream/4"), Signed(4, b"stream/5")]
+    ledger = examining(tmp_path)
+    ledger.take(log)
+    ledger.require_signed()
+    assert ledger.size == 5
+    ledger.take(transaction(log, 1)[5:])
+    ledger.take([Signed(6, b"stream/7")])
+    assert reason(ledger.require_signed) == Reason.UNSIGNED
+
+
+def test_events_that_were_read_without_the_keys_are_examined_later(tmp_path: Path) -> None:
+    log = signed_log()
+    log = transaction([*log, Signed(10, b"stream/11")], 1)
+    ledger = Ledger(tmp_path, 0)
+    ledger.take(log)
+    ledger.close()
+    again = examining(tmp_path)
+    assert (again.size, again.begin) == (0, 0)
+    assert reason(lambda: again.take(log)) == Reason.UNSIGNED

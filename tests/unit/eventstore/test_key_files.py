@@ -1,11 +1,15 @@
 from pathlib import Path
 
+import click
 import pytest
 
+from eventstore.key_files import BadKeyFile, add_key, read_keys, read_public_keys
 from evidence.note import BadNote, open_note, sign
 from foundation.settings import Settings
 from notary.cli import notary
-from notary.keys import BadKeyFile, add_key, key_file, read_keys
+from notary.keys import key_file
+from producer.commands.gateway import gateway
+from producer.imports.command import import_
 from tests.support.library.command_runner import run_command
 
 
@@ -64,3 +68,34 @@ def test_the_command_makes_and_shows_keys(tmp_path: Path) -> None:
     assert run_command(notary, settings, "--show-key").stdout == first.stdout + second.stdout
     assert "PRIVATE" not in first.stdout + second.stdout
     assert len(read_keys(key_file(settings))) == 2
+
+
+def test_public_keys_may_have_comments_between_them(tmp_path: Path) -> None:
+    keys = [add_key(tmp_path / name, name).verifier.text for name in ("old", "new")]
+    file = tmp_path / "writers"
+    file.write_text(f"# until May\n{keys[0]}\n\n# since\n{keys[1]}\n")
+    assert [key.text for key in read_public_keys(file)] == keys
+
+
+@pytest.mark.parametrize("content", ["", "# nobody\n", "no key\n"])
+def test_a_file_without_public_keys_is_refused(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "writers"
+    file.write_text(content)
+    with pytest.raises(BadKeyFile, match=str(file)):
+        read_public_keys(file)
+    with pytest.raises(BadKeyFile, match="missing"):
+        read_public_keys(tmp_path / "missing")
+
+
+@pytest.mark.parametrize("program", [gateway, import_])
+def test_a_writer_does_not_start_with_a_key_that_others_can_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: click.Command
+) -> None:
+    file = tmp_path / "writer.key"
+    add_key(file, "writer")
+    file.chmod(0o644)
+    monkeypatch.setenv("LIBRARY_SIGNING_KEY", str(file))
+    arguments = [str(file)] if program is import_ else []
+    done = run_command(program, Settings(kafka="127.0.0.1:9", data_dir=str(tmp_path)), *arguments)
+    assert done.exit_code == 2
+    assert "chmod 600" in done.stderr

@@ -1,0 +1,27 @@
+"""What becomes of writers' signatures in a restore: each holds in one partition of a store with as many."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from msgspec.structs import replace
+
+from evidence.transaction import HEADER, parse_signature
+from library.store.backup_file import Record
+
+
+def signed_events(records: Iterable[Record]) -> Counter[int]:
+    """The number of events in signed transactions, by the number of partitions that their store had."""
+    events: Counter[int] = Counter()
+    for record in records:
+        if record.headers and record.headers[-1][0] == HEADER:
+            signature = parse_signature(record.headers[-1][1])
+            if signature is not None:
+                events[signature.place.partitions] += signature.events
+    return events
+
+
+def without_signature(record: Record) -> Record:
+    """The event as it was before it was signed."""
+    if not record.headers or record.headers[-1][0] != HEADER:
+        return record
+    return replace(record, headers=record.headers[:-1])

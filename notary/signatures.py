@@ -1,0 +1,115 @@
+"""Examines what the writers of a partition have signed, before the notary signs it."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+from evidence.leaf import leaf_data, leaf_hash
+from evidence.note import Verifier
+from evidence.transaction import (
+    HEADER,
+    MAX_EVENTS,
+    UNSIGNED,
+    Flaw,
+    Flawed,
+    Place,
+    TransactionCheck,
+    parse_signature,
+)
+from notary.refusal import Reason, Refused
+
+
+class Message(Protocol):
+    """The members of a confluent-kafka message that this package uses."""
+
+    def offset(self) -> int | None: ...  # noqa: D102
+    def key(self) -> bytes | None: ...  # noqa: D102
+    def value(self) -> bytes | None: ...  # noqa: D102
+    def headers(self) -> Any: ...  # noqa: D102
+    def timestamp(self) -> tuple[int, int]: ...  # noqa: D102
+
+
+class _Event(NamedTuple):
+    offset: int
+    key: str
+
+
+class Signatures:
+    """The signatures of one partition.
+
+    Once there was one, events are held back until their transaction is whole: a checkpoint covers no half.
+    """
+
+    def __init__(self, place: Place, verifiers: Sequence[Verifier]) -> None:
+        self._place, self._verifiers = place, verifiers
+        self._check = TransactionCheck[_Event](place, verifiers)
+        self._held: list[Message] = []
+
+    @property
+    def begun(self) -> bool:
+        """Whether there was a signature."""
+        return self._check.begun
+
+    def resume(self, begun: bool, leaves: Sequence[bytes]) -> None:
+        """Go on after these leaves: MAX_EVENTS of them, or all that there are."""
+        self._check = TransactionCheck(self._place, self._verifiers, begun, leaves)
+        self._held.clear()
+
+    def drop(self) -> None:
+        """Forget the events that are held back: they are read again."""
+        self._held.clear()
+
+    def whole(self, messages: Sequence[Message]) -> Sequence[Message]:
+        """Those held back and these, without a transaction at the end that is not whole. Raises Refused."""
+        if self._held:
+            messages = [*self._held, *messages]
+        last = next((i for i in range(len(messages) - 1, -1, -1) if self._ends(messages[i])), None)
+        if last is None and not self.begun:
+            return messages
+        count = 0 if last is None else last + 1
+        self._held = list(messages[count:])
+        if len(self._held) > MAX_EVENTS:
+            self.require_signed()
+        return messages[:count]
+
+    def _ends(self, message: Message) -> bool:
+        """Whether the event has a signature that counts; one from before a restore may not."""
+        value = _signature(message)
+        if value is None:
+            return False
+        signature = parse_signature(value)
+        return self.begun or signature is None or signature.place.partitions == self._place.partitions
+
+    def add(self, message: Message, leaf: bytes) -> None:
+        """Examine the next event, which is in a whole transaction. Raises Refused."""
+        event, signature = _event(message), _signature(message)
+        if signature is None:
+            flaw = self._check.add(leaf, event)
+        else:
+            data = leaf_data(message.timestamp()[1], message.key(), message.value(), message.headers()[:-1])
+            flaw = next(iter(self._check.close(leaf, leaf_hash(data), signature, event)), None)
+        if flaw is not None:
+            raise self._refusal(flaw)
+
+    def require_signed(self) -> None:
+        """Raises Refused if events are held back: the partition was read to its end."""
+        if self._held:
+            raise self._refusal(Flawed(Flaw.UNSIGNED, _event(self._held[0]), len(self._held), UNSIGNED))
+
+    def _refusal(self, flaw: Flawed[_Event]) -> Refused:
+        return Refused(
+            Reason(flaw.flaw.value),
+            f"the event at offset {flaw.first.offset} of partition {self._place.partition}, "
+            f"{flaw.first.key}, is not a writer's: {flaw.why}",
+        )
+
+
+def _event(message: Message) -> _Event:
+    return _Event(message.offset() or 0, (message.key() or b"").decode(errors="replace"))
+
+
+def _signature(message: Message) -> bytes | None:
+    """The value of the signature that the event has; None without one."""
+    headers = message.headers()
+    if not headers or headers[-1][0] != HEADER:
+        return None
+    return headers[-1][1] or b""
