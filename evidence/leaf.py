@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from hashlib import sha256
 from struct import Struct
-from typing import TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 HASH_BYTES = 32
 NO_EVENT = bytes(HASH_BYTES)
@@ -43,6 +43,20 @@ def leaf_data(timestamp: int, key: bytes | None, value: bytes | None, headers: H
         # A part is None
         data = None
     return _data(timestamp, key, value, headers) if data is None else data
+
+
+class Message(Protocol):
+    """The members of a confluent-kafka message that a leaf is made of."""
+
+    def key(self) -> bytes | None: ...  # noqa: D102
+    def value(self) -> bytes | None: ...  # noqa: D102
+    def headers(self) -> Any: ...  # noqa: D102
+    def timestamp(self) -> tuple[int, int]: ...  # noqa: D102
+
+
+def leaf_of(message: Message) -> bytes:
+    """The bytes of a record that was read. Raises as ``leaf_data``."""
+    return leaf_data(message.timestamp()[1], message.key(), message.value(), message.headers() or ())
 
 
 class BadLeaf(ValueError):

@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Struct
 
 from evidence.checkpoint import Checkpoint
-from evidence.leaf import HASH_BYTES, leaf_data, leaf_hash
+from evidence.leaf import HASH_BYTES, leaf_data, leaf_hash, leaf_of
 from evidence.merkle import Frontier
 from evidence.transaction import MAX_EVENTS
 from notary.refusal import Reason, Refused
@@ -228,7 +228,7 @@ class Ledger:
 
     def _confirm(self, message: Message) -> None:
         """Compare the last event that was read with the record at its offset."""
-        data = leaf_data(message.timestamp()[1], message.key(), message.value(), message.headers() or ())
+        data = leaf_of(message)
         if message.offset() != self.last_offset or leaf_hash(data) != self._leaf(self.size - 1):
             raise Refused(
                 Reason.CHANGED,

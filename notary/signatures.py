@@ -1,8 +1,9 @@
 """Examines what the writers of a partition have signed, before the notary signs it."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
+from evidence.leaf import Message as LeafMessage
 from evidence.leaf import leaf_data, leaf_hash
 from evidence.note import Verifier
 from evidence.transaction import (
@@ -18,14 +19,10 @@ from evidence.transaction import (
 from notary.refusal import Reason, Refused
 
 
-class Message(Protocol):
+class Message(LeafMessage, Protocol):
     """The members of a confluent-kafka message that this package uses."""
 
     def offset(self) -> int | None: ...  # noqa: D102
-    def key(self) -> bytes | None: ...  # noqa: D102
-    def value(self) -> bytes | None: ...  # noqa: D102
-    def headers(self) -> Any: ...  # noqa: D102
-    def timestamp(self) -> tuple[int, int]: ...  # noqa: D102
 
 
 class _Event(NamedTuple):

@@ -26,7 +26,7 @@ from eventstore.errors import ClaimLost, OtherLog, WrongStore
 from eventstore.state.outcomes import Outcome, OutcomeUnknown, Receipt, Submitted, Unwritable
 from eventstore.state.snapshot import Snapshot
 from eventstore.state.write_state import WriteState
-from evidence.leaf import NO_EVENT, leaf_data, leaf_hash
+from evidence.leaf import NO_EVENT, leaf_hash, leaf_of
 from foundation.settings import Settings
 
 TOPIC_CHECK_INTERVAL_S = 5.0
@@ -176,10 +176,7 @@ class Writer(Owner[WriteState]):
         self._save(SAVE_WRITING_ENTRIES)
 
     def _note_last(self, message: Message) -> None:
-        headers: Any = message.headers() or ()
-        self._last_leaf = leaf_hash(
-            leaf_data(message.timestamp()[1], message.key(), message.value(), headers)
-        )
+        self._last_leaf = leaf_hash(leaf_of(message))
 
     def _load(self) -> WriteState:
         self._last_leaf = NO_EVENT

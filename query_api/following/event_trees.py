@@ -7,13 +7,12 @@ import time
 from array import array
 from bisect import bisect_left
 from collections import OrderedDict
-from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from eventstore.partition_reader import read_partition
 from eventstore.topics import events_topic
-from evidence.leaf import leaf_data, leaf_hash
+from evidence.leaf import leaf_hash, leaf_of
 from evidence.merkle import Tree
 from foundation.kafka_clients import KafkaUnavailable, reading_config
 from foundation.settings import Settings
@@ -106,9 +105,3 @@ class EventTrees:
         finally:
             consumer.close()
         return found
-
-
-def leaf_of(message: Message) -> bytes:
-    """The bytes of the record, as its leaf has them."""
-    headers: Any = message.headers() or ()
-    return leaf_data(message.timestamp()[1], message.key(), message.value(), headers)

@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 from eventstore.partition_reader import read_partition
 from evidence.checkpoint import BadCheckpoint, Checkpoint, parse_checkpoint, parse_origin
+from evidence.leaf import leaf_of
 from evidence.merkle import Tree
 from evidence.proof import Included, Proof
 from foundation.settings import Settings
-from query_api.following.event_trees import EventTrees, leaf_of
+from query_api.following.event_trees import EventTrees
 from query_api.following.source import Source
 from schemas.checkpoints import checkpoints_topic
 
