@@ -3,8 +3,7 @@
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from types import TracebackType
-from typing import Self
+from contextlib import closing
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, ConsumerGroupDescription
@@ -71,14 +70,6 @@ class GroupOffsets:
         more = {"group.id": group, "enable.auto.commit": False, "isolation.level": "read_uncommitted"}
         self._consumer = Consumer(client_config(settings) | more)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     def read(self, timeout_s: float) -> dict[int, int]:
         """The group's offset in each partition where it has one. Raises KafkaException."""
         give_up_at = time.monotonic() + timeout_s
@@ -94,7 +85,7 @@ class GroupOffsets:
 
 def committed_offsets(settings: Settings, topic: str, group: str, timeout_s: float) -> dict[int, int]:
     """The offsets that the group has committed, by partition. Raises KafkaException."""
-    with GroupOffsets(settings, topic, group) as offsets:
+    with closing(GroupOffsets(settings, topic, group)) as offsets:
         return offsets.read(timeout_s)
 
 

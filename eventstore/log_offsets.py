@@ -1,8 +1,6 @@
 """Where the partitions of topics begin and end, as Kafka answers it."""
 
 from collections.abc import Iterable
-from types import TracebackType
-from typing import Self
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, TopicPartition
 
@@ -21,14 +19,6 @@ class LogOffsets:
         """``committed``: a partition ends before its first open transaction, as for readers of events."""
         level = "read_committed" if committed else "read_uncommitted"
         self._consumer = Consumer(reading_config(settings) | {"isolation.level": level})
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def partitions(self, topic: str, timeout_s: float) -> list[int]:
         """The numbers of a topic's partitions."""

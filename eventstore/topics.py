@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
@@ -192,7 +193,7 @@ def _create_topics(admin: AdminClient, settings: Settings, tables: Sequence[Tabl
 def _require_leaders(settings: Settings, tables: Sequence[Table], timeout: float) -> None:
     """Raises KafkaException for a partition that has no leader yet."""
     names, partitions = topic_configs(settings, tables), range(settings.partitions)
-    with LogOffsets(settings) as offsets:
+    with closing(LogOffsets(settings)) as offsets:
         offsets.ends([(name, partition) for name in names for partition in partitions], timeout)
 
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import closing
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
@@ -89,7 +90,7 @@ def ensure_names_topic(admin: AdminClient, settings: Settings, timeout: float = 
     while True:
         try:
             if has_names(admin, settings, timeout):
-                with LogOffsets(settings) as offsets:
+                with closing(LogOffsets(settings)) as offsets:
                     offsets.end(topic, 0, timeout)
                 return
             new = NewTopic(topic, 1, settings.replication, config=NAMES_CONFIG)

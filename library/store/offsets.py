@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 from typing import TypeVar
 
 from confluent_kafka import KafkaException
@@ -25,13 +26,13 @@ Offsets = dict[int, int]
 
 def beginning(settings: Settings, topic: str, timeout: float = TIMEOUT_S) -> Offsets:
     """The first record of each partition. Raises KafkaException, as every function here."""
-    with LogOffsets(settings) as log:
+    with closing(LogOffsets(settings)) as log:
         return _retried(lambda: log.beginnings(topic, log.partitions(topic, timeout), timeout), timeout)
 
 
 def end(settings: Settings, topic: str, timeout: float = TIMEOUT_S) -> Offsets:
     """The end for readers of committed records: before the first open transaction."""
-    with LogOffsets(settings) as log:
+    with closing(LogOffsets(settings)) as log:
         return _end(log, topic, timeout)
 
 
@@ -42,7 +43,7 @@ def settled_end(settings: Settings, topic: str, limit_s: float) -> Offsets:
     ``limit_s`` seconds. Raises StillOpen.
     """
     acknowledged, give_up = high_watermarks(settings, topic), time.monotonic() + limit_s
-    with LogOffsets(settings) as log:
+    with closing(LogOffsets(settings)) as log:
         while behind := {p for p, last in _end(log, topic, TIMEOUT_S).items() if last < acknowledged[p]}:
             if time.monotonic() > give_up:
                 raise StillOpen(topic, behind)
@@ -64,13 +65,13 @@ class StillOpen(Exception):
 
 def high_watermarks(settings: Settings, topic: str, timeout: float = TIMEOUT_S) -> Offsets:
     """The end of each partition, including records that are not committed."""
-    with LogOffsets(settings, committed=False) as log:
+    with closing(LogOffsets(settings, committed=False)) as log:
         return _end(log, topic, timeout)
 
 
 def at_time(settings: Settings, topic: str, ms: int, timeout: float = TIMEOUT_S) -> Offsets:
     """The first record at or after ``ms`` (since 1970, UTC); the end where there is none."""
-    with LogOffsets(settings) as log:
+    with closing(LogOffsets(settings)) as log:
         found = _retried(lambda: log.at_time(topic, log.partitions(topic, timeout), ms, timeout), timeout)
         last = _end(log, topic, timeout)
     return {p: last[p] if offset is None else offset for p, offset in found.items()}

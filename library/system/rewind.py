@@ -1,6 +1,7 @@
 """Replay of the projector: stop it, reset its group's offsets, start it, follow it to the end."""
 
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +62,7 @@ def _follow(settings: "Settings", table: "Table", control: Control) -> None:
     """
     topic = events_topic(settings)
     first, goal = beginning(settings, topic), end(settings, topic)
-    with GroupOffsets(settings, topic, table.group_id(settings)) as offsets:
+    with closing(GroupOffsets(settings, topic, table.group_id(settings))) as offsets:
 
         def left() -> int:
             return sum(lag(offsets.read(TIMEOUT_S), first, goal).values())

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -113,7 +114,7 @@ def test_offsets_are_those_of_one_topic_and_reading_them_joins_nothing(settings:
     topic, admin = events_topic(settings), AdminClient(client_config(settings))
     group = f"{settings.name}-readers"
     commit(settings, group, {0: 3, 1: 0})
-    with GroupOffsets(settings, topic, group) as offsets:
+    with closing(GroupOffsets(settings, topic, group)) as offsets:
         assert offsets.read(10) == {0: 3, 1: 0}
         (description,) = admin.describe_consumer_groups([group]).values()
         assert description.result().members == []
