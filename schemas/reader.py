@@ -15,7 +15,8 @@ from types import TracebackType
 from typing import Any, Literal, Self, overload
 
 from eventstore.reader import Offsets, Reader, Start, Unreadable
-from foundation.settings import Settings, load
+from foundation.loaded_settings import load
+from foundation.settings import Settings
 from schemas.events import Event
 from schemas.names_view import NamesView
 from schemas.records import EVENTS

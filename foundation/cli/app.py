@@ -16,7 +16,7 @@ from foundation.cli.numbers import Integer, Number
 from foundation.cli.streams import OutputError, discard_output, prepare_streams
 
 if TYPE_CHECKING:
-    from foundation.settings import Loaded
+    from foundation.loaded_settings import Loaded
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -122,7 +122,7 @@ def with_settings(*names: str, addresses: bool = True, **defaults: str) -> Calla
 
     A flag overrides the environment, ``library.toml``, the system running nearby, and the default; one in
     ``defaults`` does so even when it is not used. Bad settings end the command with 2; see
-    ``foundation.settings.load`` for ``addresses``.
+    ``foundation.loaded_settings.load`` for ``addresses``.
     """
 
     def decorate(command: Function) -> Function:
@@ -167,7 +167,8 @@ def loaded(flags: dict[str, Any], running: bool = True, addresses: bool = True) 
     """The settings for the current folder and environment. Bad ones end the command with 2."""
     # Imported here because `--help` needs no settings
     _import_msgspec()
-    from foundation.settings import BadSettings, load
+    from foundation.loaded_settings import load
+    from foundation.settings import BadSettings
 
     try:
         folder = Path.cwd()

@@ -13,7 +13,8 @@ from msgspec import Struct
 
 from foundation.cli import exits
 from foundation.http.addresses import bracketed, host_name, is_wildcard
-from foundation.settings import PREFIX, Settings, misspelt
+from foundation.loaded_settings import misspelt
+from foundation.settings import PREFIX, Settings
 from library.broker.jars import NoJars
 from library.broker.java import NoJava
 from library.broker.kafka import KafkaFailed, Node, answers, prepare

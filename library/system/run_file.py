@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from foundation.settings import RUN_FILE
+from foundation.loaded_settings import RUN_FILE
 
 
 class AlreadyRunning(Exception):

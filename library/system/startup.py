@@ -16,8 +16,9 @@ from typing import IO, Any
 
 from foundation.cli import exits
 from foundation.cli.app import CommandError
+from foundation.loaded_settings import misspelt
 from foundation.logs import JsonLines
-from foundation.settings import PREFIX, Settings, misspelt
+from foundation.settings import PREFIX, Settings
 from library.process.freezing import is_frozen
 from library.process.log_file import MAX_LOG_BYTES, ROTATED_FILES
 from library.process.ports import PortInUse

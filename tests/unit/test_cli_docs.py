@@ -9,7 +9,8 @@ import pytest
 
 from foundation.cli import exits
 from foundation.cli.app import FLAGS
-from foundation.settings import MACHINE_VARIABLES, Settings
+from foundation.loaded_settings import MACHINE_VARIABLES
+from foundation.settings import Settings
 from library.cli import library
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from foundation.settings import Settings, load
+from foundation.loaded_settings import load
+from foundation.settings import Settings
 from library.store.offsets import table_lag
 from library.system.control import connected
 from library.system.run_file import Run, read_run

@@ -11,7 +11,8 @@ import pytest
 
 from foundation.cli import exits
 from foundation.cli.app import CommandError, LazyGroup, run, with_settings
-from foundation.settings import Settings, load
+from foundation.loaded_settings import load
+from foundation.settings import Settings
 
 
 @click.group()

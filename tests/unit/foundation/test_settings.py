@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from foundation.settings import BadSettings, Settings, load, misspelt
+from foundation.loaded_settings import load, misspelt
+from foundation.settings import BadSettings, Settings
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +10,11 @@ import pytest
 
 from inventory import isbn as identifiers
 from query_api.replica.progress import Progress
-from schemas.events import BookAdded, BookBorrowed, BookRemoved
+from schemas.events import BookBorrowed
 from tests.support.query_api.api_without_kafka import PARTITIONS, ApiWithoutKafka
+from tests.support.query_api.stock import AT, A, B, stocked_api
 
-A, B, NEVER = "9781593275846", "9781680502992", "9780262033848"
-AT = 1714564800123
-
-
-def stocked_api(folder: Path) -> ApiWithoutKafka:
-    return ApiWithoutKafka(
-        folder,
-        [
-            BookAdded(A, "Elixir in Action", "Saša Jurić", 10, AT),
-            BookAdded(B, "Programming Elixir", "Dave Thomas", 5, AT + 1),
-            BookBorrowed(A, "user123", AT + 1000, AT + 99_000),
-            BookRemoved(B, AT + 2000),
-        ],
-    )
+NEVER = "9780262033848"
 
 
 @pytest.fixture(scope="module")
@@ -150,87 +137,6 @@ def test_the_inventory_of_a_past_time_is_returned(stock: ApiWithoutKafka):
     assert stock.ask("/inventory?at=2020-01-01T00:00:00Z").json() == {"items": [], "next_cursor": None}
     assert len(stock.ask("/inventory?at=2024-05-01T12:00:00.500Z&q=thomas").json()["items"]) == 1
     assert problem(stock.ask("/inventory?at=2024-05-01T12:00:00.500Z&sort=title")) == (400, "bad_sort")
-
-
-@pytest.mark.parametrize(
-    ("body", "found"),
-    [
-        ({}, 1),
-        ({"user_id": " user123 "}, 1),
-        ({"user_id": "user12"}, 0),
-        ({"user_id": "user123", "isbn": "978-1593275846", "overdue": True, "limit": 1}, 1),
-        ({"isbn": B}, 0),
-        ({"overdue": False}, 0),
-    ],
-)
-def test_loans_are_searched_without_a_borrower_in_the_url(
-    stock: ApiWithoutKafka, body: dict[str, Any], found: int
-):
-    answer = stock.ask("/loans/search", "POST", content=json.dumps(body).encode())
-    assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
-    assert len(answer.json()["items"]) == found
-    if found:
-        assert answer.json() == stock.ask("/loans").json()
-
-
-@pytest.mark.parametrize(
-    ("body", "code"),
-    [
-        (b"{", "malformed"),
-        (b"[]", "malformed"),
-        (b'{"user": "a"}', "malformed"),
-        (b"", "malformed"),
-        (b'{"user_id": "a", "user_id": "b"}', "malformed"),
-        (b'{"user_id": "a", "us\\u0065r_id": "b"}', "malformed"),
-        (b'{"user_id": "\xff"}', "malformed"),
-        (b"\xff\xfe{\0}\0", "malformed"),
-        (b"[" * 950, "malformed"),
-        (b"[" * 30_000, "malformed"),
-        (b'{"user_id": ' + b"[" * 950 + b"]" * 950 + b"}", "malformed"),
-        (b'{"user_id": ""}', "malformed"),
-        (b'{"user_id": "a\\u200bb"}', "bad_user"),
-        (b'{"isbn": "123"}', "bad_isbn"),
-        (b'{"limit": 501}', "malformed"),
-        (b'{"limit": "5"}', "malformed"),
-        (b'{"limit": 5.5}', "malformed"),
-        (b'{"overdue": "true"}', "malformed"),
-        (b'{"overdue": 1}', "malformed"),
-        (b'{"user_id": "a\\ud800"}', "malformed"),
-        (b'{"cursor": "x"}', "bad_cursor"),
-    ],
-)
-def test_a_bad_search_for_loans_is_a_problem(stock: ApiWithoutKafka, body: bytes, code: str):
-    answer = stock.ask("/loans/search", "POST", content=body)
-    assert (answer.status_code, answer.json()["code"]) == (400, code)
-
-
-@pytest.mark.parametrize(
-    ("media_type", "status"),
-    [
-        ("application/json; Charset=UTF8", 200),
-        ("", 200),
-        ("application/json; charset=utf-16", 415),
-        ("text/plain", 415),
-        ("application/x-www-form-urlencoded", 415),
-    ],
-)
-def test_a_search_for_loans_is_json(stock: ApiWithoutKafka, media_type: str, status: int):
-    answer = stock.ask("/loans/search", "POST", {"Content-Type": media_type}, b"{}")
-    assert answer.status_code == status
-    assert ("accept-post" in answer.headers) == (status == 415)
-
-
-def test_the_loans_of_a_title_at_a_past_time_are_returned(stock: ApiWithoutKafka):
-    (loan,) = stock.ask(f"/loans?isbn={A}&at=2024-05-01T12:00:01.123Z").json()["items"]
-    assert (loan["user_id"], loan["overdue"]) == ("user123", False)
-    for query in (
-        "at=2024-05-01T12:00:01.122Z",
-        "at=2020-01-01T00:00:00Z",
-        "at=2024-05-02T12:00:00Z&user_id=ann",
-    ):
-        assert stock.ask(f"/loans?isbn={A}&{query}").json()["items"] == [], query
-    (late,) = stock.ask(f"/loans?isbn={A}&at=2024-05-02T12:00:00Z&overdue=true").json()["items"]
-    assert late == {**loan, "overdue": True}
 
 
 NOT_FIVE = ("%2B5", "%205", "5%20", "5e0", "0_5", "05", "%D9%A5", "%EF%BC%95", "5.0", "0x5")
