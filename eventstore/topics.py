@@ -1,9 +1,9 @@
 """The event store's topic and the changelogs of its projections: names, configuration, identity."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import (
@@ -18,8 +18,10 @@ from msgspec import Struct
 
 from eventstore.log_offsets import LogOffsets
 from eventstore.placement import is_confirmed, partitions_at_creation
-from foundation.kafka_clients import client_config
+from foundation.kafka_clients import KafkaUnavailable, client_config
 from foundation.settings import Settings
+
+T = TypeVar("T")
 
 LEADER_MOVING = frozenset(
     {
@@ -227,12 +229,21 @@ def topics_in_time(settings: Settings, tables: Sequence[Table]) -> AdminClient:
 
     Raises as ``check_topics``.
     """
-    admin, limit = AdminClient(client_config(settings)), time.monotonic() + settings.deadline
+    admin = AdminClient(client_config(settings))
+    in_time(settings, lambda timeout: check_topics(admin, settings, tables, timeout))
+    return admin
+
+
+def in_time(settings: Settings, ask: Callable[[float], T]) -> T:
+    """The answer of ``ask``, which gets a time-out in seconds; waits for Kafka until the deadline.
+
+    Raises as ``ask``.
+    """
+    limit = time.monotonic() + settings.deadline
     while True:
         try:
-            check_topics(admin, settings, tables, timeout=min(REQUEST_TIMEOUT_S, settings.deadline))
-            return admin
-        except KafkaException:
+            return ask(min(REQUEST_TIMEOUT_S, settings.deadline))
+        except (KafkaException, KafkaUnavailable):
             if time.monotonic() > limit:
                 raise
         time.sleep(RETRY_INTERVAL_S)

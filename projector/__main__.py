@@ -1,6 +1,5 @@
 """``python -m projector``: one worker of a projection."""
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -99,7 +98,7 @@ def _table_number(settings: "Settings", wanted: str) -> int:
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 
-    from eventstore.topics import WrongTopic
+    from eventstore.topics import WrongTopic, in_time
     from foundation.kafka_clients import KafkaUnavailable, client_config, why
     from foundation.numbers import is_number
     from schemas.tables import read_tables
@@ -109,18 +108,15 @@ def _table_number(settings: "Settings", wanted: str) -> int:
     if wanted not in ("oldest", "newest"):
         return int(wanted)
     admin = AdminClient(client_config(settings))
-    limit = time.monotonic() + settings.deadline
-    while True:
-        try:
-            numbers = read_tables(admin, settings, min(5.0, settings.deadline)).numbers
-            return numbers[0] if wanted == "oldest" else numbers[-1]
-        except WrongTopic as error:
-            raise CommandError(exits.BAD_DATA, str(error)) from error
-        except (KafkaException, KafkaUnavailable) as error:
-            if time.monotonic() > limit:
-                raise CommandError(
-                    exits.UNAVAILABLE, f"Kafka at {settings.kafka} can't be used: {why(settings, error)}"
-                ) from error
+    try:
+        numbers = in_time(settings, lambda timeout: read_tables(admin, settings, timeout)).numbers
+    except WrongTopic as error:
+        raise CommandError(exits.BAD_DATA, str(error)) from error
+    except (KafkaException, KafkaUnavailable) as error:
+        raise CommandError(
+            exits.UNAVAILABLE, f"Kafka at {settings.kafka} can't be used: {why(settings, error)}"
+        ) from error
+    return numbers[0] if wanted == "oldest" else numbers[-1]
 
 
 def _projection(chosen: str | None, number: int) -> "Projection":
