@@ -1,4 +1,4 @@
-"""Examines what the writers of a partition have signed, before the notary signs it."""
+"""Examines the writers' signatures of a partition's events, before the notary signs these."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol

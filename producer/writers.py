@@ -49,7 +49,7 @@ def open_names(settings: Settings, timeout: float = 5.0, only: str = "") -> Name
 
 
 def signer_of(settings: Settings, partition: int) -> "RecordSigner | None":
-    """Who signs the transactions of a partition; None where the settings name no key. Raises BadKeyFile."""
+    """The signer of a partition's transactions; None where the settings name no key. Raises BadKeyFile."""
     if not settings.signing_key:
         return None
     # Imported here because hardly any writer needs the cryptography

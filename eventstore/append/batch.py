@@ -56,8 +56,8 @@ def decide_batch(
 ) -> Decided:
     """Decide each command on the result of those before it, at time ``now`` (ms), or at the state's if later.
 
-    A command with an id in ``tried`` is not a repeat: this is its first answer. ``signing`` has who signs
-    the records, and the leaf of the partition's last event. Raises ClaimLost.
+    A command with an id in ``tried`` is not a repeat: this is its first answer. ``signing`` has the
+    signer of the records, and the leaf of the partition's last event. Raises ClaimLost.
     """
     streams = filter(decider.events.is_stream, (decider.stream(one.command) for one in submitted))
     state.prepare(streams, (one.command_id for one in submitted))

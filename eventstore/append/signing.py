@@ -1,4 +1,4 @@
-"""What a writer needs of a signature, so that the engine imports no cryptography."""
+"""A writer's view of its signer: the engine imports no cryptography."""
 
 from collections.abc import Sequence
 from typing import Protocol

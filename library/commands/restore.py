@@ -115,7 +115,7 @@ def _signers(successor: Path | None, key: Path | None, *, changes_events: bool) 
 
 
 def _report_signatures(settings: "Settings", records: "Iterator[Record]") -> None:
-    """Say what the writers' signatures of another number of partitions are worth now."""
+    """Warn that the writers' signatures were made for another number of partitions."""
     from library.store.writer_signatures import signed_events
 
     for partitions, count in sorted(signed_events(records).items()):

@@ -89,7 +89,7 @@ def restore_events(settings: "Settings", source: Source) -> None:
 
 
 def _ensure_store_for(admin: "AdminClient", settings: "Settings", source: Source) -> None:
-    """Create what is missing of the store. Raises CommandError for user ids in one that has tokens."""
+    """Create the store's missing topics. Raises CommandError for user ids in a store that has tokens."""
     from library.store.names import ensure_store
     from schemas.topics import has_names, names_topic
 

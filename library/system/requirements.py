@@ -39,7 +39,7 @@ def check_data_dir(data_dir: str, folder: Path, embedded: bool) -> None:
 
 
 def full_disk(data_dir: Path) -> str:
-    """What a start on a disk without room says; empty: there is room.
+    """The warning of a start on a disk without room; empty: there is room.
 
     The members wait for room then, and have none for a log line that says so.
     """

@@ -35,7 +35,7 @@ class Source:
         self.events, self.changelog = events_topic(settings), self._names.changelog(settings)
         self.gateways = gateways_group(settings)
         self.own_groups = f"{settings.name}-"
-        """What the names of the system's own groups begin with."""
+        """The prefix of the names of the system's own groups."""
         self.partitions = settings.partitions
         self.admin = AdminClient(client_config(settings))
         self._offsets = LogOffsets(settings)

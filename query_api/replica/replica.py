@@ -118,7 +118,7 @@ class Replica:
             if after.complete and not self.progress.complete:
                 first_read.finish(db)
             _store(db, self.progress, after)
-        # Before the progress: who reads the new one must find its rows
+        # Before the progress: a reader of the new one must find its rows
         self._end_reads()
         few = None if changed is None or len(changed) > _MAX_REMEMBERED_TITLES else frozenset(changed)
         # Before the progress: a reader that sees the new progress finds its changes
