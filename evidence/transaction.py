@@ -16,7 +16,7 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Generic, NamedTuple, TypeVar
 
-from evidence.leaf import NO_EVENT
+from evidence.leaf import NO_EVENT, Headers
 from evidence.note import ID_BYTES, Signer, Verifier
 
 HEADER = "tx_sig"
@@ -62,6 +62,13 @@ class Signature(NamedTuple):
         """Whether one of the keys has signed these leaves."""
         text = _text(self.place, previous, leaves)
         return any(key.id == self.key_id and key.matches(text, self.signature) for key in verifiers)
+
+
+def signature_in(headers: Headers | None) -> bytes | None:
+    """The value of the signature among a record's headers, which is the last of them; None without one."""
+    if not headers or headers[-1][0] != HEADER:
+        return None
+    return headers[-1][1] or b""
 
 
 def parse_signature(value: bytes | None) -> Signature | None:

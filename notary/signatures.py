@@ -7,7 +7,6 @@ from evidence.leaf import Message as LeafMessage
 from evidence.leaf import leaf_data, leaf_hash
 from evidence.note import Verifier
 from evidence.transaction import (
-    HEADER,
     MAX_EVENTS,
     UNSIGNED,
     Flaw,
@@ -15,6 +14,7 @@ from evidence.transaction import (
     Place,
     TransactionCheck,
     parse_signature,
+    signature_in,
 )
 from notary.refusal import Reason, Refused
 
@@ -70,7 +70,7 @@ class Signatures:
 
     def _ends(self, message: Message) -> bool:
         """Whether the event has a signature that counts; one from before a restore may not."""
-        value = _signature(message)
+        value = signature_in(message.headers())
         if value is None:
             return False
         signature = parse_signature(value)
@@ -78,7 +78,7 @@ class Signatures:
 
     def add(self, message: Message, leaf: bytes) -> None:
         """Examine the next event, which is in a whole transaction. Raises Refused."""
-        event, signature = _event(message), _signature(message)
+        event, signature = _event(message), signature_in(message.headers())
         if signature is None:
             flaw = self._check.add(leaf, event)
         else:
@@ -102,11 +102,3 @@ class Signatures:
 
 def _event(message: Message) -> _Event:
     return _Event(message.offset() or 0, (message.key() or b"").decode(errors="replace"))
-
-
-def _signature(message: Message) -> bytes | None:
-    """The value of the signature that the event has; None without one."""
-    headers = message.headers()
-    if not headers or headers[-1][0] != HEADER:
-        return None
-    return headers[-1][1] or b""

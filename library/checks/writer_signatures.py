@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from evidence.leaf import leaf_data, leaf_hash
 from evidence.note import Verifier
-from evidence.transaction import HEADER, Flaw, Flawed, Place, TransactionCheck
+from evidence.transaction import Flaw, Flawed, Place, TransactionCheck, signature_in
 from library.checks.tampering import Event, Finding, Kind
 
 
@@ -43,12 +43,12 @@ class SignatureChecks:
             check = self._checks[partition] = TransactionCheck(
                 Place(partition, self._partitions), self._verifiers
             )
-        headers = event.headers
-        if not headers or headers[-1][0] != HEADER:
+        signature = signature_in(event.headers)
+        if signature is None:
             self._note(partition, check.add(leaf, place))
             return
-        bare = leaf_hash(leaf_data(event.timestamp, event.key, event.value, headers[:-1]))
-        for flaw in check.close(leaf, bare, headers[-1][1], place):
+        bare = leaf_hash(leaf_data(event.timestamp, event.key, event.value, event.headers[:-1]))
+        for flaw in check.close(leaf, bare, signature, place):
             self._note(partition, flaw)
 
     def findings(self) -> list[Finding]:

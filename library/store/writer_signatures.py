@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from evidence.transaction import HEADER, parse_signature
+from evidence.transaction import parse_signature, signature_in
 from library.store.backup_file import Record
 
 
@@ -13,15 +13,14 @@ def signed_events(records: Iterable[Record]) -> Counter[int]:
     """The number of events in signed transactions, by the number of partitions that their store had."""
     events: Counter[int] = Counter()
     for record in records:
-        if record.headers and record.headers[-1][0] == HEADER:
-            signature = parse_signature(record.headers[-1][1])
-            if signature is not None:
-                events[signature.place.partitions] += signature.events
+        signature = parse_signature(signature_in(record.headers))
+        if signature is not None:
+            events[signature.place.partitions] += signature.events
     return events
 
 
 def without_signature(record: Record) -> Record:
     """The event as it was before it was signed."""
-    if not record.headers or record.headers[-1][0] != HEADER:
+    if signature_in(record.headers) is None:
         return record
     return replace(record, headers=record.headers[:-1])
