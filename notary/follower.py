@@ -249,9 +249,11 @@ class Follower:
         return [ledger for ledger in self._ledgers.values() if not ledger.refused]
 
     def _subscription(self, once: bool) -> Subscription:
-        # A group without a member between two runs would look like a notary that has stopped
-        group = None if once else notary_group(self._settings)
-        return Subscription(self._settings, group, "earliest", self._begins)
+        group = notary_group(self._settings)
+        # A group without a member between two runs would look like a notary that has stopped: none is joined.
+        # But librdkafka asks for a coordinator by name, and the notary's user may ask for this one only
+        named = {"group.id": group} if once else None
+        return Subscription(self._settings, None if once else group, "earliest", self._begins, named)
 
     def _begins(self) -> dict[int, int]:
         """Where reading begins in partitions that are assigned now; those that were before go on."""
