@@ -40,7 +40,9 @@ def history_of(system: System, isbn: str) -> list[dict[str, Any]]:
 
 def as_event(isbn: str, item: dict[str, Any]) -> Event:
     times = time_fields(item["type"])
-    data = {name: parse_time(value) if name in times else value for name, value in item["data"].items()}
+    # The token beside a borrower's name is no field of an event as a state of names has it
+    fields = {name: value for name, value in item["data"].items() if name != "patron"}
+    data = {name: parse_time(value) if name in times else value for name, value in fields.items()}
     kind: Any = CLASSES[item["type"]]
     event: Event = kind(isbn=isbn, timestamp=parse_time(item["time"]), **data)
     return event

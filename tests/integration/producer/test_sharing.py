@@ -42,9 +42,13 @@ def partitions_of(gateway: GatewayProcess) -> list[int]:
 
 
 def shared(gateways: list[GatewayProcess]) -> bool:
-    """Whether each has some partitions, and together they have each once."""
+    """Whether each has as many partitions as the others, and together they have each once.
+
+    While one joins, a partition may still be on its way to it: the shares are then complete, but not even.
+    """
     each = [partitions_of(gateway) for gateway in gateways]
-    return all(each) and sorted(chain.from_iterable(each)) == list(range(PARTITIONS))
+    sizes = {len(partitions) for partitions in each}
+    return len(sizes) == 1 and sorted(chain.from_iterable(each)) == list(range(PARTITIONS))
 
 
 def titles() -> dict[int, str]:
