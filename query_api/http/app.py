@@ -22,7 +22,7 @@ from query_api.http.metrics import Metrics
 from query_api.http.openapi import complete
 from query_api.http.operations import Operations
 from query_api.http.page import Page
-from query_api.http.parameters import AnyRequest, provide_replica
+from query_api.http.parameters import AnyRequest, provide_read
 from query_api.http.responses import CACHED
 from query_api.http.routes import (
     changes,
@@ -95,7 +95,7 @@ def create_app(
             "The library's titles and loans, now and at any time. Every route answers HEAD, too.",
         ),
         dependencies={
-            "replica": Provide(provide_replica),
+            "read": Provide(provide_read),
             "reading": provided(reading),
             "patrons": provided(reading.patrons),
             "metrics": provided(metrics),

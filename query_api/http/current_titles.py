@@ -28,6 +28,7 @@ class CurrentTitles:
         self._kept: OrderedDict[str, Representation] = OrderedDict()
         self._replica: Replica | None = None
         self._db: sqlite3.Connection | None = None
+        """In a read transaction until the next batch is stored. The kept titles are of its data, too."""
         self._progress: Progress | None = None
         self.position = b""
         """The position of the title that ``get`` returned last."""
@@ -37,39 +38,37 @@ class CurrentTitles:
         replica = self._follower.replica
         if replica is None:
             return None
-        # Before the row is read: the position must never promise more than the row has
-        progress = replica.progress
-        if progress is not self._progress and not self._advance(replica, progress):
-            return None
-        return self._kept.get(isbn) or self._read(isbn)
-
-    def _advance(self, replica: Replica, progress: Progress) -> bool:
-        """Drop the titles that changed up to ``progress``; whether the replica can answer."""
-        if not progress.complete:
-            return False
-        changed = None
-        if replica is self._replica and self._progress is not None:
-            changed = replica.changed_since(self._progress)
-        else:
+        if replica is not self._replica:
             self._replica, self._db = replica, replica.reader_until_next_batch()
+            self._progress = None
+        assert self._db is not None
+        while True:
+            if not self._db.in_transaction:
+                self._begin(replica, self._db)
+            assert self._progress is not None
+            if not self._progress.complete:
+                return None
+            if (kept := self._kept.get(isbn)) is not None:
+                return kept
+            if not EVENTS.is_stream(isbn):
+                return None
+            row = self._db.execute(_SELECT, (int(isbn),)).fetchone()
+            # The writer may have ended the transaction before: the row may then be newer than the position
+            if self._db.in_transaction:
+                return None if row is None else self._keep(isbn, row[0])
+
+    def _begin(self, replica: Replica, db: sqlite3.Connection) -> None:
+        """Begin the next transaction, and drop the titles that changed since the last one."""
+        progress = replica.begin(db)
+        changed = None if self._progress is None else replica.changed_since(self._progress)
         if changed is None:
             self._kept.clear()
         else:
             for isbn in changed:
                 self._kept.pop(isbn, None)
         self._progress, self.position = progress, str(progress).encode()
-        return True
 
-    def _read(self, isbn: str) -> Representation | None:
-        if not EVENTS.is_stream(isbn):
-            return None
-        assert self._db is not None
-        if not self._db.in_transaction:
-            self._db.execute("BEGIN")
-        row = self._db.execute(_SELECT, (int(isbn),)).fetchone()
-        if row is None:
-            return None
-        body = row[0]
+    def _keep(self, isbn: str, body: object) -> Representation:
         # By hand: fetch_one takes half as long again as the query
         if not isinstance(body, bytes):
             raise Damaged(f"the document of {isbn} is no document")

@@ -17,7 +17,7 @@ from query_api.http.responses import Representation, next_link, represent
 from query_api.http.title_answers import TITLES, TitleAnswers, ordinary, respond
 from query_api.queries.page import TitleFilters
 from query_api.replica.progress import Progress
-from query_api.replica.replica import Replica
+from query_api.replica.replica import Read
 from schemas.records import EVENTS
 
 PAGES = "/inventory"
@@ -48,7 +48,7 @@ class InventoryFastPath:
             if response is not None:
                 await send_whole(send, response)
                 return
-            # Before anything is read: the position must never promise more than the answer has
+            # Of answers without data: those with some set their own
             request.setdefault("state", {})["position"] = self._reading.position()
         await self._app(scope, receive, send)
 
@@ -76,31 +76,32 @@ class InventoryFastPath:
 
         Raises Problem, sqlite3.DatabaseError.
         """
-        replica = self._reading.replica()
-        position = self._position_of(replica)
-        if path == PAGES:
-            page = parse_ordinary(query, PAGE) if query else {}
-            return (None if page is None else await _page(replica, query, page)), position
-        isbn, past = path[len(TITLES) :], parse_ordinary(query, PAST_TITLE)
-        if past is None or len(past) != 1 or not EVENTS.is_stream(isbn):
-            return None, position
-        version, at = past.get("version"), parse_moment(past.get("at"))
-        return represent(read_past_title(replica, int(isbn), version, at)), position
+        with self._reading.replica().read() as read:
+            found = await (_page(read, query) if path == PAGES else _past_title(read, path, query))
+            return found, self._position_of(read.progress)
 
-    def _position_of(self, replica: Replica) -> bytes:
-        """Get it before reading: it must never promise more than the answer has."""
-        progress = replica.progress
+    def _position_of(self, progress: Progress) -> bytes:
         if progress is not self._progress:
             self._progress, self._position = progress, str(progress).encode()
         return self._position
 
 
-async def _page(replica: Replica, query: bytes, page: dict[str, Any]) -> Representation:
+async def _past_title(read: Read, path: str, query: bytes) -> Representation | None:
+    isbn, past = path[len(TITLES) :], parse_ordinary(query, PAST_TITLE)
+    if past is None or len(past) != 1 or not EVENTS.is_stream(isbn):
+        return None
+    return represent(read_past_title(read, int(isbn), past.get("version"), parse_moment(past.get("at"))))
+
+
+async def _page(read: Read, query: bytes) -> Representation | None:
+    page = parse_ordinary(query, PAGE) if query else {}
+    if page is None:
+        return None
     filters = TitleFilters(
         page.get("q"), page.get("available"), page.get("sort", "isbn"), parse_moment(page.get("at")),
         page.get("author"), page.get("held"),
     )  # fmt: skip
-    found = await read_page(replica, filters, page.get("limit", DEFAULT_LIMIT), page.get("cursor"))
+    found = await read_page(read, filters, page.get("limit", DEFAULT_LIMIT), page.get("cursor"))
     if found.next_cursor is None:
         return represent(found.body)
     return represent(found.body, (b"link", next_link(PAGES, query, found.next_cursor).encode()))

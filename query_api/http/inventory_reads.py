@@ -13,7 +13,7 @@ from query_api.queries.page import TitleFilters, TitleKey, TitlePage
 from query_api.queries.past import titles_at
 from query_api.queries.titles import SlowQuery, find_titles, title_json
 from query_api.replica.past import NotRemembered, version_at
-from query_api.replica.replica import Replica
+from query_api.replica.replica import Read
 from schemas.times import rfc3339
 
 
@@ -24,7 +24,7 @@ class JsonPage(NamedTuple):
     next_cursor: str | None
 
 
-async def read_page(replica: Replica, filters: TitleFilters, limit: int, cursor: str | None) -> JsonPage:
+async def read_page(read: Read, filters: TitleFilters, limit: int, cursor: str | None) -> JsonPage:
     """At most ``limit`` titles from ``cursor`` on. Raises Problem 400."""
     question = ["inventory", filters]
     start = parse_cursor_parameter(cursor, question, TitleKey)
@@ -32,21 +32,21 @@ async def read_page(replica: Replica, filters: TitleFilters, limit: int, cursor:
         if filters.column != "isbn":
             raise Problem(400, "bad_sort", "the inventory of the past is sorted by isbn only")
         try:
-            found = titles_at(replica.reader(), replica.past.remembered, filters, limit, start)
+            found = titles_at(read.db, read.past.remembered, filters, limit, start)
         except NotRemembered:
-            found = await asyncio.to_thread(_past_page, replica, filters, limit, start)
+            found = await asyncio.to_thread(_past_page, read, filters, limit, start)
     else:
         try:
-            found = find_titles(replica.reader(), filters, limit, start, only_quick=True)
+            found = find_titles(read.db, filters, limit, start, only_quick=True)
         except SlowQuery:
-            found = await asyncio.to_thread(_page, replica, filters, limit, start)
+            found = await asyncio.to_thread(_page, read, filters, limit, start)
     next_cursor = None if found.following is None else make_cursor(question, found.following)
     return JsonPage(page_of(found.bodies, next_cursor), next_cursor)
 
 
-def read_title(replica: Replica, isbn: int) -> bytes:
+def read_title(read: Read, isbn: int) -> bytes:
     """The title's document. Raises Problem: 404, or 410 if it was removed."""
-    found = title_json(replica.reader(), isbn)
+    found = title_json(read.db, isbn)
     if found is None:
         raise unknown(isbn)
     body, absent, version, updated_at = found
@@ -55,17 +55,16 @@ def read_title(replica: Replica, isbn: int) -> bytes:
     return body
 
 
-def read_past_title(replica: Replica, isbn: int, version: int | None, at: int | None) -> bytes:
+def read_past_title(read: Read, isbn: int, version: int | None, at: int | None) -> bytes:
     """The title's document as of ``version`` or of the time ``at`` (ms). Raises Problem 404 or 410."""
-    db = replica.reader()
-    last = version_at(db, isbn, version=version, at=at)
+    last = version_at(read.db, isbn, version=version, at=at)
     if last is None:
-        if events_of(db, isbn, 1, 0)[0]:
+        if events_of(read.db, isbn, 1, 0)[0]:
             raise Problem(404, "not_yet", f"{isbn:013} was not in the inventory yet at that time")
         raise unknown(isbn)
-    if version is not None and version != last and not events_of(db, isbn, 1, version - 1)[0]:
+    if version is not None and version != last and not events_of(read.db, isbn, 1, version - 1)[0]:
         raise Problem(404, "no_such_version", f"{isbn:013} has no version {version} yet")
-    title = replica.past.states(db, [(isbn, last)])[isbn, last]
+    title = read.past.states(read.db, [(isbn, last)])[isbn, last]
     if title.removed:
         raise _removed(isbn, title.updated_at, title.version)
     return title.body
@@ -87,9 +86,9 @@ def _removed(isbn: int, at: int, version: int) -> Problem:
     return Problem(410, "removed", detail, removed_at=when, version=version)
 
 
-def _page(replica: Replica, filters: TitleFilters, limit: int, start: TitleKey | None) -> TitlePage:
-    return find_titles(replica.reader(), filters, limit, start)
+def _page(read: Read, filters: TitleFilters, limit: int, start: TitleKey | None) -> TitlePage:
+    return find_titles(read.db, filters, limit, start)
 
 
-def _past_page(replica: Replica, filters: TitleFilters, limit: int, start: TitleKey | None) -> TitlePage:
-    return titles_at(replica.reader(), replica.past.states, filters, limit, start)
+def _past_page(read: Read, filters: TitleFilters, limit: int, start: TitleKey | None) -> TitlePage:
+    return titles_at(read.db, read.past.states, filters, limit, start)

@@ -1,5 +1,6 @@
 """Parameters that several routes share, and their checks."""
 
+from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from litestar import Request
@@ -12,7 +13,7 @@ from inventory import isbn as identifiers
 from inventory.commands import FIELDS
 from query_api.http.freshness import LONGEST_TIMEOUT_S, Reading
 from query_api.queries.cursors import BadCursor, parse_cursor
-from query_api.replica.replica import Replica
+from query_api.replica.replica import Read
 from schemas.times import BadTime, parse_time
 
 AnyRequest = Request[Any, Any, Any]
@@ -47,13 +48,18 @@ IsbnPath = Annotated[
 ]
 
 
-async def provide_replica(
+async def provide_read(
     request: AnyRequest, reading: NamedDependency[Reading], after: After = None, timeout: Timeout = 5.0
-) -> Replica:
-    """The replica to answer from, as new as ``after`` requires. Raises Problem 400 or 503."""
+) -> AsyncIterator[Read]:
+    """The transaction to answer from, as new as ``after`` requires. Raises Problem 400 or 503.
+
+    The answer's position is that of its data. With an older one, another query API that is asked for the
+    same position might show less; with a newer one, the answer would lack what it promises.
+    """
     replica = reading.replica() if after is None else await reading.after(after, timeout)
-    request.scope["state"]["position"] = str(replica.progress)
-    return replica
+    with replica.read() as read:
+        request.scope["state"]["position"] = str(read.progress)
+        yield read
 
 
 def parse_isbn_parameter(text: str) -> int:

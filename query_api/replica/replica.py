@@ -33,7 +33,8 @@ _REMEMBERED_BATCHES = 64
 """Batches whose changed titles are kept in memory."""
 _MAX_REMEMBERED_TITLES = 64
 """A batch that changed more titles counts as changing all."""
-
+_GENERATIONS = 2**31
+"""SQLite's ``user_version`` has as many values."""
 
 _INACCESSIBLE = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_AUTH}
 """Error codes on opening that stay until the files are replaced, such as other permissions."""
@@ -54,8 +55,17 @@ class Unusable(Exception):
     """The file is damaged or was written by another release; the topics must be read again."""
 
 
+class Read(NamedTuple):
+    """A read transaction: the replica as it was after one batch. For one thread at a time."""
+
+    db: sqlite3.Connection
+    progress: Progress
+    """Of the data that ``db`` has, neither less nor more."""
+    past: PastTitles
+
+
 class Replica:
-    """An open replica. One thread writes; each thread that reads has a connection of its own.
+    """An open replica. One thread writes; those that read have connections of their own.
 
     Commits are not flushed to disk one by one: a lost file costs a re-read, nothing else. The write-ahead log
     keeps rows, history and positions of a batch together whatever happens to the process.
@@ -67,11 +77,15 @@ class Replica:
         self._path, self._writer = path, writer
         self.identity = identity
         self.progress = progress
-        """As stored. A reader takes it before it reads, and never promises too much."""
+        """As stored. What is read next has it, and perhaps more; ``read`` says how much."""
         self.past = PastTitles()
         """Past states of its titles."""
         self._changed: deque[tuple[Progress, frozenset[str] | None]] = deque(maxlen=_REMEMBERED_BATCHES)
+        # The file has the number of its last batch: a read transaction learns from it how far its data goes
+        self._generation = _generation(writer)
+        self._progresses = {self._generation: progress}
         self._local = threading.local()
+        self._idle: list[sqlite3.Connection] = []
         self._ended_by_writer: list[sqlite3.Connection] = []
 
     def reader(self) -> sqlite3.Connection:
@@ -80,6 +94,40 @@ class Replica:
         if connection is None:
             connection = self._local.connection = self._open_reader()
         return connection
+
+    @contextmanager
+    def read(self) -> Iterator[Read]:
+        """A read transaction while the block lasts, for answers that say how far they go.
+
+        Raises sqlite3.Error.
+        """
+        try:
+            db = self._idle.pop()
+        except IndexError:
+            db = self._open_reader()
+        try:
+            yield Read(db, self.begin(db), self.past)
+        except Exception:
+            self._end(db)
+            raise
+        # After a cancellation a thread may still read from the connection: nobody gets it again
+        self._end(db)
+
+    def _end(self, db: sqlite3.Connection) -> None:
+        db.rollback()
+        self._idle.append(db)
+
+    def begin(self, db: sqlite3.Connection) -> Progress:
+        """Begin a read transaction on a connection; the progress of what it will read.
+
+        Raises sqlite3.Error, and begins none.
+        """
+        db.execute("BEGIN")
+        try:
+            return self._progresses.get(_generation(db)) or _load(db)
+        except sqlite3.Error:
+            db.rollback()
+            raise
 
     def reader_until_next_batch(self) -> sqlite3.Connection:
         """A new connection for reading, whose transaction ends when the next batch is stored.
@@ -118,12 +166,16 @@ class Replica:
             if after.complete and not self.progress.complete:
                 first_read.finish(db)
             _store(db, self.progress, after)
+            generation = (self._generation + 1) % _GENERATIONS
+            db.execute(f"PRAGMA user_version = {generation}")
+            # Before the commit: whoever reads the new rows finds their progress and what changed
+            self._progresses[generation] = after
+            few = None if changed is None or len(changed) > _MAX_REMEMBERED_TITLES else frozenset(changed)
+            self._changed.append((after, few))
         # Before the progress: a reader of the new one must find its rows
         self._end_reads()
-        few = None if changed is None or len(changed) > _MAX_REMEMBERED_TITLES else frozenset(changed)
-        # Before the progress: a reader that sees the new progress finds its changes
-        self._changed.append((after, few))
-        self.progress = after
+        self._generation, self.progress = generation, after
+        self._progresses.pop((generation - _REMEMBERED_BATCHES) % _GENERATIONS, None)
 
     def changed_since(self, progress: Progress) -> set[str] | None:
         """ISBNs of the titles that were written after ``progress``; None: any may have been."""
@@ -157,7 +209,7 @@ class Replica:
         return self._path.exists()
 
     def close(self) -> None:
-        """Close the writer's connection; each reader's closes with its thread."""
+        """Close the writer's connection; readers' close when nobody has them any more."""
         self._writer.close()
 
 
@@ -230,6 +282,11 @@ def _connect(path: Path) -> sqlite3.Connection:
     # A limit for when the follower's regular checkpoints can't keep up
     connection.execute(f"PRAGMA wal_autocheckpoint = {_MAX_WAL_PAGES}")
     return connection
+
+
+def _generation(db: sqlite3.Connection) -> int:
+    generation: int = db.execute("PRAGMA user_version").fetchone()[0]
+    return generation
 
 
 def _load(db: sqlite3.Connection) -> Progress:

@@ -22,7 +22,7 @@ from query_api.http.responses import LINKED, NOT_STORED, page_response, problems
 from query_api.http.routes.events import Cursor, OfPartition, Type, parse_filters
 from query_api.queries.cursors import Number, make_cursor
 from query_api.queries.events import EventFilters, find_events
-from query_api.replica.replica import Replica
+from query_api.replica.replica import Read
 
 MOST_READERS = 1_000
 
@@ -85,7 +85,7 @@ LastEventId = Annotated[
 async def follow_changes(
     request: AnyRequest,
     reading: NamedDependency[Reading],
-    replica: NamedDependency[Replica],
+    read: NamedDependency[Read],
     since: Since = None,
     once: WhenSent = None,
     last_event_id: LastEventId = None,
@@ -111,7 +111,7 @@ async def follow_changes(
         filters = parse_filters(
             reading, type_, isbn, partition, ("from", from_), ("to", to), descending=False
         )
-        return await _past_changes(request, replica, filters, limit or DEFAULT_LIMIT, cursor)
+        return await _past_changes(request, read, filters, limit or DEFAULT_LIMIT, cursor)
     if (limit, cursor, type_, isbn, partition) != (None,) * 5:
         raise Problem(
             400, "filters_without_range",
@@ -122,6 +122,8 @@ async def follow_changes(
         raise Problem(
             503, "too_many_readers", f"{MOST_READERS} readers follow already", headers={"Retry-After": "10"}
         )
+    # It outlives the transaction: it reads again and again
+    replica = reading.replica()
     events = change_feed.change_events(reading, replica, after, once or "shown")
     if request.scope["state"]["head"]:
         # The response to GET never ends
@@ -130,15 +132,11 @@ async def follow_changes(
 
 
 async def _past_changes(
-    request: AnyRequest, replica: Replica, filters: EventFilters, limit: int, cursor: str | None
+    request: AnyRequest, read: Read, filters: EventFilters, limit: int, cursor: str | None
 ) -> ASGIApp:
     question = ["changes", filters]
     start = parse_cursor_parameter(cursor, question, dict[int, Number])
-    # The progress first, as in list_events
-    progress = replica.progress
-    found, following = await asyncio.to_thread(
-        lambda: find_events(replica.reader(), progress, filters, limit, start)
-    )
+    found, following = await asyncio.to_thread(find_events, read.db, read.progress, filters, limit, start)
     changes = [Change(e.isbn, e.version, e.type, e.time, e.position) for e in found]
     next_cursor = None if following is None else make_cursor(question, following)
     body = json_of(Changes(changes, next_cursor))

@@ -23,7 +23,7 @@ from query_api.http.parameters import (
 from query_api.http.responses import CACHED, LINKED, page_response, problems
 from query_api.queries.cursors import Number, make_cursor
 from query_api.queries.diff import Moments, differences_between
-from query_api.replica.replica import Replica
+from query_api.replica.replica import Read
 
 From = Annotated[
     str | None,
@@ -45,7 +45,7 @@ BEFORE_EVERYTHING, AFTER_EVERYTHING = -(1 << 62), 1 << 62
 @get("/diff", operation_id="list_differences", response_headers=[LINKED], responses=problems(400, 503))
 async def list_differences(
     request: AnyRequest,
-    replica: NamedDependency[Replica],
+    read: NamedDependency[Read],
     from_: From = None,
     to: To = None,
     isbn: OfIsbn = None,
@@ -64,9 +64,7 @@ async def list_differences(
     question = ["diff", moments]
     start = parse_cursor_parameter(cursor, question, Number)
     found, following = await asyncio.to_thread(
-        lambda: differences_between(
-            replica.reader(), replica.past, moments, limit, -1 if start is None else start
-        )
+        differences_between, read.db, read.past, moments, limit, -1 if start is None else start
     )
     next_cursor = None if following is None else make_cursor(question, following)
     return page_response(request, json_of(Differences(found, next_cursor)), next_cursor, CACHED)

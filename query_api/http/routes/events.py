@@ -24,7 +24,7 @@ from query_api.http.responses import LINKED, NOT_STORED, json_response, page_res
 from query_api.queries.cursors import Number, make_cursor
 from query_api.queries.events import EventFilters, find_events
 from query_api.queries.records import UNKNOWN, record_document
-from query_api.replica.replica import Replica
+from query_api.replica.replica import Read
 from schemas.events import TYPES
 from schemas.times import BadTime, parse_time
 
@@ -63,7 +63,7 @@ Offset = Annotated[int, PathParameter(ge=0, le=2**62, description="After the col
 @get("/events", operation_id="list_events", response_headers=[LINKED], responses=problems(400, 503))
 async def list_events(
     request: AnyRequest,
-    replica: NamedDependency[Replica],
+    read: NamedDependency[Read],
     reading: NamedDependency[Reading],
     patrons: NamedDependency[Patrons],
     limit: Limit = 50,
@@ -83,11 +83,7 @@ async def list_events(
     )
     question = ["events", filters]
     start = parse_cursor_parameter(cursor, question, dict[int, Number])
-    # The progress first: an event that comes later is on the page or after it, never lost in between
-    progress = replica.progress
-    found, following = await asyncio.to_thread(
-        lambda: find_events(replica.reader(), progress, filters, limit, start)
-    )
+    found, following = await asyncio.to_thread(find_events, read.db, read.progress, filters, limit, start)
     await patrons.name_events(found)
     next_cursor = None if following is None else make_cursor(question, following)
     return page_response(request, json_of(Events(found, next_cursor)), next_cursor, NOT_STORED)

@@ -28,7 +28,7 @@ from query_api.http.responses import CACHED, LINKED, NOT_STORED, json_response, 
 from query_api.queries.cursors import Number, make_cursor
 from query_api.queries.history import events_of
 from query_api.queries.page import Sort, TitleFilters
-from query_api.replica.replica import Replica
+from query_api.replica.replica import Read
 
 At = Annotated[
     str | None,
@@ -68,7 +68,7 @@ Held = Annotated[
 @get("/", responses=problems(400, 503), response_headers=[LINKED], operation_id="list_inventory")
 async def list_inventory(
     request: AnyRequest,
-    replica: NamedDependency[Replica],
+    read: NamedDependency[Read],
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
     q: Query = None,
@@ -80,13 +80,13 @@ async def list_inventory(
 ) -> Response[Titles]:
     """Titles of the inventory, page by page."""
     filters = TitleFilters(q, available, sort, parse_moment(at), author, held)
-    found = await read_page(replica, filters, limit, cursor)
+    found = await read_page(read, filters, limit, cursor)
     return page_response(request, found.body, found.next_cursor, CACHED)
 
 
 @get("/{isbn:str}", operation_id="get_title", responses=problems(400, 404, 410, 503))
 async def get_title(
-    replica: NamedDependency[Replica],
+    read: NamedDependency[Read],
     isbn: IsbnPath,
     at: At = None,
     version: Version = None,
@@ -96,8 +96,8 @@ async def get_title(
     if at is not None and version is not None:
         raise Problem(400, "at_and_version", "give a time or a version, not both")
     if at is not None or version is not None:
-        return json_response(read_past_title(replica, number, version, parse_moment(at)), CACHED)
-    return json_response(read_title(replica, number), CACHED)
+        return json_response(read_past_title(read, number, version, parse_moment(at)), CACHED)
+    return json_response(read_title(read, number), CACHED)
 
 
 @get(
@@ -106,7 +106,7 @@ async def get_title(
 )  # fmt: skip
 async def get_history(
     request: AnyRequest,
-    replica: NamedDependency[Replica],
+    read: NamedDependency[Read],
     patrons: NamedDependency[Patrons],
     isbn: IsbnPath,
     evidence: NamedDependency[Evidence],
@@ -119,7 +119,7 @@ async def get_history(
     question = ["history", number]
     start = parse_cursor_parameter(cursor, question, Number) or 0
     most = min(limit, MAX_PROVED_EVENTS) if proof else limit
-    found, following = events_of(replica.reader(), number, most, start)
+    found, following = events_of(read.db, number, most, start)
     if not found and not start:
         raise unknown(number)
     await patrons.name_events(found)

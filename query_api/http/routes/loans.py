@@ -26,7 +26,7 @@ from query_api.http.responses import LINKED, NOT_STORED, json_response, page_res
 from query_api.queries.cursors import make_cursor
 from query_api.queries.loans import LoanFilters, LoanKey, find_loans, loans_of
 from query_api.replica.past import row_at
-from query_api.replica.replica import Replica
+from query_api.replica.replica import Read
 
 UserId = Annotated[str | None, QueryParameter(min_length=1, max_length=200, description="Of this borrower.")]
 At = Annotated[
@@ -46,7 +46,7 @@ Overdue = Annotated[bool | None, QueryParameter(description="true: due before no
 @get("/loans", responses=problems(400, 503), response_headers=[LINKED], operation_id="list_loans")
 async def list_loans(
     request: AnyRequest,
-    replica: NamedDependency[Replica],
+    read: NamedDependency[Read],
     patrons: NamedDependency[Patrons],
     limit: Limit = 50,
     cursor: Cursor = None,
@@ -64,11 +64,11 @@ async def list_loans(
     question: list[Any] = ["loans", filters] if moment is None else ["loans", filters, moment]
     start = parse_cursor_parameter(cursor, question, LoanKey)
     if moment is None:
-        found, following = find_loans(replica.reader(), filters, limit, start, now)
+        found, following = find_loans(read.db, filters, limit, start, now)
     elif filters.isbn is None:
         raise Problem(400, "at_without_isbn", "past loans are those of one title: give isbn, too")
     else:
-        row = row_at(replica.reader(), filters.isbn, at=moment)
+        row = row_at(read.db, filters.isbn, at=moment)
         found, following = ([], None) if row is None else loans_of(row, filters, limit, start, moment)
     found = await patrons.name_loans(found)
     next_cursor = None if following is None else make_cursor(question, following)
@@ -91,7 +91,7 @@ class LoanSearch(Struct, frozen=True, forbid_unknown_fields=True):
     operation_id="search_loans",
 )  # fmt: skip
 async def search_loans(
-    replica: NamedDependency[Replica], patrons: NamedDependency[Patrons], data: JSONBody[LoanSearch]
+    read: NamedDependency[Read], patrons: NamedDependency[Patrons], data: JSONBody[LoanSearch]
 ) -> Response[Loans]:
     """Open loans, the first due first; the borrower is in the body, not in a URL that logs may keep."""
     user_id = None if data.user_id is None else parse_user_parameter(data.user_id)
@@ -100,7 +100,7 @@ async def search_loans(
     filters = LoanFilters(user, isbn, data.overdue)
     question = ["loans", filters]
     start = parse_cursor_parameter(data.cursor, question, LoanKey)
-    found, following = find_loans(replica.reader(), filters, data.limit, start, int(time.time() * 1000))
+    found, following = find_loans(read.db, filters, data.limit, start, int(time.time() * 1000))
     found = await patrons.name_loans(found)
     next_cursor = None if following is None else make_cursor(question, following)
     return json_response(json_of(Loans(found, next_cursor)), NOT_STORED)

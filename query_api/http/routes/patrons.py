@@ -10,7 +10,7 @@ from query_api.documents import PatronDocument, json_of
 from query_api.http.patrons import Patrons
 from query_api.http.responses import NOT_STORED, json_response, problems
 from query_api.queries.loans import count_loans
-from query_api.replica.replica import Replica
+from query_api.replica.replica import Read
 
 Token = Annotated[
     str, PathParameter(min_length=1, max_length=40, description="The `patron` of a loan or an event.")
@@ -19,14 +19,12 @@ Token = Annotated[
 
 @get("/patrons/{token:str}", operation_id="get_patron", responses=problems(400, 404, 503))
 async def get_patron(
-    replica: NamedDependency[Replica], patrons: NamedDependency[Patrons], token: Token
+    read: NamedDependency[Read], patrons: NamedDependency[Patrons], token: Token
 ) -> Response[PatronDocument]:
     """A patron by token, with the name and the number of open loans; 404 once forgotten."""
     user_id = await patrons.name_of(token)
     names = await patrons.require(token)
-    document = PatronDocument(
-        token, user_id, token in names.directory.closing, count_loans(replica.reader(), token)
-    )
+    document = PatronDocument(token, user_id, token in names.directory.closing, count_loans(read.db, token))
     return json_response(json_of(document), NOT_STORED)
 
 

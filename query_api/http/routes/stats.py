@@ -14,7 +14,7 @@ from query_api.http.freshness import Reading
 from query_api.http.metrics import Metrics
 from query_api.http.responses import CACHED, NOT_STORED, json_response, problems
 from query_api.http.totals import lags, read_totals
-from query_api.replica.replica import Replica
+from query_api.replica.replica import Read
 
 
 class Stats(Struct, frozen=True):
@@ -34,10 +34,10 @@ class Stats(Struct, frozen=True):
 
 
 @get("/stats", responses=problems(400, 503), operation_id="stats")
-async def stats(replica: NamedDependency[Replica], reading: NamedDependency[Reading]) -> Response[Stats]:
+async def stats(read: NamedDependency[Read], reading: NamedDependency[Reading]) -> Response[Stats]:
     """Titles, copies, loans, events, and this replica's lag."""
     behind = lags(reading)
-    totals = read_totals(replica.reader())
+    totals = read_totals(read.db)
     answer = Stats(
         totals.titles, totals.removed, totals.held, totals.copies, totals.available,
         totals.copies - totals.available, totals.events, {str(p): lag for p, lag in behind.items()},

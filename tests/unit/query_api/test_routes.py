@@ -292,7 +292,8 @@ def test_a_read_waits_for_a_position_that_is_not_there_yet(own_stock: ApiWithout
 
 def test_a_replica_that_never_caught_up_answers_503(own_stock: ApiWithoutKafka):
     halfway = Progress((0,) * PARTITIONS, (0,) * PARTITIONS, (1,) * PARTITIONS, (False,) * PARTITIONS)
-    own_stock.replica.progress = halfway
+    with own_stock.replica.batch(halfway):
+        pass
     for path in ("/inventory", f"/inventory/{A}", f"/inventory/{A}/history", "/loans", "/stats", "/changes"):
         answer = own_stock.ask(path)
         assert problem(answer) == (503, "not_ready")
