@@ -12,7 +12,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 
 from eventstore.topics import Identity, MissingTopic, WrongTopic
 from foundation import tracing
-from query_api.following.intake import RecordBatch
+from query_api.following.intake import RecordBatch, split_at_positions
 from query_api.following.replica_file import RebuildNeeded, ReplicaFile
 from query_api.following.source import Source
 from query_api.following.traces import Traces
@@ -158,9 +158,15 @@ class Follower:
         consumer = self._source.consumer(replica.progress)
         try:
             self._store(replica, consumer, [], identity)
+            held_back: list[Message] = []
             while not self._stop.is_set() and self.mismatch is None:
                 self.file.require_no_request()
-                self._store(replica, consumer, _poll_batch(consumer), identity)
+                messages = held_back + _poll_batch(consumer)
+                held_back = []
+                if replica.progress.ready:
+                    # Before, most positions were compacted away, and /readyz says that answers are old
+                    messages, held_back = split_at_positions(messages, self._source.changelog)
+                self._store(replica, consumer, messages, identity)
         finally:
             self._following = False
             consumer.close()

@@ -1,9 +1,10 @@
 """Decodes records of both topics for the replica. A record that can't be decoded stops nothing."""
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
-from confluent_kafka import Message
+from confluent_kafka import KafkaError, Message
 from msgspec import Struct, field
 
 from eventstore.headers import ACTOR, COMMAND_ID, DIGEST, read_headers
@@ -18,6 +19,32 @@ from schemas.records import EVENTS, event_of, parse_title_key
 from schemas.row import InventoryRow
 
 log = logging.getLogger(__name__)
+
+
+MOST_HELD_BACK = 20_000
+"""Records. A larger transaction, of a table that is being rebuilt, is stored in parts."""
+
+
+def split_at_positions(messages: Sequence[Message], changelog: str) -> tuple[list[Message], list[Message]]:
+    """The messages that can be stored, and rows whose transaction has not been read to its end.
+
+    A transaction of the projector ends with the table's position. Without it, answers with these rows would
+    be newer than the position that they name. At the end of a partition every row counts.
+    """
+    complete: set[int | None] = set()
+    now, later = list[Message](), list[Message]()
+    for message in reversed(messages):
+        if message.topic() == changelog and message.partition() not in complete:
+            error = message.error()
+            if error is None and message.key() != POSITION_KEY:
+                later.append(message)
+                continue
+            if error is None or error.code() == KafkaError._PARTITION_EOF:
+                complete.add(message.partition())
+        now.append(message)
+    if len(later) > MOST_HELD_BACK:
+        return list(messages), []
+    return now[::-1], later[::-1]
 
 
 class UnreadableRecord(Struct, frozen=True):

@@ -3,11 +3,13 @@
 from typing import Any
 
 import pytest
+from confluent_kafka import KafkaError
 from msgspec.structs import replace
 
 from eventstore.headers import event_headers
 from eventstore.keys import parse_event_key
-from query_api.following.intake import RecordBatch
+from eventstore.table_position import POSITION_KEY
+from query_api.following.intake import MOST_HELD_BACK, RecordBatch, split_at_positions
 from query_api.replica.progress import Progress
 from query_api.replica.tables import LARGEST_INTEGER
 from schemas.codec import encode
@@ -84,3 +86,43 @@ def test_a_key_is_parsed_once_whatever_its_value(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("eventstore.recorded.parse_event_key", count)
     batch_of(f"{ISBN}/3".encode(), value)
     assert len(parsed) == 1
+
+
+class Row:
+    """A record of a topic without its value, or the end of a partition."""
+
+    def __init__(self, topic: str, partition: int, key: bytes | None) -> None:
+        self._topic, self._partition, self._key = topic, partition, key
+
+    def __repr__(self) -> str:
+        return f"{self._topic} {self._partition} {self._key!r}"
+
+    def topic(self) -> str:
+        return self._topic
+
+    def partition(self) -> int:
+        return self._partition
+
+    def key(self) -> bytes | None:
+        return self._key
+
+    def error(self) -> KafkaError | None:
+        return KafkaError(KafkaError._PARTITION_EOF) if self._key is None else None
+
+
+def row(partition: int, key: bytes | None, topic: str = "rows") -> Any:
+    return Row(topic, partition, key)
+
+
+def test_rows_are_stored_with_the_position_of_their_transaction():
+    stored, other, open_ = row(0, b"1"), row(1, b"2"), row(0, b"3")
+    position, event, end = row(0, POSITION_KEY), row(0, b"1/1", "events"), row(1, None)
+    read = [stored, other, position, open_, event]
+    assert split_at_positions(read, "rows") == ([stored, position, event], [other, open_])
+    assert split_at_positions([other, open_, end], "rows") == ([other, end], [open_])
+    assert split_at_positions([open_, position], "rows") == ([open_, position], [])
+
+
+def test_a_transaction_that_is_too_large_to_be_held_back_is_stored_in_parts():
+    read = [row(0, b"1")] * (MOST_HELD_BACK + 1)
+    assert split_at_positions(read, "rows") == (read, [])
