@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from foundation.kafka_clients import KafkaUnavailable, reading_config
 
@@ -36,11 +36,12 @@ def read_partition(
 
 
 def follow_partition(settings: "Settings", topic: str, partition: int) -> Iterator[Message | None]:
-    """Each committed record from the first one on, without end; None whenever all have been read.
+    """Each committed record from the first one on, without end; None whenever all have been read that there
+    were since the last None.
 
-    While there is nothing new, None comes every POLL_S seconds. Raises as ``read_partition``, but only before
-    the end is reached for the first time or while new records arrive: a quiet topic looks like a broker that
-    is away.
+    None comes between two transactions, and every POLL_S seconds while there is nothing new. Raises as
+    ``read_partition``, but only before the end is reached for the first time or while new records arrive: a
+    quiet topic looks like a broker that is away.
     """
     return _messages(settings, topic, partition, 0, None, 65536)
 
@@ -48,12 +49,16 @@ def follow_partition(settings: "Settings", topic: str, partition: int) -> Iterat
 def _messages(
     settings: "Settings", topic: str, partition: int, start: int, end: int | None, buffer_kb: int
 ) -> Iterator[Message | None]:
-    """Records, and None at the end; with ``end`` that counts only at or after this offset."""
+    """Records, and None at the end; with ``end`` that counts only at or after this offset.
+
+    Without ``end`` it also comes at the end as it was: while records arrive all the time, Kafka reports none.
+    """
     config = {"auto.offset.reset": "earliest", "queued.max.messages.kbytes": buffer_kb}
     consumer = Consumer(reading_config(settings) | config)
     try:
         consumer.assign([TopicPartition(topic, partition, start)])
         active_at, at_end = time.monotonic(), False
+        former_end: int | None = None
         while True:
             # consume(n, t) waits the whole t unless it gets n: take one, then those that are there
             messages = consumer.consume(1, POLL_S) + consumer.consume(BATCH_RECORDS, 0)
@@ -61,14 +66,19 @@ def _messages(
                 active_at = time.monotonic()
             elif time.monotonic() - active_at > settings.deadline:
                 raise KafkaUnavailable(f"Kafka at {settings.kafka} was silent for {settings.deadline:g} s")
+            if messages and end is None and former_end is None:
+                former_end = _end_of(consumer, topic, partition, settings.deadline)
             for message in messages:
                 error = message.error()
                 if error is None:
                     at_end = False
+                    if former_end is not None and (message.offset() or 0) >= former_end:
+                        former_end = None
+                        yield None
                     yield message
                 elif error.code() == KafkaError._PARTITION_EOF:
                     if end is None or (message.offset() or 0) >= end:
-                        at_end = True
+                        at_end, former_end = True, None
                         yield None
                 elif error.code() not in TRANSIENT:
                     raise KafkaException(error)
@@ -76,3 +86,17 @@ def _messages(
                 yield None
     finally:
         consumer.close()
+
+
+def _end_of(consumer: Consumer, topic: str, partition: int, timeout_s: float) -> int | None:
+    """The end for readers of committed records; None if Kafka does not say now."""
+    try:
+        (found,) = consumer.offsets_for_times([TopicPartition(topic, partition, OFFSET_END)], timeout_s)
+        error = found.error
+    except KafkaException as failed:
+        error = failed.args[0]
+    if error is None:
+        return found.offset
+    if error.code() not in TRANSIENT:
+        raise KafkaException(error)
+    return None
