@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from foundation.kafka_clients import KafkaUnavailable, reading_config
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 BATCH_RECORDS = 2000
 POLL_S = 0.2
+
 TRANSIENT = frozenset(
     {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT, KafkaError._RESOLVE}
 )
@@ -67,7 +68,7 @@ def _messages(
             elif time.monotonic() - active_at > settings.deadline:
                 raise KafkaUnavailable(f"Kafka at {settings.kafka} was silent for {settings.deadline:g} s")
             if messages and end is None and former_end is None:
-                former_end = _end_of(consumer, topic, partition, settings.deadline)
+                former_end = known_end(consumer, topic, partition)
             for message in messages:
                 error = message.error()
                 if error is None:
@@ -88,15 +89,11 @@ def _messages(
         consumer.close()
 
 
-def _end_of(consumer: Consumer, topic: str, partition: int, timeout_s: float) -> int | None:
-    """The end for readers of committed records; None if Kafka does not say now."""
-    try:
-        (found,) = consumer.offsets_for_times([TopicPartition(topic, partition, OFFSET_END)], timeout_s)
-        error = found.error
-    except KafkaException as failed:
-        error = failed.args[0]
-    if error is None:
-        return found.offset
-    if error.code() not in TRANSIENT:
-        raise KafkaException(error)
-    return None
+def known_end(consumer: Consumer, topic: str, partition: int) -> int | None:
+    """The partition's end at Kafka's last answer to ``consumer``; None before the first.
+
+    Everything acknowledged before that is before it. Kafka reports the end of a partition only in a moment in
+    which nothing arrives: in a store that is written all the time there may be none.
+    """
+    known = consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True)
+    return known[1] if known and known[1] >= 0 else None

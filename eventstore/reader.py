@@ -212,8 +212,8 @@ class Reader(Generic[E]):
             return None
 
     def _has_ended(self) -> bool:
-        """Whether everything was fetched. Raises KafkaUnavailable if Kafka is silent before."""
-        if self._source.at_end:
+        """Whether all that there was is fetched. Raises KafkaUnavailable if Kafka is silent before."""
+        if self._source.caught_up:
             return True
         if self._source.silent_s > self._settings.deadline:
             raise KafkaUnavailable(

@@ -16,6 +16,7 @@ from confluent_kafka import (
 )
 
 from eventstore.groups import known_offsets
+from eventstore.partition_reader import known_end
 from eventstore.topics import events_topic
 from foundation.kafka_clients import KafkaUnavailable, reading_config
 from foundation.memory import no_collections
@@ -70,6 +71,7 @@ class Subscription:
         self._assigned: set[int] | None = None
         self._ended: set[int] = set()
         self._reached: dict[int, int] = {}
+        self._goals: dict[int, int] = {}
         self._uncommitted: dict[int, int] = {}
         self._fetched: list[Message] = []
         self.next: dict[int, int] = {}
@@ -114,6 +116,24 @@ class Subscription:
     def at_end(self) -> bool:
         """Whether all records of all assigned partitions have been fetched."""
         return self._assigned is not None and self._assigned <= self._ended
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether all records have been fetched that there were when reading began.
+
+        Where records arrive all the time, ``at_end`` may never be true.
+        """
+        return self._assigned is not None and all(map(self._has_caught_up, self._assigned))
+
+    def _has_caught_up(self, partition: int) -> bool:
+        if partition in self._ended:
+            return True
+        if partition not in self._goals:
+            end = known_end(self._consumer, self._topic, partition)
+            if end is None:
+                return False
+            self._goals[partition] = end
+        return self._reached.get(partition, -1) >= self._goals[partition]
 
     @property
     def waiting(self) -> int:
@@ -312,4 +332,5 @@ class Subscription:
         for partition in gone:
             self._uncommitted.pop(partition, None)
             self._reached.pop(partition, None)
+            self._goals.pop(partition, None)
             self.next.pop(partition, None)

@@ -159,7 +159,7 @@ class Follower:
                     if ledger.partition in source.next:
                         with self._refusing(ledger):
                             ledger.require_signed()
-            first_end = source.at_end and not ready
+            first_end = not ready and source.caught_up
             if first_end or time.monotonic() >= due_at:
                 self.sign()
                 due_at = time.monotonic() + self._settings.notary_interval

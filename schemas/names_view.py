@@ -21,7 +21,7 @@ from confluent_kafka.admin import AdminClient
 
 from eventstore.avro import Undecodable
 from eventstore.log_offsets import LogOffsets
-from eventstore.partition_reader import TRANSIENT, read_partition
+from eventstore.partition_reader import TRANSIENT, known_end, read_partition
 from foundation.kafka_clients import KafkaUnavailable, client_config, reading_config, why
 from foundation.settings import Settings
 from schemas.directory import directory_of
@@ -69,6 +69,7 @@ class NamesView:
         self._topic_id = ""
         self._next = 0
         self._caught_up = False
+        self._first_end: int | None = None
         self._rescan_at = 0.0
         self._rescanning = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="names", daemon=True)
@@ -167,7 +168,7 @@ class NamesView:
 
     def _begin(self, topic_id: str) -> None:
         """Forget everything: the topic is another one."""
-        self._caught_up, self._next, self._topic_id = False, 0, topic_id
+        self._caught_up, self._first_end, self._next, self._topic_id = False, None, 0, topic_id
         self.directory, self.logged, self._nameless = directory_of(self._only), {}, set()
 
     def _follow(self) -> None:
@@ -194,6 +195,8 @@ class NamesView:
         messages = consumer.consume(1, _POLL_S)
         messages += consumer.consume(_BATCH_RECORDS, 0) if messages else []
         following, at_end = self._next, False
+        if messages and not self._caught_up and self._first_end is None:
+            self._first_end = known_end(consumer, self._topic, 0)
         for message in messages:
             if (error := message.error()) is None:
                 offset = message.offset() or 0
@@ -203,6 +206,8 @@ class NamesView:
                 following, at_end = max(following, message.offset() or 0), True
             elif error.code() not in TRANSIENT:
                 raise KafkaException(error)
+        # While borrowers are registered all the time, Kafka reports no end
+        at_end |= self._first_end is not None and following >= self._first_end
         if messages:
             with self._changed:
                 self._next, self._caught_up = following, self._caught_up or at_end

@@ -1,20 +1,17 @@
 """Committed records of one partition, read without a consumer group."""
 
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Any
 
 import pytest
-from confluent_kafka import Producer
 from msgspec.structs import replace
 
 from eventstore.partition_reader import follow_partition, read_partition
 from eventstore.topics import events_topic
-from foundation.kafka_clients import KafkaUnavailable, client_config
-from foundation.settings import Settings
+from foundation.kafka_clients import KafkaUnavailable
 from tests.support.library.event_writer import added_and_removed, write_events
+from tests.support.steady_writes import steady_writes
 
 
 @pytest.fixture
@@ -56,33 +53,15 @@ def test_a_follower_is_told_of_the_end_each_time_and_given_later_records(one):
     following.close()
 
 
-def write_until(stop: threading.Event, settings: Settings, name: str) -> None:
-    """Commit transactions of two records in partition 0 without a pause."""
-    producer = Producer(client_config(settings) | {"transactional.id": name, "linger.ms": 0})
-    producer.init_transactions(20)
-    while not stop.is_set():
-        producer.begin_transaction()
-        for _ in range(2):
-            producer.produce(events_topic(settings), b"value", b"key", 0)
-        producer.commit_transaction(20)
-
-
 def test_a_follower_is_told_of_the_end_although_records_arrive_all_the_time(one):
-    stop, ends, read = threading.Event(), 0, 0
-    with ThreadPoolExecutor(3) as pool:
-        writers = [pool.submit(write_until, stop, one, f"{one.name}-{number}") for number in range(3)]
-        try:
-            give_up = time.monotonic() + 20
-            for message in follow_partition(one, events_topic(one), 0):
-                assert time.monotonic() < give_up
-                ends += message is None and read > 0
-                read += message is not None
-                if ends == 20:
-                    break
-        finally:
-            stop.set()
-    for writer in writers:
-        writer.result()
+    ends, read, give_up = 0, 0, time.monotonic() + 20
+    with steady_writes(one):
+        for message in follow_partition(one, events_topic(one), 0):
+            assert time.monotonic() < give_up
+            ends += message is None and read > 0
+            read += message is not None
+            if ends == 20:
+                return
 
 
 def test_a_kafka_that_does_not_answer_is_reported_after_the_deadline(settings):

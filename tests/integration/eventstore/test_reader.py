@@ -1,6 +1,7 @@
 """Consumer groups on the event store: what is read, where a group goes on, what can't be read."""
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from itertools import islice
@@ -19,6 +20,7 @@ from schemas.events import BookAdded, BookRemoved, Event
 from schemas.reader import open_reader
 from tests.support.library.event_writer import added_and_removed, numbered_isbn, write_events
 from tests.support.projector.library_command import library
+from tests.support.steady_writes import steady_writes
 from tests.support.waiting import eventually
 
 A, B, C = "9781593275846", "9781680502992", "9780439023481"
@@ -63,6 +65,14 @@ def test_a_reader_without_a_group_reads_everything_each_time(
 
 def test_reading_an_empty_store_ends(settings: Settings) -> None:
     assert read(settings) == read(settings, "empty") == []
+
+
+@pytest.mark.parametrize("batches", [False, True])
+def test_reading_ends_although_events_are_written_all_the_time(settings: Settings, batches: bool) -> None:
+    give_up = time.monotonic() + 20
+    with steady_writes(settings), open_reader(None, settings=settings) as reader:
+        for _ in reader.batches() if batches else reader:
+            assert time.monotonic() < give_up
 
 
 def test_a_group_resumes_where_it_stopped(settings: Settings, append: Callable[..., None]) -> None:

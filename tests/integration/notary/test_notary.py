@@ -37,6 +37,7 @@ from tests.support.notary_runs import (
     signer_of,
 )
 from tests.support.producer.writer_calls import committed_records
+from tests.support.steady_writes import steady_writes
 from tests.support.waiting import eventually
 
 
@@ -220,6 +221,13 @@ def test_the_command_reads_up_to_the_end_and_ends_with_65_where_it_refuses(setti
     produce_outside(settings, 100)
     assert notary_process(settings, "--once").wait(120) == 65
     assert sum(signed_sizes(settings).values()) == 10
+
+
+def test_the_command_ends_although_events_are_written_all_the_time(settings: Settings) -> None:
+    signer_of(settings)
+    with steady_writes(settings):
+        assert notary_process(settings, "--once").wait(60) == 0
+    assert sum(signed_sizes(settings).values()) > 0
 
 
 def test_a_running_notary_that_refuses_says_so(settings: Settings) -> None:

@@ -23,6 +23,7 @@ from tests.support.library.event_writer import write_events
 from tests.support.names_writer import NamesWriter
 from tests.support.query_api.api_process import ApiProcess
 from tests.support.query_api.store_writer import StoreWriter
+from tests.support.steady_writes import steady_writes
 from tests.support.waiting import eventually
 
 A = "9781593275846"
@@ -54,6 +55,17 @@ def test_a_view_has_what_was_recorded_and_forgets(settings: Settings):
     with viewing(settings) as fresh:
         fresh.catch_up(20)
         assert (fresh.user_of(ann), fresh.user_of(bob), list(fresh.logged)) == (None, "bob", [ann])
+
+
+def test_a_view_is_ready_although_borrowers_are_registered_all_the_time(settings: Settings):
+    NamesWriter(settings)
+
+    def borrower(writer: int, number: int) -> tuple[bytes, bytes]:
+        return name_key(new_token()), encode(PatronName(f"{writer}-{number}", AT))
+
+    with steady_writes(settings, names_topic(settings), borrower), viewing(settings) as view:
+        view.catch_up(20)
+        assert len(view.directory) > 0
 
 
 def test_catching_up_waits_for_a_transaction_that_is_still_open(settings: Settings):
