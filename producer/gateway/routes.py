@@ -150,7 +150,7 @@ async def readiness(
 ) -> Response[Readiness]:
     """Readiness: whether commands of this gateway's partitions can be carried out, as the last try showed."""
     troubles = {str(partition): why for partition, why in gateway.troubles().items()}
-    ready = not troubles and not gateway.stopping
+    ready = router.informed and not troubles and not gateway.stopping
     readiness = Readiness(ready, troubles, gateway.owned, router.partitions_of_others(), router.address)
     return Response(readiness, status_code=200 if ready else 503, headers=NOT_STORED)
 

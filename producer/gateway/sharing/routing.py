@@ -24,11 +24,13 @@ class Router:
     def __init__(self, gateway: Gateway, address: str, peers: Peers) -> None:
         self._gateway, self.address, self.peers = gateway, address, peers
         self.members = Members()
+        self.informed = False
+        """Whether the group was asked once, so that it is known which partitions are to be read."""
         self._all = self._mine = frozenset(range(gateway.settings.partitions))
 
     def follow(self, members: Members) -> None:
         """Take over the partitions that the group has assigned, and give up those that it has taken away."""
-        self.members = members
+        self.members, self.informed = members, True
         if members.mine is not None:
             self._mine = members.mine
         else:

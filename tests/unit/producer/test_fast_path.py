@@ -115,9 +115,14 @@ def test_a_configured_token_is_required():
         assert response.headers["www-authenticate"] == "Bearer"
     assert status("Bearer sesame").status_code == 201
     assert status(None, method="GET", path="/commands/x").status_code == 401
-    assert status(None, method="GET", path="/readyz").status_code == 200
+    assert status(None, method="GET", path="/readyz").json()["service"] == "gateway"
     document = asyncio.run(request(app, "GET", "/openapi.json")).json()
     assert document["paths"]["/commands"]["post"]["security"] == [{"token": []}]
+
+
+def test_a_gateway_that_has_not_asked_the_group_for_its_partitions_is_not_ready():
+    response = respond(Lane(), method="GET", path="/readyz")
+    assert (response.status_code, response.json()["ready"], response.json()["troubles"]) == (503, False, {})
 
 
 def test_readiness_names_what_is_wrong():

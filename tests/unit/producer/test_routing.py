@@ -52,6 +52,13 @@ class Local(Gateway):
         return Accepted(Receipt(submitted.command_id, submitted.command.isbn, (), "0:0"))
 
 
+def test_its_partitions_are_known_once_the_group_was_asked():
+    asking = Router(Local(), HERE, Silent())
+    assert not asking.informed
+    asking.follow(Members())
+    assert asking.informed
+
+
 def router(members: Members, peers: Peers | None = None, address: str = HERE) -> Router:
     made = Router(Local(), address, peers or Silent())
     made.follow(members)
