@@ -100,6 +100,8 @@ class Gateway:
         troubles = {}
         for partition, lane in enumerate(self.lanes):
             trouble = lane.trouble if lane.alive else "its thread has ended"
+            if trouble is None and lane.reading:
+                trouble = "it is being read"
             if lane.owned and trouble is not None:
                 troubles[partition] = trouble
         return troubles

@@ -118,6 +118,8 @@ class Lane:
         self._queue: SimpleQueue[Submission | LookUp | Wake | None] = SimpleQueue()
         self._look_ups = 0
         self.owned = False
+        self.reading = False
+        """Whether the partition was taken over, and is not known to be writable yet."""
         # The partition is read at once: the first command need not wait for that
         self._interval_s = 0.0
         self._gather_until = 0.0
@@ -130,7 +132,7 @@ class Lane:
     def own(self, owned: bool) -> None:
         """Take the partition over, and read it at once; or give it up, after the submitted commands."""
         if owned != self.owned:
-            self.owned = owned
+            self.owned = self.reading = owned
             self._queue.put(WAKE)
 
     def submit(self, submitted: Submitted) -> "Future[Outcome]":
@@ -273,6 +275,7 @@ class Lane:
         self._settle(batch.futures(), [outcome] * len(batch))
 
     def _note(self, outcome: Outcome | None) -> None:
+        self.reading = False
         self.trouble = outcome.reason if isinstance(outcome, OutcomeUnknown) else None
         self._interval_s = RETRY_INTERVAL_S if self.trouble else IDLE_INTERVAL_S
 

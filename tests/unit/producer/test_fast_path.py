@@ -37,7 +37,7 @@ RECEIPT = Receipt("key 1", ISBN, (Appended("BookBorrowed", 2),), "0:7")
 class Lane:
     """Answers at once with ``result``, or never where there is none."""
 
-    alive, owned, trouble, waiting = True, True, None, 0
+    alive, owned, reading, trouble, waiting = True, True, False, None, 0
 
     def __init__(self, result: Any = None) -> None:
         self.result = result

@@ -49,6 +49,7 @@ class Scripted(Writer):
         return OutcomeUnknown("Kafka is away") if self.away else []
 
     def check(self, deadline_s: float) -> OutcomeUnknown | None:
+        self.gate.wait(20)
         self.checks += 1
         return OutcomeUnknown("Kafka is away") if self.away else None
 
@@ -90,6 +91,24 @@ def run_with_lane(
 
 def commands(count: int, first: int = 0) -> list[Submitted]:
     return [command(BorrowBook(ISBN, "ann"), f"id{number}") for number in range(first, first + count)]
+
+
+def test_a_partition_that_is_taken_over_counts_as_being_read_until_it_was_checked():
+    writer = Scripted()
+
+    async def work(lane: Lane) -> None:
+        lane.own(False)
+        await until(lambda: lane.trouble is None and not lane.reading)
+        writer.gate.clear()
+        lane.own(True)
+        assert lane.reading
+        await asyncio.sleep(0)
+        assert lane.reading
+        writer.gate.set()
+        await until(lambda: not lane.reading and lane.trouble is None)
+
+    run_with_lane(work, writer, Scripted())
+    assert writer.checks
 
 
 def test_commands_that_arrive_during_a_commit_form_the_next_batch():
