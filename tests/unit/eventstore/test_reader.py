@@ -102,7 +102,11 @@ class ScriptedConsumer:
     def commit(self, offsets: list[TopicPartition], asynchronous: bool) -> None:
         self.commits.append({place.partition: place.offset for place in offsets})
 
-    def get_watermark_offsets(self, place: TopicPartition, timeout: float) -> tuple[int, int]:
+    def get_watermark_offsets(
+        self, place: TopicPartition, timeout: float = 0.0, cached: bool = False
+    ) -> tuple[int, int]:
+        if cached:
+            return OFFSET_INVALID, OFFSET_INVALID
         return 0, 20
 
     def consume(self, limit: int, wait_s: float) -> list[Fetched]:
