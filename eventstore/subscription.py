@@ -117,6 +117,10 @@ class Subscription:
         """Whether all records of all assigned partitions have been fetched."""
         return self._assigned is not None and self._assigned <= self._ended
 
+    def ended(self, partition: int) -> bool:
+        """Whether all records of an assigned partition have been fetched."""
+        return partition in self._ended
+
     @property
     def caught_up(self) -> bool:
         """Whether all records have been fetched that there were when reading began.
@@ -126,7 +130,7 @@ class Subscription:
         return self._assigned is not None and all(map(self._has_caught_up, self._assigned))
 
     def _has_caught_up(self, partition: int) -> bool:
-        if partition in self._ended:
+        if self.ended(partition):
             return True
         if partition not in self._goals:
             end = known_end(self._consumer, self._topic, partition)

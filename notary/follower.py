@@ -154,12 +154,14 @@ class Follower:
             # While there is more to read, the next fetch need not wait for the answer
             source.commit(wait=source.at_end)
             self._beat()
-            if source.at_end:
-                for ledger in self._sound():
-                    if ledger.partition in source.next:
-                        with self._refusing(ledger):
-                            ledger.require_signed()
             first_end = not ready and source.caught_up
+            for ledger in self._sound():
+                with self._refusing(ledger):
+                    if source.ended(ledger.partition):
+                        ledger.require_signed()
+                    elif first_end and ledger.partition in source.next:
+                        # Records arrive all the time: the last ones may be a part of a transaction
+                        ledger.require_length()
             if first_end or time.monotonic() >= due_at:
                 self.sign()
                 due_at = time.monotonic() + self._settings.notary_interval

@@ -152,12 +152,13 @@ class Ledger:
             )
 
     def require_signed(self) -> None:
-        """Raises Refused if the partition, which was read to its end, has fewer events than were signed.
-
-        Also raises it if the last ones lack the signature of a writer.
-        """
+        """As ``require_length``, and raises Refused if the last events of all lack a writer's signature."""
         if self._signatures is not None:
             self._signatures.require_signed()
+        self.require_length()
+
+    def require_length(self) -> None:
+        """Raises Refused if the partition has fewer events than were signed: all that it had were read."""
         if self._signed is not None:
             raise Refused(
                 Reason.SHORTER,

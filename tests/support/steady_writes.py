@@ -23,7 +23,7 @@ Record: TypeAlias = Callable[[int, int], tuple[bytes, bytes]]
 
 
 def some_event(writer: int, number: int) -> tuple[bytes, bytes]:
-    isbn = f"978000000{writer:04}"
+    isbn = f"979000000{writer:04}"
     return event_key(isbn, number), encode(CopiesAdded(isbn, 1, 1_700_000_000_000))
 
 

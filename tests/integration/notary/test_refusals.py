@@ -28,6 +28,7 @@ from tests.support.notary_runs import (
     signer_of,
     title,
 )
+from tests.support.steady_writes import steady_writes
 from tests.support.waiting import eventually
 
 
@@ -69,6 +70,14 @@ def test_a_partition_that_became_shorter(settings: Settings, caplog: pytest.LogC
 def test_fewer_events_than_were_signed(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
     sign_as_well(settings, 15)
     assert "(shorter): partition 0 has 10 events, but 15 were signed" in refusal(settings, caplog, 15)
+
+
+def test_fewer_events_than_were_signed_where_events_are_written_all_the_time(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    sign_as_well(settings, 1_000_000)
+    with steady_writes(settings):
+        assert "but 1000000 were signed" in refusal(settings, caplog, 1_000_000)
 
 
 def test_another_last_event(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
