@@ -71,8 +71,6 @@ class Batch:
     def __init__(self) -> None:
         self.submissions: list[Submission] = []
         self.look_ups: list[LookUp] = []
-        self.taken_over = False
-        """Whether the partition was taken over a moment ago: it has to be read."""
 
     def __len__(self) -> int:
         return len(self.submissions) + len(self.look_ups)
@@ -83,8 +81,6 @@ class Batch:
             self.submissions.append(entry)
         elif isinstance(entry, LookUp):
             self.look_ups.append(entry)
-        else:
-            self.taken_over = True
 
     def futures(self) -> "list[Future[Any]]":
         """Of all entries."""
@@ -119,7 +115,7 @@ class Lane:
         self._look_ups = 0
         self.owned = False
         self.reading = False
-        """Whether the partition was taken over, and is not known to be writable yet."""
+        """Whether the partition was taken over, and has to be read before it can be written."""
         # The partition is read at once: the first command need not wait for that
         self._interval_s = 0.0
         self._gather_until = 0.0
@@ -250,7 +246,7 @@ class Lane:
             self._execute(writer, batch.submissions)
         for entry in batch.look_ups:
             self._settle([entry.future], [writer.look_up(entry.command_id, UNREACHABLE_DEADLINE_S)])
-        if not batch and (self.trouble or batch.taken_over):
+        if self.reading or (not batch and self.trouble):
             self._note(writer.check(UNREACHABLE_DEADLINE_S))
         if (changed := writer.rest()) is not None:
             self._note(changed)
