@@ -162,7 +162,6 @@ class Follower:
             while not self._stop.is_set() and self.mismatch is None:
                 self.file.require_no_request()
                 messages = held_back + _poll_batch(consumer)
-                held_back = []
                 if replica.progress.ready:
                     # Before, most positions were compacted away, and /readyz says that answers are old
                     messages, held_back = split_at_positions(messages, self._source.changelog)

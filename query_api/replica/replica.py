@@ -3,7 +3,6 @@
 import shutil
 import sqlite3
 import threading
-from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -51,6 +50,13 @@ class _StoredProgress(NamedTuple):
     seal: int
 
 
+class _Stored(NamedTuple):
+    """The progress after a batch, and the ISBNs of the titles that it changed; None: any."""
+
+    progress: Progress
+    changed: frozenset[str] | None
+
+
 class Unusable(Exception):
     """The file is damaged or was written by another release; the topics must be read again."""
 
@@ -80,10 +86,9 @@ class Replica:
         """As stored. What is read next has it, and perhaps more; ``read`` says how much."""
         self.past = PastTitles()
         """Past states of its titles."""
-        self._changed: deque[tuple[Progress, frozenset[str] | None]] = deque(maxlen=_REMEMBERED_BATCHES)
         # The file has the number of its last batch: a read transaction learns from it how far its data goes
         self._generation = _generation(writer)
-        self._progresses = {self._generation: progress}
+        self._batches = {self._generation: _Stored(progress, None)}
         self._local = threading.local()
         self._idle: list[sqlite3.Connection] = []
         self._ended_by_writer: list[sqlite3.Connection] = []
@@ -124,7 +129,8 @@ class Replica:
         """
         db.execute("BEGIN")
         try:
-            return self._progresses.get(_generation(db)) or _load(db)
+            stored = self._batches.get(_generation(db))
+            return _load(db) if stored is None else stored.progress
         except sqlite3.Error:
             db.rollback()
             raise
@@ -169,23 +175,22 @@ class Replica:
             generation = (self._generation + 1) % _GENERATIONS
             db.execute(f"PRAGMA user_version = {generation}")
             # Before the commit: whoever reads the new rows finds their progress and what changed
-            self._progresses[generation] = after
             few = None if changed is None or len(changed) > _MAX_REMEMBERED_TITLES else frozenset(changed)
-            self._changed.append((after, few))
+            self._batches[generation] = _Stored(after, few)
         # Before the progress: a reader of the new one must find its rows
         self._end_reads()
         self._generation, self.progress = generation, after
-        self._progresses.pop((generation - _REMEMBERED_BATCHES) % _GENERATIONS, None)
+        self._batches.pop((generation - _REMEMBERED_BATCHES) % _GENERATIONS, None)
 
     def changed_since(self, progress: Progress) -> set[str] | None:
         """ISBNs of the titles that were written after ``progress``; None: any may have been."""
         isbns: set[str] = set()
-        for after, changed in reversed(tuple(self._changed)):
-            if after is progress:
+        for stored in reversed(tuple(self._batches.values())):
+            if stored.progress is progress:
                 return isbns
-            if changed is None:
+            if stored.changed is None:
                 return None
-            isbns |= changed
+            isbns |= stored.changed
         return None
 
     def checkpoint(self) -> None:
