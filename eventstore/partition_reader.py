@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 BATCH_RECORDS = 2000
 POLL_S = 0.2
-
 TRANSIENT = frozenset(
     {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT, KafkaError._RESOLVE}
 )

@@ -7,6 +7,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, Top
 
 from eventstore.append.deadline import Deadline
 from eventstore.errors import ClaimLost, lost_on_error
+from eventstore.partition_reader import known_end
 from eventstore.topics import events_topic
 from foundation.kafka_clients import reading_config
 from foundation.settings import Settings
@@ -109,8 +110,8 @@ class Log:
 
     def _high(self, consumer: Consumer) -> int:
         """The high watermark that came with the last answer."""
-        known = consumer.get_watermark_offsets(self._place(), cached=True)
-        return known[1] if known else -1
+        known = known_end(consumer, self._topic, self._partition)
+        return -1 if known is None else known
 
     def _place(self, offset: int = 0) -> TopicPartition:
         return TopicPartition(self._topic, self._partition, offset)
