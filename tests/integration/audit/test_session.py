@@ -13,7 +13,8 @@ from schemas.row import InventoryRow, Loan
 from schemas.tables import inventory_table
 from schemas.topics import changelog_topic, ensure_topics
 from tests.support.audit.stepping import until_differing, until_read, until_whole
-from tests.support.projector.topic_damage import delete_before, write_changelog
+from tests.support.deleted_records import delete_before
+from tests.support.projector.topic_damage import write_changelog
 
 A, B, C = "9781593275846", "9781680502992", "9780000000002"
 AT = 1_700_000_000_000
@@ -151,7 +152,7 @@ def test_rows_that_vanished_from_the_changelog_are_found_by_the_next_round(setti
     until_read(session)
     partition = partition_of(A, 2)
     end = session.partitions[partition].table_end
-    delete_before(settings, changelog_topic(settings), end - 1)
+    delete_before(settings, changelog_topic(settings), end - 1, [partition])
     session.start_rounds(1e9)
     assert session.partitions[partition].at_end, "no round is due"
     gone = {isbn for isbn in (A, B, C) if partition_of(isbn, 2) == partition}

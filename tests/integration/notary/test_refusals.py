@@ -14,7 +14,7 @@ from foundation.settings import Settings
 from notary.folder import CheckpointFile
 from notary.follower import Follower
 from notary.refusal import Refused
-from tests.support.evidence.live_topic import delete_events
+from tests.support.deleted_records import END, delete_before
 from tests.support.library.event_writer import write_events
 from tests.support.notary_runs import (
     add_titles,
@@ -180,7 +180,7 @@ def test_other_partitions_are_signed_where_one_has_lost_its_first_events(
     settings = new_settings(partitions=3)
     add_titles(settings, range(30))
     assert notarise(settings).refused == []
-    delete_events(settings, [0])
+    delete_before(settings, events_topic(settings), END, [0])
     add_titles(settings, range(30, 60))
     after = notarise(settings)
     assert after.refused == [0]

@@ -14,6 +14,7 @@ from projector.batched_faust.store import IDENTITY_KEY, Store
 from schemas.codec import encode
 from schemas.events import BookAdded, BookBorrowed, BookReturned
 from schemas.topics import changelog_topic, identify
+from tests.support.deleted_records import delete_before
 from tests.support.projector.event_store import EventStore
 from tests.support.projector.library_command import library
 from tests.support.projector.table_check import (
@@ -25,7 +26,6 @@ from tests.support.projector.table_check import (
 )
 from tests.support.projector.topic_damage import (
     admin_of,
-    delete_before,
     lose_changelog,
     reset_group,
     write_changelog,
@@ -139,7 +139,7 @@ def test_a_worker_refuses_a_table_that_does_not_fit_its_event_store(settings, cr
     worker = crew.start()
     assert worker.ended() == 65
     assert "made from another event store" in worker.said()
-    delete_before(settings, changelog_topic(settings), 2)
+    delete_before(settings, changelog_topic(settings), 2, range(settings.partitions))
     worker = crew.start()
     assert worker.ended() == 65
     assert "rows were deleted" in worker.said()
@@ -151,7 +151,7 @@ def _move_position(settings, following: int, source: str) -> None:
 
 def test_a_worker_refuses_to_skip_deleted_events(settings, crew, store):
     lose_changelog(settings)
-    delete_before(settings, events_topic(settings), 10)
+    delete_before(settings, events_topic(settings), 10, range(settings.partitions))
     worker = crew.start()
     assert worker.ended() == 65
     assert "events were deleted" in worker.said()

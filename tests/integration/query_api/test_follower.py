@@ -7,15 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import (
-    AdminClient,
-    AlterConfigOpType,
-    ConfigEntry,
-    ConfigResource,
-    ConfigSource,
-    ResourceType,
-)
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient
 from msgspec.structs import replace
 
 from eventstore.partitions import partition_of
@@ -31,6 +24,7 @@ from query_api.replica.tables import LARGEST_INTEGER
 from schemas.codec import decode
 from schemas.events import BookAdded, BookBorrowed, BookRemoved
 from schemas.topics import changelog_topic, identify
+from tests.support.deleted_records import delete_before
 from tests.support.query_api.running_follower import following, progress, query, ready
 from tests.support.query_api.store_writer import StoreWriter
 from tests.support.stores import empty_topics
@@ -267,25 +261,7 @@ def test_a_store_with_deleted_records_is_read_from_its_first_offset(one: Setting
     writer = store_writer(one)
     writer.commit(BookAdded(A, "T", "A", 2, AT))
     writer.commit(BookBorrowed(A, "ann", AT, AT))
-    admin = AdminClient(client_config(one))
-    entry = ConfigEntry(
-        "cleanup.policy", "compact,delete", ConfigSource.DYNAMIC_TOPIC_CONFIG,
-        incremental_operation=AlterConfigOpType.SET,
-    )  # fmt: skip
-    resource = ConfigResource(ResourceType.TOPIC, changelog_topic(one), incremental_configs=[entry])
-    for future in admin.incremental_alter_configs([resource]).values():
-        future.result()
-
-    def deleted() -> bool:
-        (future,) = admin.delete_records([TopicPartition(changelog_topic(one), 0, 3)]).values()
-        error = future.exception()
-        # The broker may not know the topic's new policy yet
-        if isinstance(error, KafkaException) and error.args[0].code() == KafkaError.POLICY_VIOLATION:
-            return False
-        assert error is None
-        return True
-
-    eventually(deleted)
+    delete_before(one, changelog_topic(one), 3, [0])
     with following(one) as follower:
         eventually(lambda: ready(follower))
         assert query(follower, TITLES) == [(int(A), 2, 1)]

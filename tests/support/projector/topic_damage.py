@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 
 from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+from confluent_kafka.admin import AdminClient
 
 from eventstore.table_position import POSITION_KEY
 from eventstore.topics import Table, events_topic
@@ -46,22 +46,6 @@ def write_changelog(
     for key, value in rows:
         producer.produce(table.changelog(settings), value, key, partition)
     producer.commit_transaction()
-
-
-def delete_before(settings: Settings, topic: str, offset: int) -> None:
-    """Delete the records before ``offset`` in every partition, as a retention time does."""
-    admin = admin_of(settings)
-    _set_policy(admin, topic, "compact,delete")
-    partitions = [TopicPartition(topic, p, offset) for p in range(settings.partitions)]
-    for future in admin.delete_records(partitions).values():
-        future.result()
-    _set_policy(admin, topic, "compact")
-
-
-def _set_policy(admin: AdminClient, topic: str, policy: str) -> None:
-    entry = ConfigEntry("cleanup.policy", policy, incremental_operation=AlterConfigOpType.SET)
-    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
-    admin.incremental_alter_configs([resource])[resource].result()
 
 
 def reset_group(settings: Settings, offset: int) -> None:
