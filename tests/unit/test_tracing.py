@@ -151,7 +151,8 @@ def test_one_trace_joins_gateway_projector_and_query_api(spans: InMemorySpanExpo
     replicate(event, now_ms())
     read_with({"traceparent": TRACEPARENT})
     found = {span.name: span for span in spans.get_finished_spans()}
-    assert list(found) == ["append", "POST", "fold", "replicate", "GET"]
+    # The lane answers before it records its span: ``append`` may come after ``POST``
+    assert found.keys() == {"append", "POST", "fold", "replicate", "GET"}
     assert {f"{span.context.trace_id:032x}" for span in found.values()} == {TRACE}
     parents = {name: span.parent.span_id for name, span in found.items()}
     assert (parents["POST"], parents["GET"]) == (int(CALLER, 16), int(CALLER, 16))
