@@ -24,6 +24,11 @@ if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
     sys.pycache_prefix = os.environ["PYTHONPYCACHEPREFIX"] = str(Path(sys.prefix) / "bytecode")
     sys.dont_write_bytecode = False
 
+for name in [name for name in os.environ if name.startswith("LIBRARY_")]:
+    # The settings of the caller's shell are not those of a test, nor of the processes that it starts
+    if not name.startswith("LIBRARY_TEST_"):
+        del os.environ[name]
+
 _running: list[Broker] = []
 
 
