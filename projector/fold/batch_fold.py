@@ -19,7 +19,7 @@ from schemas.row import InventoryRow
 from schemas.tables import inventory_table
 from schemas.topics import INVENTORY
 
-ROW_BYTES = 350
+ROW_BYTES = 300
 """Memory of a row without its texts and loans, in the fold's dictionaries (measured, CPython 3.11)."""
 LOAN_BYTES = 150
 """Memory of a loan; also of the most that an event adds to a row besides its own bytes."""
@@ -81,7 +81,7 @@ class PartitionFold:
         for offset, key, value in records:
             name = key[:13] if key is not None else b""
             state = recent.get(name)
-            if type(state) is WireRow and state.following == key and value and state.apply(value):
+            if type(state) is WireRow and key and value and state.apply(name, key, value):
                 if not state.changed:
                     state.changed = True
                     changed[name] = None
@@ -101,7 +101,7 @@ class PartitionFold:
                 continue
             if state is None:
                 state = self._remembered(name)
-                if type(state) is WireRow and state.following == key and value and state.apply(value):
+                if type(state) is WireRow and key and value and state.apply(name, key, value):
                     state.changed = True
                     changed[name] = None
                     continue

@@ -40,6 +40,8 @@ from schemas.events import BookAdded
 from schemas.row import InventoryRow
 
 _ISBN_LENGTH = b"\x1a"
+_SUFFIXES = [b"/%d" % version for version in range(4_096)]
+"""The ends of keys by version: to look one up takes a tenth of the time that it takes to make one."""
 
 _log = logging.getLogger(__name__)
 
@@ -51,13 +53,11 @@ class WireRow:
     """By frame and ISBN length; ``fast_path`` sets it before the first row is made."""
 
     __slots__ = (
-        "available", "changed", "following", "head", "isbn", "loans", "quantity", "tail", "updated_at",
-        "version",
+        "available", "changed", "head", "loans", "quantity", "tail", "updated_at", "version",
     )  # fmt: skip
 
     def __init__(
         self,
-        isbn: bytes,
         head: bytes,
         quantity: int,
         available: int,
@@ -65,7 +65,6 @@ class WireRow:
         updated_at: bytes,
         tail: bytes,
     ) -> None:
-        self.isbn = isbn
         self.head = head
         """Frame, ISBN, title and author."""
         self.quantity = quantity
@@ -78,8 +77,6 @@ class WireRow:
         """Whether the fold knows that the row is to be written."""
         self.tail = tail
         """Fields of a newer schema, after ``updated_at``."""
-        self.following = b"%b/%d" % (isbn, version + 1)
-        """The key of the only event that can be next."""
 
     @classmethod
     def of(cls, row: InventoryRow, data: bytes | None = None) -> "WireRow | None":
@@ -88,7 +85,7 @@ class WireRow:
         ``data`` is the encoded row, if the caller has it.
         """
         # After a damaged BookAdded the shelf can be negative: only the plain fold refuses what keeps it so
-        if row.removed or row.held is not None or row.available < 0 or not fast_path().row:
+        if row.removed or row.held is not None or min(row.available, row.version) < 0 or not fast_path().row:
             return None
         wire = _wire(row)
         if wire is None:
@@ -132,7 +129,7 @@ class WireRow:
         # Nothing here can tell whether other values of later fields are damaged
         if version < 1 or time is None or data[at + 6 :] != path.new_tail:
             return None
-        row = cls(isbn, data[:end], quantity, available, version, time[0], path.new_tail)
+        row = cls(data[:end], quantity, available, version, time[0], path.new_tail)
         row.loans = loans
         return row
 
@@ -142,15 +139,20 @@ class WireRow:
         path = fast_path()
         if value[:6] != path.added or value[6:AFTER_ISBN] != isbn:
             return None
-        return _added(isbn, value, path.new_tail)
+        return _added(value, path.new_tail)
 
-    def apply(self, value: bytes) -> bool:
-        """Fold in the event with key ``following``. False: nothing changed, it has to take the slow path."""
-        step = self.steps.get(value[:6])
-        if step is None or value[6:AFTER_ISBN] != self.isbn or not step(self, value):
+    def apply(self, isbn: bytes, key: bytes, value: bytes) -> bool:
+        """Fold in the event with this key, which begins with ``isbn``, the row's.
+
+        False: nothing changed. It is not the next event of the title, or has to take the slow path.
+        """
+        version = self.version + 1
+        if key[13:] != (_SUFFIXES[version] if version < len(_SUFFIXES) else b"/%d" % version):
             return False
-        version = self.version = self.version + 1
-        self.following = b"%b/%d" % (self.isbn, version + 1)
+        step = self.steps.get(value[:6])
+        if step is None or value[6:AFTER_ISBN] != isbn or not step(self, value):
+            return False
+        self.version = version
         return True
 
     def encoded(self) -> bytes:
@@ -317,27 +319,27 @@ def _new_tail() -> bytes | None:
     tails = set()
     for event in GOLDEN:
         if isinstance(event, BookAdded):
-            wire, row = _added(event.isbn.encode(), encode(event), b""), encode(fold(None, 1, event))
+            wire, row = _added(encode(event), b""), encode(fold(None, 1, event))
             if wire is None or not row.startswith(wire.encoded()):
                 return None
             tails.add(row[len(wire.encoded()) :])
     return tails.pop() if len(tails) == 1 else None
 
 
-def _added(isbn: bytes, value: bytes, tail: bytes) -> WireRow | None:
+def _added(value: bytes, tail: bytes) -> WireRow | None:
     end = after_text(value, after_text(value, AFTER_ISBN))
     quantity, times = number(value, end)
     if quantity < 0 or not one_time(value, times):
         return None
     head = _frame("InventoryRow") + value[BODY:end]
-    return WireRow(isbn, head, quantity, quantity, 1, value[times:], tail)
+    return WireRow(head, quantity, quantity, 1, value[times:], tail)
 
 
 def _wire(row: InventoryRow) -> WireRow | None:
     """The row without the fields of a newer schema; None if its form is not exactly the expected one."""
     head = _frame("InventoryRow") + text(row.isbn) + text(row.title) + text(row.author)
     updated_at = varint(row.updated_at)
-    wire = WireRow(row.isbn.encode(), head, row.quantity, row.available, row.version, updated_at, b"")
+    wire = WireRow(head, row.quantity, row.available, row.version, updated_at, b"")
     for loan in row.loans:
         user, times = text(loan.user_id), varint(loan.borrowed_at) + varint(loan.due_at)
         if not two_times(times) or len(user) > 1 + MAX_USER_BYTES or not user.isascii():

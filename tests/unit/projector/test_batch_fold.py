@@ -160,9 +160,9 @@ def _compare(row, value):
     if wire is None:
         return
     assert wire.encoded() == encode(row)
-    if wire.apply(value):
+    if wire.apply(ISBN.encode(), event_key(ISBN, row.version + 1), value):
         assert wire.encoded() == encode(project(row, ISBN, row.version + 1, 0, value))
-        assert wire.following == event_key(ISBN, row.version + 2)
+        assert wire.version == row.version + 1
     else:
         assert wire.encoded() == encode(row)
 
@@ -309,7 +309,17 @@ def no_row(key: bytes) -> bytes | None:
 def test_events_that_the_rules_allow_take_the_fast_path(value):
     wire = WireRow.of(LENT)
     assert wire is not None
-    assert wire.apply(value)
+    assert wire.apply(ISBN.encode(), event_key(ISBN, LENT.version + 1), value)
+
+
+@pytest.mark.parametrize("version", [1, 9, 4_094, 4_095, 4_096, 10**6])
+def test_only_the_next_version_takes_the_fast_path(version):
+    wire = WireRow.of(replace(LENT, version=version))
+    assert wire is not None
+    for other in (version - 1, version, version + 2, 10 * (version + 1)):
+        assert not wire.apply(ISBN.encode(), event_key(ISBN, other), MORE)
+    assert wire.apply(ISBN.encode(), event_key(ISBN, version + 1), MORE)
+    assert decode(wire.encoded()).version == version + 1
 
 
 def test_nearly_all_events_take_the_fast_path(monkeypatch):
