@@ -60,7 +60,7 @@ class Consumer(driver.Consumer):
         return [tp for tp in tps if not self._is_changelog_tp(tp)]
 
     def is_far_behind(self, tp: TP, offset: int) -> bool:
-        """Whether at least one more batch of records waits at ``offset``. Any thread may call this."""
+        """Whether much waits at ``offset``. Any thread may call this."""
         return cast(ConsumerThread, self._thread).is_far_behind(tp, offset)
 
     def progress(self) -> dict[int, Progress]:

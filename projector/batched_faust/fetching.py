@@ -19,6 +19,9 @@ FETCH_WAIT_MS = 100
 """The broker holds a fetch without records for this long. Faust hard-codes 1,500."""
 FETCH_MAX_BYTES = 12 << 20
 """One answer, all partitions together. A rebuild holds about three of them in memory."""
+FAR_BEHIND_SHARE = 10
+"""A partition is far behind as long as at least a tenth of a batch waits: with a whole one, all rows would be
+written and forgotten before the last batch, and read, folded and written again after it."""
 FAVOUR_MAX_S = 1.0
 """A partition that is far behind and without records, because its broker is silent, loses its turn."""
 IDLE_FETCH_MAX_BYTES = 64 << 10
@@ -133,14 +136,14 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         ]  # fmt: skip
 
     def is_far_behind(self, tp: TP, offset: int) -> bool:
-        """Whether at least one more batch of records waits at ``offset``. Any thread may call this."""
+        """Whether much waits at ``offset``: a FAR_BEHIND_SHARE of a batch. Any thread may call this."""
         state = self._states([tp]).get(tp)
         if state is None or state.highwater is None:
             return False
         # What an open transaction hides can't be read yet
         end = state.highwater if state.lso is None else min(state.lso, state.highwater)
         most: int = self.consumer.app.conf.broker_max_poll_records
-        return bool(end - offset >= most)
+        return bool(end - offset >= most // FAR_BEHIND_SHARE)
 
     def ends(self, tps: Iterable[TP]) -> dict[TP, int]:
         """The ends of the partitions, as of the broker's last answer."""

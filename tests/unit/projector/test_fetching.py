@@ -32,6 +32,18 @@ class Thread(ConsumerThread):
         return asyncio.run(self._drain(fetcher, {A, B, C}, MOST))
 
 
+class Reading(ConsumerThread):
+    """Knows aiokafka's state of a partition from the test."""
+
+    consumer: Any
+
+    def __init__(self, state: Any) -> None:
+        self._state = state
+
+    def _states(self, tps: Any) -> dict[TP, Any]:
+        return {A: self._state}
+
+
 class Fetched:
     """Records, or an error, of each partition, as aiokafka's fetcher has them."""
 
@@ -90,3 +102,15 @@ def test_an_error_does_not_lose_records_that_were_taken_before_it():
     assert spans(thread.drain()) == {A: (0, 1, 1), B: (0, 1, 1)}
     with pytest.raises(ValueError, match="no such partition"):
         thread.drain()
+
+
+@pytest.mark.parametrize(
+    ("highwater", "lso", "far"),
+    [(100, None, True), (99, None, False), (1_000, 99, False), (100, 1_000, True), (None, None, False)],
+)
+def test_a_partition_is_far_behind_while_a_tenth_of_a_batch_can_be_read(
+    highwater: int | None, lso: int | None, far: bool
+):
+    thread = Reading(SimpleNamespace(highwater=highwater, lso=lso))
+    thread.consumer = SimpleNamespace(app=SimpleNamespace(conf=SimpleNamespace(broker_max_poll_records=500)))
+    assert thread.is_far_behind(A, 50) is far
