@@ -110,12 +110,14 @@ async def backlog_exceeded(reading: Reading, replica: Replica) -> None:
 
 
 def _count(replica: Replica) -> int:
-    ((events,),) = fetch_all(replica.reader(), tuple[int], "SELECT events FROM totals", rows=1)
+    with replica.read() as read:
+        ((events,),) = fetch_all(read.db, tuple[int], "SELECT events FROM totals", rows=1)
     return events
 
 
 def _read_changes(replica: Replica, after: dict[int, int], until: dict[int, int]) -> list[StoredChange]:
-    return read_changes(replica.reader(), after, until, READ_LIMIT)
+    with replica.read() as read:
+        return read_changes(read.db, after, until, READ_LIMIT)
 
 
 def _has_more(

@@ -55,7 +55,8 @@ class Metrics(Collector):
         replica = follower.replica
         if replica is None:
             return
-        totals = read_totals(replica.reader())
+        with replica.read() as read:
+            totals = read_totals(read.db)
         for name, text, value in (
             ("library_titles", "Titles in the inventory.", totals.titles),
             ("library_copies", "Copies owned.", totals.copies),

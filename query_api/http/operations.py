@@ -123,7 +123,7 @@ class Operations:
         lag = lags(self._reading)
         clock = _EventClock(self._source, replica, at, trouble is None)
         ages = {} if replica is None else clock.ages(_next_offsets(replica), lag)
-        events = 0 if replica is None else read_totals(replica.reader()).events
+        events = 0 if replica is None else _events(replica)
         per_second = 0.0
         if self._samples:
             per_second = max(0, events - self._samples[-1].events) / max(0.001, now - self._sampled_at)
@@ -163,7 +163,7 @@ class _EventClock:
         """The ages of the first events at or after ``offsets``, where there is a lag."""
         replica = self._replica
         behind = {p: offsets.get(p, 0) for p, offsets_behind in lag.items() if offsets_behind}
-        times = {} if replica is None or not behind else times_from(replica.reader(), behind)
+        times = {} if replica is None or not behind else _times_from(replica, behind)
         ages = dict.fromkeys(lag, 0.0)
         for p, offset in behind.items():
             if p in times:
@@ -189,3 +189,13 @@ class _EventClock:
 
 def _next_offsets(replica: Replica) -> dict[int, int]:
     return {p: offset + 1 for p, offset in replica.progress.offsets().items()}
+
+
+def _events(replica: Replica) -> int:
+    with replica.read() as read:
+        return read_totals(read.db).events
+
+
+def _times_from(replica: Replica, offsets: Mapping[int, int]) -> dict[int, int]:
+    with replica.read() as read:
+        return times_from(read.db, offsets)

@@ -2,7 +2,6 @@
 
 import shutil
 import sqlite3
-import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -89,16 +88,8 @@ class Replica:
         # The file has the number of its last batch: a read transaction learns from it how far its data goes
         self._generation = _generation(writer)
         self._batches = {self._generation: _Stored(progress, None)}
-        self._local = threading.local()
         self._idle: list[sqlite3.Connection] = []
         self._ended_by_writer: list[sqlite3.Connection] = []
-
-    def reader(self) -> sqlite3.Connection:
-        """This thread's connection for reading."""
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._local.connection = self._open_reader()
-        return connection
 
     @contextmanager
     def read(self) -> Iterator[Read]:
@@ -109,7 +100,7 @@ class Replica:
         try:
             db = self._idle.pop()
         except IndexError:
-            db = self._open_reader()
+            db = self.connect()
         try:
             yield Read(db, self.begin(db), self.past)
         except Exception:
@@ -141,7 +132,7 @@ class Replica:
         To begin and end one for a row costs more than to read it. An open one keeps the write-ahead log from
         being reused; therefore the writer ends it, not the reader, which may have nothing to read any more.
         """
-        connection = self._open_reader()
+        connection = self.connect()
         self._ended_by_writer.append(connection)
         return connection
 
@@ -149,7 +140,8 @@ class Replica:
         for connection in self._ended_by_writer:
             connection.commit()
 
-    def _open_reader(self) -> sqlite3.Connection:
+    def connect(self) -> sqlite3.Connection:
+        """A new connection for reading."""
         connection = sqlite3.connect(
             f"{self._path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None,
             check_same_thread=False, cached_statements=64,
@@ -214,7 +206,9 @@ class Replica:
         return self._path.exists()
 
     def close(self) -> None:
-        """Close the writer's connection; readers' close when nobody has them any more."""
+        """Close the connections of the writer and of ended reads; others close once nobody has them."""
+        while self._idle:
+            self._idle.pop().close()
         self._writer.close()
 
 

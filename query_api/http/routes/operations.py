@@ -177,8 +177,8 @@ async def show_operations(
 def _read(operations: Operations, replica: Replica | None) -> tuple[list[Sample], list[HeldTitle], int]:
     if replica is None:
         return operations.samples(), [], 0
-    db = replica.reader()
-    return operations.samples(), held_titles(db, MOST_HELD), read_totals(db).held
+    with replica.read() as read:
+        return operations.samples(), held_titles(read.db, MOST_HELD), read_totals(read.db).held
 
 
 def oldest(lag: dict[int, int], ages: Ages) -> float | None:

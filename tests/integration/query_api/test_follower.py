@@ -193,7 +193,7 @@ def test_an_unreadable_event_does_not_stop_a_follower(one: Settings, caplog: pyt
             (last.offset, 3, "BookBorrowed", 1),
         ]
         assert follower.replica is not None
-        counted = read_totals(follower.replica.reader())
+        counted = read_totals(follower.replica.connect())
         assert counted.unreadable == {"events": len(keys), "changelog": 2}
     assert "can't be decoded" in caplog.text
 

@@ -42,7 +42,7 @@ def shown(follower: TableFollower) -> tuple[int, int]:
     assert replica is not None
     assert replica.progress.complete
     position = replica.progress.offsets()[0]
-    ((version,),) = replica.reader().execute("SELECT version FROM titles").fetchall()
+    ((version,),) = replica.connect().execute("SELECT version FROM titles").fetchall()
     return position, version
 
 

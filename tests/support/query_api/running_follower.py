@@ -39,4 +39,4 @@ def ready(follower: Follower) -> bool:
 def query(follower: Follower, sql: str) -> list[Any]:
     """The rows of a statement on the replica."""
     assert follower.replica is not None
-    return follower.replica.reader().execute(sql).fetchall()
+    return follower.replica.connect().execute(sql).fetchall()

@@ -73,7 +73,7 @@ def test_explain_shows_the_states_around_each_event_and_what_is_refused_now(api:
     for event, following in pairwise(events):
         assert event["after"] == following["before"]
     for event in events:
-        row = row_at(api.replica.reader(), int(A), version=event["version"])
+        row = row_at(api.replica.connect(), int(A), version=event["version"])
         assert (event["after"]["quantity"], event["after"]["available"]) == (row.quantity, row.available)
         assert event["command_id"]
     assert [event["command_digest"] for event in events] == [f"{n:032x}" for n in (0, 1, 4)]

@@ -40,7 +40,6 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     events.append(BookBorrowed(B, "bob", START, START + 9))
     stock = ApiWithoutKafka(folder, events)
     stock.replica.checkpoint()
-    stock.replica.reader().close()
     stock.replica.close()
     return folder
 
@@ -222,7 +221,7 @@ def test_a_write_ahead_log_of_something_else_changes_nothing(folder: Path):
     replica = open_replica(folder)
     assert replica is not None
     assert damage_of(replica) is None
-    assert title_json(replica.reader(), int(A)) is not None
+    assert title_json(replica.connect(), int(A)) is not None
 
 
 @cases(OPENING)
@@ -259,14 +258,14 @@ def test_a_query_reports_damage_instead_of_an_answer_or_a_crash(folder: Path, da
     assert replica is not None
     damage(folder / FILE)
     with pytest.raises(sqlite3.DatabaseError) as caught:
-        list(read_everything(replica.reader()))
+        list(read_everything(replica.connect()))
     assert is_damage(caught.value)
 
 
 def test_a_sound_file_answers_every_query(folder: Path):
     replica = open_replica(folder)
     assert replica is not None
-    assert all(answer is not None for answer in read_everything(replica.reader()))
+    assert all(answer is not None for answer in read_everything(replica.connect()))
 
 
 def test_a_damaged_replica_is_rebuilt_and_the_request_may_be_repeated(tmp_path: Path):

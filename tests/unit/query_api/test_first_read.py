@@ -44,12 +44,11 @@ def opened(tmp_path: Path) -> Iterable[Callable[[str], Replica]]:
 
     yield create
     for replica in replicas:
-        replica.reader().close()
         replica.close()
 
 
 def stored(replica: Replica) -> list[list[tuple[object, ...]]]:
-    return [sorted(replica.reader().execute(statement).fetchall()) for statement in TABLES]
+    return [sorted(replica.connect().execute(statement).fetchall()) for statement in TABLES]
 
 
 def test_a_first_read_ends_with_what_single_events_would_have_stored(

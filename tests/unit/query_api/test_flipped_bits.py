@@ -28,13 +28,12 @@ def answers(folder: Path) -> list[object] | None:
     assert replica is not None
     try:
         damage = replica.find_damage(lambda: False)
-        return list(read_everything(replica.reader())) if damage is None else None
+        return list(read_everything(replica.connect())) if damage is None else None
     except sqlite3.Error as error:
         if is_damage(error):
             return None
         raise
     finally:
-        replica.reader().close()
         replica.close()
 
 

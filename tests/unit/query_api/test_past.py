@@ -42,7 +42,7 @@ def test_past_rows_are_exact_for_every_version_and_time(
         patch.setattr("query_api.queries.past.MAX_SCANNED_TITLES", 2)
         patch.setattr("query_api.queries.past.MAX_PASSED_TITLES", 2)
         stock = ApiWithoutKafka(Path(folder), events)
-        db = stock.replica.reader()
+        db = stock.replica.connect()
         then: list[InventoryRow] = []
         for isbn in sorted(ISBNS, reverse=downwards):
             rows = folded(events, isbn)
@@ -62,7 +62,7 @@ def test_past_rows_are_exact_for_every_version_and_time(
 
 def past_loans(stock: ApiWithoutKafka, isbn: str, moment: int) -> list[tuple[int, str, int]]:
     """The title's loans at ``moment`` as (due, borrower, since), read page by page."""
-    row = row_at(stock.replica.reader(), int(isbn), at=moment)
+    row = row_at(stock.replica.connect(), int(isbn), at=moment)
     found, after = list[tuple[int, str, int]](), None
     while row is not None:
         loans, after = loans_of(row, LoanFilters(), 1, after, moment)
@@ -79,7 +79,7 @@ def past_loans(stock: ApiWithoutKafka, isbn: str, moment: int) -> list[tuple[int
 def pages(stock: ApiWithoutKafka, filters: TitleFilters, limit: int) -> list[bytes]:
     found, following = list[bytes](), None
     while True:
-        page = titles_at(stock.replica.reader(), stock.replica.past.states, filters, limit, following)
+        page = titles_at(stock.replica.connect(), stock.replica.past.states, filters, limit, following)
         assert len(page.bodies) <= limit
         found += page.bodies
         following = page.following
@@ -98,7 +98,7 @@ def test_a_page_of_the_past_passes_over_few_titles_that_came_later(
     )
     titles, after = list[int](), None
     for _ in range(3):
-        page = titles_at(stock.replica.reader(), stock.replica.past.states, TitleFilters(at=START), 5, after)
+        page = titles_at(stock.replica.connect(), stock.replica.past.states, TitleFilters(at=START), 5, after)
         titles.append(len(page.bodies))
         after = page.following
     assert titles == [0, 0, 1]
@@ -124,7 +124,7 @@ def test_few_past_states_are_remembered(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr("query_api.replica.past.MOST_REMEMBERED", 2)
     stock = ApiWithoutKafka(tmp_path, [BookAdded(isbn, isbn, "A", 1, START) for isbn in ISBNS])
     versions = [(int(isbn), 1) for isbn in sorted(ISBNS)]
-    past, db = stock.replica.past, stock.replica.reader()
+    past, db = stock.replica.past, stock.replica.connect()
     for _ in range(2):
         assert [title.version for title in past.states(db, versions).values()] == [1] * len(ISBNS)
         assert sum(is_remembered(past, version) for version in versions) == 2
@@ -147,11 +147,11 @@ def test_a_title_with_a_long_history_starts_at_a_checkpoint(tmp_path: Path):
     stock = ApiWithoutKafka(tmp_path)
     for n in range(0, 300, 50):
         stock.put(*events[n : n + 50])
-    assert stock.replica.reader().execute("SELECT version FROM checkpoints ORDER BY 1").fetchall() == [
+    assert stock.replica.connect().execute("SELECT version FROM checkpoints ORDER BY 1").fetchall() == [
         (100,), (200,), (300,),
     ]  # fmt: skip
     for version in (1, 99, 100, 101, 250, 300):
-        row = row_at(stock.replica.reader(), int(isbn), version=version)
+        row = row_at(stock.replica.connect(), int(isbn), version=version)
         assert row is not None
         assert (row.version, row.available) == (version, version % 2)
 

@@ -31,7 +31,7 @@ def test_a_reopened_replica_has_the_same_rows_and_progress(tmp_path: Path):
     again = open_replica(tmp_path)
     assert again is not None
     assert (again.identity, again.progress) == (IDENTITY, AT)
-    assert title_json(again.reader(), int(ROW.isbn)) is not None
+    assert title_json(again.connect(), int(ROW.isbn)) is not None
 
 
 def test_a_failed_batch_leaves_no_trace_in_the_replica(tmp_path: Path):
@@ -45,10 +45,10 @@ def test_a_failed_batch_leaves_no_trace_in_the_replica(tmp_path: Path):
     with pytest.raises(KeyError):
         fail()
     assert replica.progress == Progress.none(1)
-    assert title_json(replica.reader(), int(ROW.isbn)) is None
+    assert title_json(replica.connect(), int(ROW.isbn)) is None
     with replica.batch(AT) as db:
         put_rows(db, [ROW])
-    assert title_json(replica.reader(), int(ROW.isbn)) is not None
+    assert title_json(replica.connect(), int(ROW.isbn)) is not None
 
 
 def test_a_held_reader_sees_each_batch_and_the_log_is_used_again(tmp_path: Path):
@@ -85,7 +85,7 @@ def test_a_checkpoint_moves_writes_into_the_database_file(tmp_path: Path):
     opened = open_replica(copy)
     assert opened is not None
     assert opened.progress == AT
-    assert title_json(opened.reader(), int(ROW.isbn)) is not None
+    assert title_json(opened.connect(), int(ROW.isbn)) is not None
 
 
 def test_query_indexes_are_created_once_everything_was_read(tmp_path: Path):
@@ -107,7 +107,7 @@ def test_query_indexes_are_created_once_everything_was_read(tmp_path: Path):
 
 
 def indexes(replica: Replica) -> set[str]:
-    named = replica.reader().execute("SELECT name FROM sqlite_master WHERE type = 'index'").fetchall()
+    named = replica.connect().execute("SELECT name FROM sqlite_master WHERE type = 'index'").fetchall()
     return {name for (name,) in named if "_by_" in name}
 
 
@@ -118,7 +118,6 @@ def test_opening_a_missing_replica_returns_none(tmp_path: Path):
 @pytest.mark.parametrize("size", [0, 1, 100, 5000, 20_000])
 def test_a_damaged_replica_is_detected(tmp_path: Path, size: int):
     stock = ApiWithoutKafka(tmp_path, [BookAdded(isbn, "T" * 500, "A", 1, START) for isbn in ISBNS])
-    stock.replica.reader().close()
     stock.replica.close()
     for ending in ("-wal", "-shm"):
         (tmp_path / f"{FILE}{ending}").unlink(missing_ok=True)
@@ -142,7 +141,7 @@ def test_a_row_is_replaced_by_the_same_or_a_higher_version_only(tmp_path: Path):
     def put(row: InventoryRow) -> bytes:
         with replica.batch(AT) as db:
             put_rows(db, [row])
-        title = title_json(replica.reader(), int(ROW.isbn))
+        title = title_json(replica.connect(), int(ROW.isbn))
         assert title is not None
         return title[0]
 
@@ -169,7 +168,7 @@ def test_loans_and_totals_follow_the_rows(tmp_path: Path):
     for row, loans, totals in steps:
         with replica.batch(AT) as db:
             put_rows(db, [row])
-        db = replica.reader()
+        db = replica.connect()
         assert set(db.execute("SELECT user_id, due_at FROM loans")) == loans
         assert db.execute("SELECT titles, removed, copies, available FROM totals").fetchone() == totals
 

@@ -46,7 +46,6 @@ def file(tmp_path: Path) -> Path:
     """A closed replica."""
     stock = ApiWithoutKafka(tmp_path, [BookAdded(ISBNS[0], "T", "A", 1, START)])
     stock.replica.checkpoint()
-    stock.replica.reader().close()
     stock.replica.close()
     return tmp_path / FILE
 

@@ -18,7 +18,7 @@ def test_the_history_has_the_digest_that_the_record_has(tmp_path: Path, digest: 
     stored = StoredEvent(0, 1, ISBN, 1, 0, "unknown", "c", None, "damaged", digest=digest)
     with api.replica.batch(api.replica.progress, {}) as db:
         put_events(db, [stored])
-    (event,), _ = events_of(api.replica.reader(), int(ISBN), 1, 0)
+    (event,), _ = events_of(api.replica.connect(), int(ISBN), 1, 0)
     assert event.command_digest == digest
     assert api.replica.find_damage(lambda: False) is None
 

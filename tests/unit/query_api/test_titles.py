@@ -158,7 +158,7 @@ def test_a_query_that_may_be_slow_says_so_before_it_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, filters: TitleFilters, quick: bool
 ):
     stock = ApiWithoutKafka(tmp_path, [BookAdded(number(0), "The rivers 日本語", "Anne", 1, START)])
-    db = stock.replica.reader()
+    db = stock.replica.connect()
     whole = find_titles(db, filters, 5, None)
     if quick:
         assert find_titles(db, filters, 5, None, only_quick=True) == whole
@@ -174,7 +174,7 @@ def test_a_search_of_a_large_store_or_for_many_words_may_be_slow(
     stock = ApiWithoutKafka(tmp_path, [BookAdded(number(0), "The rivers", "Anne", 1, START)])
     monkeypatch.setattr(f"query_api.queries.titles.{limit}", 0)
     with pytest.raises(SlowQuery):
-        find_titles(stock.replica.reader(), TitleFilters("river the"), 5, None, only_quick=True)
+        find_titles(stock.replica.connect(), TitleFilters("river the"), 5, None, only_quick=True)
 
 
 @pytest.mark.parametrize("sort", SORTS)
