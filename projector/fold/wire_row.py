@@ -4,7 +4,7 @@ In Avro, a BookBorrowed after its ISBN is byte for byte the Loan that its row ge
 its row does. Most events are therefore folded by moving slices, and a stored row is taken apart by slices
 when the first event of its title comes: two to three times the rate (``make bench-fold``).
 Anything that is not exactly of the expected form is rejected here and takes the slow path,
-``inventory.projection``. ``tests/unit/projector/test_batch_fold.py`` compares both ways byte by byte; it has
+``inventory.projection``. ``tests/unit/projector/test_wire_row.py`` compares both ways byte by byte; it has
 to pass without this module before the module may go. See ``docs/decisions/0013``.
 
 The fast path follows from the schemas: fields that a newer row has after ``updated_at`` are carried along as
