@@ -99,10 +99,8 @@ class NamesView:
         """Whether a borrower of events or rows may have a name that was not read yet: call ``catch_up``."""
         if self.exists and self._caught_up:
             named, forgotten, nameless = self.directory.user_of, self.directory.forgotten, self._nameless
-            return any(
-                named(user) is None and user not in forgotten and user not in nameless and is_token(user)
-                for user in users
-            )
+            unnamed = [user for user in users if named(user) is None]
+            return any(user not in forgotten and user not in nameless and is_token(user) for user in unnamed)
         return any(map(is_token, users))
 
     def catch_up(self, timeout: float, users: Iterable[str] = ()) -> None:

@@ -3,8 +3,6 @@
 import asyncio
 from collections.abc import Collection, Sequence
 
-import msgspec
-
 from foundation.http.problem import Problem
 from query_api.documents import EventDocument, LoanDocument
 from schemas.names_view import NamesUnknown, NamesView
@@ -41,12 +39,8 @@ class Patrons:
         names = await self._names_of({loan.user_id for loan in loans if loan.user_id is not None})
         if names is None:
             return loans
-        return [
-            msgspec.structs.replace(loan, user_id=names.user_of(loan.user_id), patron=loan.user_id)
-            if loan.user_id is not None and is_token(loan.user_id)
-            else loan
-            for loan in loans
-        ]
+        known = names.directory.user_of
+        return [_named(loan, loan.user_id, known(loan.user_id)) if loan.user_id else loan for loan in loans]
 
     async def name_events(self, events: Sequence[EventDocument]) -> None:
         """Put the borrowers' names into the documents' data. Raises Problem 503."""
@@ -124,3 +118,10 @@ class Patrons:
             await asyncio.to_thread(names.catch_up, TIMEOUT_S, users)
         except NamesUnknown as error:
             raise Problem(503, "not_ready", f"{error}: try again", headers={"Retry-After": "1"}) from error
+
+
+def _named(loan: LoanDocument, borrower: str, name: str | None) -> LoanDocument:
+    # Only tokens have names: to look at the form of each would cost as much as to name it
+    if name is None and not is_token(borrower):
+        return loan
+    return LoanDocument(loan.isbn, loan.title, name, loan.borrowed_at, loan.due_at, loan.overdue, borrower)
