@@ -87,7 +87,7 @@ def names_costs(durability: str, seconds: float) -> Iterator[NamesCost]:
         folder = Path(name)
         with broker(folder, durability) as kafka:
             one, other = (Settings(kafka=kafka, name=store) for store in ("user-ids", "names-apart"))
-            yield from commands(pair(one, other), folder, seconds)
+            yield from commands(pair(one, other), durability, folder, seconds)
 
 
 def beside_no_verification(durability: str, seconds: float) -> list[Verification]:

@@ -12,7 +12,7 @@ CLIENTS = (1, 16, 256)
 WARM_UP_S = 5.0
 
 
-def commands(two: Pair, folder: Path, seconds: float) -> Iterator[NamesCost]:
+def commands(two: Pair, durability: str, folder: Path, seconds: float) -> Iterator[NamesCost]:
     """Measure a gateway of each store: two commands of three name a borrower, who is registered already."""
     first_titles = count(0, TITLES_A_LOAD)
 
@@ -30,4 +30,4 @@ def commands(two: Pair, folder: Path, seconds: float) -> Iterator[NamesCost]:
             def of(url: str, clients: int = clients) -> float:
                 return rate(url, clients)
 
-            yield names_cost("gateway", clients, of, user_ids.url, names_apart.url)
+            yield names_cost(f"gateway, {durability}", clients, of, user_ids.url, names_apart.url)
