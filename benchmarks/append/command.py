@@ -136,7 +136,7 @@ def main(
     if names:
         costs = [cost for durability in chosen or DURABILITIES for cost in names_costs(durability, seconds)]
         show(costs)
-        save(output.with_stem(f"{output.stem}-names"), {"results": costs, "seconds": seconds})
+        save(output.with_stem(f"{output.stem}_names"), {"results": costs, "seconds": seconds})
         return
     if verified:
         compared = [one for mode in chosen or DURABILITIES for one in beside_no_verification(mode, seconds)]

@@ -228,7 +228,7 @@ def main(
             two = pair(*(Settings(kafka=kafka, name=one) for one in ("user-ids", "names-apart")))
             costs = list(reads(two, folder, titles, seed, titles * EVENTS_A_TITLE))
             show(costs)
-            save(output.with_stem(f"{output.stem}-names"), {"results": costs, "seconds": LOAD_S})
+            save(output.with_stem(f"{output.stem}_names"), {"results": costs, "seconds": LOAD_S})
             return
         store = filled(kafka, "benchmark", titles, seed)
         with projecting(store.settings, folder / "first"):
