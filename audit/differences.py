@@ -20,8 +20,6 @@ from schemas.row import InventoryRow
 if TYPE_CHECKING:
     from foundation.settings import Settings
 
-BUFFER_KB = 4096
-
 
 class Field(Struct, frozen=True):
     """A field whose values differ; None where there is no row."""
@@ -82,12 +80,7 @@ class Explainer:
         return {
             offset: message.value()
             for message in read_partition(
-                self._settings,
-                self._changelog,
-                partition,
-                min(wanted),
-                end=max(wanted) + 1,
-                buffer_kb=BUFFER_KB,
+                self._settings, self._changelog, partition, min(wanted), end=max(wanted) + 1
             )
             if (offset := message.offset() or 0) in wanted
         }
@@ -143,9 +136,7 @@ class Explainer:
         finally:
             consumer.close()
         row = expected
-        for message in read_partition(
-            self._settings, topic, partition, following, end=end, buffer_kb=BUFFER_KB
-        ):
+        for message in read_partition(self._settings, topic, partition, following, end=end):
             if (row := _after(row, key, message)) == found:
                 return True
         return False

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 BATCH_RECORDS = 2000
 POLL_S = 0.2
+BUFFER_KB = 2048
+"""Keys and values that are fetched ahead. With its headers and librdkafka's objects, an event takes ten times
+the memory of its key and value."""
 TRANSIENT = frozenset(
     {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT, KafkaError._RESOLVE}
 )
@@ -20,12 +23,12 @@ TRANSIENT = frozenset(
 
 
 def read_partition(
-    settings: "Settings", topic: str, partition: int, start: int = 0, *, end: int, buffer_kb: int = 65536
+    settings: "Settings", topic: str, partition: int, start: int = 0, *, end: int, buffer_kb: int = BUFFER_KB
 ) -> Iterator[Message]:
     """Each committed record from offset ``start`` up to, and without, offset ``end``.
 
-    ``buffer_kb`` limits what librdkafka fetches ahead. Raises KafkaUnavailable when nothing arrives for the
-    settings' deadline, and KafkaException for what Kafka refuses.
+    ``buffer_kb`` limits the keys and values that librdkafka fetches ahead. Raises KafkaUnavailable when
+    nothing arrives for the settings' deadline, and KafkaException for what Kafka refuses.
     """
     if start >= end:
         return
@@ -43,7 +46,7 @@ def follow_partition(settings: "Settings", topic: str, partition: int) -> Iterat
     ``read_partition``, but only before the end is reached for the first time or while new records arrive: a
     quiet topic looks like a broker that is away.
     """
-    return _messages(settings, topic, partition, 0, None, 65536)
+    return _messages(settings, topic, partition, 0, None, BUFFER_KB)
 
 
 def _messages(

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 KEY = b"inventory"
 """The key of the record. The last one counts."""
-_BUFFER_KB = 1024
 
 
 class Tables(Struct, frozen=True, kw_only=True):
@@ -105,7 +104,7 @@ def record_end(
 def record_before(settings: "Settings", end: int) -> Tables:
     """The last record before the offset ``end``. Raises as ``read_partition``, and WrongTopic."""
     topic, value, offset = tables_topic(settings), b"{}", 0
-    for message in read_partition(settings, topic, 0, end=end, buffer_kb=_BUFFER_KB):
+    for message in read_partition(settings, topic, 0, end=end):
         if message.key() == KEY:
             value, offset = message.value() or b"", message.offset() or 0
     try:

@@ -12,8 +12,9 @@ from library.store.offsets import Offsets
 if TYPE_CHECKING:
     from foundation.settings import Settings
 
-BUFFER_KB = 4096
-"""Fetched ahead by each partition's reader: all partitions are read at the same time."""
+BUFFER_KB = 512
+"""Fetched ahead by each partition's reader: all partitions are read at the same time. A backup of 800,000
+events took 615 MB with 4,096, and 170 MB in the same processor time with this."""
 PROGRESS_RECORDS = 500
 """Records between two reports of progress."""
 

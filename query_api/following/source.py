@@ -19,7 +19,6 @@ from query_api.replica.progress import Ends, Progress
 from schemas.tables import Tables, inventory_table, read_tables
 from schemas.topics import check_topics, identify
 
-_RECORD_BUFFER_KB = 1024
 _NO_TOPIC = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC)
 
 
@@ -103,9 +102,7 @@ class Source:
         if offset >= self.event_ends(timeout)[partition]:
             return None
         patient = msgspec.structs.replace(self._settings, deadline=timeout)
-        for message in read_partition(
-            patient, self.events, partition, offset, end=offset + 1, buffer_kb=_RECORD_BUFFER_KB
-        ):
+        for message in read_partition(patient, self.events, partition, offset, end=offset + 1):
             # After a marker, or an aborted event, comes another one
             return message if message.offset() == offset else None
         return None
