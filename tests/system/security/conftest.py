@@ -36,7 +36,8 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     users = [*(f"library-{part}" for part in PARTS), "library-patron-loans", "reporting", "stranger"]
     home = tmp_path_factory.mktemp("secured")
     with secured_broker(home / "kafka", users) as admin:
-        admin = replace(admin, partitions=2, data_dir=str(home / "data"))
+        # On a busy machine a new connection with TLS and SCRAM may take half a minute
+        admin = replace(admin, partitions=2, data_dir=str(home / "data"), deadline=120.0)
         printed = library(admin, "topics", "acl", "--reader", "overdue=reporting").stdout
         printed += library(admin, "topics", "acl", "--projection", PATRON_LOANS).stdout
         bindings = {binding for line in printed.splitlines() for binding in _bindings(line)}

@@ -28,7 +28,7 @@ def library(settings: Settings, *arguments: str) -> "subprocess.CompletedProcess
         env=environment(settings),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=150,
         check=False,
     )
 
