@@ -27,6 +27,7 @@ from tests.support.producer.writer_calls import (
     refused,
     run,
 )
+from tests.support.waiting import eventually
 
 NewWriter = Callable[..., Writer]
 
@@ -170,8 +171,13 @@ def test_a_writer_that_follows_disturbs_nobody_and_reads_only_the_rest_when_it_c
         standby.follow(SECONDS)
         run(one, AddCopies(ISBN, 1))
     assert claims.count("claimed") == 1
-    standby.follow(SECONDS)
-    assert standby.read_up_to == one.read_up_to
+
+    def has_everything() -> bool:
+        # A commit is acknowledged before readers see it
+        standby.follow(SECONDS)
+        return standby.read_up_to == one.read_up_to
+
+    eventually(has_everything)
     run(one, AddCopies(ISBN, 1))
     with caplog.at_level("DEBUG", "eventstore.append.owner"):
         assert accepted(run(standby, AddCopies(ISBN, 1))[0]).receipt.events[0].version == 53
