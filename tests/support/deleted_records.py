@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+from confluent_kafka.admin import AdminClient
 
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
+from tests.support.stores import alter_topic
 from tests.support.waiting import eventually
 
 END = -1
@@ -31,12 +32,6 @@ def delete_before(settings: Settings, topic: str, offset: int, partitions: Itera
                 raise error
         return True
 
-    _set_policy(admin, topic, "compact,delete")
+    alter_topic(admin, topic, {"cleanup.policy": "compact,delete"})
     eventually(deleted)
-    _set_policy(admin, topic, "compact")
-
-
-def _set_policy(admin: AdminClient, topic: str, policy: str) -> None:
-    entry = ConfigEntry("cleanup.policy", policy, incremental_operation=AlterConfigOpType.SET)
-    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
-    admin.incremental_alter_configs([resource])[resource].result(20)
+    alter_topic(admin, topic, {"cleanup.policy": "compact"})

@@ -1,10 +1,11 @@
 """Fresh systems on the tests' broker."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
@@ -19,6 +20,16 @@ def new_store(broker: str, folder: Path, **changes: Any) -> Settings:
     settings = Settings(**values | changes)
     ensure_topics(AdminClient(client_config(settings)), settings)
     return settings
+
+
+def alter_topic(admin: AdminClient, topic: str, values: Mapping[str, str]) -> None:
+    """Change settings of a topic. Its brokers learn of them a moment later."""
+    changes = [
+        ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+        for name, value in values.items()
+    ]
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=changes)
+    admin.incremental_alter_configs([resource])[resource].result(20)
 
 
 def delete_topics(settings: Settings, *topics: str) -> None:

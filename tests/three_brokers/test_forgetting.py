@@ -9,7 +9,6 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from eventstore.append.deadline import Deadline
 from foundation.cli import exits
@@ -27,6 +26,7 @@ from tests.support.library.command_runner import run_command
 from tests.support.producer.named_store import directory, loans, names_records
 from tests.support.producer.writer_calls import ADD, ISBN, accepted
 from tests.support.stable_ports import stable_ports
+from tests.support.stores import alter_topic
 from tests.support.waiting import eventually
 from tests.three_brokers.cluster import Cluster
 from tests.three_brokers.restarted_programs import RestartedProgram
@@ -56,12 +56,8 @@ def store(cluster: Cluster, tmp_path: Path) -> Settings:
     admin, topic = cluster.admin(), names_topic(settings)
     ensure_topics(admin, settings)
     ensure_names_topic(admin, settings)
-    short = [
-        ConfigEntry(name, str(SHORT_MS), incremental_operation=AlterConfigOpType.SET)
-        for name in ("segment.ms", "max.compaction.lag.ms")
-    ]
-    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=short)
-    admin.incremental_alter_configs([resource])[resource].result(20)
+    short = dict.fromkeys(("segment.ms", "max.compaction.lag.ms"), str(SHORT_MS))
+    alter_topic(admin, topic, short)
     commands: list[Command] = [ADD]
     for user in (FIRST, SECOND):
         commands += [BorrowBook(ISBN, user), ReturnBook(ISBN, user)]

@@ -7,8 +7,6 @@ from typing import NoReturn
 import pytest
 from confluent_kafka.admin import (
     AdminClient,
-    AlterConfigOpType,
-    ConfigEntry,
     ConfigResource,
     ResourceType,
 )
@@ -21,7 +19,7 @@ from foundation.settings import Settings
 from inventory.commands import AddBook, BorrowBook
 from producer.writers import writer_of
 from tests.support.producer.writer_calls import ADD, ISBN, OTHER, accepted, command, event_types, run
-from tests.support.stores import empty_topics
+from tests.support.stores import alter_topic, empty_topics
 from tests.support.waiting import eventually
 
 
@@ -78,10 +76,8 @@ def test_a_topic_that_takes_no_record_of_this_size_is_named_at_once(
     writer = writer_of(store, 0)
     run(writer, ADD)
     topic = events_topic(store)
-    entry = ConfigEntry("max.message.bytes", "100", incremental_operation=AlterConfigOpType.SET)
-    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
     admin = AdminClient(client_config(store))
-    admin.incremental_alter_configs([resource])[resource].result(20)
+    alter_topic(admin, topic, {"max.message.bytes": "100"})
     described = ConfigResource(ResourceType.TOPIC, topic)
     eventually(
         lambda: admin.describe_configs([described])[described].result()["max.message.bytes"].value == "100"

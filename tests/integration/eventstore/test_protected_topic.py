@@ -6,11 +6,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import (
     AdminClient,
-    AlterConfigOpType,
-    ConfigEntry,
-    ConfigResource,
     NewTopic,
-    ResourceType,
 )
 
 from eventstore.topics import (
@@ -30,6 +26,7 @@ from library.store.offsets import high_watermarks
 from library.system.members import parts_of
 from tests.support.library.command_runner import run_command
 from tests.support.producer.writer_calls import committed_records
+from tests.support.stores import alter_topic
 from tests.support.waiting import eventually
 
 WEEK_MS = 7 * 24 * 3600 * 1000
@@ -111,7 +108,7 @@ def test_doctor_reports_an_event_store_that_compaction_can_shrink(
 ):
     settings = new_settings(partitions=1)
     admin, name = AdminClient(client_config(settings)), events_topic(settings)
-    set_lag(admin, name, WEEK_MS)
+    alter_topic(admin, name, {COMPACTION_LAG: str(WEEK_MS)})
     found = eventually(lambda: (f := topics(admin, settings)).grade is Grade.BROKEN and f)
     assert f"{COMPACTION_LAG}={WEEK_MS}" in found.found
     assert found.fix == "library topics create"
@@ -122,7 +119,7 @@ def test_a_user_that_may_not_alter_the_topic_learns_the_command(
 ):
     settings = new_settings(partitions=1)
     admin = AdminClient(client_config(settings))
-    set_lag(admin, events_topic(settings), WEEK_MS)
+    alter_topic(admin, events_topic(settings), {COMPACTION_LAG: str(WEEK_MS)})
 
     def unprotected() -> bool:
         with pytest.raises(Unprotected):
@@ -146,9 +143,3 @@ class Denied:
 
     def result(self) -> None:
         raise self._error
-
-
-def set_lag(admin: AdminClient, topic: str, lag_ms: int) -> None:
-    entry = ConfigEntry(COMPACTION_LAG, str(lag_ms), incremental_operation=AlterConfigOpType.SET)
-    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
-    admin.incremental_alter_configs([resource])[resource].result(20)

@@ -13,11 +13,7 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import (
     AdminClient,
-    AlterConfigOpType,
-    ConfigEntry,
-    ConfigResource,
     NewPartitions,
-    ResourceType,
 )
 from msgspec.structs import replace
 
@@ -49,6 +45,7 @@ from schemas.times import rfc3339
 from schemas.topics import changelog_topic, projector_group
 from tests.support.library.command_runner import run_command
 from tests.support.library.event_writer import BEGAN, added_and_removed, numbered_isbn, write_events
+from tests.support.stores import alter_topic
 from tests.support.waiting import eventually
 
 
@@ -151,10 +148,8 @@ def test_settings_that_follow_added_partitions_are_refused_after_a_restart(new_s
 
 
 def test_doctor_reports_a_cleanup_policy_that_loses_events(away):
-    admin, entry = AdminClient(client_config(away)), ConfigEntry("cleanup.policy", "compact,delete")
-    entry.incremental_operation = AlterConfigOpType.SET
-    resource = ConfigResource(ResourceType.TOPIC, events_topic(away), incremental_configs=[entry])
-    admin.incremental_alter_configs([resource])[resource].result(20)
+    admin = AdminClient(client_config(away))
+    alter_topic(admin, events_topic(away), {"cleanup.policy": "compact,delete"})
     found = eventually(lambda: (f := checks.topics(admin, away)).grade is Grade.BROKEN and f)
     assert "loses events" in found.found
     assert found.fix.startswith("library kafka configs ")

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 from msgspec.structs import replace
 
 from eventstore import topics
@@ -20,6 +20,7 @@ from library.system.members import parts_of
 from producer.client import execute
 from schemas.topics import NAMES_CONFIG, ensure_names_topic, has_names, names_topic
 from tests.support.library.command_runner import run_command
+from tests.support.stores import alter_topic
 from tests.support.waiting import eventually
 
 
@@ -159,9 +160,7 @@ def test_doctor_says_whether_a_borrower_can_be_forgotten_and_which_setting_delay
     ensure_names_topic(admin, settings)
     (apart,) = borrowers(admin, settings)
     assert (apart.grade, "apart" in apart.found) == (Grade.FINE, True)
-    entry = ConfigEntry("segment.ms", "604800000", incremental_operation=AlterConfigOpType.SET)
-    resource = ConfigResource(ResourceType.TOPIC, names_topic(settings), incremental_configs=[entry])
-    admin.incremental_alter_configs([resource])[resource].result(20)
+    alter_topic(admin, names_topic(settings), {"segment.ms": "604800000"})
     (slow,) = eventually(lambda: [one for one in borrowers(admin, settings) if one.grade is Grade.WARNING])
     assert "segment.ms=604800000" in slow.found
     assert slow.fix.endswith("--add-config segment.ms=3600000")

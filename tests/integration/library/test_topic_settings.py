@@ -5,11 +5,7 @@ from collections.abc import Callable
 import pytest
 from confluent_kafka.admin import (
     AdminClient,
-    AlterConfigOpType,
-    ConfigEntry,
-    ConfigResource,
     NewPartitions,
-    ResourceType,
 )
 
 from eventstore.topics import WrongTopic, events_topic
@@ -20,7 +16,7 @@ from library.checks.topic_settings import _faults, topic_settings
 from library.commands.topics import create
 from schemas.topics import changelog_topic, check_topics
 from tests.support.library.command_runner import run_command
-from tests.support.stores import delete_topics
+from tests.support.stores import alter_topic, delete_topics
 from tests.support.waiting import eventually
 
 CHANGES = [
@@ -38,25 +34,19 @@ def settings(new_settings: Callable[..., Settings]) -> Settings:
     return new_settings(partitions=2)
 
 
-def alter(admin: AdminClient, topic: str, name: str, value: str) -> None:
-    entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
-    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
-    admin.incremental_alter_configs([resource])[resource].result(20)
-
-
 def test_every_changed_setting_is_reported_with_the_command_that_changes_it_back(settings: Settings):
     admin = AdminClient(client_config(settings))
     (fine,) = topic_settings(admin, settings)
     assert fine.grade is Grade.FINE
     for topic_of, name, value, grade in CHANGES:
         topic = topic_of(settings)
-        alter(admin, topic, name, value)
+        alter_topic(admin, topic, {name: value})
         (found,) = eventually(lambda: [f for f in topic_settings(admin, settings) if f.fix])
         assert (found.grade, f"topic {topic} has {name}={value}: " in found.found) == (grade, True)
         assert found.fix in run_command(create, settings).stderr
         *_, right = found.fix.rpartition("=")
         assert f"--entity-name {topic} --add-config {name}=" in found.fix
-        alter(admin, topic, name, right)
+        alter_topic(admin, topic, {name: right})
         eventually(lambda: all(f.grade is Grade.FINE for f in topic_settings(admin, settings)))
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+from confluent_kafka.admin import AdminClient
 
 from eventstore.append.owner import now_ms
 from foundation.kafka_clients import client_config
@@ -19,7 +19,7 @@ from tests.support.brokers import embedded_broker
 from tests.support.producer.gateway_process import running_gateway
 from tests.support.producer.named_store import directory, keep_names_apart, lend, loans, state
 from tests.support.producer.writer_calls import ADD, ISBN, SECONDS, accepted
-from tests.support.stores import new_store
+from tests.support.stores import alter_topic, new_store
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.slow
@@ -38,12 +38,8 @@ def store(files: Path, tmp_path: Path) -> Iterator[Settings]:
     with embedded_broker(files) as broker:
         settings = keep_names_apart(new_store(broker.bootstrap, tmp_path, partitions=1, gateway=""))
         admin, topic = AdminClient(client_config(settings)), names_topic(settings)
-        short = [
-            ConfigEntry(name, str(SHORT_MS), incremental_operation=AlterConfigOpType.SET)
-            for name in ("segment.ms", "max.compaction.lag.ms")
-        ]
-        resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=short)
-        admin.incremental_alter_configs([resource])[resource].result(20)
+        short = dict.fromkeys(("segment.ms", "max.compaction.lag.ms"), str(SHORT_MS))
+        alter_topic(admin, topic, short)
         accepted(lend(settings, ADD))
         for what in (BorrowBook(ISBN, USER), ReturnBook(ISBN, USER), BorrowBook(ISBN, OTHER_USER)):
             accepted(lend(settings, what))

@@ -5,7 +5,7 @@ import random
 from collections.abc import Iterator
 
 import pytest
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+from confluent_kafka.admin import AdminClient
 
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
@@ -22,6 +22,7 @@ from tests.support.projector.table_check import (
     until_caught_up,
 )
 from tests.support.projector.worker_process import crew_of
+from tests.support.stores import alter_topic
 from tests.support.waiting import eventually
 
 
@@ -88,11 +89,8 @@ def test_the_table_is_exact_after_a_worker_was_frozen_repeatedly(settings, crew)
 
 @pytest.mark.slow
 def test_the_table_is_exact_after_the_changelog_was_compacted(settings, crew):
-    entries = {"segment.ms": "500", "min.cleanable.dirty.ratio": "0.01", "max.compaction.lag.ms": "500"}
-    admin = AdminClient(client_config(settings))
-    changes = [ConfigEntry(k, v, incremental_operation=AlterConfigOpType.SET) for k, v in entries.items()]
-    resource = ConfigResource(ResourceType.TOPIC, changelog_topic(settings), incremental_configs=changes)
-    admin.incremental_alter_configs([resource])[resource].result()
+    quick = {"segment.ms": "500", "min.cleanable.dirty.ratio": "0.01", "max.compaction.lag.ms": "500"}
+    alter_topic(AdminClient(client_config(settings)), changelog_topic(settings), quick)
     store = EventStore(settings, titles=20)
     worker = crew.start(faults="batch:20").until_ready()
 

@@ -7,11 +7,12 @@ from typing import Any
 
 import httpx
 import pytest
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+from confluent_kafka.admin import AdminClient
 
 from foundation.kafka_clients import client_config
 from schemas.topics import names_topic
 from tests.support.library.installed_system import System
+from tests.support.stores import alter_topic
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.slow
@@ -30,13 +31,8 @@ def system(tmp_path: Path) -> Iterator[System]:
 
 def shorten(system: System) -> None:
     """Let Kafka close segments of the names after seconds instead of an hour."""
-    short = [
-        ConfigEntry(name, str(SHORT_MS), incremental_operation=AlterConfigOpType.SET)
-        for name in ("segment.ms", "max.compaction.lag.ms")
-    ]
-    resource = ConfigResource(ResourceType.TOPIC, names_topic(system.settings), incremental_configs=short)
-    admin = AdminClient(client_config(system.settings))
-    admin.incremental_alter_configs([resource])[resource].result(20)
+    short = dict.fromkeys(("segment.ms", "max.compaction.lag.ms"), str(SHORT_MS))
+    alter_topic(AdminClient(client_config(system.settings)), names_topic(system.settings), short)
     system.done("restart", "gateway")
 
 
