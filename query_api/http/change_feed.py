@@ -12,6 +12,7 @@ import msgspec
 from eventstore.positions import format_positions, parse_positions
 from query_api.documents import Change
 from query_api.http.freshness import Reading
+from query_api.http.totals import count_events
 from query_api.replica.damage import fetch_all
 from query_api.replica.progress import Progress
 from query_api.replica.replica import Replica
@@ -104,15 +105,9 @@ async def change_events(
 
 async def backlog_exceeded(reading: Reading, replica: Replica) -> None:
     """Return when LARGEST_BACKLOG changes have happened since the call, or no more will."""
-    first = _count(replica)
-    while reading.answers_from(replica) and _count(replica) - first < LARGEST_BACKLOG:
+    first = count_events(replica)
+    while reading.answers_from(replica) and count_events(replica) - first < LARGEST_BACKLOG:
         await reading.until(partial(operator.is_not, replica.progress), HEARTBEAT_INTERVAL_S)
-
-
-def _count(replica: Replica) -> int:
-    with replica.read() as read:
-        ((events,),) = fetch_all(read.db, tuple[int], "SELECT events FROM totals", rows=1)
-    return events
 
 
 def _read_changes(replica: Replica, after: dict[int, int], until: dict[int, int]) -> list[StoredChange]:

@@ -16,7 +16,7 @@ from query_api.http.group_health import Health, Track, health, track
 from query_api.http.group_lag import Group, GroupLags
 from query_api.http.other_apis import ApiSample
 from query_api.http.services import GatewaySample, Services
-from query_api.http.totals import lags, read_totals
+from query_api.http.totals import count_events, lags
 from query_api.queries.pending import times_from
 from query_api.replica.replica import Replica
 
@@ -123,7 +123,7 @@ class Operations:
         lag = lags(self._reading)
         clock = _EventClock(self._source, replica, at, trouble is None)
         ages = {} if replica is None else clock.ages(_next_offsets(replica), lag)
-        events = 0 if replica is None else _events(replica)
+        events = 0 if replica is None else count_events(replica)
         per_second = 0.0
         if self._samples:
             per_second = max(0, events - self._samples[-1].events) / max(0.001, now - self._sampled_at)
@@ -189,11 +189,6 @@ class _EventClock:
 
 def _next_offsets(replica: Replica) -> dict[int, int]:
     return {p: offset + 1 for p, offset in replica.progress.offsets().items()}
-
-
-def _events(replica: Replica) -> int:
-    with replica.read() as read:
-        return read_totals(read.db).events
 
 
 def _times_from(replica: Replica, offsets: Mapping[int, int]) -> dict[int, int]:

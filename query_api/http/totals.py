@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from query_api.http.freshness import Reading
 from query_api.replica.damage import fetch_all
+from query_api.replica.replica import Replica
 
 
 class Totals(Struct, frozen=True):
@@ -35,6 +36,13 @@ def read_totals(db: sqlite3.Connection) -> Totals:
         fetch_all(db, tuple[str, int], "SELECT stream, count(*) FROM unreadable GROUP BY stream")
     )
     return Totals(titles, removed, held, copies, available, events, unreadable)
+
+
+def count_events(replica: Replica) -> int:
+    """The number of events in the replica."""
+    with replica.read() as read:
+        ((events,),) = fetch_all(read.db, tuple[int], "SELECT events FROM totals", rows=1)
+    return events
 
 
 def lags(reading: Reading) -> dict[int, int]:
