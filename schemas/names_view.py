@@ -128,7 +128,9 @@ class NamesView:
 
     def user_of(self, user: str) -> str | None:
         """The name of a borrower of events or rows; None once it was forgotten."""
-        return self.directory.user_of(user) if self.exists and is_token(user) else user
+        name = self.directory.user_of(user) if self.exists else user
+        # Only tokens have names: to look at the form of each would cost as much as to name it
+        return user if name is None and not is_token(user) else name
 
     def token_of(self, user_id: str) -> str | None:
         """The borrower with this name, as events and rows have it; None: there is none."""

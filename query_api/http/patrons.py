@@ -39,8 +39,7 @@ class Patrons:
         names = await self._names_of({loan.user_id for loan in loans if loan.user_id is not None})
         if names is None:
             return loans
-        known = names.directory.user_of
-        return [_named(loan, loan.user_id, known(loan.user_id)) if loan.user_id else loan for loan in loans]
+        return [_named(loan, names) for loan in loans]
 
     async def name_events(self, events: Sequence[EventDocument]) -> None:
         """Put the borrowers' names into the documents' data. Raises Problem 503."""
@@ -53,8 +52,8 @@ class Patrons:
             return
         for data in many:
             user = data.get("user_id")
-            if isinstance(user, str) and is_token(user):
-                data["user_id"], data["patron"] = names.user_of(user), user
+            if isinstance(user, str) and (name := names.user_of(user)) != user:
+                data["user_id"], data["patron"] = name, user
 
     async def borrower(self, user_id: str | None, patron: str | None) -> str | None:
         """The borrower in a filter, as rows have it: None for no filter, "" for nobody at all.
@@ -120,8 +119,8 @@ class Patrons:
             raise Problem(503, "not_ready", f"{error}: try again", headers={"Retry-After": "1"}) from error
 
 
-def _named(loan: LoanDocument, borrower: str, name: str | None) -> LoanDocument:
-    # Only tokens have names: to look at the form of each would cost as much as to name it
-    if name is None and not is_token(borrower):
+def _named(loan: LoanDocument, names: NamesView) -> LoanDocument:
+    borrower = loan.user_id
+    if borrower is None or (name := names.user_of(borrower)) == borrower:
         return loan
     return LoanDocument(loan.isbn, loan.title, name, loan.borrowed_at, loan.due_at, loan.overdue, borrower)
