@@ -84,7 +84,8 @@ class WireRow:
 
         ``data`` is the encoded row, if the caller has it.
         """
-        # After a damaged BookAdded the shelf can be negative: only the plain fold refuses what keeps it so
+        # After a damaged BookAdded the shelf can be negative: only the plain fold refuses what keeps it so.
+        # A damaged version would count from the end of _SUFFIXES
         if row.removed or row.held is not None or min(row.available, row.version) < 0 or not fast_path().row:
             return None
         wire = _wire(row)
