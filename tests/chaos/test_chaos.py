@@ -55,6 +55,7 @@ def test_the_scripted_scenario_has_no_violation_for_our_checker_and_for_porcupin
     assert verdict["logged_events"] == 7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MUTANTS)
 def test_each_protocol_mutant_is_caught_by_our_checker_and_by_porcupine(
     store: Settings, tmp_path: Path, porcupine: Path | None, name: str

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from foundation.http.client import Service
 from library.process.ports import free_port, is_free
 from tests.support.library.installed_system import System
@@ -23,6 +25,7 @@ def answers(url: str) -> int:
     return int(samples.get(("library_gateway_answers_total", "201"), 0))
 
 
+@pytest.mark.slow
 def test_commands_use_the_gateway_that_is_left(broker: str, tmp_path: Path):
     system = System(tmp_path)
     system.gateway_port = two_free_ports()

@@ -43,6 +43,7 @@ def test_one_process_is_stopped_started_and_restarted_by_its_name(system):
     assert "the processes are kafka, projector, api, gateway" in unknown.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_frozen_processes_are_reported_and_restarted(system):
     before = {name: system.pid(name) for name in NAMES}

@@ -138,6 +138,7 @@ def test_a_lasting_foreign_transaction_is_refused_with_advice(
     assert event_types(store) == ["BookAdded", "BookBorrowed"]
 
 
+@pytest.mark.slow
 def test_the_transaction_of_a_dead_program_is_waited_for_until_kafka_ends_it(store: Settings, writer: Writer):
     """Kafka ends it after its time-out and up to 10 s more, and nobody is told of a foreign transaction."""
     run(writer, ADD)

@@ -60,6 +60,7 @@ def commit(settings: Settings, group: str, offsets: dict[int, int]) -> None:
         consumer.close()
 
 
+@pytest.mark.slow
 def test_offsets_can_be_read_from_a_new_broker_and_while_it_is_killed_and_restarted(
     kafka: Kafka, tmp_path: Path
 ):

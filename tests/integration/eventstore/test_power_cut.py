@@ -19,11 +19,12 @@ from tests.support.producer.power_cut import cut, flushed, traced
 from tests.support.producer.writer_calls import ADD, ISBN, accepted, event_types, run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("durability", "left"),
     [
         ("disk", ["BookAdded", "BookBorrowed"]),
-        pytest.param("os", ["BookAdded"], marks=pytest.mark.slow),
+        ("os", ["BookAdded"]),
     ],
 )
 def test_acknowledged_events_survive_a_power_cut(tmp_path: Path, durability: str, left: list[str]):

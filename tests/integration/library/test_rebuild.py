@@ -193,6 +193,7 @@ def test_a_killed_start_can_be_repeated(settings: Settings, point: str):
     assert inventory_table(2).changelog(settings) in topics(settings)
 
 
+@pytest.mark.slow
 def test_a_killed_switch_or_rollback_leaves_one_of_both_says_which_and_can_be_repeated(settings: Settings):
     rebuilt(settings)
     for command, before, after in (("switch", 1, 2), ("rollback", 2, 1)):
@@ -211,6 +212,7 @@ def counting(settings: Settings) -> int:
     return int(number)
 
 
+@pytest.mark.slow
 def test_a_second_table_whose_worker_is_killed_half_way_is_completed_by_the_next_one(settings: Settings):
     writer = filled(settings)
     writer.commit(*(CopiesAdded(A, 1, AT) for _ in range(20)))

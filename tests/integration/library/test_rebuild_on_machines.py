@@ -103,6 +103,7 @@ class Borrower:
         self._thread.join()
 
 
+@pytest.mark.slow
 def test_machines_that_have_only_kafka_in_common_change_to_the_other_table(machines: Machines):
     one, other, crew = machines.one, machines.other, machines.crew
     urls = [one.api.url, other.api.url]

@@ -108,6 +108,7 @@ def answered(gateway: GatewayProcess) -> float:
     return float(next((line for line in lines if line.startswith(named)), "x 0").split()[1])
 
 
+@pytest.mark.slow
 def test_a_gateway_reports_missing_kafka_and_recovers(tmp_path: Path):
     with embedded_broker(tmp_path / "kafka") as kafka:
         settings = Settings(

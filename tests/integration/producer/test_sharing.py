@@ -132,7 +132,9 @@ class Callers:
         self._pool.shutdown()
 
 
-@pytest.mark.parametrize("what", ["killed", "stopped", "frozen"])
+@pytest.mark.parametrize(
+    "what", ["stopped", *(pytest.param(what, marks=pytest.mark.slow) for what in ("killed", "frozen"))]
+)
 def test_a_gateway_that_goes_costs_its_neighbours_no_error(gateways: list[GatewayProcess], what: str):
     *left, gone = gateways
     isbns = list(titles().values())

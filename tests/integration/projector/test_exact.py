@@ -25,6 +25,7 @@ def test_the_table_is_exact_after_repeated_kills_with_aborted_transactions(setti
     assert_exact(settings)
 
 
+@pytest.mark.slow
 def test_the_table_is_exact_after_a_kill_at_each_step_of_a_batch(settings, crew):
     """Each worker continues after the last one's kill; a wrong row would stay wrong."""
     store = EventStore(settings)

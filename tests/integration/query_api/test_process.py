@@ -50,6 +50,7 @@ def agrees(api: ApiProcess, writer: StoreWriter) -> bool:
     return True
 
 
+@pytest.mark.slow
 def test_a_query_api_killed_repeatedly_neither_loses_nor_repeats_anything(settings: Settings):
     writer = store_writer(settings)
     writer.commit(*ADDED)
@@ -102,6 +103,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
         yield kafka
 
 
+@pytest.mark.slow
 def test_a_query_api_without_kafka_answers_from_its_replica_and_recovers(own: Kafka, tmp_path: Path):
     settings = Settings(kafka=own.bootstrap, name="away", data_dir=str(tmp_path))
     ensure_topics(AdminClient(client_config(settings)), settings)

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPException
 
+import pytest
+
 from eventstore.state.outcomes import Accepted, Receipt
 from foundation.cli import exits
 from foundation.http.client import Service
@@ -17,6 +19,8 @@ from producer.gateway.sharing.membership import SESSION_TIMEOUT_MS
 from tests.support.library.installed_system import System
 from tests.support.waiting import eventually
 from tests.system.end_to_end.expected_state import assert_as_folded
+
+pytestmark = pytest.mark.slow
 
 NewIsbn = Callable[[], str]
 

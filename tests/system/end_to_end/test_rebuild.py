@@ -46,6 +46,7 @@ class Reader:
         self._thread.join()
 
 
+@pytest.mark.slow
 def test_readers_notice_nothing_of_a_rebuild(own: System, broker: str) -> None:
     own.receipt("add", A, "T", "A", "500")
     reader = Reader(own)

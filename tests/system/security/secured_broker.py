@@ -72,7 +72,7 @@ def as_user(user: str, settings: Settings, password: str = SECRET) -> Settings:
 def _certificate(home: Path) -> tuple[Path, Path]:
     """Create the broker's key store and its self-signed certificate.
 
-    An RSA key would take half of the tests' time: the quick compiler makes each of hundreds of handshakes slow.
+    An RSA key would take half of the tests' time: handshakes are slow in a JVM with the quick compiler only.
     """
     store, authority = home / "broker.p12", home / "authority.pem"
     keytool = [str(Path(JAVA_HOME) / "bin" / "keytool"), "-alias", "broker", "-keystore", str(store)]
