@@ -28,9 +28,9 @@ from evidence.note import Signer, new_key
 from examples.loans_per_day.counts import LoansPerDay
 from examples.overdue_notices.loans import Loans
 from foundation.kafka_clients import client_config, reading_config
+from foundation.memory import calm_collector
 from foundation.settings import Settings
 from library.store.offsets import end
-from notary.cli import calm_collector
 from notary.follower import Follower
 from schemas.events import Event
 from schemas.reader import open_reader

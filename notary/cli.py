@@ -1,6 +1,5 @@
 """``library notary``, ``python -m notary``: follows the event store and signs checkpoints of it."""
 
-import gc
 import logging
 import signal
 import threading
@@ -13,6 +12,7 @@ import click
 from foundation.cli import exits
 from foundation.cli.app import CommandError, with_settings
 from foundation.cli.metrics_port import serve_metrics
+from foundation.memory import calm_collector
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -76,16 +76,6 @@ def notary(settings: "Settings", new_key: bool, show_key: bool, once: bool, read
         return _run(settings, signers, writers, once, ready)
     finally:
         ready.remove()
-
-
-def calm_collector() -> None:
-    """Let the garbage collector of this process look for cycles less often.
-
-    Each record of a fetch holds dozens of objects, its headers, and none of them is in a cycle. With Python's
-    default the collector took 40 % of the time of reading and signing.
-    """
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 100)
 
 
 class ReadyFile:

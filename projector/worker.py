@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import logging
 import os
 import signal
@@ -15,6 +14,7 @@ import uvloop
 
 from foundation import tracing
 from foundation.cli import exits
+from foundation.memory import calm_collector
 from projector.app import App, end_within
 
 log = logging.getLogger(__name__)
@@ -39,9 +39,7 @@ def run(app: App, ready_file: Path | None) -> int:
 
     Writes ``ready_file`` once the table is recovered and follows the events; then touches it regularly.
     """
-    # Imported objects stay: the garbage collector need not examine them again and again
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
+    calm_collector()
     app.conf.datadir.mkdir(parents=True, exist_ok=True)
     # Also for the thread that talks to Kafka, which creates its own loop
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
