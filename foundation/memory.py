@@ -2,6 +2,7 @@
 
 import ctypes
 import gc
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,16 +17,42 @@ def calm_collector() -> None:
     gc.set_threshold(100_000, 50, 100)
 
 
+class _Pauses:
+    """The blocks without collections that run now, in all threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running = 0
+        self._enable = False
+
+    def begin(self) -> None:
+        with self._lock:
+            if self._running == 0:
+                self._enable = gc.isenabled()
+                gc.disable()
+            self._running += 1
+
+    def end(self) -> None:
+        with self._lock:
+            self._running -= 1
+            if self._running == 0 and self._enable:
+                gc.enable()
+
+
+_pauses = _Pauses()
+
+
 @contextmanager
 def no_collections() -> Iterator[None]:
-    """Pause garbage collection: work that makes many objects that stay would take up to twice the time."""
-    enabled = gc.isenabled()
-    gc.disable()
+    """Pause garbage collection: work that makes many objects that stay would take up to twice the time.
+
+    Where several threads do such work, it pauses until the last of them has finished.
+    """
+    _pauses.begin()
     try:
         yield
     finally:
-        if enabled:
-            gc.enable()
+        _pauses.end()
 
 
 def return_free_memory() -> None:
