@@ -75,12 +75,17 @@ class NamesState:
 
 
 class NamesOwner(Owner[NamesState]):
-    """Reads and changes the topic. Not thread-safe."""
+    """Reads and changes the topic, with ``only`` for that one borrower. Not thread-safe."""
 
-    only = ""
+    def __init__(
+        self, settings: Settings, only: str, clock: Callable[[], int], reached: Callable[[str], None]
+    ) -> None:
+        one = replace(settings, partitions=1)
+        super().__init__(one, 0, names_topic(settings), clock=clock, reached=reached)
+        self._only = only
 
     def _load(self) -> NamesState:
-        return NamesState(self.only)
+        return NamesState(self._only)
 
     def change(self, decide: "Decide[T]", deadline_s: float) -> T | Unwritable | OutcomeUnknown:
         """Append what ``decide`` returns for exactly the names that it got; it may be called repeatedly."""
@@ -156,10 +161,8 @@ class Names:
         clock: Callable[[], int] = now_ms,
         reached: Callable[[str], None] = ignore,
     ) -> None:
-        one = replace(settings, partitions=1)
         self.settings = settings
-        self._owner = NamesOwner(one, 0, names_topic(settings), clock=clock, reached=reached)
-        self._owner.only = only
+        self._owner = NamesOwner(settings, only, clock, reached)
         self._lock = threading.Lock()
         self._none = Directory()
 
