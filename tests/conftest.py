@@ -1,6 +1,7 @@
 """Fixtures for all tests: one real broker per session, and a new system per test."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Generator, Iterator
 from functools import partial
@@ -23,6 +24,10 @@ if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
     # Hundreds of child processes import the same modules: compiled each time, their starts took twice as long
     sys.pycache_prefix = os.environ["PYTHONPYCACHEPREFIX"] = str(Path(sys.prefix) / "bytecode")
     sys.dont_write_bytecode = False
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell's background jobs ignore it, and so would the programs that tests interrupt
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 for name in [name for name in os.environ if name.startswith("LIBRARY_")]:
     # The settings of the caller's shell are not those of a test, nor of the processes that it starts
