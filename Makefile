@@ -45,7 +45,7 @@ test-system: .venv/.dev ## tests of whole systems, started by `library up`
 test-page: .venv/.dev ## the page in a browser: 6 minutes; needs chromium
 	@$(PYTEST) -m page tests/page $(ARGS)
 
-test-faults: .venv/.dev ## long fault scenarios: random kills, frozen workers, broker restarts
+test-faults: .venv/.dev ## kills, frozen processes, restarts of Kafka: 9 minutes
 	@$(PYTEST) -n 2 -m slow tests/integration tests/system tests/chaos $(ARGS)
 
 test-three-brokers: .venv/.dev ## leaders frozen and thawed, brokers killed: 3 minutes, three Javas
