@@ -31,7 +31,7 @@ PYTEST := $(BIN)/python -m pytest
 PARALLEL := -n 3 -m "not slow and not containers and not page"
 
 test-fast: .venv/.dev ## unit tests, no broker: half a minute, after every change
-	@$(PYTEST) -n 2 tests/unit $(ARGS)
+	@$(PYTEST) -n 3 tests/unit $(ARGS)
 
 test: .venv/.dev ## unit, integration and system tests, before every push
 	@$(PYTEST) $(PARALLEL) $(ARGS)
