@@ -106,7 +106,7 @@ def test_past_changes_name_no_patron_and_take_the_filters_of_events(api: ApiWith
     answer = api.ask(f"/changes?from={rfc3339(START + 1)}&to={rfc3339(START + 20)}&isbn={A}&limit=1")
     assert answer.headers["cache-control"] == "no-store"
     assert 'rel="next"' in answer.headers["link"]
-    assert '"ann"' not in answer.text
+    assert "ann" not in answer.text
     (change,) = answer.json()["items"]
     (event,) = api.ask(f"/events?isbn={A}&type=BookBorrowed").json()["items"]
     assert change == {name: event[name] for name in ("isbn", "version", "type", "time", "position")}

@@ -70,13 +70,13 @@ def test_past_loans_history_and_events_have_the_names(api: ApiWithoutKafka):
 
 def test_a_forgotten_borrower_has_no_name_in_any_answer(api: ApiWithoutKafka, names: StockedNames):
     before = api.ask(f"/inventory/{A}/history").text
-    assert '"bob"' in before
+    assert "bob" in before
     names.forget(BOB, AT + 9000)
     asked = [f"/inventory/{A}/history", "/events", f"/loans?isbn={A}&at=2024-05-01T12:00:02.500Z", "/loans"]
     position = json.loads(before)["items"][2]["position"].replace(":", "/")
     for path in [*asked, f"/events/{position}"]:
         answer = api.ask(path)
-        assert '"bob"' not in answer.text
+        assert "bob" not in answer.text
         assert "no-store" in answer.headers["cache-control"]
     assert (None, BOB) in borrowers(api.ask(f"/inventory/{A}/history").json()["items"])
     gone = api.ask(f"/patrons/{BOB}")
