@@ -22,27 +22,39 @@ Headers: TypeAlias = Sequence[tuple[str, bytes | None]]
 
 _LEAF = b"\0"
 _MOST_COMPILED = 30
-"""Records with more headers are not ours: each number of headers has an encoder of its own."""
+"""Records with more headers are not ours: each number of headers has a function of its own."""
 _TIME_BYTES, _LENGTH_BYTES = 8, 4
 _encoded = lru_cache(256)(str.encode)
-_encoders: dict[int, Callable[[int, bytes, bytes, Headers], bytes | None]] = {}
-"""By number of headers: an encoder for the names that the first record with so many headers had."""
+Hash: TypeAlias = Callable[[int, bytes, bytes, Headers], bytes | None]
+_hashes: dict[int, Hash] = {}
+"""By number of headers: the function for the names that the first record with so many headers had."""
 
 
 def leaf_data(timestamp: int, key: bytes | None, value: bytes | None, headers: Headers) -> bytes:
     """The bytes of a record. Raises struct.error for a timestamp or a length that does not fit."""
-    count = len(headers)
-    encoder = _encoders.get(count)
-    if encoder is None:
-        if count > _MOST_COMPILED:
-            return _data(timestamp, key, value, headers)
-        encoder = _encoders[count] = _encoder(tuple(name for name, _ in headers))
+    parts = [key, value]
+    for name, header in headers:
+        parts += (_encoded(name), header)
+    lengths = (-1 if part is None else len(part) for part in parts)
+    return _packed(f">q{len(parts)}i")(timestamp, *lengths) + b"".join(part or b"" for part in parts)
+
+
+def leaf_hash(data: bytes) -> bytes:
+    """The hash of a leaf (RFC 6962, section 2.1)."""
+    return sha256(_LEAF + data).digest()
+
+
+def record_hash(timestamp: int, key: bytes | None, value: bytes | None, headers: Headers) -> bytes:
+    """The hash of a record: ``leaf_hash(leaf_data(...))`` in half the time. Raises as ``leaf_data``."""
+    compiled = _hashes.get(len(headers))
+    if compiled is None and len(headers) <= _MOST_COMPILED:
+        compiled = _hashes[len(headers)] = _compiled(tuple(name for name, _ in headers))
     try:
-        data = encoder(timestamp, key, value, headers)  # type: ignore[arg-type]
+        found = compiled and compiled(timestamp, key, value, headers)  # type: ignore[arg-type]
     except TypeError:
         # A part is None
-        data = None
-    return _data(timestamp, key, value, headers) if data is None else data
+        found = None
+    return found or leaf_hash(leaf_data(timestamp, key, value, headers))
 
 
 class Message(Protocol):
@@ -57,6 +69,11 @@ class Message(Protocol):
 def leaf_of(message: Message) -> bytes:
     """The bytes of a record that was read. Raises as ``leaf_data``."""
     return leaf_data(message.timestamp()[1], message.key(), message.value(), message.headers() or ())
+
+
+def message_hash(message: Message) -> bytes:
+    """The hash of a record that was read. Raises as ``leaf_data``."""
+    return record_hash(message.timestamp()[1], message.key(), message.value(), message.headers() or ())
 
 
 class BadLeaf(ValueError):
@@ -90,25 +107,11 @@ def parse_leaf(
     return int.from_bytes(data[:_TIME_BYTES], "big", signed=True), parts[0], parts[1], headers
 
 
-def leaf_hash(data: bytes) -> bytes:
-    """The hash of a leaf (RFC 6962, section 2.1)."""
-    return sha256(_LEAF + data).digest()
+def _compiled(names: tuple[str, ...]) -> Hash:
+    """The hash of records whose headers have these names; for others it returns None.
 
-
-def _data(timestamp: int, key: bytes | None, value: bytes | None, headers: Headers) -> bytes:
-    """The bytes of any record."""
-    parts = [key, value]
-    for name, header in headers:
-        parts += (_encoded(name), header)
-    lengths = (-1 if part is None else len(part) for part in parts)
-    return _packed(len(parts))(timestamp, *lengths) + b"".join(part or b"" for part in parts)
-
-
-def _encoder(names: tuple[str, ...]) -> Callable[[int, bytes, bytes, Headers], bytes | None]:
-    """An encoder of records whose headers have these names; for others it returns None.
-
-    It is compiled, because a loop over the headers takes more than twice as long, and the notary encodes
-    every event. Nothing of a record becomes part of the code but lengths: names and their bytes are globals.
+    It is compiled, because a loop over the headers takes more than twice as long, and the notary hashes every
+    event. Nothing of a record becomes part of the code but lengths: names and their bytes are globals.
     """
     numbers = range(len(names))
     unpacked = "".join(f"(n{i}, v{i}), " for i in numbers)
@@ -116,19 +119,21 @@ def _encoder(names: tuple[str, ...]) -> Callable[[int, bytes, bytes, Headers], b
     lengths = "".join(f", {len(name.encode())}, len(v{i})" for i, name in enumerate(names))
     parts = "".join(f", bytes{i}, v{i}" for i in numbers)
     source = (
-        "def encode(timestamp, key, value, headers):\n"
+        "def hashed(timestamp, key, value, headers):\n"
         f"    [{unpacked}] = headers\n"
         f"    if True{same}:\n"
-        f"        return pack(timestamp, len(key), len(value){lengths}) + b''.join((key, value{parts}))\n"
+        f"        lengths = pack(timestamp, len(key), len(value){lengths})\n"
+        f"        return sha256(b''.join((lengths, key, value{parts}))).digest()\n"
     )
-    scope: dict[str, object] = {"pack": _packed(2 + 2 * len(names))}
+    # Its zero byte is _LEAF: to add it afterwards would copy the whole record
+    scope: dict[str, object] = {"pack": _packed(f">xq{2 + 2 * len(names)}i"), "sha256": sha256}
     for i, name in enumerate(names):
         scope |= {f"name{i}": name, f"bytes{i}": name.encode()}
     exec(source, scope)
-    encode: Callable[[int, bytes, bytes, Headers], bytes | None] = scope["encode"]  # type: ignore[assignment]
-    return encode
+    hashed: Hash = scope["hashed"]  # type: ignore[assignment]
+    return hashed
 
 
 @lru_cache(64)
-def _packed(parts: int) -> Callable[..., bytes]:
-    return Struct(f">q{parts}i").pack
+def _packed(numbers: str) -> Callable[..., bytes]:
+    return Struct(numbers).pack

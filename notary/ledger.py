@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Struct
 
 from evidence.checkpoint import Checkpoint
-from evidence.leaf import HASH_BYTES, leaf_data, leaf_hash, leaf_of
+from evidence.leaf import HASH_BYTES, message_hash, record_hash
 from evidence.merkle import Frontier
 from evidence.transaction import MAX_EVENTS
 from notary.refusal import Reason, Refused
@@ -28,6 +28,7 @@ OFFSET_BYTES = 8
 SAVE_LEAVES = 50_000
 """Leaves after which the state is saved, or as many as there are streams: a start reads so many again."""
 _CHUNK_LEAVES = 100_000
+_DIGITS = [b"%d" % version for version in range(1_000)]
 
 log = logging.getLogger(__name__)
 
@@ -113,11 +114,11 @@ class Ledger:
                 key = message.key()
                 stream, _, digits = (key or b"").rpartition(b"/")
                 version = known(stream, 0) + 1
-                if digits != b"%d" % version or not stream:
+                # Most streams have few events
+                expected = _DIGITS[version] if version < len(_DIGITS) else b"%d" % version
+                if digits != expected or not stream:
                     raise self._unexpected(message, version - 1)
-                leaf = leaf_hash(
-                    leaf_data(message.timestamp()[1], key, message.value(), message.headers() or ())
-                )
+                leaf = record_hash(message.timestamp()[1], key, message.value(), message.headers() or ())
                 if examine is not None:
                     examine(message, leaf)
                 leaves.append(leaf)
@@ -229,8 +230,7 @@ class Ledger:
 
     def _confirm(self, message: Message) -> None:
         """Compare the last event that was read with the record at its offset."""
-        data = leaf_of(message)
-        if message.offset() != self.last_offset or leaf_hash(data) != self._leaf(self.size - 1):
+        if message.offset() != self.last_offset or message_hash(message) != self._leaf(self.size - 1):
             raise Refused(
                 Reason.CHANGED,
                 f"leaf {self.size - 1} of partition {self.partition}, the event at offset "

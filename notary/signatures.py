@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from evidence.leaf import Message as LeafMessage
-from evidence.leaf import leaf_data, leaf_hash
+from evidence.leaf import record_hash
 from evidence.note import Verifier
 from evidence.transaction import (
     MAX_EVENTS,
@@ -82,8 +82,9 @@ class Signatures:
         if signature is None:
             flaw = self._check.add(leaf, event)
         else:
-            data = leaf_data(message.timestamp()[1], message.key(), message.value(), message.headers()[:-1])
-            flaw = next(iter(self._check.close(leaf, leaf_hash(data), signature, event)), None)
+            headers = message.headers()[:-1]
+            bare = record_hash(message.timestamp()[1], message.key(), message.value(), headers)
+            flaw = next(iter(self._check.close(leaf, bare, signature, event)), None)
         if flaw is not None:
             raise self._refusal(flaw)
 

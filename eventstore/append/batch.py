@@ -24,7 +24,7 @@ from eventstore.state.outcomes import (
     digest,
 )
 from eventstore.state.write_state import AcceptedCommand, LastEvent, StreamState, WriteState
-from evidence.leaf import leaf_data, leaf_hash
+from evidence.leaf import record_hash
 
 EXPIRED = OutcomeUnknown("the command came too late: whoever sent it has turned to another writer")
 
@@ -170,4 +170,4 @@ class _Batch:
 
 
 def _leaf(record: Record) -> bytes:
-    return leaf_hash(leaf_data(record.timestamp, record.key, record.value, record.headers))
+    return record_hash(record.timestamp, record.key, record.value, record.headers)

@@ -26,7 +26,7 @@ from eventstore.errors import ClaimLost, OtherLog, WrongStore
 from eventstore.state.outcomes import Outcome, OutcomeUnknown, Receipt, Submitted, Unwritable
 from eventstore.state.snapshot import Snapshot
 from eventstore.state.write_state import WriteState
-from evidence.leaf import NO_EVENT, leaf_hash, leaf_of
+from evidence.leaf import NO_EVENT, message_hash
 from foundation.settings import Settings
 
 TOPIC_CHECK_INTERVAL_S = 5.0
@@ -176,7 +176,7 @@ class Writer(Owner[WriteState]):
         self._save(SAVE_WRITING_ENTRIES)
 
     def _note_last(self, message: Message) -> None:
-        self._last_leaf = leaf_hash(leaf_of(message))
+        self._last_leaf = message_hash(message)
 
     def _load(self) -> WriteState:
         self._last_leaf = NO_EVENT

@@ -14,7 +14,7 @@ from eventstore.keys import BadKey
 from eventstore.positions import Position
 from eventstore.recorded import event_of, parse_stream_key
 from eventstore.state.outcomes import Appended, Receipt
-from evidence.leaf import leaf_hash, leaf_of
+from evidence.leaf import message_hash
 
 ADVICE = "upgrade, or run `library doctor`"
 
@@ -243,7 +243,7 @@ class WriteState:
             digest = headers.get(DIGEST, b"").decode(errors="replace")
             actor = headers.get(ACTOR, b"").decode(errors="replace")
             appended = Appended(type(event).__name__, version)
-            leaf = leaf_hash(leaf_of(message))
+            leaf = message_hash(message)
             self._add_accepted(command_id, AcceptedCommand(stream, digest, (appended,), offset, actor, leaf))
 
     def _add_accepted(self, command_id: str, newest: AcceptedCommand) -> None:

@@ -6,7 +6,7 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from evidence.checkpoint import Checkpoint, Origin, open_checkpoint, parse_origin
-from evidence.leaf import HASH_BYTES, leaf_data, leaf_hash
+from evidence.leaf import HASH_BYTES, record_hash
 from evidence.merkle import Frontier
 from evidence.note import BadSignature, Unsigned, Verifier
 from evidence.successor import Successor
@@ -71,7 +71,7 @@ def verify(
     comparisons = _Comparisons(store.partitions, signed)
     signatures = SignatureChecks(store.partitions, writers) if writers else None
     for event in events():
-        leaf = leaf_hash(leaf_data(event.timestamp, event.key, event.value, event.headers))
+        leaf = record_hash(event.timestamp, event.key, event.value, event.headers)
         comparisons[event.partition].add(leaf)
         if signatures is not None:
             signatures.add(event, leaf)
@@ -81,8 +81,8 @@ def verify(
         leaves: dict[int, list[Leaf]] = {partition: [] for partition in wrong}
         for event in events():
             if event.partition in wrong:
-                data = leaf_data(event.timestamp, event.key, event.value, event.headers)
-                leaves[event.partition].append(Leaf(leaf_hash(data), event.key))
+                leaf = record_hash(event.timestamp, event.key, event.value, event.headers)
+                leaves[event.partition].append(Leaf(leaf, event.key))
         findings += (
             _diagnosed(store, one, leaves[p], _signed_hashes(hashes(p), signed[p]))
             for p, one in wrong.items()

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from evidence.leaf import leaf_data, leaf_hash
+from evidence.leaf import record_hash
 from evidence.note import Verifier
 from evidence.transaction import Flaw, Flawed, Place, TransactionCheck, signature_in
 from library.checks.tampering import Event, Finding, Kind
@@ -47,7 +47,7 @@ class SignatureChecks:
         if signature is None:
             self._note(partition, check.add(leaf, place))
             return
-        bare = leaf_hash(leaf_data(event.timestamp, event.key, event.value, event.headers[:-1]))
+        bare = record_hash(event.timestamp, event.key, event.value, event.headers[:-1])
         for flaw in check.close(leaf, bare, signature, place):
             self._note(partition, flaw)
 

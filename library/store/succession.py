@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from evidence.checkpoint import Checkpoint, Origin
-from evidence.leaf import leaf_data, leaf_hash
+from evidence.leaf import record_hash
 from evidence.merkle import Frontier
 from evidence.successor import Successor
 from library.store.backup_file import Digest, Header, Record
@@ -33,7 +33,7 @@ class Logs:
             self._left[partition] -= 1
         self.digest.add(record)
         pending = self._pending[partition]
-        pending.append(leaf_hash(leaf_data(record.timestamp, record.key, record.value, record.headers)))
+        pending.append(record_hash(record.timestamp, record.key, record.value, record.headers))
         if len(pending) == BATCH_LEAVES:
             self._trees[partition].add(pending)
             pending.clear()

@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from eventstore.partition_reader import read_partition
 from eventstore.topics import events_topic
-from evidence.leaf import leaf_hash, leaf_of
+from evidence.leaf import message_hash
 from evidence.merkle import Tree
 from foundation.kafka_clients import KafkaUnavailable, reading_config
 from foundation.settings import Settings
@@ -47,7 +47,7 @@ class EventTree:
     def add(self, message: Message) -> None:
         """Append an event."""
         self.offsets.append(message.offset() or 0)
-        self._pending.append(leaf_hash(leaf_of(message)))
+        self._pending.append(message_hash(message))
         if len(self._pending) == BATCH_EVENTS:
             self.flush()
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evidence.leaf import BadLeaf, leaf_data, leaf_hash, parse_leaf
+from evidence.leaf import BadLeaf, leaf_data, leaf_hash, parse_leaf, record_hash
 
 PART = st.none() | st.binary(max_size=4)
 RECORD = st.tuples(
@@ -28,10 +28,16 @@ def test_records_with_as_many_headers_of_any_names_have_their_own_leaves(count: 
         parts = b"kvalue" + b"".join(name.encode() + b"value" for name, _ in headers)
         expected = struct.pack(f">q{len(lengths)}i", 7, *lengths) + parts
         assert leaf_data(7, b"k", b"value", headers) == expected
+        assert record_hash(7, b"k", b"value", headers) == leaf_hash(expected)
 
 
 def test_the_hash_of_a_leaf_begins_with_a_zero_byte() -> None:
     assert leaf_hash(b"data") == sha256(b"\0data").digest()
+
+
+@given(RECORD)
+def test_the_hash_of_a_record_is_that_of_its_leaf(record) -> None:
+    assert record_hash(*record) == leaf_hash(leaf_data(*record))
 
 
 @given(RECORD, RECORD)

@@ -297,3 +297,11 @@ def test_events_that_were_read_without_the_keys_are_examined_later(tmp_path: Pat
     again = examining(tmp_path)
     assert (again.size, again.begin) == (0, 0)
     assert reason(lambda: again.take(log)) == Reason.UNSIGNED
+
+
+def test_a_stream_may_have_any_number_of_events(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path, 0)
+    ledger.take([Record(number, b"stream/%d" % (number + 1)) for number in range(1_234)])
+    assert ledger.size == 1_234
+    assert reason(lambda: ledger.take([Record(1_234, b"stream/1236")])) == Reason.GAP
+    assert reason(lambda: ledger.take([Record(1_234, b"stream/01235")])) == Reason.NO_EVENT
