@@ -23,8 +23,8 @@ FOREIGN_IS_OPEN = "a foreign transaction is open"
 """The beginning of the reason why a partition can't be written."""
 MARKER_DELAY_S = 1.0
 """The marker of an acknowledged transaction may take this long to reach the log."""
-LONG_READ_ENTRIES = 10_000
-"""Unsaved entries with which a read before the claim counts as long."""
+LONG_READ_RECORDS = 2_000
+"""A read before the claim that has read so many, and holds them in memory, waits for its turn to go on."""
 
 _long_read = threading.Lock()
 """Held during a long read. Python runs one thread at a time, so several long reads would not be faster, but
@@ -88,6 +88,7 @@ class CatchUp:
         self._doubted: tuple[str, int] = ("", 0)
         self._since = 0.0
         self._reached_end = False
+        self._needs_turn = False
         self.observe: Callable[[Message], object] | None = None
         """Called with the last record of every batch that was read, also with one that was read before."""
 
@@ -129,19 +130,22 @@ class CatchUp:
         Raises ClaimLost if the end or the turn does not come in time; a further call then continues. Raises
         OtherLog.
         """
-        turn = _Turn(deadline)
-
-        def take_turn() -> None:
-            if state.unsaved >= LONG_READ_ENTRIES:
-                turn.take()
+        turn, begun = _Turn(deadline), state.next
 
         def each_in_turn() -> None:
-            take_turn()
+            held = min(state.next - begun, state.unsaved)
+            self._needs_turn = self._needs_turn or held >= LONG_READ_RECORDS
+            if self._needs_turn:
+                turn.take()
             each()
+            deadline.progress()
 
         try:
-            take_turn()
+            # A call that did not get it has read its share
+            if self._needs_turn:
+                turn.take()
             self.advance(state, deadline, each_in_turn)
+            self._needs_turn = False
         finally:
             turn.end()
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Generic, TypeVar
 
 from eventstore.append.catch_up import CatchUp, Followed, OpenTransaction
-from eventstore.append.deadline import Deadline
+from eventstore.append.deadline import Deadline, always
 from eventstore.append.fence import Fence, Record
 from eventstore.errors import ClaimLost, EventsLost, OtherLog, StateLost, WrongStore
 from eventstore.state.outcomes import OutcomeUnknown, Unwritable
@@ -81,13 +81,18 @@ class Owner(Generic[S]):
     def _before_reading(self, deadline: Deadline) -> None:
         """Called after each claim, before the rest of the log is read. May raise ClaimLost."""
 
-    def check(self, deadline_s: float) -> Unwritable | OutcomeUnknown | None:
-        """Why the partition can't be written at the moment; None if it can."""
+    def check(
+        self, deadline_s: float, urgent: Callable[[], bool] = always
+    ) -> Unwritable | OutcomeUnknown | None:
+        """Why the partition can't be written at the moment; None if it can.
+
+        Unless it is ``urgent``, reading may take longer than ``deadline_s`` seconds as long as it advances.
+        """
 
         def attempt(deadline: Deadline) -> None:
             self._prove(deadline)
 
-        return self._until_done(attempt, deadline_s)
+        return self._until_done(attempt, deadline_s, urgent)
 
     @property
     def read_up_to(self) -> int:
@@ -103,8 +108,10 @@ class Owner(Generic[S]):
         self.fence.lose()
         self.catch_up.disconnect()
 
-    def _until_done(self, work: Callable[[Deadline], T], seconds: float) -> T | Unwritable | OutcomeUnknown:
-        deadline, failures = Deadline(seconds), 0
+    def _until_done(
+        self, work: Callable[[Deadline], T], seconds: float, urgent: Callable[[], bool] = always
+    ) -> T | Unwritable | OutcomeUnknown:
+        deadline, failures = Deadline(seconds, urgent), 0
         self._in_doubt = False
         while True:
             try:

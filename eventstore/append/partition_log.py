@@ -12,7 +12,7 @@ from eventstore.topics import events_topic
 from foundation.kafka_clients import reading_config
 from foundation.settings import Settings
 
-BATCH_RECORDS = 10_000
+BATCH_RECORDS = 2_000
 STALL_TIMEOUT_S = 0.25
 """Without a record for this long, the reader requests the end instead of waiting for it."""
 
@@ -40,7 +40,7 @@ class Log:
             # The broker shall answer at once at the end of the log
             "fetch.wait.max.ms": 0,
             # Each lane of a gateway has a reader
-            "queued.max.messages.kbytes": 4 * 1024,
+            "queued.max.messages.kbytes": 1024,
             "socket.timeout.ms": 3000,
             "socket.connection.setup.timeout.ms": 2000,
             "metadata.max.age.ms": 5000,

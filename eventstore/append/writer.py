@@ -15,7 +15,7 @@ from confluent_kafka import Message
 
 from eventstore.append.batch import Decided, decide_batch
 from eventstore.append.boundary import Boundary
-from eventstore.append.deadline import Deadline
+from eventstore.append.deadline import Deadline, always
 from eventstore.append.fence import Fence
 from eventstore.append.owner import PROBE_KEY as PROBE_KEY
 from eventstore.append.owner import Owner, ignore
@@ -94,15 +94,16 @@ class Writer(Owner[WriteState]):
 
         return self._until_done(attempt, deadline_s)
 
-    def follow(self, deadline_s: float) -> None:
+    def follow(self, deadline_s: float, urgent: Callable[[], bool] = always) -> None:
         """Give the claim up, and read what others have written: a later claim then has to read little.
 
-        Where that can't be read within ``deadline_s`` seconds, the next call or claim continues.
+        Where that can't be read within ``deadline_s`` seconds, which count as in ``check``, the next call or
+        claim continues.
         """
         self.fence.lose()
         self._near_end = False
         try:
-            self._come_near(Deadline(deadline_s))
+            self._come_near(Deadline(deadline_s, urgent))
         except ClaimLost as lost:
             self._start_over(lost)
 

@@ -167,6 +167,10 @@ class Lane:
         """Wait for the thread's end, for ``timeout_s`` seconds at most."""
         self._thread.join(timeout_s)
 
+    def _wanted(self) -> bool:
+        """Whether something waits in the queue; without it a long read need not be interrupted."""
+        return not self._queue.empty()
+
     def _end_look_up(self, _: "Future[Any]") -> None:
         self._look_ups -= 1
 
@@ -200,7 +204,7 @@ class Lane:
         try:
             if self._standby:
                 writer = writer or self._make_writer()
-                writer.follow(UNREACHABLE_DEADLINE_S)
+                writer.follow(UNREACHABLE_DEADLINE_S, self._wanted)
                 writer.rest()
                 return writer
             if writer is not None:
@@ -247,7 +251,7 @@ class Lane:
         for entry in batch.look_ups:
             self._settle([entry.future], [writer.look_up(entry.command_id, UNREACHABLE_DEADLINE_S)])
         if self.reading or (not batch and self.trouble):
-            self._note(writer.check(UNREACHABLE_DEADLINE_S))
+            self._note(writer.check(UNREACHABLE_DEADLINE_S, self._wanted))
         if (changed := writer.rest()) is not None:
             self._note(changed)
 

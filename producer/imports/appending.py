@@ -123,13 +123,9 @@ def _writer(settings: Settings, share: Share) -> Writer:
 
 def _read_log(writer: Writer, deadline_s: float, stopping: Callable[[], bool]) -> None:
     """Read the partition, however long that takes, as long as it advances. Raises Stopped."""
-    read_up_to, trouble = -1, writer.check(deadline_s)
-    while isinstance(trouble, OutcomeUnknown):
-        if stopping():
-            raise Stopped("interrupted", False)
-        if writer.read_up_to <= read_up_to:
-            raise Stopped(trouble.reason, False)
-        read_up_to, trouble = writer.read_up_to, writer.check(deadline_s)
+    trouble = writer.check(deadline_s, urgent=stopping)
+    if isinstance(trouble, OutcomeUnknown):
+        raise Stopped("interrupted" if stopping() else trouble.reason, False)
 
 
 def _settled(folder: Path, partition: int, batch: list[SpooledRow], outcomes: list[Outcome]) -> Committed:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +13,7 @@ from faust.types import TP
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from eventstore.append.deadline import always
 from eventstore.append.writer import Writer
 from eventstore.headers import Headers, event_headers
 from eventstore.state.outcomes import Accepted, Appended, Outcome, Receipt, Submitted
@@ -64,7 +65,7 @@ class Appending(Writer):
     def wait(self) -> None:
         pass
 
-    def check(self, deadline_s: float) -> None:
+    def check(self, deadline_s: float, urgent: Callable[[], bool] = always) -> None:
         pass
 
     def rest(self) -> None:

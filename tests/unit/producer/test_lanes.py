@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from eventstore.append.deadline import always
 from eventstore.append.writer import Writer
 from eventstore.state.outcomes import Accepted, Outcome, OutcomeUnknown, Receipt, Submitted
 from foundation.kafka_clients import KafkaUnavailable
@@ -48,12 +49,13 @@ class Scripted(Writer):
         self.looked_up.append(command_id)
         return OutcomeUnknown("Kafka is away") if self.away else []
 
-    def check(self, deadline_s: float) -> OutcomeUnknown | None:
+    def check(self, deadline_s: float, urgent: Callable[[], bool] = always) -> OutcomeUnknown | None:
+        self.urgent = urgent
         self.gate.wait(20)
         self.checks += 1
         return OutcomeUnknown("Kafka is away") if self.away else None
 
-    def follow(self, deadline_s: float) -> None:
+    def follow(self, deadline_s: float, urgent: Callable[[], bool] = always) -> None:
         self.followed += 1
 
     def wait(self) -> None:
@@ -109,6 +111,21 @@ def test_a_partition_that_is_taken_over_counts_as_being_read_until_it_was_checke
 
     run_with_lane(work, writer, Scripted())
     assert writer.checks
+
+
+def test_a_long_read_becomes_urgent_when_a_command_waits():
+    writer = Scripted()
+    writer.gate.clear()
+
+    async def work(lane: Lane) -> None:
+        await until(lambda: hasattr(writer, "urgent"))
+        assert not writer.urgent()
+        answer = lane.submit(commands(1)[0])
+        assert writer.urgent()
+        writer.gate.set()
+        await answer
+
+    run_with_lane(work, writer)
 
 
 def test_commands_that_arrive_during_a_commit_form_the_next_batch():
