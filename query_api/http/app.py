@@ -15,7 +15,6 @@ from foundation.http.openapi import ApiDocument
 from foundation.settings import Settings
 from query_api.following.evidence import Evidence
 from query_api.following.waiters import Waiters
-from query_api.http.current_titles import CurrentTitles
 from query_api.http.freshness import Reading
 from query_api.http.inventory_fast_path import InventoryFastPath
 from query_api.http.metrics import Metrics
@@ -39,6 +38,7 @@ from query_api.http.routes import (
 )
 from query_api.http.routes import operations as operations_routes
 from query_api.http.title_answers import TitleAnswers
+from query_api.http.title_reader import TitleReader
 from query_api.replica.tables import RELEASE
 
 ROUTES = [
@@ -113,10 +113,10 @@ def create_app(
         more_headers=lambda state: reading.headers(state["position"].encode()),
         counts=metrics.answers,
     )
-    titles = TitleAnswers(CurrentTitles(reading.follower), reading, hosts, metrics.answers)
+    titles = TitleAnswers(TitleReader(reading.follower), reading, hosts, metrics.answers)
     return InventoryFastPath(inner, titles, reading, hosts, metrics.answers)
 
 
 def titles_at_once(reading: Reading, metrics: Metrics, hosts: AllowedHosts) -> TitleAnswers:
     """Answers for the server's thread. It has its own titles and counter: nothing is shared with the loop."""
-    return TitleAnswers(CurrentTitles(reading.follower), reading, hosts, metrics.answers_at_once)
+    return TitleAnswers(TitleReader(reading.follower), reading, hosts, metrics.answers_at_once)

@@ -7,11 +7,14 @@ from typing import Any
 from foundation.http.at_once import WholeResponse
 from foundation.http.callers import AllowedHosts
 from foundation.http.headers import SAFETY, Headers
+from foundation.http.problem import Problem
 from foundation.http.responses import etag_matches
 from foundation.http.targets import has_encoded_slash
-from query_api.http.current_titles import CurrentTitles
 from query_api.http.freshness import Reading
+from query_api.http.inventory_parameters import PAST_TITLE, parse_ordinary
+from query_api.http.inventory_reads import parse_moment
 from query_api.http.responses import Representation
+from query_api.http.title_reader import TitleReader
 
 TITLES = "/inventory/"
 _TITLE_LENGTH = len(TITLES) + 13
@@ -19,29 +22,24 @@ _CONTENT = (b"content-type", b"content-length")
 
 
 class TitleAnswers:
-    """Titles as they are now, for ordinary requests, on one thread; ``counts`` counts its responses."""
+    """Titles, now and in the past, for ordinary requests, on one thread; ``counts`` counts its responses."""
 
     def __init__(
-        self, titles: CurrentTitles, reading: Reading, hosts: AllowedHosts, counts: Counter[int]
+        self, titles: TitleReader, reading: Reading, hosts: AllowedHosts, counts: Counter[int]
     ) -> None:
         self._titles, self._reading, self._hosts, self._counts = titles, reading, hosts, counts
 
     def __call__(self, request: Any) -> WholeResponse | None:
         """The answer to an ASGI request; None: the application has to answer."""
         path = request["path"]
-        if (
-            len(path) != _TITLE_LENGTH
-            or request["query_string"]
-            or request["method"] != "GET"
-            or not path.startswith(TITLES)
-        ):
+        if len(path) != _TITLE_LENGTH or request["method"] != "GET" or not path.startswith(TITLES):
             return None
         if_none_match = ordinary(request, self._hosts)
         if if_none_match is None:
             return None
         try:
-            found = self._titles.get(path[len(TITLES) :])
-        except sqlite3.DatabaseError:
+            found = self._read(path[len(TITLES) :], request["query_string"])
+        except (Problem, sqlite3.DatabaseError):
             # The route meets it again, and knows what to do
             return None
         if found is None:
@@ -49,6 +47,15 @@ class TitleAnswers:
         response = respond(found, if_none_match, self._reading.headers(self._titles.position))
         self._counts[response.status] += 1
         return response
+
+    def _read(self, isbn: str, query: bytes) -> Representation | None:
+        """The title; None if the application has to answer. Raises Problem, sqlite3.DatabaseError."""
+        if not query:
+            return self._titles.now(isbn)
+        past = parse_ordinary(query, PAST_TITLE)
+        if past is None or len(past) != 1:
+            return None
+        return self._titles.past(isbn, past.get("version"), parse_moment(past.get("at")))
 
 
 def ordinary(request: Any, hosts: AllowedHosts) -> bytes | None:

@@ -58,6 +58,10 @@ class PastTitles:
     def __init__(self) -> None:
         self._remembered: OrderedDict[tuple[int, int], PastTitle] = OrderedDict()
 
+    def get(self, isbn: int, version: int) -> PastTitle | None:
+        """The state after an event, None if it has to be folded."""
+        return self._remembered.get((isbn, version))
+
     def remembered(self, _: sqlite3.Connection, versions: Versions) -> States:
         """The states after these events, without a fold. Raises NotRemembered."""
         try:

@@ -154,14 +154,16 @@ def asked(path: str, *headers: tuple[bytes, bytes], method: str = "GET", host: b
     return {"type": "http", "method": method, "path": path, "query_string": query.encode(), "headers": names}
 
 
-def test_a_title_answered_at_once_is_the_one_of_the_framework_and_counts(api: ApiWithoutKafka):
+@pytest.mark.parametrize("query", ["", "version=1", "version=2", "at=2024-05-01T14:00:00.125%2B02:00"])
+def test_a_title_answered_at_once_is_the_one_of_the_framework_and_counts(api: ApiWithoutKafka, query: str):
     hosts, metrics = AllowedHosts(api.settings), Metrics(api.reading, api.operations)
     at_once = titles_at_once(api.reading, metrics, hosts)
     path = f"/inventory/{TITLES[2]}"
-    tag = by_the_framework(api, path).headers["etag"]
+    # The framework folds a past title, and remembers it
+    tag = by_the_framework(api, f"{path}?{query}").headers["etag"]
     for sent, joined in (([], {}), (['"other"', tag], {"If-None-Match": f'"other", {tag}'})):
-        expected = by_the_framework(api, path, joined)
-        answer = at_once(asked(path, *((b"if-none-match", value.encode()) for value in sent)))
+        expected = by_the_framework(api, f"{path}?{query}", joined)
+        answer = at_once(asked(f"{path}?{query}", *((b"if-none-match", value.encode()) for value in sent)))
         assert answer is not None
         assert (answer.status, answer.body) == (expected.status_code, expected.content)
         assert sorted(answer.headers) == sorted((name.lower(), value) for name, value in expected.headers.raw)
@@ -178,7 +180,14 @@ def test_a_title_answered_at_once_is_the_one_of_the_framework_and_counts(api: Ap
         asked("/inventory/+780000000000"),
         asked(f"/inventory/{TITLES[2]}", method="HEAD"),
         asked(f"/inventory/{TITLES[2]}", method="POST"),
-        asked(f"/inventory/{TITLES[2]}?version=1"),
+        asked(f"/inventory/{TITLES[2]}?version=3"),
+        asked(f"/inventory/{TITLES[2]}?version=01"),
+        asked(f"/inventory/{TITLES[2]}?version=1&at=2024-05-01T12:00:00Z"),
+        asked(f"/inventory/{TITLES[2]}?at=2999-01-01T00:00:00Z"),
+        asked(f"/inventory/{TITLES[2]}?at=2020-01-01T00:00:00Z"),
+        asked(f"/inventory/{TITLES[2]}?after=0:0"),
+        # Removed by then
+        asked(f"/inventory/{TITLES[1]}?version=4"),
         asked(f"/inventory/{TITLES[2]}", (b"origin", b"http://localhost")),
         asked(f"/inventory/{TITLES[2]}", (b"host", b"localhost")),
         asked(f"/inventory/{TITLES[2]}", host=b"example.org"),
@@ -189,6 +198,15 @@ def test_what_is_no_ordinary_request_for_a_title_is_not_answered_at_once(api: Ap
     metrics = Metrics(api.reading, api.operations)
     assert titles_at_once(api.reading, metrics, AllowedHosts(api.settings))(request_) is None
     assert not metrics.answers_at_once
+
+
+def test_a_past_title_is_answered_at_once_when_it_was_folded_before(tmp_path: Path):
+    api = ApiWithoutKafka(tmp_path, [BookAdded(TITLES[0], "T", "A", 2, AT)])
+    at_once = titles_at_once(api.reading, Metrics(api.reading, api.operations), AllowedHosts(api.settings))
+    path = f"/inventory/{TITLES[0]}?version=1"
+    assert at_once(asked(path)) is None
+    assert_same_answer(api.ask(path), by_the_framework(api, path))
+    assert at_once(asked(path)) is not None
 
 
 def change(stock: ApiWithoutKafka, isbn: str) -> Event:
@@ -209,7 +227,7 @@ def test_a_cached_response_equals_a_fresh_one(
 ):
     monkeypatch.setattr("query_api.replica.replica._MAX_REMEMBERED_TITLES", few)
     monkeypatch.setattr("query_api.replica.replica._REMEMBERED_BATCHES", batches)
-    monkeypatch.setattr("query_api.http.current_titles.MOST_KEPT", kept)
+    monkeypatch.setattr("query_api.http.title_reader.MOST_KEPT", kept)
     chance = random.Random(few * batches * kept)
     stock = ApiWithoutKafka(tmp_path)
     for _ in range(60):

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from query_api.http.current_titles import CurrentTitles
+from query_api.http.inventory_reads import read_past_title
+from query_api.http.responses import Representation
+from query_api.http.title_reader import TitleReader
 from query_api.queries.titles import title_json
 from query_api.replica.progress import Progress
 from query_api.replica.replica import FILE, Replica, create_replica, open_replica
@@ -90,13 +92,29 @@ def test_a_reopened_replica_and_one_of_an_earlier_release_have_their_progress(tm
             file.execute("PRAGMA user_version = 0")
 
 
-def test_a_kept_title_has_the_position_of_the_answer(tmp_path: Path):
+def read_now(api: ApiWithoutKafka, titles: TitleReader) -> Representation | None:
+    return titles.now(A)
+
+
+def read_past(api: ApiWithoutKafka, titles: TitleReader) -> Representation | None:
+    """The title at a time in which each batch changes it."""
+    if (found := titles.past(A, None, START)) is not None:
+        return found
+    with api.replica.read() as read:
+        read_past_title(read, int(A), None, START)
+    return titles.past(A, None, START)
+
+
+@pytest.mark.parametrize("read", [read_now, read_past])
+def test_a_title_has_the_position_of_the_answer(
+    tmp_path: Path, read: Callable[[ApiWithoutKafka, TitleReader], Representation | None]
+):
     api = ApiWithoutKafka(tmp_path, STOCK)
-    titles = CurrentTitles(api.follower)
+    titles = TitleReader(api.follower)
     answered = list[tuple[bytes, bytes]]()
 
     def get() -> None:
-        found = titles.get(A)
+        found = read(api, titles)
         assert found is not None
         answered.append((titles.position, found.body))
 
@@ -115,7 +133,7 @@ def test_a_kept_title_has_the_position_of_the_answer(tmp_path: Path):
     "path",
     [
         f"/inventory/{A[:3]}-{A[3:]}",
-        f"/inventory/{A}?version=2",
+        f"/inventory/{A[:3]}-{A[3:]}?version=2",
         f"/inventory/{A}/history",
         "/inventory",
         "/inventory?q=river",

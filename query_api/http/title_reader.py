@@ -1,4 +1,4 @@
-"""Titles as they are now, with all that a response to GET needs."""
+"""Titles, now and in the past, with all that a response to GET needs."""
 
 import sqlite3
 from collections import OrderedDict
@@ -6,6 +6,7 @@ from collections import OrderedDict
 from query_api.following.followed import Followed
 from query_api.http.responses import Representation, represent
 from query_api.replica.damage import Damaged
+from query_api.replica.past import version_at
 from query_api.replica.progress import Progress
 from query_api.replica.replica import Replica
 from schemas.records import EVENTS
@@ -15,8 +16,8 @@ MOST_KEPT = 4_096
 _SELECT = "SELECT body FROM titles WHERE isbn = ? AND removed = 0"
 
 
-class CurrentTitles:
-    """Titles of the replica that ``follower`` has, on one thread.
+class TitleReader:
+    """Reads titles of the replica that ``follower`` has, on one thread, and only what takes no time.
 
     A representation is kept until its title changes: titles that are read again and again are answered 1.3
     times as often as others, which come from the replica each time. The keeping may go when that difference
@@ -31,31 +32,48 @@ class CurrentTitles:
         """In a read transaction until the next batch is stored. The kept titles are of its data, too."""
         self._progress: Progress | None = None
         self.position = b""
-        """The position of the title that ``get`` returned last."""
+        """The position of the title that was returned last."""
 
-    def get(self, isbn: str) -> Representation | None:
+    def now(self, isbn: str) -> Representation | None:
         """The title with the 13 digits ``isbn``; None if it is not there now, or the replica can't answer."""
-        replica = self._follower.replica
-        if replica is None:
-            return None
-        if replica is not self._replica:
-            self._replica, self._db = replica, replica.reader_until_next_batch()
-            self._progress = None
-        assert self._db is not None
-        while True:
-            if not self._db.in_transaction:
-                self._begin(replica, self._db)
-            assert self._progress is not None
-            if not self._progress.complete:
-                return None
+        while (db := self._transaction()) is not None:
             if (kept := self._kept.get(isbn)) is not None:
                 return kept
             if not EVENTS.is_stream(isbn):
                 return None
-            row = self._db.execute(_SELECT, (int(isbn),)).fetchone()
+            row = db.execute(_SELECT, (int(isbn),)).fetchone()
             # The writer may have ended the transaction before: the row may then be newer than the position
-            if self._db.in_transaction:
+            if db.in_transaction:
                 return None if row is None else self._keep(isbn, row[0])
+        return None
+
+    def past(self, isbn: str, version: int | None, at: int | None) -> Representation | None:
+        """The title after its event ``version``, or at the time ``at`` (ms).
+
+        None as from ``now``, and if the title's events have to be folded first.
+        """
+        while (db := self._transaction()) is not None:
+            if not EVENTS.is_stream(isbn):
+                return None
+            last = version_at(db, int(isbn), version=version, at=at)
+            if db.in_transaction:
+                if self._replica is None or last is None or version not in (None, last):
+                    return None
+                title = self._replica.past.get(int(isbn), last)
+                return None if title is None or title.removed else represent(title.body)
+        return None
+
+    def _transaction(self) -> sqlite3.Connection | None:
+        """The connection, in a transaction; None if the replica is not complete."""
+        replica = self._follower.replica
+        if replica is None:
+            return None
+        if replica is not self._replica or self._db is None:
+            self._replica, self._db = replica, replica.reader_until_next_batch()
+            self._progress = None
+        if not self._db.in_transaction:
+            self._begin(replica, self._db)
+        return self._db if self._progress is not None and self._progress.complete else None
 
     def _begin(self, replica: Replica, db: sqlite3.Connection) -> None:
         """Begin the next transaction, and drop the titles that changed since the last one."""
