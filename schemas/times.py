@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS = timedelta(milliseconds=1)
@@ -23,8 +24,12 @@ def rfc3339(ms: int) -> str:
     return at.isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
+@lru_cache(256)
 def parse_time(text: str) -> int:
-    """Milliseconds of an RFC 3339 time; finer digits are cut off. Raises BadTime."""
+    """Milliseconds of an RFC 3339 time; finer digits are cut off. Raises BadTime.
+
+    Cached: who looks into the past asks for titles and pages of the same moment.
+    """
     match = _FORM.fullmatch(text)
     if match is None:
         raise BadTime(

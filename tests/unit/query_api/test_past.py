@@ -13,7 +13,9 @@ from query_api.documents import json_of, title_document
 from query_api.queries.loans import LoanFilters, loans_of
 from query_api.queries.page import TitleFilters
 from query_api.queries.past import titles_at
-from query_api.replica.past import NotRemembered, PastTitles, row_at
+from query_api.replica.damage import Damaged
+from query_api.replica.past import NotRemembered, PastTitles, row_at, version_at
+from query_api.replica.replica import FILE
 from schemas.events import BookAdded, BookBorrowed, BookReturned, Event
 from schemas.row import InventoryRow
 from schemas.times import parse_time, rfc3339
@@ -173,3 +175,11 @@ def test_an_event_that_cannot_be_read_holds_the_title_from_then_on(tmp_path: Pat
     assert history[2]["type"] == "BookBorrowed"
     assert stock.ask("/stats").json()["held"] == 1
     assert "library_held_titles 1.0" in stock.ask("/metrics").text
+
+
+def test_a_version_that_is_no_number_is_damage(tmp_path: Path):
+    stock = ApiWithoutKafka(tmp_path, [BookAdded(ISBNS[0], "River", "Author", 1, START)])
+    with sqlite3.connect(tmp_path / FILE) as db:
+        db.execute("UPDATE events SET version = 'one'")
+    with stock.replica.read() as read, pytest.raises(Damaged, match="no number"):
+        version_at(read.db, int(ISBNS[0]), at=START)
