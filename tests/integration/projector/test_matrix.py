@@ -82,7 +82,7 @@ def test_the_table_is_exact_after_a_worker_was_frozen_repeatedly(settings, crew)
         store.append(100)
         assert_exact(settings)
         if frozen.process.poll() is not None:
-            assert frozen.process.returncode == 1
+            assert frozen.process.returncode == 1, frozen.said()
             frozen = crew.start(0, "batch:20 session:6").until_ready()
     assert read_changelog(settings).went_back == 0
 

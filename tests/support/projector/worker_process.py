@@ -37,7 +37,7 @@ class Worker:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "tests.support.projector.faulty_projector", *arguments],
-                env={**os.environ, **told, "LIBRARY_TEST_FAULTS": faults},
+                env={**os.environ, **told, "LIBRARY_TEST_FAULTS": faults, "PYTHONFAULTHANDLER": "1"},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -56,8 +56,10 @@ class Worker:
         return self
 
     def said(self) -> str:
-        """The end of its log."""
-        return "\n".join(self.log.read_text("utf-8").splitlines()[-12:])
+        """The end of its log, or where its interpreter crashed."""
+        log = self.log.read_text("utf-8")
+        crashed = log.rfind("Fatal Python error")
+        return log[crashed:] if crashed >= 0 else "\n".join(log.splitlines()[-12:])
 
     def kill(self) -> None:
         """Kill it, as the out-of-memory killer does."""
