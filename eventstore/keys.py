@@ -2,8 +2,8 @@
 
 MAX_VERSION_DIGITS = 19
 _ZERO = ord("0")
-_SMALL_VERSIONS = {str(version).encode(): version for version in range(1, 1_000)}
-"""Most versions, which need no further checks."""
+SMALL_VERSIONS = {str(version).encode(): version for version in range(1, 1_000)}
+"""By their digits in a key: most versions, which need no further checks."""
 
 
 class BadKey(ValueError):
@@ -18,7 +18,7 @@ def event_key(stream: str, version: int) -> bytes:
 def parse_event_key(key: bytes | None) -> tuple[str, int]:
     """Stream and version of an event's key. Raises BadKey."""
     stream, _, digits = (key or b"").rpartition(b"/")
-    if (version := _SMALL_VERSIONS.get(digits)) is None:
+    if (version := SMALL_VERSIONS.get(digits)) is None:
         if not digits.isdigit() or digits[0] == _ZERO or len(digits) > MAX_VERSION_DIGITS:
             raise BadKey(f"key {key!r} is not <stream>/<version>")
         version = int(digits)

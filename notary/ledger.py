@@ -17,6 +17,7 @@ from typing import IO
 import msgspec
 from msgspec import Struct
 
+from eventstore.keys import SMALL_VERSIONS
 from evidence.checkpoint import Checkpoint
 from evidence.leaf import HASH_BYTES, message_hash, record_hash
 from evidence.merkle import Frontier
@@ -28,7 +29,6 @@ OFFSET_BYTES = 8
 SAVE_LEAVES = 50_000
 """Leaves after which the state is saved, or as many as there are streams: a start reads so many again."""
 _CHUNK_LEAVES = 100_000
-_DIGITS = [b"%d" % version for version in range(1_000)]
 
 log = logging.getLogger(__name__)
 
@@ -114,9 +114,8 @@ class Ledger:
                 key = message.key()
                 stream, _, digits = (key or b"").rpartition(b"/")
                 version = known(stream, 0) + 1
-                # Most streams have few events
-                expected = _DIGITS[version] if version < len(_DIGITS) else b"%d" % version
-                if digits != expected or not stream:
+                same = SMALL_VERSIONS.get(digits) == version or digits == b"%d" % version
+                if not (same and stream):
                     raise self._unexpected(message, version - 1)
                 leaf = record_hash(message.timestamp()[1], key, message.value(), message.headers() or ())
                 if examine is not None:
