@@ -10,8 +10,8 @@ from foundation.http.at_once import WholeResponse, send_whole
 from foundation.http.callers import AllowedHosts
 from foundation.http.problem import Problem
 from query_api.http.freshness import Reading
-from query_api.http.inventory_parameters import PAGE, PAST_TITLE, parse_ordinary
-from query_api.http.inventory_reads import parse_moment, read_page, read_past_title
+from query_api.http.inventory_parameters import PAGE, parse_ordinary
+from query_api.http.inventory_reads import parse_moment, parse_past, read_page, read_past_title
 from query_api.http.parameters import DEFAULT_LIMIT
 from query_api.http.responses import Representation, next_link, represent
 from query_api.http.title_answers import TITLES, TitleAnswers, ordinary, respond
@@ -87,10 +87,10 @@ class InventoryFastPath:
 
 
 async def _past_title(read: Read, path: str, query: bytes) -> Representation | None:
-    isbn, past = path[len(TITLES) :], parse_ordinary(query, PAST_TITLE)
-    if past is None or len(past) != 1 or not EVENTS.is_stream(isbn):
+    isbn, past = path[len(TITLES) :], parse_past(query)
+    if past is None or not EVENTS.is_stream(isbn):
         return None
-    return represent(read_past_title(read, int(isbn), past.get("version"), parse_moment(past.get("at"))))
+    return represent(read_past_title(read, int(isbn), *past))
 
 
 async def _page(read: Read, query: bytes) -> Representation | None:

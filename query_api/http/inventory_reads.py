@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from foundation.http.problem import Problem
 from query_api.documents import page_of
+from query_api.http.inventory_parameters import PAST_TITLE, parse_ordinary
 from query_api.http.parameters import parse_cursor_parameter, parse_time_parameter
 from query_api.queries.cursors import make_cursor
 from query_api.queries.history import events_of
@@ -68,6 +69,17 @@ def read_past_title(read: Read, isbn: int, version: int | None, at: int | None) 
     if title.removed:
         raise _removed(isbn, title.updated_at, title.version)
     return title.body
+
+
+def parse_past(query: bytes) -> tuple[int | None, int | None] | None:
+    """Version and time (ms) of a past title, of which one is None.
+
+    None unless the query string has one of them, in its ordinary form. Raises Problem as ``parse_moment``.
+    """
+    past = parse_ordinary(query, PAST_TITLE)
+    if past is None or len(past) != 1:
+        return None
+    return past.get("version"), parse_moment(past.get("at"))
 
 
 def parse_moment(text: str | None) -> int | None:

@@ -11,8 +11,7 @@ from foundation.http.problem import Problem
 from foundation.http.responses import etag_matches
 from foundation.http.targets import has_encoded_slash
 from query_api.http.freshness import Reading
-from query_api.http.inventory_parameters import PAST_TITLE, parse_ordinary
-from query_api.http.inventory_reads import parse_moment
+from query_api.http.inventory_reads import parse_past
 from query_api.http.responses import Representation
 from query_api.http.title_reader import TitleReader
 
@@ -52,10 +51,8 @@ class TitleAnswers:
         """The title; None if the application has to answer. Raises Problem, sqlite3.DatabaseError."""
         if not query:
             return self._titles.now(isbn)
-        past = parse_ordinary(query, PAST_TITLE)
-        if past is None or len(past) != 1:
-            return None
-        return self._titles.past(isbn, past.get("version"), parse_moment(past.get("at")))
+        past = parse_past(query)
+        return None if past is None else self._titles.past(isbn, *past)
 
 
 def ordinary(request: Any, hosts: AllowedHosts) -> bytes | None:

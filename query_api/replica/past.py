@@ -89,21 +89,20 @@ def version_at(
 ) -> int | None:
     """The last version up to ``version``, or that of the last event at or before ``at`` (ms); None: none."""
     if at is not None:
-        last, bound = "at <= ? ORDER BY at DESC, version DESC", at
+        newest = fetch_one(
+            db,
+            tuple[int],
+            "SELECT version FROM events WHERE isbn = ? AND at <= ? ORDER BY at DESC, version DESC LIMIT 1",
+            (isbn, at),
+        )
     else:
-        last, bound = "version <= ? ORDER BY version DESC", LARGEST_INTEGER
-        if version is not None:
-            bound = min(bound, version)
-    # By hand: fetch_one takes half as long again as the query
-    newest = db.execute(
-        f"SELECT version FROM events WHERE isbn = ? AND {last} LIMIT 1", (isbn, bound)
-    ).fetchone()
-    if newest is None:
-        return None
-    found = newest[0]
-    if not isinstance(found, int):
-        raise Damaged(f"a version of {isbn:013} is no number")
-    return found
+        newest = fetch_one(
+            db,
+            tuple[int],
+            "SELECT version FROM events WHERE isbn = ? AND version <= ? ORDER BY version DESC LIMIT 1",
+            (isbn, LARGEST_INTEGER if version is None else min(LARGEST_INTEGER, version)),
+        )
+    return None if newest is None else newest[0]
 
 
 def row_at(
