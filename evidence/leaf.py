@@ -25,8 +25,8 @@ _MOST_COMPILED = 30
 """Records with more headers are not ours: each number of headers has a function of its own."""
 _TIME_BYTES, _LENGTH_BYTES = 8, 4
 _encoded = lru_cache(256)(str.encode)
-Hash: TypeAlias = Callable[[int, bytes, bytes, Headers], bytes | None]
-_hashes: dict[int, Hash] = {}
+_Hash: TypeAlias = Callable[[int, bytes, bytes, Headers], bytes | None]
+_hashes: dict[int, _Hash] = {}
 """By number of headers: the function for the names that the first record with so many headers had."""
 
 
@@ -107,7 +107,7 @@ def parse_leaf(
     return int.from_bytes(data[:_TIME_BYTES], "big", signed=True), parts[0], parts[1], headers
 
 
-def _compiled(names: tuple[str, ...]) -> Hash:
+def _compiled(names: tuple[str, ...]) -> _Hash:
     """The hash of records whose headers have these names; for others it returns None.
 
     It is compiled, because a loop over the headers takes more than twice as long, and the notary hashes every
@@ -130,7 +130,7 @@ def _compiled(names: tuple[str, ...]) -> Hash:
     for i, name in enumerate(names):
         scope |= {f"name{i}": name, f"bytes{i}": name.encode()}
     exec(source, scope)
-    hashed: Hash = scope["hashed"]  # type: ignore[assignment]
+    hashed: _Hash = scope["hashed"]  # type: ignore[assignment]
     return hashed
 
 

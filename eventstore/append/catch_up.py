@@ -133,8 +133,8 @@ class CatchUp:
         turn, begun = _Turn(deadline), state.next
 
         def each_in_turn() -> None:
-            held = min(state.next - begun, state.unsaved)
-            self._needs_turn = self._needs_turn or held >= LONG_READ_RECORDS
+            if min(state.next - begun, state.unsaved) >= LONG_READ_RECORDS:
+                self._needs_turn = True
             if self._needs_turn:
                 turn.take()
             each()
