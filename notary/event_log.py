@@ -1,6 +1,7 @@
 """The event store as the notary examines it: its identity, the ends of its partitions, its batches."""
 
 from collections.abc import Callable, Mapping
+from contextlib import closing
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
@@ -9,7 +10,7 @@ from eventstore.log_offsets import LogOffsets
 from eventstore.topics import cluster_id, events_topic
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
-from notary.batches import first_outside
+from notary.batches import BatchReader
 from notary.folder import Store
 from notary.refusal import Reason, Refused
 
@@ -49,8 +50,30 @@ class EventLog:
         ends = self._offsets.ends(places, self._timeout_s)
         return {partition: offset for (_, partition), offset in ends.items()}
 
+    def committed_ends(self) -> dict[int, int]:
+        """The end of each partition, before its first open transaction."""
+        places = [(self.topic, partition) for partition in range(self._settings.partitions)]
+        with closing(LogOffsets(self._settings)) as offsets:
+            ends = offsets.ends(places, self._timeout_s)
+        return {partition: offset for (_, partition), offset in ends.items()}
+
+    def batches(self, beat: Callable[[], object]) -> BatchReader:
+        """A reader of the partitions' batches, which calls ``beat`` after each answer."""
+        return BatchReader(self._settings, self.topic, beat)
+
     def outside_transactions(
         self, spans: Mapping[int, tuple[int, int]], beat: Callable[[], object]
     ) -> dict[int, int]:
-        """As ``batches.first_outside``."""
-        return first_outside(self._settings, self.topic, spans, beat)
+        """The offset of the first record outside a transaction, by partition that has one.
+
+        ``spans`` has the offsets to examine, by partition: from, and up to, without it. Raises
+        KafkaUnavailable.
+        """
+        found = {}
+        with self.batches(beat) as reader:
+            for partition, (start, end) in spans.items():
+                for batches in reader.read(partition, start, end):
+                    if batches.outside is not None and batches.outside < end:
+                        found[partition] = batches.outside
+                        break
+        return found

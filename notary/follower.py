@@ -16,11 +16,13 @@ from evidence.note import Signer, Verifier
 from evidence.transaction import Place
 from foundation.kafka_clients import KafkaUnavailable
 from foundation.settings import Settings
+from notary.batches import Batches
 from notary.event_log import EventLog
 from notary.folder import CheckpointFile, bind
 from notary.ledger import Ledger
 from notary.metrics import Standing
 from notary.outlets import CommandOutlet, TopicOutlet
+from notary.record import MessageRecord
 from notary.refusal import Reason, Refused
 from notary.signatures import Signatures
 from schemas.checkpoints import notary_group
@@ -55,6 +57,7 @@ class Follower:
         bind(folder, self._store)
         self._file = CheckpointFile(folder)
         self._topic = TopicOutlet(settings)
+        self._stop, self._due_at = Event(), 0.0
         self._source = self._subscription(once=True)
         self._newest = self._file.newest([signer.verifier for signer in signers])
         self.standings = {partition: Standing() for partition in range(settings.partitions)}
@@ -64,7 +67,6 @@ class Follower:
             place = Place(partition, settings.partitions)
             signatures = Signatures(place, writers) if writers else None
             self._ledgers[partition] = ledger = Ledger(folder, partition, signatures)
-            standing.events = ledger.size
             if signed is not None:
                 standing.signed = signed[0].size
                 with self._refusing(ledger):
@@ -82,6 +84,7 @@ class Follower:
         ``on_ready`` is called when everything was read for the first time. Raises KafkaUnavailable,
         KafkaException for what Kafka refuses, and OSError.
         """
+        self._stop, self._due_at = stop, time.monotonic() + self._settings.notary_interval
         # A process that was killed may not have handed these on
         for origin, (_, note) in self._newest.items():
             self._hand_on(origin, note)
@@ -148,7 +151,7 @@ class Follower:
         self._topic.flush()
 
     def _follow(self, source: Subscription, stop: Event, once: bool, on_ready: Callable[[], None]) -> None:
-        due_at, ready = time.monotonic() + self._settings.notary_interval, False
+        ready = False
         while not stop.is_set():
             source.fetch(FETCH_RECORDS, POLL_S)
             self._take(source.take())
@@ -163,9 +166,7 @@ class Follower:
                     elif first_end and ledger.partition in source.next:
                         # Records arrive all the time: the last ones may be a part of a transaction
                         ledger.require_length()
-            if first_end or time.monotonic() >= due_at:
-                self.sign()
-                due_at = time.monotonic() + self._settings.notary_interval
+            self._sign_if_due(first_end)
             if first_end:
                 ready = True
                 on_ready()
@@ -183,17 +184,46 @@ class Follower:
         for message in messages:
             by_partition[message.partition() or 0].append(message)
         for partition, some in by_partition.items():
-            ledger, standing = self._ledgers[partition], self.standings[partition]
+            ledger = self._ledgers[partition]
             self._source.handled({partition: (some[-1].offset() or 0) + 1})
             if ledger.refused:
                 continue
             with self._refusing(ledger):
-                ledger.take(some)
-            standing.events = ledger.size
+                ledger.take([MessageRecord.of(message) for message in some])
             self._note_unsigned(ledger)
+
+    def _take_backlog(self, ledgers: Iterable[Ledger]) -> None:
+        """Take what the partitions have now, batch by batch: in two thirds of the subscription's time.
+
+        What can't be read is left to the subscription, which is patient, and says what is wrong.
+        """
+        try:
+            beginnings, ends = self._log.beginnings(), self._log.committed_ends()
+            with self._log.batches(self._beat) as reader:
+                for ledger in ledgers:
+                    start = max(ledger.begin, beginnings[ledger.partition])
+                    with self._refusing(ledger):
+                        for batches in reader.read(ledger.partition, start, ends[ledger.partition]):
+                            self._take_batches(ledger, batches)
+                            if self._stop.is_set():
+                                return
+        except (KafkaException, KafkaUnavailable) as error:
+            log.info("the notary goes on record by record: %s", error)
+
+    def _take_batches(self, ledger: Ledger, batches: Batches) -> None:
+        ledger.take(batches.records())
+        ledger.note_examined(batches.start, batches.next, batches.outside)
+        self._note_unsigned(ledger)
+        self._sign_if_due()
+
+    def _sign_if_due(self, now: bool = False) -> None:
+        if now or time.monotonic() >= self._due_at:
+            self.sign()
+            self._due_at = time.monotonic() + self._settings.notary_interval
 
     def _note_unsigned(self, ledger: Ledger) -> None:
         standing = self.standings[ledger.partition]
+        standing.events = ledger.size
         if ledger.size > ledger.signed_size and not standing.unsigned_since:
             standing.unsigned_since = time.monotonic()
 
@@ -260,9 +290,12 @@ class Follower:
 
     def _begins(self) -> dict[int, int]:
         """Where reading begins in partitions that are assigned now; those that were before go on."""
-        for ledger in self._ledgers.values():
-            if ledger.partition not in self._source.next:
-                ledger.begin_again()
+        new = [one for one in self._ledgers.values() if one.partition not in self._source.next]
+        for ledger in new:
+            ledger.begin_again()
+        self._take_backlog(one for one in new if not one.refused)
+        for ledger in new:
+            ledger.begin_again()
         # Without an offset reading begins at the first event that there is. Refused partitions are ignored
         return {one.partition: one.begin for one in self._ledgers.values() if one.size and not one.refused}
 

@@ -19,11 +19,12 @@ from msgspec import Struct
 
 from eventstore.keys import SMALL_VERSIONS
 from evidence.checkpoint import Checkpoint
-from evidence.leaf import HASH_BYTES, message_hash, record_hash
+from evidence.leaf import HASH_BYTES, record_hash
 from evidence.merkle import Frontier
 from evidence.transaction import MAX_EVENTS
+from notary.record import Record
 from notary.refusal import Reason, Refused
-from notary.signatures import Message, Signatures
+from notary.signatures import Signatures
 
 OFFSET_BYTES = 8
 SAVE_LEAVES = 50_000
@@ -98,33 +99,38 @@ class Ledger:
             os.fsync(file.fileno())
         return Checkpoint(origin, self.size, self._frontier.root())
 
-    def take(self, messages: Sequence[Message]) -> None:
+    def take(self, records: Sequence[Record]) -> None:
         """Add the next records. Raises Refused at the first that can't be signed; those before are added."""
-        if messages and self._unconfirmed:
-            self._confirm(messages[0])
-            messages = messages[1:]
+        if records and self._unconfirmed:
+            self._confirm(records[0])
+            records = records[1:]
         if self._signatures is not None:
-            messages = self._signatures.whole(messages)
+            records = self._signatures.whole(records)
         examine = None if self._signatures is None else self._signatures.add
         leaves: list[bytes] = []
         offsets: list[int] = []
         versions, known = self._versions, self._versions.get
         try:
-            for message in messages:
-                key = message.key()
+            for record in records:
+                key = record.key
                 stream, _, digits = (key or b"").rpartition(b"/")
                 version = known(stream, 0) + 1
                 same = SMALL_VERSIONS.get(digits) == version or digits == b"%d" % version
                 if not (same and stream):
-                    raise self._unexpected(message, version - 1)
-                leaf = record_hash(message.timestamp()[1], key, message.value(), message.headers() or ())
+                    raise self._unexpected(record, version - 1)
+                leaf = record_hash(record.timestamp, key, record.value, record.headers)
                 if examine is not None:
-                    examine(message, leaf)
+                    examine(record, leaf)
                 leaves.append(leaf)
                 versions[stream] = version
-                offsets.append(message.offset() or 0)
+                offsets.append(record.offset)
         finally:
             self._add(leaves, offsets)
+
+    def note_examined(self, start: int, end: int, outside: int | None) -> None:
+        """Note that the offsets from ``start`` to ``end`` were examined for records outside a transaction."""
+        if outside is None and start <= self.examined:
+            self.examined = max(self.examined, end)
 
     def expect(self, signed: Checkpoint) -> None:
         """Compare with the last checkpoint: at once, or when as many leaves were read. Raises Refused."""
@@ -227,9 +233,10 @@ class Ledger:
         log.warning("%s is not used: partition %d is read again", self._state_file, self.partition)
         return State()
 
-    def _confirm(self, message: Message) -> None:
+    def _confirm(self, record: Record) -> None:
         """Compare the last event that was read with the record at its offset."""
-        if message.offset() != self.last_offset or message_hash(message) != self._leaf(self.size - 1):
+        leaf = record_hash(record.timestamp, record.key, record.value, record.headers)
+        if record.offset != self.last_offset or leaf != self._leaf(self.size - 1):
             raise Refused(
                 Reason.CHANGED,
                 f"leaf {self.size - 1} of partition {self.partition}, the event at offset "
@@ -283,9 +290,9 @@ class Ledger:
             f"the first {signed.size} events of partition {self.partition} are not those of its checkpoint",
         )
 
-    def _unexpected(self, message: Message, known: int) -> Refused:
+    def _unexpected(self, record: Record, known: int) -> Refused:
         """The refusal of a record whose key does not follow from its stream's last version."""
-        key, where = message.key(), f"offset {message.offset()} of partition {self.partition}"
+        key, where = record.key, f"offset {record.offset} of partition {self.partition}"
         stream, _, digits = (key or b"").rpartition(b"/")
         if not stream or not digits.isdigit() or digits[:1] == b"0":
             return Refused(Reason.NO_EVENT, f"{where} has key {key!r}, which names no stream and version")

@@ -1,9 +1,8 @@
 """Examines the writers' signatures of a partition's events, before the notary signs these."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
-from evidence.leaf import Message as LeafMessage
 from evidence.leaf import record_hash
 from evidence.note import Verifier
 from evidence.transaction import (
@@ -16,13 +15,8 @@ from evidence.transaction import (
     parse_signature,
     signature_in,
 )
+from notary.record import Record
 from notary.refusal import Reason, Refused
-
-
-class Message(LeafMessage, Protocol):
-    """The members of a confluent-kafka message that this package uses."""
-
-    def offset(self) -> int | None: ...  # noqa: D102
 
 
 class _Event(NamedTuple):
@@ -39,7 +33,7 @@ class Signatures:
     def __init__(self, place: Place, verifiers: Sequence[Verifier]) -> None:
         self._place, self._verifiers = place, verifiers
         self._check = TransactionCheck[_Event](place, verifiers)
-        self._held: list[Message] = []
+        self._held: list[Record] = []
 
     @property
     def begun(self) -> bool:
@@ -55,35 +49,34 @@ class Signatures:
         """Forget the events that are held back: they are read again."""
         self._held.clear()
 
-    def whole(self, messages: Sequence[Message]) -> Sequence[Message]:
+    def whole(self, records: Sequence[Record]) -> Sequence[Record]:
         """Those held back and these, without a transaction at the end that is not whole. Raises Refused."""
         if self._held:
-            messages = [*self._held, *messages]
-        last = next((i for i in range(len(messages) - 1, -1, -1) if self._ends(messages[i])), None)
+            records = [*self._held, *records]
+        last = next((i for i in range(len(records) - 1, -1, -1) if self._ends(records[i])), None)
         if last is None and not self.begun:
-            return messages
+            return records
         count = 0 if last is None else last + 1
-        self._held = list(messages[count:])
+        self._held = list(records[count:])
         if len(self._held) > MAX_EVENTS:
             self.require_signed()
-        return messages[:count]
+        return records[:count]
 
-    def _ends(self, message: Message) -> bool:
+    def _ends(self, record: Record) -> bool:
         """Whether the event has a signature that counts; one from before a restore may not."""
-        value = signature_in(message.headers())
+        value = signature_in(record.headers)
         if value is None:
             return False
         signature = parse_signature(value)
         return self.begun or signature is None or signature.place.partitions == self._place.partitions
 
-    def add(self, message: Message, leaf: bytes) -> None:
+    def add(self, record: Record, leaf: bytes) -> None:
         """Examine the next event, which is in a whole transaction. Raises Refused."""
-        event, signature = _event(message), signature_in(message.headers())
+        event, signature = _event(record), signature_in(record.headers)
         if signature is None:
             flaw = self._check.add(leaf, event)
         else:
-            headers = message.headers()[:-1]
-            bare = record_hash(message.timestamp()[1], message.key(), message.value(), headers)
+            bare = record_hash(record.timestamp, record.key, record.value, record.headers[:-1])
             flaw = next(iter(self._check.close(leaf, bare, signature, event)), None)
         if flaw is not None:
             raise self._refusal(flaw)
@@ -101,5 +94,5 @@ class Signatures:
         )
 
 
-def _event(message: Message) -> _Event:
-    return _Event(message.offset() or 0, (message.key() or b"").decode(errors="replace"))
+def _event(record: Record) -> _Event:
+    return _Event(record.offset, (record.key or b"").decode(errors="replace"))

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from evidence.checkpoint import Checkpoint
-from evidence.leaf import NO_EVENT, leaf_data, leaf_hash
+from evidence.leaf import NO_EVENT, Headers, leaf_data, leaf_hash
 from evidence.merkle import Tree
 from evidence.note import Signer, new_key
 from evidence.transaction import Place, TransactionSigner
@@ -14,29 +14,15 @@ from notary.signatures import Signatures
 
 
 class Record:
-    """A message of confluent-kafka."""
+    """A record with a header if its offset is odd."""
 
     def __init__(self, offset: int, key: bytes | None, value: bytes = b"value") -> None:
-        self._offset, self._key, self._value = offset, key, value
-
-    def offset(self) -> int:
-        return self._offset
-
-    def key(self) -> bytes | None:
-        return self._key
-
-    def value(self) -> bytes:
-        return self._value
-
-    def headers(self) -> list[tuple[str, bytes]] | None:
-        return [("command_id", b"id")] if self._offset % 2 else None
-
-    def timestamp(self) -> tuple[int, int]:
-        return (1, 1000 + self._offset)
+        self.offset, self.key, self.value, self.timestamp = offset, key, value, 1000 + offset
+        self.headers: Headers = [("command_id", b"id")] if offset % 2 else []
 
     @property
     def leaf(self) -> bytes:
-        return leaf_hash(leaf_data(1000 + self._offset, self._key, self._value, self.headers() or ()))
+        return leaf_hash(leaf_data(self.timestamp, self.key, self.value, self.headers))
 
 
 def records(count: int, start: int = 0) -> list[Record]:
@@ -69,8 +55,8 @@ def test_the_checkpoint_has_the_root_of_all_leaves_in_batches_of_any_size(tmp_pa
         ledger.take(all_of_them[start:end])
     assert ledger.checkpoint("origin") == Checkpoint("origin", 23, root(all_of_them))
     assert (tmp_path / "leaves-0").read_bytes() == b"".join(record.leaf for record in all_of_them)
-    assert [ledger.index(record.offset()) for record in all_of_them] == list(range(23))
-    assert ledger.index(all_of_them[-1].offset() + 1) == 23
+    assert [ledger.index(record.offset) for record in all_of_them] == list(range(23))
+    assert ledger.index(all_of_them[-1].offset + 1) == 23
 
 
 @pytest.mark.parametrize("saved", [True, False], ids=["after a stop", "after a kill"])
@@ -79,8 +65,8 @@ def test_a_start_goes_on_with_the_leaves_of_the_last_one(tmp_path: Path, saved: 
     if saved:
         first.close()
     second = Ledger(tmp_path, 0)
-    assert second.begin == (all_of_them[12].offset() if saved else 0)
-    second.take([record for record in all_of_them if record.offset() >= second.begin])
+    assert second.begin == (all_of_them[12].offset if saved else 0)
+    second.take([record for record in all_of_them if record.offset >= second.begin])
     assert second.checkpoint("origin") == Checkpoint("origin", 20, root(all_of_them))
     assert (tmp_path / "leaves-0").stat().st_size == 20 * 32
 
@@ -146,9 +132,9 @@ def test_another_last_event_is_refused(tmp_path: Path) -> None:
     opened(tmp_path, 10).close()
     last = records(10)[-1]
     for another in (
-        Record(last.offset(), last.key(), b"another"),
-        Record(last.offset() + 1, last.key()),
-        Record(last.offset() + 1, b"stream1/4"),
+        Record(last.offset, last.key, b"another"),
+        Record(last.offset + 1, last.key),
+        Record(last.offset + 1, b"stream1/4"),
     ):
         assert reason(lambda: Ledger(tmp_path, 0).take([another])) == Reason.CHANGED  # noqa: B023
 
@@ -156,7 +142,7 @@ def test_another_last_event_is_refused(tmp_path: Path) -> None:
 def test_another_event_than_the_leaf_that_is_there_is_refused(tmp_path: Path) -> None:
     opened(tmp_path, 10)
     changed = records(10)
-    changed[4] = Record(changed[4].offset(), changed[4].key(), b"another")
+    changed[4] = Record(changed[4].offset, changed[4].key, b"another")
     with pytest.raises(Refused, match=r"leaf 4 of partition 0 was read before at offset 4"):
         Ledger(tmp_path, 0).take(changed)
 
@@ -170,7 +156,7 @@ def test_leaves_are_compared_with_the_last_checkpoint(tmp_path: Path) -> None:
 
             def compare(ledger: Ledger = ledger, signed: Checkpoint = signed, taken: int = taken) -> None:
                 ledger.expect(signed)
-                ledger.take([record for record in records(taken) if record.offset() >= ledger.begin])
+                ledger.take([record for record in records(taken) if record.offset >= ledger.begin])
                 ledger.require_signed()
 
             if wrong:
@@ -208,18 +194,11 @@ def test_a_refused_ledger_does_not_save_what_was_refused(tmp_path: Path) -> None
 
 
 class Signed(Record):
-    """A message that may have a signature."""
+    """A record that may have a signature."""
 
     def __init__(self, offset: int, key: bytes, signature: tuple[str, bytes] | None = None) -> None:
         super().__init__(offset, key)
-        self._signature = signature
-
-    def headers(self) -> list[tuple[str, bytes]] | None:
-        return (super().headers() or []) + ([self._signature] if self._signature else [])
-
-    @property
-    def leaf(self) -> bytes:
-        return leaf_hash(leaf_data(1000 + self._offset, self._key, self._value, self.headers() or ()))
+        self.headers = [*self.headers, *([signature] if signature else [])]
 
 
 KEY, PLACE = Signer(new_key("writer")), Place(0, 1)
@@ -232,7 +211,7 @@ def transaction(log: list[Signed], size: int, place: Place = PLACE) -> list[Sign
         log[-1].leaf if log else NO_EVENT, [record.leaf for record in new]
     )
     last = new[-1]
-    return [*log, *new[:-1], Signed(last.offset(), last.key(), header)]
+    return [*log, *new[:-1], Signed(last.offset, last.key, header)]
 
 
 def examining(folder: Path) -> Ledger:
