@@ -64,6 +64,8 @@ class Owner(Generic[S]):
         self.catch_up = CatchUp(settings, partition, topic)
         self.state: S | None = None
         self._near_end = False
+        self._read_from: int | None = None
+        """Where the reading for the present claim began; a claim may need several attempts."""
         self._in_doubt = False
         self._was_claimed = False
         self._reported_loss = ""
@@ -133,7 +135,7 @@ class Owner(Generic[S]):
     def _own(self, deadline: Deadline) -> None:
         if self.fence.claimed:
             return
-        state, known = self._come_near(deadline)
+        state = self._come_near(deadline)
         self.fence.claim(deadline)
         self._was_claimed = True
         self.reached("claimed")
@@ -145,14 +147,12 @@ class Owner(Generic[S]):
             "partition %d: claimed at offset %d, after reading %d",
             self.partition,
             state.next,
-            state.next - known,
+            state.next - (self._read_from or 0),
         )
+        self._read_from = None
 
-    def _come_near(self, deadline: Deadline) -> tuple[S, int]:
-        """Connect, and read most of the log before the claim, which is then held only for the rest.
-
-        Returns the state, and the offset that it had been read up to before.
-        """
+    def _come_near(self, deadline: Deadline) -> S:
+        """Connect, and read most of the log before the claim, which is then held only for the rest."""
         self.fence.prepare(deadline)
         if self.state is None:
             if not self._topic:
@@ -161,13 +161,14 @@ class Owner(Generic[S]):
                 except AddedPartitions as error:
                     raise WrongStore(str(error)) from error
             self.state = self._load()
-            self._near_end = False
-        known = self.state.next
+            self._near_end, self._read_from = False, None
+        if self._read_from is None:
+            self._read_from = self.state.next
         if not self._near_end:
             self.catch_up.ahead(self.state, deadline, self._while_reading)
             self._came_near(deadline)
             self._near_end = True
-        return self.state, known
+        return self.state
 
     def _read(self, state: S, deadline: Deadline) -> None:
         self.catch_up.to_the_end(state, deadline, self._while_reading)

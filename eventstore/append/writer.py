@@ -106,6 +106,8 @@ class Writer(Owner[WriteState]):
             self._come_near(Deadline(deadline_s, urgent))
         except ClaimLost as lost:
             self._start_over(lost)
+        # What was read here is not read for the next claim
+        self._read_from = None
 
     def rest(self) -> OutcomeUnknown | None:
         """Do deferred work: save the snapshot, check the topic. Call it after the answers are sent.

@@ -134,8 +134,7 @@ keeps a partition while somebody is forgotten.
 
 def _read_only(self: LoansOwner, deadline_s: float) -> set[str]:
     """Reads the loans of a partition without claiming it: a writer may lend meanwhile."""
-    loans, _ = self._come_near(Deadline(deadline_s))
-    return loans.isbns
+    return self._come_near(Deadline(deadline_s)).isbns
 
 
 def _read_no_names(*_: object) -> None:

@@ -1,12 +1,14 @@
 """The conditional append against a real broker: what is promised, whoever writes beside it."""
 
 from collections.abc import Callable, Iterator
+from itertools import count
 from typing import Any
 
 import msgspec
 import pytest
 
 from eventstore.append.batch import EXPIRED
+from eventstore.append.deadline import Deadline
 from eventstore.append.writer import Writer, now_ms
 from eventstore.errors import ClaimLost
 from eventstore.headers import read_headers
@@ -183,6 +185,26 @@ def test_a_writer_that_follows_disturbs_nobody_and_reads_only_the_rest_when_it_c
         assert accepted(run(standby, AddCopies(ISBN, 1))[0]).receipt.events[0].version == 53
     # The last event and the end of its transaction
     assert "after reading 2" in caplog.text
+
+
+def test_what_a_failed_claim_has_read_is_reported_by_the_next_one(
+    writer: NewWriter, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    one, late = writer(), writer()
+    run(one, ADD)
+    run(one, AddCopies(ISBN, 1))
+    claim, attempts = late.fence.claim, count(1)
+
+    def second_time(deadline: Deadline) -> None:
+        if next(attempts) == 1:
+            raise ClaimLost("the coordinator is loading")
+        claim(deadline)
+
+    monkeypatch.setattr(late.fence, "claim", second_time)
+    with caplog.at_level("DEBUG", "eventstore.append.owner"):
+        assert accepted(run(late, AddCopies(ISBN, 1))[0]).receipt.events[0].version == 3
+    # Two events, and the end of each transaction
+    assert "after reading 4" in caplog.text
 
 
 def test_a_command_id_can_be_looked_up(writer: NewWriter):

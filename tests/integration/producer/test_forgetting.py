@@ -212,9 +212,7 @@ def test_without_the_claims_a_frozen_writer_would_lend_to_the_forgotten(
     """A mutant: the tests above must be able to fail."""
 
     def read_only(self: LoansOwner, deadline_s: float) -> set[str]:
-        deadline = Deadline(deadline_s)
-        loaded, _ = self._come_near(deadline)
-        return loaded.isbns
+        return self._come_near(Deadline(deadline_s)).isbns
 
     monkeypatch.setattr(LoansOwner, "claim_and_read", read_only)
     frozen = frozen_writer(store, "decided", lambda: forget(Names(store), USER, SECONDS))
