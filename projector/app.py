@@ -14,6 +14,7 @@ from eventstore.topics import Identity, events_topic
 from foundation.settings import Settings
 from projector.agent import CHECK_INTERVAL_S, Agent
 from projector.batched_faust.consumer import Consumer
+from projector.batched_faust.crash import CrashInOwnLoop
 from projector.batched_faust.store import MEMORY
 from projector.batched_faust.table import Table, Tables
 from projector.ending import exit_code
@@ -43,7 +44,7 @@ def end_within(code: int, seconds: float = STOP_TIMEOUT_S) -> None:
     watchdog.start()
 
 
-class App(faust.App):
+class App(CrashInOwnLoop, faust.App):
     """Ends for certain after a crash. The exit code says whether a restart helps."""
 
     mundane_level = "debug"

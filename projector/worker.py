@@ -16,6 +16,7 @@ from foundation import tracing
 from foundation.cli import exits
 from foundation.memory import calm_collector
 from projector.app import App, end_within
+from projector.batched_faust.crash import CrashInOwnLoop
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +24,7 @@ HEARTBEAT_S = 5.0
 """Between two touches of the ready file."""
 
 
-class Worker(faust.Worker):
+class Worker(CrashInOwnLoop, faust.Worker):
     """Faust's worker without its terminal output. This program does its own logging and signal handling."""
 
     def __init__(self, app: App, loop: asyncio.AbstractEventLoop) -> None:

@@ -15,6 +15,7 @@ from faust.types import TP, ConsumerMessage, Message
 from mode.utils.futures import notify
 
 from projector.batched_faust.batch import Batch
+from projector.batched_faust.crash import CrashInOwnLoop
 from projector.batched_faust.fetching import ConsumerThread
 from projector.batched_faust.table import Table
 
@@ -27,7 +28,7 @@ class Progress(NamedTuple):
     halted: bool
 
 
-class Consumer(driver.Consumer):
+class Consumer(CrashInOwnLoop, driver.Consumer):
     """Faust's consumer, with batches as messages."""
 
     mundane_level = "debug"

@@ -12,6 +12,7 @@ from faust.types import TP
 
 from foundation import tracing
 from projector.batched_faust.batch import Batch, Record
+from projector.batched_faust.crash import CrashInOwnLoop
 from projector.batched_faust.errors import Unrecoverable
 from projector.batched_faust.traces import Traces
 
@@ -28,7 +29,7 @@ IDLE_FETCH_MAX_BYTES = 64 << 10
 """One answer before the first records are requested."""
 
 
-class ConsumerThread(driver.AIOKafkaConsumerThread):
+class ConsumerThread(CrashInOwnLoop, driver.AIOKafkaConsumerThread):
     """aiokafka's consumer, a fetch at a time."""
 
     mundane_level = "debug"
