@@ -116,7 +116,7 @@ def _system(kafka: str, name: str, folder: Path) -> Settings:
 
 @click.command()
 @click.option("--seconds", default=10.0, show_default=True, help="Duration of each load.")
-@click.option("--titles", default=400_000, show_default=True, help="Titles in the run_import catalogue.")
+@click.option("--titles", default=400_000, show_default=True, help="Titles in the imported catalogue.")
 @click.option(
     "--durability", "chosen", multiple=True, type=click.Choice(DURABILITIES), help="Only this durability."
 )
