@@ -54,6 +54,13 @@ class ConsumerThread(CrashInOwnLoop, driver.AIOKafkaConsumerThread):
             self._consumer._coordinator._group_instance_id = None
         await super().on_thread_stop()
 
+    def close(self) -> None:
+        """Called by the app's thread at a rebalance while it stops; ``on_thread_stop`` closes everything.
+
+        Faust would close the connections from the app's loop. They belong to this thread's, which may read
+        from one of them at that moment: the process then ended by SIGSEGV.
+        """
+
     async def _fetch_records(
         self,
         consumer: Any,

@@ -114,3 +114,11 @@ def test_a_partition_is_far_behind_while_a_tenth_of_a_batch_can_be_read(
     thread = Reading(SimpleNamespace(highwater=highwater, lso=lso))
     thread.consumer = SimpleNamespace(app=SimpleNamespace(conf=SimpleNamespace(broker_max_poll_records=500)))
     assert thread.is_far_behind(A, 50) is far
+
+
+def test_a_rebalance_while_the_app_stops_leaves_the_connections_to_their_thread() -> None:
+    thread = Thread(Fetched(), set())
+    consumer: Any = SimpleNamespace()
+    thread._consumer = consumer
+    thread.close()
+    assert vars(consumer) == {}
