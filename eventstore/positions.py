@@ -17,6 +17,12 @@ class Position(NamedTuple):
     def __str__(self) -> str:
         return f"{self.partition}:{self.offset}"
 
+    @staticmethod
+    def of(text: str) -> "Position":
+        """The position that a receipt has. Raises ValueError."""
+        partition, _, offset = text.partition(":")
+        return Position(int(partition), int(offset))
+
 
 def format_positions(offsets: Mapping[int, int]) -> str:
     """``{0: 12, 3: 40}`` as ``0:12,3:40``; partitions without an event (-1) are left out."""

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from eventstore.append.writer import Writer
 from eventstore.headers import ACTOR
-from eventstore.positions import parse_positions
+from eventstore.positions import Position
 from eventstore.state.outcomes import (
     Accepted,
     Outcome,
@@ -137,7 +137,7 @@ def _settled(folder: Path, partition: int, batch: list[SpooledRow], outcomes: li
         match outcome:
             case Accepted():
                 receipt = outcome.receipt
-                offset = max(offset, parse_positions(receipt.position)[partition])
+                offset = max(offset, Position.of(receipt.position).offset)
                 if outcome.replayed or not receipt.events:
                     counts.unchanged += len(row.lines)
                 else:
