@@ -102,14 +102,19 @@ class BatchReader:
         """The batches with the offsets from ``start`` up to ``end``, without it. There must be such."""
         loop = self._runner.get_loop()
         coming = loop.create_task(self._batches(partition, start)) if start < end else None
-        while coming is not None:
-            found = self._run(coming)
-            coming = None
-            if found.next < end:
-                # The broker answers while these are handled
-                coming = loop.create_task(self._batches(partition, found.next))
-                self._run(asyncio.sleep(0))
-            yield found
+        try:
+            while coming is not None:
+                found = self._run(coming)
+                coming = None
+                if found.next < end:
+                    # The broker answers while these are handled
+                    coming = loop.create_task(self._batches(partition, found.next))
+                    self._run(asyncio.sleep(0))
+                yield found
+        finally:
+            # The caller wants no more
+            if coming is not None:
+                coming.cancel()
 
     def _run(self, work: Awaitable[T]) -> T:
         try:
