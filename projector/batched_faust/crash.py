@@ -17,9 +17,16 @@ class CrashInOwnLoop(Service):
     abstract = True
 
     def _crash(self, reason: BaseException) -> None:
-        if asyncio._get_running_loop() is self.loop:
+        if _running_loop() is self.loop:
             super()._crash(reason)
             return
         # A closed loop: its thread has ended already
         with suppress(RuntimeError):
             self.loop.call_soon_threadsafe(super()._crash, reason)
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

@@ -4,6 +4,7 @@
   thawed, ``fail:PLACE`` raises there
 - ``memory:BYTES`` limits the memory for rows
 - ``hang`` lets a stop take for ever
+- ``debug`` lets its event loops refuse calls from other threads, which are not safe
 - ``session:SECONDS`` shortens the group's session, ``batch:EVENTS`` makes batches small
 - ``mutant:EVENT`` makes it count one copy too many on the shelf after events of this type
 - ``next-release`` makes it a newer program, ``unknown:EVENT`` an older one
@@ -131,6 +132,11 @@ def _hang() -> None:
     app.end_within.__defaults__ = (1.0,)
 
 
+def _debug() -> None:
+    """Make each event loop look at the thread of each call; it is slow."""
+    os.environ["PYTHONASYNCIODEBUG"] = "1"
+
+
 def _unknown(event: str) -> None:
     """Make this process an older program without the schema of that event."""
     from projector.fold import wire_row
@@ -157,6 +163,7 @@ _FAULTS: dict[str, Callable[..., None]] = {
     "fail": _fail,
     "mutant": _mutant,
     "hang": _hang,
+    "debug": _debug,
 }
 
 if __name__ == "__main__":
