@@ -140,7 +140,7 @@ class WireRow:
         path = fast_path()
         if value[:6] != path.added or value[6:AFTER_ISBN] != isbn:
             return None
-        return _added(value, path.new_tail)
+        return _added(value, path.row, path.new_tail)
 
     def apply(self, isbn: bytes, key: bytes, value: bytes) -> bool:
         """Fold in the event with this key, which begins with ``isbn``, the row's.
@@ -320,19 +320,20 @@ def _new_tail() -> bytes | None:
     tails = set()
     for event in GOLDEN:
         if isinstance(event, BookAdded):
-            wire, row = _added(encode(event), b""), encode(fold(None, 1, event))
+            wire, row = _added(encode(event), _start("InventoryRow"), b""), encode(fold(None, 1, event))
             if wire is None or not row.startswith(wire.encoded()):
                 return None
             tails.add(row[len(wire.encoded()) :])
     return tails.pop() if len(tails) == 1 else None
 
 
-def _added(value: bytes, tail: bytes) -> WireRow | None:
+def _added(value: bytes, row: bytes, tail: bytes) -> WireRow | None:
+    """The row that begins with ``row`` after a BookAdded; None if that has to take the slow path."""
     end = after_text(value, after_text(value, AFTER_ISBN))
     quantity, times = number(value, end)
     if quantity < 0 or not one_time(value, times):
         return None
-    head = _frame("InventoryRow") + value[BODY:end]
+    head = row + value[BODY + 1 : end]
     return WireRow(head, quantity, quantity, 1, value[times:], tail)
 
 
