@@ -16,9 +16,21 @@ ISBN = "9780000000002"
 NOW = 1_763_900_000_000
 
 
-def test_a_gap_in_versions_asks_for_the_whole_log():
+@pytest.mark.parametrize(
+    "event",
+    [BookReturned(ISBN, "ann", NOW), BookAdded(ISBN, "t", "a", 1, NOW)],
+    ids=["a return", "a first event"],
+)
+def test_a_gap_in_versions_asks_for_the_whole_log(event):
     with pytest.raises(Discontinuous, match="version 3 follows 0"):
-        PartitionFold(lambda _: None).add([(5, event_key(ISBN, 3), encode(BookReturned(ISBN, "ann", NOW)))])
+        PartitionFold(lambda _: None).add([(5, event_key(ISBN, 3), encode(event))])
+
+
+def test_a_first_event_of_a_stream_that_is_no_title_is_a_bad_record():
+    added = encode(BookAdded("no title here", "t", "a", 1, NOW))
+    bad = PartitionFold(lambda _: None).add([(5, event_key("no title here", 1), added)])
+    assert bad is not None
+    assert bad.offset == 5
 
 
 @pytest.mark.parametrize(("position", "again"), [(5, False), (4, True), (None, False)])
