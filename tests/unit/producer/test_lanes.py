@@ -185,9 +185,11 @@ def test_a_batch_has_a_largest_size(monkeypatch: pytest.MonkeyPatch):
 def test_a_full_queue_refuses_commands_and_keeps_those_it_took(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(lanes, "LONGEST_QUEUE", 4)
     writer = Scripted()
-    writer.gate.clear()
 
     async def work(lane: Lane) -> None:
+        # Its check would wait at the gate, too
+        await until(lambda: not lane.reading)
+        writer.gate.clear()
         first = lane.submit(commands(1)[0])
         while lane.waiting:
             await asyncio.sleep(0)
