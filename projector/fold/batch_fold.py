@@ -102,23 +102,21 @@ class PartitionFold:
         self, offset: int, key: bytes | None, value: bytes | None, name: bytes, state: _State | None
     ) -> BadRecord | None:
         """Fold in one record in any case. Returns and raises as ``add``."""
-        recent, changed = self._recent, self._changed
         try:
             isbn, version = parse_title_key(key)
         except BadKey as error:
             return BadRecord(offset, error)
         if version == 1 and offset >= self._unseen_from and (state or self._remembered(name)):
             raise Discontinuous(isbn, offset, f"{isbn}: version 1 was written again at offset {offset}")
-        if version == 1 and value and (state := WireRow.added(name, value)) is not None:
-            recent[name] = state
-            state.changed = True
-            changed[name] = None
-            return None
+        if version == 1 and value:
+            if self._added(name, value):
+                return None
+            state = None
         if state is None:
             state = self._remembered(name)
             if type(state) is WireRow and key and value and state.apply(name, key, value):
                 state.changed = True
-                changed[name] = None
+                self._changed[name] = None
                 return None
         if state is not None and 1 < version <= state.version:
             return None
@@ -128,8 +126,8 @@ class PartitionFold:
         except Gap as gap:
             raise Discontinuous(isbn, offset, gap) from gap
         if after is not row:
-            recent[name] = WireRow.of(after) or after
-            changed[name] = None
+            self._recent[name] = WireRow.of(after) or after
+            self._changed[name] = None
         return None
 
     def _begins(self, name: bytes, key: bytes | None, value: bytes | None) -> bool:
@@ -137,6 +135,10 @@ class PartitionFold:
         # Parsing the key takes half as long as all the rest
         if key is None or key[13:] != FIRST or not name.isdigit() or not value:
             return False
+        return self._added(name, value)
+
+    def _added(self, name: bytes, value: bytes) -> bool:
+        """Start the row of a title by its first event. False: the event has to take the slow path."""
         if (state := WireRow.added(name, value)) is None:
             return False
         self._recent[name] = state
