@@ -46,16 +46,12 @@ class EventLog:
 
     def ends(self) -> dict[int, int]:
         """The end of each partition, also of what is not committed yet."""
-        places = [(self.topic, partition) for partition in range(self._settings.partitions)]
-        ends = self._offsets.ends(places, self._timeout_s)
-        return {partition: offset for (_, partition), offset in ends.items()}
+        return self._ends(self._offsets)
 
     def committed_ends(self) -> dict[int, int]:
         """The end of each partition, before its first open transaction."""
-        places = [(self.topic, partition) for partition in range(self._settings.partitions)]
         with closing(LogOffsets(self._settings)) as offsets:
-            ends = offsets.ends(places, self._timeout_s)
-        return {partition: offset for (_, partition), offset in ends.items()}
+            return self._ends(offsets)
 
     def batches(self, beat: Callable[[], object]) -> BatchReader:
         """A reader of the partitions' batches, which calls ``beat`` after each answer."""
@@ -77,3 +73,8 @@ class EventLog:
                         found[partition] = batches.outside
                         break
         return found
+
+    def _ends(self, offsets: LogOffsets) -> dict[int, int]:
+        places = [(self.topic, partition) for partition in range(self._settings.partitions)]
+        ends = offsets.ends(places, self._timeout_s)
+        return {partition: offset for (_, partition), offset in ends.items()}

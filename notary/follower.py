@@ -96,7 +96,7 @@ class Follower:
                 self._source = source = self._subscription(once)
                 source.open()
                 try:
-                    self._follow(source, stop, once, on_ready)
+                    self._follow(source, once, on_ready)
                     break
                 except OffsetsGone:
                     # The log was cut. If it is long enough again, its last event is compared
@@ -150,9 +150,9 @@ class Follower:
             log.info("signed %d events of partition %d", checkpoint.size, ledger.partition)
         self._topic.flush()
 
-    def _follow(self, source: Subscription, stop: Event, once: bool, on_ready: Callable[[], None]) -> None:
+    def _follow(self, source: Subscription, once: bool, on_ready: Callable[[], None]) -> None:
         ready = False
-        while not stop.is_set():
+        while not self._stop.is_set():
             source.fetch(FETCH_RECORDS, POLL_S)
             self._take(source.take())
             # While there is more to read, the next fetch need not wait for the answer
