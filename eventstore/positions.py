@@ -19,7 +19,7 @@ class Position(NamedTuple):
 
     @staticmethod
     def of(text: str) -> "Position":
-        """The position that a receipt has. Raises ValueError."""
+        """The position that a receipt or an event has. Raises ValueError."""
         partition, _, offset = text.partition(":")
         return Position(int(partition), int(offset))
 

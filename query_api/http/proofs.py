@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import ParamSpec, TypeVar
 
+from eventstore.positions import Position
 from eventstore.topics import WrongTopic
 from foundation.http.problem import Problem
 from query_api.documents import CheckpointDocument, EventDocument, HistoryProof, ProvedEvent
@@ -28,9 +29,10 @@ async def in_thread(evidence: Evidence, function: Callable[P, T], *arguments: P.
 
 def prove_events(evidence: Evidence, events: Sequence[EventDocument]) -> HistoryProof:
     """The proof of those of a title's events that the newest checkpoint covers. Raises Problem."""
-    places = [tuple(map(int, event.position.split(":"))) for event in events]
-    partition = places[0][0] if places else 0
-    proof, covered = answered(partition, lambda: evidence.prove(partition, [offset for _, offset in places]))
+    places = [Position.of(event.position) for event in events]
+    partition = places[0].partition if places else 0
+    offsets = [place.offset for place in places]
+    proof, covered = answered(partition, lambda: evidence.prove(partition, offsets))
     proved = [
         ProvedEvent(event.version, record.index, base64(record.leaf), list(map(base64, record.path)))
         for event, record in zip(events[:covered], proof.records, strict=True)
