@@ -71,7 +71,7 @@ class Gateway:
     async def look_up(self, command_id: str, partition: int) -> list[Receipt] | Unwritable | OutcomeUnknown:
         """Receipts of a partition's accepted commands with this id. Raises as ``submit``.
 
-        An empty list: no such command was accepted, and no attempt that began before can be any more.
+        An empty list: no such command was accepted, and no attempt that was submitted before can be any more.
         """
         return await self._result(partial(self.lanes[partition].look_up, command_id))
 

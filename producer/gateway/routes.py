@@ -112,7 +112,8 @@ async def look_up(
 ) -> Response[ReceiptDocument]:
     """Read the receipt of an accepted command.
 
-    This resolves an unknown outcome: with 404 nothing was done, and nothing will be unless it is sent again.
+    This resolves an unknown outcome: with 404 nothing was done, and no attempt that this gateway got before
+    can succeed any more.
     """
     requests.authorize(request.scope)
     try:
@@ -134,7 +135,8 @@ async def look_up(
         raise Problem(409, "several_titles", f"{titles} each had a command with this id: add ?isbn=")
     if not receipts:
         detail = (
-            "no command with this id was accepted, and no earlier attempt can be any more; it may be sent"
+            "no command with this id was accepted, and no attempt that this gateway got before can be any "
+            "more: it may be sent"
         )
         raise Problem(404, "no_such_command", detail)
     return _response(render_receipt(receipts[0])._replace(status=200))

@@ -1,15 +1,18 @@
-"""Three gateways in a fixed order: two pass commands on to the third, which is frozen and does not answer."""
+"""Three gateways in a fixed order: they pass commands on to one that is frozen, and to one that dies."""
 
 import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from signal import SIGKILL
 
 from eventstore.partitions import partition_of
-from eventstore.state.outcomes import OutcomeUnknown, submit
+from eventstore.state.outcomes import OutcomeUnknown
 from foundation.settings import PREFIX, Settings
+from inventory import isbn as identifiers
 from inventory.commands import AddBook, BorrowBook, Command, ReturnBook
 from library.process.die_with_parent import dying_with_me
 from producer.gateway.responses import parse_response
@@ -17,6 +20,7 @@ from tests.chaos.checker import Checker, logged
 from tests.chaos.history import Recorder, as_json, read
 from tests.chaos.mutants import FORWARDING_MUTANT
 from tests.chaos.scenario import SCENE
+from tests.support.metrics import read_metrics
 from tests.support.producer.gateway_process import GatewayProcess
 from tests.support.producer.writer_calls import ISBN, committed_records
 from tests.support.waiting import LIMIT_S, eventually
@@ -55,6 +59,11 @@ class MutantGateway(GatewayProcess):
         return partitions
 
 
+def have_one_each(gateways: Sequence[MutantGateway]) -> bool:
+    """Whether each gateway has one partition."""
+    return sorted(gateway.partitions for gateway in gateways) == [[0], [1], [2]]
+
+
 @contextmanager
 def gateways_of(settings: Settings, mutant: str) -> Iterator[Sequence[MutantGateway]]:
     """Three gateways with a partition each; the first has the one of ``ISBN``."""
@@ -62,7 +71,7 @@ def gateways_of(settings: Settings, mutant: str) -> Iterator[Sequence[MutantGate
     try:
         for gateway in gateways:
             gateway.start()
-        eventually(lambda: sorted(gateway.partitions for gateway in gateways) == [[0], [1], [2]])
+        eventually(lambda: have_one_each(gateways))
         yield sorted(gateways, key=lambda gateway: partition_of(ISBN, PARTITIONS) not in gateway.partitions)
     finally:
         for gateway in gateways:
@@ -72,25 +81,51 @@ def gateways_of(settings: Settings, mutant: str) -> Iterator[Sequence[MutantGate
                 gateway.process.wait(LIMIT_S)
 
 
+class Caller:
+    """Sends commands to gateways and records the outcomes."""
+
+    def __init__(self, folder: Path) -> None:
+        self._recorder = Recorder(folder / SCENE)
+
+    def post(self, gateway: MutantGateway, command_id: str, command: Command) -> None:
+        """Send a command, and wait for its outcome."""
+        self._recorder.called(command_id, as_json(command))
+        answer = gateway.post(command, command_id)
+        outcome = parse_response(answer.status_code, answer.headers, answer.content, command_id)
+        self._recorder.returned(command_id, outcome or OutcomeUnknown(f"status {answer.status_code}"))
+
+    @contextmanager
+    def giving_up(self, gateway: MutantGateway, command_id: str, command: Command) -> Iterator[None]:
+        """Send a command that is passed on, and do not wait for its outcome; it is there when this ends."""
+        before = passed_on(gateway)
+        self._recorder.called(command_id, as_json(command))
+        with ThreadPoolExecutor(1) as thread:
+            request = thread.submit(gateway.post, command, command_id)
+            eventually(lambda: passed_on(gateway) > before)
+            self._recorder.returned(command_id, OutcomeUnknown("the caller has gone"))
+            yield
+            request.result(LIMIT_S)
+
+
+def passed_on(gateway: MutantGateway) -> float:
+    """How many commands it has sent to others."""
+    samples = read_metrics(gateway.client.get("/metrics").text, "result")
+    return sum(count for (name, _), count in samples.items() if name == "library_gateway_forwarded_total")
+
+
 def play_forwarding(settings: Settings, mutant: str, folder: Path) -> Checker:
     """Play the scene in a system with ``PARTITIONS`` partitions; return the checker with its violations."""
-    recorder = Recorder(folder / SCENE)
-
-    def post(gateway: MutantGateway, command_id: str, command: Command) -> None:
-        one = submit(command_id, command)
-        recorder.called(command_id, as_json(command))
-        answer = gateway.post(one.command, command_id)
-        outcome = parse_response(answer.status_code, answer.headers, answer.content, command_id)
-        recorder.returned(command_id, outcome or OutcomeUnknown(f"status {answer.status_code}"))
-
+    caller = Caller(folder)
     with gateways_of(settings, mutant) as (owner, second, third):
-        post(second, "add", AddBook(ISBN, "Title", "Author", 2))
+        caller.post(second, "add", AddBook(ISBN, "Title", "Author", 2))
         owner.freeze()
         # One of these is the other's substitute for the owner
-        post(second, "first", BorrowBook(ISBN, "ann"))
-        post(third, "second", BorrowBook(ISBN, "bob"))
+        caller.post(second, "first", BorrowBook(ISBN, "ann"))
+        caller.post(third, "second", BorrowBook(ISBN, "bob"))
         owner.thaw()
-        post(owner, "return", ReturnBook(ISBN, "ann"))
+        caller.post(owner, "return", ReturnBook(ISBN, "ann"))
+        eventually(lambda: have_one_each([owner, second, third]))
+        _repeat_what_waits(caller, second, third)
     log = [
         logged(message)
         for partition in range(PARTITIONS)
@@ -99,3 +134,19 @@ def play_forwarding(settings: Settings, mutant: str, folder: Path) -> Checker:
     checker = Checker(log, read([folder / SCENE]).calls)
     checker.check()
     return checker
+
+
+def _repeat_what_waits(caller: Caller, owner: MutantGateway, other: MutantGateway) -> None:
+    """A caller gives a command up that waits for a gateway that dies, and repeats it at once: it is refused.
+
+    What was given up could be accepted a second later, when there is a loan.
+    """
+    titles = map(identifiers.in_house, range(1000))
+    isbn = next(title for title in titles if partition_of(title, PARTITIONS) in owner.partitions)
+    caller.post(other, "add another", AddBook(isbn, "Title", "Author", 1))
+    give_back = ReturnBook(isbn, "ann")
+    owner.freeze()
+    with caller.giving_up(other, "give back", give_back):
+        owner.end(SIGKILL)
+        caller.post(other, "give back", give_back)
+        caller.post(other, "lend", BorrowBook(isbn, "ann"))

@@ -126,9 +126,9 @@ MUTANTS: dict[str, Callable[..., Writer]] = {
     "no offset check": NoOffsetCheck,
     "no expiry": NeverExpires,
 }
-SCRIPTED_ONLY = frozenset({"no expiry", "no claim of each fence"})
-"""In random chaos a command seldom waits in a frozen gateway for longer than its time, and a writer seldom
-keeps a partition while somebody is forgotten.
+SCRIPTED_ONLY = frozenset({"no expiry", "no claim of each fence", "forwarding overtakes"})
+"""In random chaos a command seldom waits in a frozen gateway for longer than its time, a writer seldom keeps
+a partition while somebody is forgotten, and a repeat seldom meets another state than what it has overtaken.
 """
 
 
@@ -176,6 +176,11 @@ async def _forward_blindly(router: Router, submitted: Submitted) -> HttpResponse
     return render_response(outcome, submitted.command_id, submitted.command.isbn)
 
 
+async def _forward_in_any_order(router: Router, submitted: Submitted) -> HttpResponse:
+    """Lets a repeat overtake an attempt that waits for another gateway."""
+    return await router._execute(submitted)
+
+
 async def _forwarded(router: Router, submitted: Submitted) -> HttpResponse | None:
     partition = _partition(router, submitted)
     address = router.owner_of(partition)
@@ -192,4 +197,5 @@ def _partition(router: Router, submitted: Submitted) -> int:
 FORWARDING_MUTANTS: dict[str, Callable[[Router, Submitted], Awaitable[HttpResponse]]] = {
     "forwarding doubles": _forward_twice,
     "forwarding loses": _forward_blindly,
+    "forwarding overtakes": _forward_in_any_order,
 }
