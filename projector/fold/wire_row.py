@@ -25,6 +25,7 @@ from projector.fold.wire_bytes import (
     BODY,
     MAX_USER_BYTES,
     after_text,
+    after_two_texts,
     loan_at,
     number,
     one_loan,
@@ -103,7 +104,7 @@ class WireRow:
         path = fast_path()
         if data[:6] != path.row or data[6:AFTER_ISBN] != isbn:
             return None
-        end = after_text(data, after_text(data, AFTER_ISBN))
+        end = after_two_texts(data, AFTER_ISBN)
         quantity, at = number(data, end)
         available, at = number(data, at)
         count, at = number(data, at)
@@ -228,7 +229,7 @@ class WireRow:
         return True
 
     def _corrected(self, value: bytes) -> bool:
-        end = after_text(value, after_text(value, AFTER_ISBN))
+        end = after_two_texts(value, AFTER_ISBN)
         if not end or not one_time(value, end):
             return False
         self.head = self.head[:BODY] + value[BODY:end]
@@ -329,7 +330,7 @@ def _new_tail() -> bytes | None:
 
 def _added(value: bytes, row: bytes, tail: bytes) -> WireRow | None:
     """The row that begins with ``row`` after a BookAdded; None if that has to take the slow path."""
-    end = after_text(value, after_text(value, AFTER_ISBN))
+    end = after_two_texts(value, AFTER_ISBN)
     quantity, times = number(value, end)
     if quantity < 0 or not one_time(value, times):
         return None
