@@ -77,6 +77,18 @@ class _Partition:
         self.work: asyncio.Task[None] | None = None
         self.halted = False
         """No later batch counts."""
+        self.older = 0
+        """Bytes of the rows that the fold still has from before its last ``forget``, at most."""
+
+    def forget(self) -> None:
+        """Begin a new generation of rows. All are written."""
+        self.older = self.fold.memory
+        self.fold.forget()
+
+    def forget_older(self) -> None:
+        """Forget the generation before."""
+        self.older = 0
+        self.fold.forget_older()
 
     def due(self, now: float) -> bool:
         """Whether the rows may not wait any longer."""
@@ -271,7 +283,18 @@ class Agent:
                     if self._memory() <= self._generation_bytes * 3 // 4:
                         return
                     await self._write(largest)
-                    largest.fold.forget()
+                    largest.forget()
+                    self._limit_older(largest)
+
+    def _limit_older(self, newest: _Partition) -> None:
+        """Forget older rows of other partitions than ``newest``, if those of all take too much memory."""
+        size = sum(one.older for one in self._partitions.values())
+        others = [one for one in self._partitions.values() if one is not newest]
+        for other in sorted(others, key=lambda one: one.older, reverse=True):
+            if size <= self._generation_bytes:
+                return
+            size -= other.older
+            other.forget_older()
 
     def _memory(self) -> int:
         return sum(partition.fold.memory for partition in self._partitions.values())
@@ -294,20 +317,22 @@ class Agent:
         self._metrics.rows(len(rows))
         partition.unwritten.clear()
         if not self._consumer.is_far_behind(batches[-1].tp, batches[-1].next):
-            self._forget_most(partition.fold)
+            self._forget_most(partition)
 
-    def _forget_most(self, fold: Fold) -> None:
+    def _forget_most(self, partition: _Partition) -> None:
         """Keep only the recent rows of a partition that has caught up; none after a rebuild."""
         kept = self._generation_bytes // (CAUGHT_UP_SHARE * len(self._partitions))
-        if fold.memory <= kept:
+        if partition.older > kept:
+            partition.forget_older()
+        if partition.fold.memory <= kept:
             return
-        fold.measure()
-        size = fold.memory
+        partition.fold.measure()
+        size = partition.fold.memory
         if size > kept * 3 // 4:
-            fold.forget()
+            partition.forget()
         if size > 2 * kept:
             # Those that were used last are forgotten, too
-            fold.forget()
+            partition.forget_older()
 
     async def _start_anew(self, tp: TP, damaged: bytes) -> None:
         """Delete all damaged rows, and let the next worker read the events from the beginning."""

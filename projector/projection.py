@@ -74,6 +74,9 @@ class Fold(Protocol):
     def forget(self) -> None:
         """Forget the rows that were not used since the last call. Call it after ``take``."""
 
+    def forget_older(self) -> None:
+        """Forget those that were not used since the last ``forget``, too."""
+
 
 class RowCodec(Protocol):
     """Encodes and decodes rows; ``eventstore.avro.Codec`` is one."""

@@ -74,6 +74,10 @@ class PartitionFold:
         self._older, self._recent = self._recent, {}
         self._memory = self._unwritten = self._content_bytes = self._overhead_bytes = 0
 
+    def forget_older(self) -> None:
+        """See ``Fold``."""
+        self._older = {}
+
     def add(self, records: Sequence[Record]) -> BadRecord | None:
         """Fold the records in, up to one that names no title.
 

@@ -83,6 +83,9 @@ class KeyedFold:
     def forget(self) -> None:
         """Do nothing: there are only changed rows."""
 
+    def forget_older(self) -> None:
+        """Do nothing, likewise."""
+
     def add(self, records: Iterable[Record]) -> BadRecord | None:
         """Fold the records in, up to one that can't be decoded or applied. Raises DamagedRow."""
         for offset, key, value in records:

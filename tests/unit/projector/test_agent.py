@@ -33,6 +33,7 @@ class Fold:
 
     def __init__(self, read: Any) -> None:
         self.rows: dict[bytes, int] = {}
+        self.older: dict[bytes, int] = {}
         self.changed: dict[bytes, bytes] = {}
 
     def add(self, records: Any) -> BadRecord | None:
@@ -41,7 +42,7 @@ class Fold:
                 return BadRecord(offset, ValueError("no key"))
             if key == b"gap":
                 raise ValueError("a gap")
-            self.rows[key] = self.rows.get(key, 0) + 1
+            self.rows[key] = self.rows.get(key, self.older.pop(key, 0)) + 1
             self.changed[key] = b"%d" % self.rows[key]
         return None
 
@@ -61,7 +62,10 @@ class Fold:
         pass
 
     def forget(self) -> None:
-        self.rows.clear()
+        self.older, self.rows = self.rows, {}
+
+    def forget_older(self) -> None:
+        self.older = {}
 
     def replace(self, stream: bytes, row: bytes) -> None:
         raise AssertionError("it never raises Discontinuous")
@@ -171,6 +175,35 @@ def test_the_largest_partition_is_written_when_the_rows_take_too_much_memory():
         memory_bytes=10 * ROW_BYTES,
     )
     assert [(begin, following, len(rows)) for begin, following, rows in fakes.written] == [(0, 5, 5)]
+
+
+def rows_in_memory(agent: Agent) -> list[int]:
+    """Of each partition, in both generations."""
+    folds: list[Any] = [partition.fold for partition in agent._partitions.values()]
+    return [len(fold.rows) + len(fold.older) for fold in folds]
+
+
+def test_rows_of_all_generations_and_partitions_stay_within_the_memory():
+    rows = [b"%d" % n for n in range(6)]
+    agent = run(
+        Fakes(), *(batch(0, *rows, partition=n) for n in range(4)), memory_bytes=11 * ROW_BYTES
+    )  # fmt: skip
+    # As many as one generation may have, and one more that made it too large
+    assert rows_in_memory(agent) == [0, 0, 0, 6]
+    feed(agent, batch(6, b"a", b"b", b"c"))
+    assert rows_in_memory(agent) == [3, 0, 0, 6]
+    feed(agent, batch(9, b"d", b"e", b"f"))
+    assert rows_in_memory(agent) == [6, 0, 0, 0]
+
+
+def test_a_partition_that_has_caught_up_keeps_recent_rows_and_no_older_ones():
+    fakes = Fakes()
+    # It may keep a sixteenth of a generation
+    agent = run(fakes, batch(0, *(b"%d" % n for n in range(17))), memory_bytes=32 * ROW_BYTES)
+    assert rows_in_memory(agent) == [17]
+    fakes.far_behind = False
+    feed(agent, batch(17, b"a"))
+    assert rows_in_memory(agent) == [1]
 
 
 def test_rows_are_written_when_a_transaction_has_enough(monkeypatch):
