@@ -56,14 +56,10 @@ def test_a_lost_changelog_is_rebuilt(settings, crew, store):
 
 
 def test_a_changelog_older_than_the_committed_offsets_is_completed(settings, crew, store):
-    transactions = lose_changelog(settings)
-    write_changelog(settings, _partition(transactions[0]), transactions[0])
+    (partition, transaction), *_ = lose_changelog(settings)
+    write_changelog(settings, partition, transaction)
     crew.start()
     assert_exact(settings)
-
-
-def _partition(transaction: list[tuple[bytes, bytes]]) -> int:
-    return partition_of(transaction[0][0].decode(), 3)
 
 
 def test_committed_offsets_ahead_of_the_table_skip_no_event(settings, crew, store):

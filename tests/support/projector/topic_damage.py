@@ -20,15 +20,18 @@ def admin_of(settings: Settings) -> AdminClient:
     return AdminClient(client_config(settings))
 
 
-def lose_changelog(settings: Settings) -> list[list[tuple[bytes, bytes]]]:
-    """Delete the changelog and create a new one; return the transactions of the old one."""
-    transactions: list[list[tuple[bytes, bytes]]] = []
+def lose_changelog(settings: Settings) -> list[tuple[int, list[tuple[bytes, bytes]]]]:
+    """Delete the changelog and create a new one; return the old one's transactions, each with its partition.
+
+    One of a batch without committed events has the position only.
+    """
+    transactions: list[tuple[int, list[tuple[bytes, bytes]]]] = []
     parts: dict[int, list[tuple[bytes, bytes]]] = {}
     for message in read_topic(settings, changelog_topic(settings)):
         partition = message.partition() or 0
         parts.setdefault(partition, []).append((message.key(), message.value()))
         if message.key() == POSITION_KEY:
-            transactions.append(parts.pop(partition))
+            transactions.append((partition, parts.pop(partition)))
     empty_topics(settings, changelog_topic(settings))
     return transactions
 
