@@ -208,7 +208,13 @@ func commands(attempts []*operation) []*operation {
 				copied.End, open = never, &copied
 			}
 		case "reused":
-			// An attempt before had the effect, perhaps one without an answer
+			// An attempt before had the effect, perhaps one without an answer. With several gateways a caller
+			// repeats a command within one call
+			if open == nil && !done {
+				effect := copied
+				effect.End, effect.Answer = never, answer{What: "unknown"}
+				open = &effect
+			}
 			found = append(found, &copied)
 		default:
 			if one.Answer.What == "accepted" {
