@@ -12,7 +12,6 @@ from signal import SIGKILL
 from eventstore.partitions import partition_of
 from eventstore.state.outcomes import OutcomeUnknown
 from foundation.settings import PREFIX, Settings
-from inventory import isbn as identifiers
 from inventory.commands import AddBook, BorrowBook, Command, ReturnBook
 from library.process.die_with_parent import dying_with_me
 from producer.gateway.responses import parse_response
@@ -20,9 +19,8 @@ from tests.chaos.checker import Checker, logged
 from tests.chaos.history import Recorder, as_json, read
 from tests.chaos.mutants import FORWARDING_MUTANT
 from tests.chaos.scenario import SCENE
-from tests.support.metrics import read_metrics
 from tests.support.producer.gateway_process import GatewayProcess
-from tests.support.producer.writer_calls import ISBN, committed_records
+from tests.support.producer.writer_calls import ISBN, committed_records, title_in
 from tests.support.waiting import LIMIT_S, eventually
 
 PARTITIONS = 3
@@ -51,12 +49,6 @@ class MutantGateway(GatewayProcess):
                 cwd=ROOT,
                 stderr=log,
             )
-
-    @property
-    def partitions(self) -> list[int]:
-        """Those that it has."""
-        partitions: list[int] = self.client.get("/readyz").json()["partitions"]
-        return partitions
 
 
 def have_one_each(gateways: Sequence[MutantGateway]) -> bool:
@@ -97,20 +89,14 @@ class Caller:
     @contextmanager
     def giving_up(self, gateway: MutantGateway, command_id: str, command: Command) -> Iterator[None]:
         """Send a command that is passed on, and do not wait for its outcome; it is there when this ends."""
-        before = passed_on(gateway)
+        before = gateway.forwarded("answered")
         self._recorder.called(command_id, as_json(command))
         with ThreadPoolExecutor(1) as thread:
             request = thread.submit(gateway.post, command, command_id)
-            eventually(lambda: passed_on(gateway) > before)
+            eventually(lambda: gateway.forwarded("answered") > before)
             self._recorder.returned(command_id, OutcomeUnknown("the caller has gone"))
             yield
             request.result(LIMIT_S)
-
-
-def passed_on(gateway: MutantGateway) -> float:
-    """How many commands it has sent to others."""
-    samples = read_metrics(gateway.client.get("/metrics").text, "result")
-    return sum(count for (name, _), count in samples.items() if name == "library_gateway_forwarded_total")
 
 
 def play_forwarding(settings: Settings, mutant: str, folder: Path) -> Checker:
@@ -141,8 +127,8 @@ def _repeat_what_waits(caller: Caller, owner: MutantGateway, other: MutantGatewa
 
     What was given up could be accepted a second later, when there is a loan.
     """
-    titles = map(identifiers.in_house, range(1000))
-    isbn = next(title for title in titles if partition_of(title, PARTITIONS) in owner.partitions)
+    (partition,) = owner.partitions
+    isbn = title_in(partition, PARTITIONS)
     caller.post(other, "add another", AddBook(isbn, "Title", "Author", 1))
     give_back = ReturnBook(isbn, "ann")
     owner.freeze()

@@ -18,8 +18,8 @@ from foundation.settings import Settings
 from inventory import isbn as identifiers
 from inventory.commands import AddBook, AddCopies, BorrowBook
 from producer.gateway.sharing.peers import authorization
-from tests.support.metrics import read_metrics
 from tests.support.producer.gateway_process import GatewayProcess, post, problem, running_gateway
+from tests.support.producer.writer_calls import title_in
 from tests.support.stores import new_store
 from tests.support.waiting import eventually
 
@@ -36,17 +36,12 @@ def gateways(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield running
 
 
-def partitions_of(gateway: GatewayProcess) -> list[int]:
-    partitions: list[int] = gateway.client.get("/readyz").json()["partitions"]
-    return partitions
-
-
 def shared(gateways: list[GatewayProcess]) -> bool:
     """Whether each has as many partitions as the others, and together they have each once.
 
     While one joins, a partition may still be on its way to it: the shares are then complete, but not even.
     """
-    each = [partitions_of(gateway) for gateway in gateways]
+    each = [gateway.partitions for gateway in gateways]
     sizes = {len(partitions) for partitions in each}
     return len(sizes) == 1 and sorted(chain.from_iterable(each)) == list(range(PARTITIONS))
 
@@ -60,18 +55,6 @@ def titles() -> dict[int, str]:
     return found
 
 
-def in_partition(partition: int, partitions: int) -> str:
-    """A title in a partition."""
-    while partition_of(isbn := identifiers.in_house(uuid4().int % 10**11), partitions) != partition:
-        pass
-    return isbn
-
-
-def forwarded(gateway: GatewayProcess, result: str) -> float:
-    samples = read_metrics(gateway.client.get("/metrics").text, "result")
-    return samples["library_gateway_forwarded_total", result]
-
-
 def test_each_partition_has_one_gateway_and_any_gateway_takes_any_command(gateways: list[GatewayProcess]):
     for isbn in titles().values():
         for number, gateway in enumerate(gateways):
@@ -79,9 +62,9 @@ def test_each_partition_has_one_gateway_and_any_gateway_takes_any_command(gatewa
             assert answer.status_code == 201
             assert answer.json()["events"][0]["version"] == number + 1
     for gateway in gateways:
-        of_others = PARTITIONS - len(partitions_of(gateway))
-        assert forwarded(gateway, "answered") == of_others
-        assert forwarded(gateway, "unanswered") == 0
+        of_others = PARTITIONS - len(gateway.partitions)
+        assert gateway.forwarded("answered") == of_others
+        assert gateway.forwarded("unanswered") == 0
 
 
 def test_a_repeat_at_another_gateway_gets_the_first_answer(gateways: list[GatewayProcess]):
@@ -165,7 +148,7 @@ def test_gateways_that_cannot_reach_each_other_answer_all_the_same(new_settings:
     store = new_settings(partitions=PARTITIONS)
     isolated = msgspec.structs.replace(store, advertise="http://127.0.0.1:1")
     with running_gateway(store) as one, running_gateway(isolated) as other:
-        eventually(lambda: partitions_of(one) and partitions_of(other))
+        eventually(lambda: one.partitions and other.partitions)
         for isbn in titles().values():
             assert one.post(AddBook(isbn, "A")).status_code == 201
             assert other.post(AddCopies(isbn, 1)).status_code == 201
@@ -189,15 +172,15 @@ def test_a_gateway_on_standby_reads_little_when_it_takes_over(
     store = new_settings(partitions=2, standby=standby, log_level="DEBUG")
     elsewhere = msgspec.structs.replace(store, data_dir=f"{store.data_dir}/elsewhere")
     with running_gateway(store) as owner, running_gateway(elsewhere) as other:
-        eventually(lambda: len(partitions_of(owner)) == len(partitions_of(other)) == 1)
-        (partition,) = partitions_of(owner)
-        isbn = in_partition(partition, 2)
+        eventually(lambda: len(owner.partitions) == len(other.partitions) == 1)
+        (partition,) = owner.partitions
+        isbn = title_in(partition, 2)
         assert owner.post(AddBook(isbn, "A")).status_code == 201
         for _ in range(30):
             assert owner.post(AddCopies(isbn, 1)).status_code == 201
         owner.end(SIGKILL)
         # The group notices after six seconds
-        eventually(lambda: len(partitions_of(other)) == 2)
+        eventually(lambda: len(other.partitions) == 2)
         assert other.post(AddCopies(isbn, 1)).json()["events"][0]["version"] == 32
         claims = re.findall(rf"partition {partition}: claimed .*, after reading (\d+)", other.log.read_text())
         # On a slow machine it may lose the claim and claim again, with nothing left to read

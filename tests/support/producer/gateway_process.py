@@ -19,6 +19,7 @@ from inventory.commands import AnyCommand
 from library.process.die_with_parent import dying_with_me
 from library.process.ports import free_port
 from tests.support.freezing import freeze, thaw
+from tests.support.metrics import read_metrics
 from tests.support.waiting import LIMIT_S, eventually
 
 
@@ -63,6 +64,17 @@ class GatewayProcess:
             return self.client.get("/readyz").status_code == 200
         except httpx.TransportError:
             return False
+
+    @property
+    def partitions(self) -> list[int]:
+        """Those that it has."""
+        partitions: list[int] = self.client.get("/readyz").json()["partitions"]
+        return partitions
+
+    def forwarded(self, result: str) -> float:
+        """How many commands it has sent to others; one that waits there counts as ``answered``."""
+        samples = read_metrics(self.client.get("/metrics").text, "result")
+        return samples["library_gateway_forwarded_total", result]
 
     def post(self, command: AnyCommand | bytes, key: str | None = None, **headers: str) -> httpx.Response:
         """Send a command, with a new key unless one is given."""

@@ -6,16 +6,25 @@ from uuid import uuid4
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from eventstore.append.writer import Writer
+from eventstore.partitions import partition_of
 from eventstore.state.outcomes import Accepted, Outcome, Refused, Submitted, submit
 from eventstore.topics import events_topic
 from foundation.kafka_clients import client_config, reading_config
 from foundation.settings import Settings
 from inventory.commands import AddBook, Command, checked
+from inventory.isbn import in_house
 from schemas.records import Recorded, recorded
 
 ISBN, OTHER = "9781593275846", "9781680502992"
 ADD = AddBook(ISBN, "Elixir in Action", "Sasa Juric", 3)
 SECONDS = 20.0
+
+
+def title_in(partition: int, partitions: int) -> str:
+    """A new ISBN in a partition."""
+    while partition_of(isbn := in_house(uuid4().int % 10**11), partitions) != partition:
+        pass
+    return isbn
 
 
 def command(what: Command, command_id: str | None = None) -> Submitted:

@@ -185,9 +185,8 @@ def rows_in_memory(agent: Agent) -> list[int]:
 
 def test_rows_of_all_generations_and_partitions_stay_within_the_memory():
     rows = [b"%d" % n for n in range(6)]
-    agent = run(
-        Fakes(), *(batch(0, *rows, partition=n) for n in range(4)), memory_bytes=11 * ROW_BYTES
-    )  # fmt: skip
+    batches = [batch(0, *rows, partition=n) for n in range(4)]
+    agent = run(Fakes(), *batches, memory_bytes=11 * ROW_BYTES)
     # As many as one generation may have, and one more that made it too large
     assert rows_in_memory(agent) == [0, 0, 0, 6]
     feed(agent, batch(6, b"a", b"b", b"c"))
