@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any
 
 from aiokafka.consumer.fetcher import Fetcher, FetchResult
@@ -133,15 +133,28 @@ class ConsumerThread(CrashInOwnLoop, driver.AIOKafkaConsumerThread):
         far = {tp for tp, at in positions.items() if at is not None and self.is_far_behind(tp, at)}
         now = time.monotonic()
         ready = [tp for tp in fetcher._records if tp in positions]
-        if self._favoured not in far or (self._favoured not in ready and now > self._favoured_until):
+        full = self._is_full(self._favoured, positions)
+        if not full and (
+            self._favoured not in far or (self._favoured not in ready and now > self._favoured_until)
+        ):
             self._favoured = next((tp for tp in ready if tp in far), None)
-        if self._favoured in ready:
+        if full or self._favoured in ready:
             self._favoured_until = now + FAVOUR_MAX_S
         # Errors are raised in any case
         return [
             tp for tp in ready
             if tp not in far or tp == self._favoured or type(fetcher._records[tp]) is not FetchResult
         ]  # fmt: skip
+
+    def _is_full(self, tp: TP | None, asked: Container[TP]) -> bool:
+        """Whether the partition, far behind, is not asked for records as the agent has not taken the last ones.
+
+        That happens while rows are written. If it lost its turn then, its rows would be written once more.
+        """
+        if tp is None or tp in asked or tp in self.consumer._paused_partitions:
+            return False
+        at = self._positions([tp]).get(tp)
+        return at is not None and self.is_far_behind(tp, at)
 
     def is_far_behind(self, tp: TP, offset: int) -> bool:
         """Whether much waits at ``offset``: a FAR_BEHIND_SHARE of a batch. Any thread may call this."""

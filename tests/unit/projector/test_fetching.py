@@ -8,8 +8,9 @@ import pytest
 from aiokafka.consumer.fetcher import FetchError, FetchResult
 from faust.types import TP
 
+from projector.batched_faust import fetching
 from projector.batched_faust.batch import Batch, Record
-from projector.batched_faust.fetching import ConsumerThread
+from projector.batched_faust.fetching import FAVOUR_MAX_S, ConsumerThread
 
 A, B, C = (TP("events", partition) for partition in range(3))
 MOST = 4
@@ -20,16 +21,18 @@ class Thread(ConsumerThread):
 
     def __init__(self, fetcher: "Fetched", far_behind: set[TP]) -> None:
         self._fetched, self._far_behind = fetcher, far_behind
+        self.paused: set[TP] = set()
+        self.consumer: Any = SimpleNamespace(_paused_partitions=self.paused)
 
     def _positions(self, tps: Any) -> dict[TP, Any]:
-        return {tp: self._fetched.positions[tp] for tp in tps}
+        return {tp: self._fetched.positions[tp] for tp in tps if tp in self._fetched.positions}
 
     def is_far_behind(self, tp: TP, offset: int) -> bool:
         return tp in self._far_behind
 
-    def drain(self) -> dict[TP, Batch]:
+    def drain(self, *asked: TP) -> dict[TP, Batch]:
         fetcher: Any = self._fetched
-        return asyncio.run(self._drain(fetcher, {A, B, C}, MOST))
+        return asyncio.run(self._drain(fetcher, set(asked or (A, B, C)), MOST))
 
 
 class Reading(ConsumerThread):
@@ -69,6 +72,19 @@ class Fetched:
         return {tp: [(offset, b"", b"") for offset in range(begin, begin + count)]}
 
 
+class Clock:
+    """The time of ``time.monotonic``."""
+
+    now = 100.0
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(fetching, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    return clock
+
+
 def _result() -> FetchResult:
     return FetchResult(A, assignment=None, partition_records=SimpleNamespace(), backoff=0)
 
@@ -93,6 +109,39 @@ def test_a_partition_that_is_far_behind_is_handed_out_alone(others: dict[str, in
     thread = Thread(Fetched(**others, a=10), {A})
     assert A not in thread.drain()
     assert spans(thread.drain()) == {A: (0, 4, 4)}
+
+
+def test_a_partition_that_is_far_behind_keeps_its_turn_while_its_batches_wait_for_the_agent(
+    clock: Clock,
+):
+    thread = Thread(Fetched(a=8, b=4), {A, B})
+    assert spans(thread.drain()) == {A: (0, 4, 4)}
+    for _ in range(3):
+        assert thread.drain(B, C) == {}
+        clock.now += FAVOUR_MAX_S
+    assert spans(thread.drain()) == {A: (4, 8, 4)}
+
+
+@pytest.mark.parametrize("reason", ["halted", "caught up", "revoked"])
+def test_a_partition_that_is_not_asked_for_records_otherwise_loses_its_turn(reason: str):
+    fetched = Fetched(a=8, b=4)
+    thread = Thread(fetched, {A, B})
+    assert spans(thread.drain()) == {A: (0, 4, 4)}
+    if reason == "halted":
+        thread.paused.add(A)
+    elif reason == "caught up":
+        thread._far_behind.remove(A)
+    else:
+        del fetched.positions[A]
+    assert spans(thread.drain(B, C)) == {B: (0, 4, 4)}
+
+
+def test_a_partition_whose_broker_is_silent_loses_its_turn_after_a_while(clock: Clock):
+    thread = Thread(Fetched(a=4, b=8), {A, B})
+    assert spans(thread.drain()) == {A: (0, 4, 4)}
+    assert thread.drain() == {}
+    clock.now += 1.1 * FAVOUR_MAX_S
+    assert spans(thread.drain()) == {B: (0, 4, 4)}
 
 
 def test_an_error_does_not_lose_records_that_were_taken_before_it():

@@ -101,7 +101,7 @@ READ: list[tuple[type, str]] = [
     (GroupCoordinator, "_group_instance_id"),
     (driver.AIOKafkaConsumerThread, "_consumer"),
     (Consumer, "_unacked_messages _n_acked _waiting_for_ack _read_offset _committed_offset"),
-    (Consumer, "_buffered_partitions flow_active _thread"),
+    (Consumer, "_buffered_partitions _paused_partitions flow_active _thread"),
     (rocksdb.Store, "_dbs"),
 ]
 
