@@ -326,7 +326,8 @@ class Agent:
             partition.forget_older()
         if partition.fold.memory <= kept:
             return
-        partition.fold.measure()
+        # After a rebuild the number of rows says enough
+        partition.fold.measure(enough=2 * kept)
         size = partition.fold.memory
         if size > kept * 3 // 4:
             partition.forget()

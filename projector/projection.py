@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
@@ -68,8 +69,11 @@ class Fold(Protocol):
     def unwritten(self) -> int:
         """At most about so many bytes would be returned by ``take``."""
 
-    def measure(self) -> None:
-        """Count ``memory`` and ``unwritten`` anew: they grow with each event, even if the rows do not."""
+    def measure(self, enough: float = inf) -> None:
+        """Count ``memory`` and ``unwritten`` anew: they grow with each event, even if the rows do not.
+
+        It need not count if the rows certainly take more than ``enough`` bytes of memory.
+        """
 
     def forget(self) -> None:
         """Forget the rows that were not used since the last call. Call it after ``take``."""

@@ -147,9 +147,9 @@ class ConsumerThread(CrashInOwnLoop, driver.AIOKafkaConsumerThread):
         ]  # fmt: skip
 
     def _is_full(self, tp: TP | None, asked: Container[TP]) -> bool:
-        """Whether the partition, far behind, is not asked for records as the agent has not taken the last ones.
+        """Whether a partition that is far behind is asked for no records until the agent takes the last ones.
 
-        That happens while rows are written. If it lost its turn then, its rows would be written once more.
+        That happens while its rows are written. If it lost its turn then, they would be written once more.
         """
         if tp is None or tp in asked or tp in self.consumer._paused_partitions:
             return False

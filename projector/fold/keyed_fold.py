@@ -7,6 +7,7 @@ beginning thus computes every row with today's function, and a repeat after a cr
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
@@ -76,7 +77,7 @@ class KeyedFold:
         """See ``Fold``."""
         return self._bytes
 
-    def measure(self) -> None:
+    def measure(self, enough: float = inf) -> None:  # noqa: ARG002
         """Count the bytes of the changed rows."""
         self._bytes = sum(len(self._table.codec.encode(row)) for row in self._changed.values())
 

@@ -1,6 +1,7 @@
 """The agent writes after each batch when caught up, and once for many batches while it is far behind."""
 
 import asyncio
+from math import inf
 from typing import Any, cast
 
 import pytest
@@ -58,7 +59,7 @@ class Fold:
     def unwritten(self) -> int:
         return ROW_BYTES * len(self.changed)
 
-    def measure(self) -> None:
+    def measure(self, enough: float = inf) -> None:
         pass
 
     def forget(self) -> None:
