@@ -34,9 +34,9 @@ SLICE_EVENTS = 2_000
 WRITE_BYTES = 8 << 20
 """Rows that are written together at first. The number follows the speed of the broker: a write has to end
 before its transaction times out."""
-WRITE_MAX_BYTES = 64 << 20
+WRITE_MIN_BYTES, WRITE_MAX_BYTES = 1 << 20, 64 << 20
 WRITE_MAX_S = 2.0
-"""Less is written together after a write that took longer."""
+"""Less is written together after a write that took longer, more after a faster one."""
 UNWRITTEN_MAX_S = 10.0
 """Changed rows are written after this time at the latest. A killed worker has to fold that much again."""
 IDLE_MAX_S = 1.0
@@ -303,15 +303,12 @@ class Agent:
         """Write the changed rows of a partition. Then its batches are done."""
         if not partition.unwritten:
             return
-        begun, size = time.monotonic(), partition.fold.unwritten
+        begun = time.monotonic()
         rows = partition.fold.take()
         batches = [folded.batch for folded in partition.unwritten]
         await self._table.write(batches, rows)
         now = time.monotonic()
-        if now - begun > WRITE_MAX_S:
-            self._write_bytes //= 2
-        elif size > self._write_bytes // 2:
-            self._write_bytes = min(WRITE_MAX_BYTES, 2 * self._write_bytes)
+        self._write_bytes = write_limit(self._write_bytes, sum(map(len, rows.values())), now - begun)
         for folded in partition.unwritten:
             self._metrics.batch(folded.events, now - folded.received)
         self._metrics.rows(len(rows))
@@ -357,3 +354,12 @@ class Agent:
             tp.partition, offset, reason,
         )  # fmt: skip
         self._consumer.halt(tp)
+
+
+def write_limit(before: int, size: int, took_s: float) -> int:
+    """The bytes to write together after a write of ``size`` bytes."""
+    if took_s > WRITE_MAX_S:
+        return max(WRITE_MIN_BYTES, before // 2)
+    if size > before // 2:
+        return min(WRITE_MAX_BYTES, int(size * WRITE_MAX_S / took_s))
+    return before
