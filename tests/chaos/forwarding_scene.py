@@ -1,8 +1,5 @@
 """Three gateways in a fixed order: they pass commands on to one that is frozen, and to one that dies."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -11,9 +8,8 @@ from signal import SIGKILL
 
 from eventstore.partitions import partition_of
 from eventstore.state.outcomes import OutcomeUnknown
-from foundation.settings import PREFIX, Settings
+from foundation.settings import Settings
 from inventory.commands import AddBook, BorrowBook, Command, ReturnBook
-from library.process.die_with_parent import dying_with_me
 from producer.gateway.responses import parse_response
 from tests.chaos.checker import Checker, logged
 from tests.chaos.history import Recorder, as_json, read
@@ -24,31 +20,15 @@ from tests.support.producer.writer_calls import ISBN, committed_records, title_i
 from tests.support.waiting import LIMIT_S, eventually
 
 PARTITIONS = 3
-ROOT = Path(__file__).parents[2]
 
 
 class MutantGateway(GatewayProcess):
     """A gateway that forwards as a mutant does, or with an empty name as it should."""
 
-    def __init__(self, settings: Settings, mutant: str) -> None:
-        super().__init__(settings)
-        self._mutant = mutant
+    command = ("-m", "tests.chaos.short_timeouts", "3", "gateway")
 
-    def launch(self) -> None:
-        """Start it."""
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-        told = {
-            f"{PREFIX}{name.upper()}": str(getattr(self.settings, name))
-            for name in Settings.__struct_fields__
-        }
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                dying_with_me([sys.executable, "-m", "tests.chaos.short_timeouts", "3", "gateway"]),
-                env=kept | told | {FORWARDING_MUTANT: self._mutant},
-                cwd=ROOT,
-                stderr=log,
-            )
+    def __init__(self, settings: Settings, mutant: str) -> None:
+        super().__init__(settings, **{FORWARDING_MUTANT: mutant})
 
 
 def have_one_each(gateways: Sequence[MutantGateway]) -> bool:

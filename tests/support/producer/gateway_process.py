@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,17 +22,23 @@ from tests.support.freezing import freeze, thaw
 from tests.support.metrics import read_metrics
 from tests.support.waiting import LIMIT_S, eventually
 
+ROOT = Path(__file__).parents[3]
+
 
 class GatewayProcess:
     """A gateway process of the system, on its own port."""
 
-    def __init__(self, settings: Settings) -> None:
+    command: Sequence[str] = ("-P", "-m", "producer", "gateway")
+    """Arguments for Python, in the repository."""
+
+    def __init__(self, settings: Settings, **environment: str) -> None:
         port = free_port()
         url = f"http://127.0.0.1:{port}"
         self.settings = msgspec.structs.replace(settings, gateway_port=port, gateway=url)
         self.client = httpx.Client(base_url=url, timeout=60)
         self.log = Path(settings.data_dir) / f"gateway-{port}.log"
         self.process: subprocess.Popen[bytes] | None = None
+        self._environment = environment
 
     def start(self) -> "GatewayProcess":
         """Start it, and wait until it is ready."""
@@ -50,8 +56,9 @@ class GatewayProcess:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                dying_with_me([sys.executable, "-P", "-m", "producer", "gateway"]),
-                env=kept | told,
+                dying_with_me([sys.executable, *self.command]),
+                env=kept | told | self._environment,
+                cwd=ROOT,
                 stderr=log,
             )
 
