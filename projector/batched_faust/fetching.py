@@ -25,6 +25,9 @@ FAR_BEHIND_SHARE = 10
 written and forgotten before the last batch, and read, folded and written again after it."""
 FAVOUR_MAX_S = 1.0
 """A partition that is far behind and without records, because its broker is silent, loses its turn."""
+FULL_MAX_S = 15.0
+"""A partition whose batches the agent does not take for this long loses its turn, too: a write that takes so
+long has timed out."""
 IDLE_FETCH_MAX_BYTES = 64 << 10
 """One answer before the first records are requested."""
 
@@ -38,6 +41,8 @@ class ConsumerThread(CrashInOwnLoop, driver.AIOKafkaConsumerThread):
     """The partition that is far behind and gives records at present."""
     _favoured_until = 0.0
     """When (``time.monotonic()``) another one takes its turn if nothing arrives."""
+    _asked_at = 0.0
+    """When it was asked for records last."""
 
     def _create_worker_consumer(self, transport: driver.Transport) -> Any:
         consumer = super()._create_worker_consumer(transport)
@@ -133,13 +138,15 @@ class ConsumerThread(CrashInOwnLoop, driver.AIOKafkaConsumerThread):
         far = {tp for tp, at in positions.items() if at is not None and self.is_far_behind(tp, at)}
         now = time.monotonic()
         ready = [tp for tp in fetcher._records if tp in positions]
-        full = self._is_full(self._favoured, positions)
+        full = now - self._asked_at < FULL_MAX_S and self._is_full(self._favoured, positions)
         if not full and (
             self._favoured not in far or (self._favoured not in ready and now > self._favoured_until)
         ):
             self._favoured = next((tp for tp in ready if tp in far), None)
         if full or self._favoured in ready:
             self._favoured_until = now + FAVOUR_MAX_S
+        if self._favoured in positions:
+            self._asked_at = now
         # Errors are raised in any case
         return [
             tp for tp in ready

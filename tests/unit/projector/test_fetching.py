@@ -10,7 +10,7 @@ from faust.types import TP
 
 from projector.batched_faust import fetching
 from projector.batched_faust.batch import Batch, Record
-from projector.batched_faust.fetching import FAVOUR_MAX_S, ConsumerThread
+from projector.batched_faust.fetching import FAVOUR_MAX_S, FULL_MAX_S, ConsumerThread
 
 A, B, C = (TP("events", partition) for partition in range(3))
 MOST = 4
@@ -120,6 +120,15 @@ def test_a_partition_that_is_far_behind_keeps_its_turn_while_its_batches_wait_fo
         assert thread.drain(B, C) == {}
         clock.now += FAVOUR_MAX_S
     assert spans(thread.drain()) == {A: (4, 8, 4)}
+
+
+def test_a_partition_whose_batches_the_agent_does_not_take_loses_its_turn_after_a_while(clock: Clock):
+    thread = Thread(Fetched(a=8, b=4), {A, B})
+    assert spans(thread.drain()) == {A: (0, 4, 4)}
+    clock.now += 0.9 * FULL_MAX_S
+    assert thread.drain(B, C) == {}
+    clock.now += 0.2 * FULL_MAX_S
+    assert spans(thread.drain(B, C)) == {B: (0, 4, 4)}
 
 
 @pytest.mark.parametrize("reason", ["halted", "caught up", "revoked"])
