@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 
+from foundation.cli.exits import BAD_DATA
 from foundation.settings import PREFIX, Settings
 from tests.support.waiting import LIMIT_S, eventually
 
@@ -112,6 +113,18 @@ class Crew:
         worker = Worker(settings or self.settings, index, faults, projection, table)
         self._all.append(worker)
         return worker
+
+    def supervise(self) -> bool:
+        """Start another worker if the last one has ended, as a supervisor does. True, for use in a condition.
+
+        Raises EndedError for damaged data, with which no supervisor starts it again.
+        """
+        last = self._all[-1]
+        if last.process.poll() == BAD_DATA:
+            raise EndedError(last.said())
+        if last.process.poll() is not None:
+            self.start()
+        return True
 
     def end(self) -> None:
         """Kill the running workers."""
