@@ -12,6 +12,7 @@ from faust.types import TP
 
 from foundation import tracing
 from projector.batched_faust.batch import Batch, Record
+from projector.batched_faust.changelog import TRANSACTION_TIMEOUT_MS
 from projector.batched_faust.crash import CrashInOwnLoop
 from projector.batched_faust.errors import Unrecoverable
 from projector.batched_faust.traces import Traces
@@ -25,7 +26,7 @@ FAR_BEHIND_SHARE = 10
 written and forgotten before the last batch, and read, folded and written again after it."""
 FAVOUR_MAX_S = 1.0
 """A partition that is far behind and without records, because its broker is silent, loses its turn."""
-FULL_MAX_S = 15.0
+FULL_MAX_S = TRANSACTION_TIMEOUT_MS / 1000
 """A partition whose batches the agent does not take for this long loses its turn, too: a write that takes so
 long has timed out."""
 IDLE_FETCH_MAX_BYTES = 64 << 10
@@ -135,7 +136,7 @@ class ConsumerThread(CrashInOwnLoop, driver.AIOKafkaConsumerThread):
         Of the partitions that are far behind only one: the rows of one fit into the memory eight times as
         often as the rows of eight, and each partition is finished no later than if all advanced together.
         """
-        far = {tp for tp, at in positions.items() if at is not None and self.is_far_behind(tp, at)}
+        far = self._far_ones(positions)
         now = time.monotonic()
         ready = [tp for tp in fetcher._records if tp in positions]
         full = now - self._asked_at < FULL_MAX_S and self._is_full(self._favoured, positions)
@@ -160,8 +161,10 @@ class ConsumerThread(CrashInOwnLoop, driver.AIOKafkaConsumerThread):
         """
         if tp is None or tp in asked or tp in self.consumer._paused_partitions:
             return False
-        at = self._positions([tp]).get(tp)
-        return at is not None and self.is_far_behind(tp, at)
+        return tp in self._far_ones(self._positions([tp]))
+
+    def _far_ones(self, positions: Mapping[TP, Any]) -> set[TP]:
+        return {tp for tp, at in positions.items() if at is not None and self.is_far_behind(tp, at)}
 
     def is_far_behind(self, tp: TP, offset: int) -> bool:
         """Whether much waits at ``offset``: a FAR_BEHIND_SHARE of a batch. Any thread may call this."""
