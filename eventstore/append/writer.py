@@ -70,12 +70,15 @@ class Writer(Owner[WriteState]):
         if signer is not None:
             self.catch_up.observe = self._note_last
         self._check_topic_at = time.monotonic() + TOPIC_CHECK_INTERVAL_S
+        self.transaction_s: float | None = None
+        """How long Kafka took for the transaction of the last ``execute``; None if it committed none."""
 
     def execute(self, submitted: Sequence[Submitted], deadline_s: float) -> list[Outcome]:
         """Decide the commands in order and append all their events in one transaction, or none of them.
 
         Returns one outcome for each command, in order, after about ``deadline_s`` seconds at most.
         """
+        self.transaction_s = None
         tried: set[str] = set()
         done = self._until_done(lambda deadline: self._attempt(submitted, tried, deadline), deadline_s)
         return done if isinstance(done, list) else [done] * len(submitted)
@@ -167,11 +170,13 @@ class Writer(Owner[WriteState]):
 
     def _append(self, state: WriteState, decided: Decided, tried: set[str], deadline: Deadline) -> None:
         assert decided.last is not None
+        begun = time.monotonic()
         self._deliver(state, decided.records, deadline)
         self.reached("delivered")
         tried.update(decided.accepted)
         self._in_doubt = True
         self.fence.commit(deadline)
+        self.transaction_s = time.monotonic() - begun
         self.reached("committed")
         self._in_doubt = False
         state.keep(decided.streams, decided.accepted, decided.last)

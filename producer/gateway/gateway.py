@@ -19,6 +19,7 @@ from foundation.kafka_clients import KafkaUnavailable, why
 from foundation.settings import Settings
 from producer.gateway.lanes import Lane, QueueFull
 from producer.gateway.responses import FULL, RETRY_LATER, STOPPING
+from producer.gateway.turns import Turns
 from producer.names.erasures import Erasures
 from producer.names.names import Names
 from producer.writers import binding, open_names, snapshot_of, writer_of
@@ -51,10 +52,10 @@ class Gateway:
 
     def start(self) -> None:
         """Start the lanes. Commands are accepted at once; ``own`` says which partitions are read already."""
-        loop = asyncio.get_running_loop()
+        loop, turns = asyncio.get_running_loop(), Turns(self.settings.partitions)
         for partition in range(self.settings.partitions):
             make, standby = self._writer_of(partition), bool(self.settings.standby)
-            self.lanes.append(Lane(make, self.settings.deadline, loop, self._observe, standby=standby))
+            self.lanes.append(Lane(make, self.settings.deadline, loop, turns, self._observe, standby=standby))
         for lane in self.lanes:
             lane.start()
 

@@ -1,7 +1,7 @@
 """The gateway's lanes: one thread, one writer and one bounded queue for each partition.
 
-Commands that arrive during a commit form the next batch. A transaction costs about the same for one command
-as for a thousand, which is why batches may grow with the load.
+Commands that arrive during a commit, or while the lane waits for its turn, form the next batch. A transaction
+costs about the same for one command as for a thousand, which is why batches may grow with the load.
 """
 
 import logging
@@ -9,6 +9,7 @@ import threading
 import time
 from asyncio import AbstractEventLoop, Future
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, TypeAlias
 
@@ -17,6 +18,7 @@ from eventstore.state.outcomes import Outcome, OutcomeUnknown, Receipt, Submitte
 from foundation import tracing
 from foundation.kafka_clients import KafkaUnavailable
 from producer.gateway.batch_trace import BatchTrace
+from producer.gateway.turns import Turn, Turns
 
 log = logging.getLogger(__name__)
 
@@ -28,9 +30,6 @@ MOST_LOOK_UPS = 16
 """That may wait for one partition: each takes time that its commands need."""
 UNREACHABLE_DEADLINE_S = 2.0
 """Of a batch after one that did not reach Kafka: its callers should not wait for longer."""
-GATHER_PER_COMMAND_S = 0.001
-"""By which the next batch is delayed for each command but the first of the last one; see ``Lane._gather``."""
-LONGEST_GATHER_S = 0.016
 IDLE_INTERVAL_S = 1.0
 """Without a command after which a lane does deferred work, and gives up a partition that it does not own."""
 RETRY_INTERVAL_S = 0.5
@@ -94,8 +93,9 @@ class Lane:
 
     A lane that is not ``owned`` executes its commands, too, but does not hold the partition for long. With
     ``standby`` it follows the partition meanwhile.
-    ``make_writer`` is called in that thread and may raise KafkaUnavailable; ``observe`` gets the size of each
-    batch and its duration in seconds. All methods belong to the thread that runs ``loop``.
+    ``make_writer`` is called in that thread and may raise KafkaUnavailable; ``turns`` are those of all lanes;
+    ``observe`` gets the size of each batch and its duration in seconds. All methods belong to the thread that
+    runs ``loop``.
     """
 
     def __init__(
@@ -103,13 +103,14 @@ class Lane:
         make_writer: Callable[[], Writer],
         deadline_s: float,
         loop: AbstractEventLoop,
+        turns: Turns,
         observe: Callable[[int, float], None],
         *,
         standby: bool = False,
     ) -> None:
         self.trouble: str | None = "the event store was not read yet"
         """Why commands can't be carried out at the moment; None if they can."""
-        self._make_writer, self._observe = make_writer, observe
+        self._make_writer, self._turns, self._observe = make_writer, turns, observe
         self._deadline_s, self._loop, self._standby = deadline_s, loop, standby
         self._queue: SimpleQueue[Submission | LookUp | Wake | None] = SimpleQueue()
         self._look_ups = 0
@@ -118,7 +119,6 @@ class Lane:
         """Whether the partition was taken over, and has to be read before it can be written."""
         # The partition is read at once: the first command need not wait for that
         self._interval_s = 0.0
-        self._gather_until = 0.0
         self._thread = threading.Thread(target=self._run, name="lane", daemon=True)
 
     def start(self) -> None:
@@ -176,13 +176,16 @@ class Lane:
 
     def _run(self) -> None:
         writer: Writer | None = None
-        while (batch := self._next_batch(writer)) is not None:
+        while (entry := self._next_entry()) is not None:
+            batch = Batch()
+            batch.add(entry)
             if not batch and not self.owned:
                 writer = self._release(writer)
                 continue
             try:
                 writer = writer or self._make_writer()
             except KafkaUnavailable as error:
+                self._fill(batch)
                 self._give_up(batch, OutcomeUnknown(str(error), sent=False))
                 continue
             try:
@@ -215,45 +218,41 @@ class Lane:
             log.exception("the writer failed; another one replaces it")
         return None
 
-    def _next_batch(self, writer: Writer | None) -> Batch | None:
-        """All that waits: an empty batch after an interval without any, None when the lane must end."""
-        batch = Batch()
+    def _next_entry(self) -> Submission | LookUp | Wake | None:
+        """The first that waits, a Wake after an interval without any, None when the lane must end."""
         try:
-            entry = self._queue.get(timeout=self._interval_s)
-            if writer is not None:
-                self._gather(writer)
-            while entry is not None:
-                batch.add(entry)
-                if len(batch) == LARGEST_BATCH:
-                    return batch
-                entry = self._queue.get_nowait()
+            return self._queue.get(timeout=self._interval_s)
         except Empty:
-            return batch
-        if entry is None and not batch:
-            return None
-        # The end comes after this batch
-        self._queue.put(None)
-        return batch
+            return WAKE
 
-    def _gather(self, writer: Writer) -> None:
-        """Wait for more commands after the first, if the last batch had more than one.
-
-        A transaction costs as much processor time as a dozen commands. Where many callers keep the processors
-        busy, a batch that is a little later and larger makes all of them faster.
-        """
-        if (left_s := self._gather_until - time.monotonic()) > 0:
-            time.sleep(left_s)
-        writer.wait()
+    def _fill(self, batch: Batch) -> None:
+        """Add all that waits."""
+        with suppress(Empty):
+            while len(batch) < LARGEST_BATCH:
+                entry = self._queue.get_nowait()
+                if entry is None:
+                    # The end comes after this batch
+                    self._queue.put(None)
+                    return
+                batch.add(entry)
 
     def _work(self, writer: Writer, batch: Batch) -> None:
-        if batch.submissions:
-            self._execute(writer, batch.submissions)
-        for entry in batch.look_ups:
-            self._settle([entry.future], [writer.look_up(entry.command_id, UNREACHABLE_DEADLINE_S)])
+        if batch:
+            writer.wait()
+            with self._turns.one() as turn:
+                self._fill(batch)
+                self._carry_out(writer, batch, turn)
         if self.reading or (not batch and self.trouble):
             self._note(writer.check(UNREACHABLE_DEADLINE_S, self._wanted))
         if (changed := writer.rest()) is not None:
             self._note(changed)
+
+    def _carry_out(self, writer: Writer, batch: Batch, turn: Turn) -> None:
+        if batch.submissions:
+            self._execute(writer, batch.submissions)
+            turn.took_s = writer.transaction_s
+        for entry in batch.look_ups:
+            self._settle([entry.future], [writer.look_up(entry.command_id, UNREACHABLE_DEADLINE_S)])
 
     def _execute(self, writer: Writer, submissions: Sequence[Submission]) -> None:
         trace = None if tracing.tracer is None else BatchTrace(writer)
@@ -264,11 +263,9 @@ class Lane:
         )
         self._note(outcomes[0])
         self._settle([entry.future for entry in submissions], outcomes)
-        end = time.monotonic()
-        self._observe(len(submissions), end - start)
+        self._observe(len(submissions), time.monotonic() - start)
         if trace is not None:
             trace.end([entry.submitted for entry in submissions])
-        self._gather_until = end + min(LONGEST_GATHER_S, GATHER_PER_COMMAND_S * (len(submissions) - 1))
 
     def _give_up(self, batch: Batch, outcome: OutcomeUnknown) -> None:
         self._note(outcome)

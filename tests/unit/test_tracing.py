@@ -26,6 +26,7 @@ from producer.gateway.gateway import Gateway
 from producer.gateway.lanes import Lane
 from producer.gateway.metrics import Metrics
 from producer.gateway.sharing.membership import Membership
+from producer.gateway.turns import Turns
 from projector.batched_faust import traces as folds
 from projector.batched_faust.batch import Batch
 from query_api.following.intake import RecordBatch
@@ -53,6 +54,7 @@ class Appending(Writer):
 
     def __init__(self) -> None:
         self.headers: Headers = []
+        self.transaction_s = None
         self.reached = lambda _: None
 
     def execute(self, submitted: Sequence[Submitted], deadline_s: float) -> list[Outcome]:
@@ -86,7 +88,7 @@ def command_with(headers: dict[str, str]) -> Headers:
     async def send() -> int:
         metrics = Metrics()
         gateway = Gateway(Settings(partitions=1), metrics.observe)
-        gateway.lanes.append(Lane(lambda: writer, 30, asyncio.get_running_loop(), metrics.observe))
+        gateway.lanes.append(Lane(lambda: writer, 30, asyncio.get_running_loop(), Turns(1), metrics.observe))
         app: Any = TracedRequests(
             create_app(gateway, metrics, Membership(gateway.settings, "http://127.0.0.1:8081"))
         )

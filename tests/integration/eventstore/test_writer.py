@@ -83,6 +83,16 @@ def test_a_repeat_gets_the_first_answer_from_any_writer(store: Settings, writer:
     assert len(committed_records(store)) == 4
 
 
+def test_the_duration_of_a_transaction_is_known_where_there_was_one(writer: NewWriter):
+    one, once = writer(), command(ADD, "once")
+    assert one.transaction_s is None
+    one.execute([once], SECONDS)
+    assert one.transaction_s is not None
+    assert 0 < one.transaction_s < SECONDS
+    one.execute([once], SECONDS)
+    assert one.transaction_s is None
+
+
 def test_an_id_with_another_payload_is_refused_as_reused(store: Settings, writer: NewWriter):
     one = writer()
     one.execute([command(ADD, "once")], SECONDS)

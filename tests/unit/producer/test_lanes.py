@@ -14,7 +14,9 @@ from eventstore.state.outcomes import Accepted, Outcome, OutcomeUnknown, Receipt
 from foundation.kafka_clients import KafkaUnavailable
 from inventory.commands import BorrowBook
 from producer.gateway import lanes
+from producer.gateway import turns as turns_module
 from producer.gateway.lanes import Lane, QueueFull
+from producer.gateway.turns import Turns
 from tests.support.producer.writer_calls import ISBN, command
 from tests.support.waiting import until
 
@@ -25,6 +27,7 @@ class Scripted(Writer):
     """Accepts everything once ``gate`` is open, and records its calls."""
 
     def __init__(self) -> None:
+        self.transaction_s = None
         self.gate = threading.Event()
         self.gate.set()
         self.batches: list[list[str]] = []
@@ -69,15 +72,22 @@ class Scripted(Writer):
 
 
 def run_with_lane(
-    work: Callable[[Lane], Any], *writers: Scripted, deadline_s: float = 30.0, standby: bool = False
+    work: Callable[[Lane], Any],
+    *writers: Scripted,
+    deadline_s: float = 30.0,
+    standby: bool = False,
+    turns: Turns | None = None,
 ) -> list[int]:
     """Run ``work`` with a lane that gets these writers, in this order. Returns its batches' sizes."""
     sizes: list[int] = []
+    turns = turns or Turns(1)
     left = iter(writers)
 
     async def run() -> None:
         loop = asyncio.get_running_loop()
-        lane = Lane(lambda: next(left), deadline_s, loop, lambda size, _: sizes.append(size), standby=standby)
+        lane = Lane(
+            lambda: next(left), deadline_s, loop, turns, lambda size, _: sizes.append(size), standby=standby
+        )
         lane.start()
         lane.own(True)
         try:
@@ -146,27 +156,21 @@ def test_commands_that_arrive_during_a_commit_form_the_next_batch():
     assert writer.closed
 
 
-def test_a_lane_gathers_commands_after_a_batch_of_several(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(lanes, "GATHER_PER_COMMAND_S", 0.5)
-    monkeypatch.setattr(lanes, "LONGEST_GATHER_S", 0.5)
-    writer = Scripted()
+def test_commands_that_arrive_while_the_lane_waits_for_its_turn_form_one_batch(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(turns_module, "LONGEST_WAIT_S", 20)
+    turns, writer = Turns(1), Scripted()
 
     async def work(lane: Lane) -> None:
-        await lane.submit(commands(1)[0])
-        await lane.submit(commands(1, 1)[0])
-        writer.gate.clear()
-        waiting: list[Any] = [lane.submit(one) for one in commands(1, 2)]
-        while lane.waiting:
-            await asyncio.sleep(0)
-        waiting += [lane.submit(one) for one in commands(2, 3)]
-        writer.gate.set()
-        await asyncio.gather(*waiting)
-        early = lane.submit(commands(1, 5)[0])
-        while lane.waiting:
-            await asyncio.sleep(0)
-        await asyncio.gather(early, lane.submit(commands(1, 6)[0]))
+        with turns.one():
+            first = lane.submit(commands(1)[0])
+            await until(lambda: turns.waiting)
+            rest = [lane.submit(one) for one in commands(4, 1)]
+            assert writer.batches == []
+        await asyncio.gather(first, *rest)
 
-    assert run_with_lane(work, writer) == [1, 1, 1, 2, 2]
+    assert run_with_lane(work, writer, turns=turns) == [5]
 
 
 def test_a_batch_has_a_largest_size(monkeypatch: pytest.MonkeyPatch):
@@ -247,7 +251,7 @@ def test_a_lane_retries_while_kafka_is_unavailable():
         return answer
 
     async def run() -> None:
-        lane = Lane(make, 30, asyncio.get_running_loop(), lambda *_: None)
+        lane = Lane(make, 30, asyncio.get_running_loop(), Turns(1), lambda *_: None)
         first = lane.submit(commands(1)[0])
         lane.start()
         outcome = await asyncio.wait_for(first, 20)

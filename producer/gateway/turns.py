@@ -1,0 +1,103 @@
+"""Turns: how many lanes of a gateway execute a batch at once.
+
+A transaction costs Kafka, projectors and readers about as much for one command as for a dozen. Where the
+processors are busy, many transactions at once only slow each other down, and each carries few commands. While
+a lane waits for its turn, more commands come. Where transactions wait for a network or a disk, they can do so
+side by side. Which of the two it is shows in how long they take: TCP Vegas tells a full queue from a long way
+in the same manner (Brakmo and Peterson, 1995). See ``docs/decisions/0021``.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+FEWEST = 2
+"""One works while the other waits for Kafka."""
+LONGEST_WAIT_S = 0.1
+"""For a turn. A lane whose part of Kafka does not answer keeps the others from theirs no longer."""
+QUICK, SLOW = 1.5, 2.0
+"""Times the shortest duration: what transactions take that do not slow each other down, and that do."""
+STEP = 0.1
+"""By which the limit changes after a transaction."""
+SMOOTHING = 0.1
+"""Weight of a transaction in the usual duration."""
+FORGETTING = 1.0001
+"""Factor by which the shortest duration grows with each transaction: Kafka may become slower for good."""
+
+
+class Limit:
+    """How many transactions at once, learned from the seconds that they take."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._value = float(min(FEWEST, most))
+        self._shortest = self._usual = 0.0
+
+    @property
+    def value(self) -> int:
+        """At least two, at most one for each lane."""
+        return int(self._value)
+
+    def learn(self, took_s: float, *, reached: bool) -> None:
+        """Adapt to a transaction. ``reached``: others waited meanwhile because of the limit."""
+        self._shortest = min(self._shortest * FORGETTING, took_s) if self._shortest else took_s
+        self._usual += SMOOTHING * (took_s - self._usual) if self._usual else took_s
+        if self._usual > SLOW * self._shortest:
+            self._value = max(self._value - STEP, min(FEWEST, self._most))
+        elif reached and self._usual < QUICK * self._shortest:
+            self._value = min(self._value + STEP, self._most)
+
+
+class Turn:
+    """One turn. ``took_s``: how long Kafka took for its transaction; None if it had none."""
+
+    took_s: float | None = None
+
+
+class Turns:
+    """Gives turns in the order of arrival, a limited number at once. For all threads."""
+
+    def __init__(self, most: int) -> None:
+        self._limit = Limit(most)
+        self._lock = threading.Lock()
+        self._taken = 0
+        self._waiting: deque[threading.Event] = deque()
+
+    @property
+    def waiting(self) -> int:
+        """Threads that wait for a turn."""
+        return len(self._waiting)
+
+    @contextmanager
+    def one(self) -> Iterator[Turn]:
+        """A turn, after LONGEST_WAIT_S at the latest."""
+        self._take()
+        turn = Turn()
+        try:
+            yield turn
+        finally:
+            self._end(turn)
+
+    def _take(self) -> None:
+        with self._lock:
+            if self._taken < self._limit.value:
+                self._taken += 1
+                return
+            called = threading.Event()
+            self._waiting.append(called)
+        if called.wait(LONGEST_WAIT_S):
+            return
+        with self._lock:
+            if not called.is_set():
+                self._waiting.remove(called)
+                self._taken += 1
+
+    def _end(self, turn: Turn) -> None:
+        with self._lock:
+            self._taken -= 1
+            if turn.took_s is not None:
+                self._limit.learn(turn.took_s, reached=bool(self._waiting))
+            while self._waiting and self._taken < self._limit.value:
+                self._taken += 1
+                self._waiting.popleft().set()

@@ -1,0 +1,138 @@
+"""How many lanes execute a batch at once."""
+
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from producer.gateway import turns
+from producer.gateway.turns import FEWEST, Limit, Turns
+from tests.support.waiting import eventually
+
+QUICK_S, SLOW_S = 0.004, 0.012
+
+
+def after(limit: Limit, took_s: float, transactions: int = 200, *, reached: bool = True) -> int:
+    """The limit after these transactions."""
+    for _ in range(transactions):
+        limit.learn(took_s, reached=reached)
+    return limit.value
+
+
+def test_transactions_that_do_not_slow_each_other_down_run_side_by_side():
+    limit = Limit(8)
+    assert limit.value == FEWEST
+    assert after(limit, QUICK_S) == 8
+
+
+def test_transactions_that_slow_each_other_down_take_turns():
+    limit = Limit(8)
+    after(limit, QUICK_S)
+    assert after(limit, SLOW_S, 100) == FEWEST
+    assert after(limit, QUICK_S) == 8
+
+
+def test_nobody_learns_from_turns_that_nobody_waits_for():
+    assert after(Limit(8), QUICK_S, reached=False) == FEWEST
+
+
+def test_the_duration_between_quick_and_slow_changes_nothing():
+    limit = Limit(8)
+    after(limit, QUICK_S, 10)
+    before = after(limit, QUICK_S * 1.75)
+    assert FEWEST < before < 8
+    assert after(limit, QUICK_S * 1.75) == before
+
+
+def test_one_stray_transaction_changes_little():
+    limit = Limit(8)
+    after(limit, QUICK_S)
+    assert after(limit, QUICK_S * 5, 1) == 8
+
+
+def test_a_kafka_that_has_become_slower_for_good_is_believed_in_the_end():
+    limit = Limit(8)
+    after(limit, QUICK_S)
+    assert after(limit, SLOW_S) == FEWEST
+    assert after(limit, SLOW_S, 20_000) == 8
+
+
+@given(st.lists(st.tuples(st.floats(1e-6, 100), st.booleans())), st.integers(1, 64))
+def test_the_limit_has_bounds(transactions: list[tuple[float, bool]], most: int):
+    limit = Limit(most)
+    for took_s, reached in transactions:
+        limit.learn(took_s, reached=reached)
+        assert min(FEWEST, most) <= limit.value <= most
+
+
+class Worker:
+    """A thread that takes a turn, and ends it when it is told to."""
+
+    def __init__(self, all_turns: Turns, began: list["Worker"], took_s: float | None = None) -> None:
+        self._turns, self._began, self._took_s = all_turns, began, took_s
+        self._release = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        with self._turns.one() as turn:
+            self._began.append(self)
+            self._release.wait(20)
+            turn.took_s = self._took_s
+
+    def end(self) -> None:
+        self._release.set()
+        self._thread.join(20)
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody takes a turn that was not given."""
+    monkeypatch.setattr(turns, "LONGEST_WAIT_S", 20)
+
+
+def workers(all_turns: Turns, began: list[Worker], number: int) -> list[Worker]:
+    """Workers that take a turn or wait for one, in this order."""
+    made: list[Worker] = []
+    before = len(began) + all_turns.waiting
+    while len(made) < number:
+        made.append(Worker(all_turns, began))
+        eventually(lambda: len(began) + all_turns.waiting == before + len(made))
+    return made
+
+
+@pytest.mark.usefixtures("patient")
+def test_turns_are_given_in_the_order_of_arrival():
+    began: list[Worker] = []
+    all_workers = workers(Turns(8), began, 5)
+    for ended in range(5):
+        at_work = all_workers[: FEWEST + ended]
+        eventually(lambda at_work=at_work: began == at_work)
+        all_workers[ended].end()
+
+
+@pytest.mark.usefixtures("patient")
+def test_a_turn_ends_with_an_error_too():
+    all_turns = Turns(1)
+    with pytest.raises(ZeroDivisionError), all_turns.one():
+        raise ZeroDivisionError
+    with all_turns.one():
+        pass
+
+
+def test_a_lane_that_waited_long_enough_works_beside_the_others(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(turns, "LONGEST_WAIT_S", 0.01)
+    began: list[Worker] = []
+    all_turns = Turns(8)
+    stuck = workers(all_turns, began, FEWEST)
+    late = Worker(all_turns, began)
+    eventually(lambda: began == [*stuck, late])
+    monkeypatch.setattr(turns, "LONGEST_WAIT_S", 20)
+    (next_one,) = workers(all_turns, began, 1)
+    late.end()
+    assert next_one not in began
+    stuck[0].end()
+    eventually(lambda: next_one in began)
+    for worker in (stuck[1], next_one):
+        worker.end()
