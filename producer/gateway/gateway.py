@@ -42,6 +42,7 @@ class Gateway:
     def __init__(self, settings: Settings, observe: Callable[[int, float], None]) -> None:
         self.settings, self._observe = settings, observe
         self.lanes: list[Lane] = []
+        self._turns = Turns(settings.partitions)
         self.stopping = False
         self._pending: set[Future[Any]] = set()
         self._binding_lock = threading.Lock()
@@ -52,10 +53,12 @@ class Gateway:
 
     def start(self) -> None:
         """Start the lanes. Commands are accepted at once; ``own`` says which partitions are read already."""
-        loop, turns = asyncio.get_running_loop(), Turns(self.settings.partitions)
+        loop = asyncio.get_running_loop()
         for partition in range(self.settings.partitions):
             make, standby = self._writer_of(partition), bool(self.settings.standby)
-            self.lanes.append(Lane(make, self.settings.deadline, loop, turns, self._observe, standby=standby))
+            self.lanes.append(
+                Lane(make, self.settings.deadline, loop, self._turns, self._observe, standby=standby)
+            )
         for lane in self.lanes:
             lane.start()
 
@@ -66,6 +69,7 @@ class Gateway:
 
     def own(self, partitions: Collection[int]) -> None:
         """Read these partitions and keep them; give others up after each command."""
+        self._turns.share(len(partitions) < self.settings.partitions)
         for partition, lane in enumerate(self.lanes):
             lane.own(partition in partitions)
 

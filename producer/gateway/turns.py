@@ -12,8 +12,9 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-FEWEST = 2
-"""One works while the other waits for Kafka."""
+FEWEST_ALONE, FEWEST_SHARED = 2, 1
+"""Turns at once at least. In a gateway that has all partitions one lane works while another waits for Kafka;
+where gateways share them, another gateway's lane does."""
 LONGEST_WAIT_S = 0.1
 """For a turn. A lane whose part of Kafka does not answer keeps the others from theirs no longer."""
 QUICK, SLOW = 1.5, 2.0
@@ -31,20 +32,21 @@ class Limit:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._value = float(min(FEWEST, most))
+        self.fewest = FEWEST_ALONE
+        self._value = float(FEWEST_SHARED)
         self._shortest = self._usual = 0.0
 
     @property
     def value(self) -> int:
-        """At least two, at most one for each lane."""
-        return int(self._value)
+        """At least ``fewest``, at most one for each lane."""
+        return max(self.fewest, int(self._value))
 
     def learn(self, took_s: float, *, reached: bool) -> None:
         """Adapt to a transaction. ``reached``: others waited meanwhile because of the limit."""
         self._shortest = min(self._shortest * FORGETTING, took_s) if self._shortest else took_s
         self._usual += SMOOTHING * (took_s - self._usual) if self._usual else took_s
         if self._usual > SLOW * self._shortest:
-            self._value = max(self._value - STEP, min(FEWEST, self._most))
+            self._value = max(self._value - STEP, self.fewest)
         elif reached and self._usual < QUICK * self._shortest:
             self._value = min(self._value + STEP, self._most)
 
@@ -68,6 +70,10 @@ class Turns:
     def waiting(self) -> int:
         """Threads that wait for a turn."""
         return len(self._waiting)
+
+    def share(self, shared: bool) -> None:
+        """Note whether other gateways have some of the partitions."""
+        self._limit.fewest = FEWEST_SHARED if shared else FEWEST_ALONE
 
     @contextmanager
     def one(self) -> Iterator[Turn]:

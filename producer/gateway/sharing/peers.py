@@ -28,8 +28,8 @@ that was frozen could otherwise accept what we have refused meanwhile."""
 SUSPECT_S = 3.0
 """For which a gateway that did not answer gets nothing more."""
 LARGEST_BATCH = 500
-MOST_IN_FLIGHT = 2
-"""Batches of one partition: one is committed while the next one gathers."""
+MOST_IN_FLIGHT = 16
+"""Batches of one partition. With few, commands wait here while the other gateway begins a transaction."""
 
 log = logging.getLogger(__name__)
 

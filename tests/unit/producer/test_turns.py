@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from producer.gateway import turns
-from producer.gateway.turns import FEWEST, Limit, Turns
+from producer.gateway.turns import FEWEST_ALONE, FEWEST_SHARED, Limit, Turns
 from tests.support.waiting import eventually
 
 QUICK_S, SLOW_S = 0.004, 0.012
@@ -22,26 +22,26 @@ def after(limit: Limit, took_s: float, transactions: int = 200, *, reached: bool
 
 def test_transactions_that_do_not_slow_each_other_down_run_side_by_side():
     limit = Limit(8)
-    assert limit.value == FEWEST
+    assert limit.value == FEWEST_ALONE
     assert after(limit, QUICK_S) == 8
 
 
 def test_transactions_that_slow_each_other_down_take_turns():
     limit = Limit(8)
     after(limit, QUICK_S)
-    assert after(limit, SLOW_S, 100) == FEWEST
+    assert after(limit, SLOW_S, 100) == FEWEST_ALONE
     assert after(limit, QUICK_S) == 8
 
 
 def test_nobody_learns_from_turns_that_nobody_waits_for():
-    assert after(Limit(8), QUICK_S, reached=False) == FEWEST
+    assert after(Limit(8), QUICK_S, reached=False) == FEWEST_ALONE
 
 
 def test_the_duration_between_quick_and_slow_changes_nothing():
     limit = Limit(8)
     after(limit, QUICK_S, 10)
     before = after(limit, QUICK_S * 1.75)
-    assert FEWEST < before < 8
+    assert FEWEST_ALONE < before < 8
     assert after(limit, QUICK_S * 1.75) == before
 
 
@@ -54,7 +54,7 @@ def test_one_stray_transaction_changes_little():
 def test_a_kafka_that_has_become_slower_for_good_is_believed_in_the_end():
     limit = Limit(8)
     after(limit, QUICK_S)
-    assert after(limit, SLOW_S) == FEWEST
+    assert after(limit, SLOW_S) == FEWEST_ALONE
     assert after(limit, SLOW_S, 20_000) == 8
 
 
@@ -63,7 +63,7 @@ def test_the_limit_has_bounds(transactions: list[tuple[float, bool]], most: int)
     limit = Limit(most)
     for took_s, reached in transactions:
         limit.learn(took_s, reached=reached)
-        assert min(FEWEST, most) <= limit.value <= most
+        assert limit.fewest <= limit.value <= max(limit.fewest, most)
 
 
 class Worker:
@@ -107,14 +107,28 @@ def test_turns_are_given_in_the_order_of_arrival():
     began: list[Worker] = []
     all_workers = workers(Turns(8), began, 5)
     for ended in range(5):
-        at_work = all_workers[: FEWEST + ended]
+        at_work = all_workers[: FEWEST_ALONE + ended]
         eventually(lambda at_work=at_work: began == at_work)
         all_workers[ended].end()
 
 
+@pytest.mark.parametrize(("shared", "fewest"), [(True, FEWEST_SHARED), (False, FEWEST_ALONE)])
+@pytest.mark.usefixtures("patient")
+def test_gateways_that_share_the_partitions_give_fewer_turns_each(shared: bool, fewest: int):
+    began: list[Worker] = []
+    all_turns = Turns(8)
+    all_turns.share(not shared)
+    all_turns.share(shared)
+    all_workers = workers(all_turns, began, 4)
+    eventually(lambda: began == all_workers[:fewest])
+    for worker in all_workers:
+        worker.end()
+
+
 @pytest.mark.usefixtures("patient")
 def test_a_turn_ends_with_an_error_too():
-    all_turns = Turns(1)
+    all_turns = Turns(8)
+    all_turns.share(True)
     with pytest.raises(ZeroDivisionError), all_turns.one():
         raise ZeroDivisionError
     with all_turns.one():
@@ -125,7 +139,7 @@ def test_a_lane_that_waited_long_enough_works_beside_the_others(monkeypatch: pyt
     monkeypatch.setattr(turns, "LONGEST_WAIT_S", 0.01)
     began: list[Worker] = []
     all_turns = Turns(8)
-    stuck = workers(all_turns, began, FEWEST)
+    stuck = workers(all_turns, began, FEWEST_ALONE)
     late = Worker(all_turns, began)
     eventually(lambda: began == [*stuck, late])
     monkeypatch.setattr(turns, "LONGEST_WAIT_S", 20)
