@@ -99,17 +99,30 @@ class Reading:
             log.error("the replica can't be read: %s", error)
         return _not_ready("the replica can't be read; if it is damaged it is made again, try again")
 
-    async def after(self, text: str, timeout: float) -> Replica:
-        """The replica, once rows and history include the position in ``text``; waits ``timeout`` seconds.
+    def needs(self, text: str) -> dict[int, int]:
+        """The offsets that a position requires, by partition.
 
-        Raises Problem: 400 for a position that this store does not have, 503 after the time-out.
+        Raises Problem 400 for text that is no position, or not one of this store.
         """
         try:
             needs = parse_positions(text)
         except BadPosition as error:
             raise Problem(400, "bad_position", str(error)) from error
         self.check_partitions(needs)
-        if not await self._until(needs, min(timeout, _CHECK_AFTER_S)):
+        return needs
+
+    async def soon(self, needs: dict[int, int], timeout: float) -> bool:
+        """Whether rows and history include these offsets within ``timeout`` seconds, or a quarter of one."""
+        return await self._until(needs, min(timeout, _CHECK_AFTER_S))
+
+    async def after(self, text: str, timeout: float, *, waited: bool = False) -> Replica:
+        """The replica, once rows and history include the position in ``text``; waits ``timeout`` seconds.
+
+        ``waited``: the caller has waited with ``soon``, in vain. Raises Problem: 400 for a position that this
+        store does not have, 503 after the time-out.
+        """
+        needs = self.needs(text)
+        if waited or not await self.soon(needs, timeout):
             beyond = await asyncio.to_thread(self._beyond_the_end, needs)
             left = max(0.0, timeout - _CHECK_AFTER_S)
             if not await self._until(needs, left):

@@ -10,9 +10,9 @@ from foundation.http.at_once import WholeResponse, send_whole
 from foundation.http.callers import AllowedHosts
 from foundation.http.problem import Problem
 from query_api.http.freshness import Reading
-from query_api.http.inventory_parameters import PAGE, parse_ordinary
-from query_api.http.inventory_reads import parse_moment, parse_past, read_page, read_past_title
-from query_api.http.parameters import DEFAULT_LIMIT
+from query_api.http.inventory_parameters import FRESH_TITLE, PAGE, parse_ordinary
+from query_api.http.inventory_reads import parse_moment, parse_past, read_page, read_past_title, read_title
+from query_api.http.parameters import DEFAULT_LIMIT, DEFAULT_TIMEOUT_S, WAITED
 from query_api.http.responses import Representation, next_link, represent
 from query_api.http.title_answers import TITLES, TitleAnswers, ordinary, respond
 from query_api.queries.page import TitleFilters
@@ -44,16 +44,17 @@ class InventoryFastPath:
         """Answer a request. The state of those that are passed on gets ``position``."""
         request: Any = scope
         if request["type"] == "http":
+            request.setdefault("state", {})
             response = self._titles(request) or await self._answer(request)
             if response is not None:
                 await send_whole(send, response)
                 return
             # Of answers without data: those with some set their own
-            request.setdefault("state", {})["position"] = self._reading.position()
+            request["state"]["position"] = self._reading.position()
         await self._app(scope, receive, send)
 
     async def _answer(self, request: Any) -> WholeResponse | None:
-        """A page or a past title; None if ``app`` has to answer."""
+        """A page, or a title of the past or after a write; None if ``app`` has to answer."""
         path, query = request["path"], request["query_string"]
         if request["method"] != "GET" or not (path == PAGES or (query and path.startswith(TITLES))):
             return None
@@ -61,6 +62,8 @@ class InventoryFastPath:
         if if_none_match is None:
             return None
         try:
+            if b"after=" in query and not await self._waits(request, path, query):
+                return None
             found, position = await self._read(path, query)
         except (Problem, sqlite3.DatabaseError):
             # The route meets it again, and knows what to do
@@ -71,13 +74,23 @@ class InventoryFastPath:
         self._counts[response.status] += 1
         return response
 
+    async def _waits(self, request: Any, path: str, query: bytes) -> bool:
+        """Whether the replica has soon what a read of a title requires. Raises Problem."""
+        wanted = parse_ordinary(query, FRESH_TITLE) if EVENTS.is_stream(path[len(TITLES) :]) else None
+        if wanted is None:
+            return False
+        needs = self._reading.needs(wanted["after"])
+        soon = await self._reading.soon(needs, wanted.get("timeout", DEFAULT_TIMEOUT_S))
+        request["state"][WAITED] = not soon
+        return soon
+
     async def _read(self, path: str, query: bytes) -> tuple[Representation | None, bytes]:
         """The requested document, None if ``app`` has to answer, and the position that it includes.
 
         Raises Problem, sqlite3.DatabaseError.
         """
         with self._reading.replica().read() as read:
-            found = await (_page(read, query) if path == PAGES else _past_title(read, path, query))
+            found = await (_page(read, query) if path == PAGES else _title(read, path, query))
             return found, self._position_of(read.progress)
 
     def _position_of(self, progress: Progress) -> bytes:
@@ -86,11 +99,14 @@ class InventoryFastPath:
         return self._position
 
 
-async def _past_title(read: Read, path: str, query: bytes) -> Representation | None:
-    isbn, past = path[len(TITLES) :], parse_past(query)
-    if past is None or not EVENTS.is_stream(isbn):
+async def _title(read: Read, path: str, query: bytes) -> Representation | None:
+    isbn = path[len(TITLES) :]
+    if not EVENTS.is_stream(isbn):
         return None
-    return represent(read_past_title(read, int(isbn), *past))
+    if b"after=" in query:
+        return represent(read_title(read, int(isbn)))
+    past = parse_past(query)
+    return None if past is None else represent(read_past_title(read, int(isbn), *past))
 
 
 async def _page(read: Read, query: bytes) -> Representation | None:

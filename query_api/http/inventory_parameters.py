@@ -6,12 +6,22 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from foundation.http.targets import has_broken_escape
-from query_api.http.parameters import LARGEST_LIMIT, LONGEST_CURSOR, LONGEST_TIME, LONGEST_WORDS
+from query_api.http.freshness import LONGEST_TIMEOUT_S
+from query_api.http.parameters import (
+    LARGEST_LIMIT,
+    LONGEST_CURSOR,
+    LONGEST_POSITION,
+    LONGEST_TIME,
+    LONGEST_WORDS,
+    POSITION,
+)
 from query_api.queries.page import SORTS
 
 Parameters = dict[str, Any]
 
 _NUMBER = re.compile("[1-9][0-9]{0,17}").fullmatch
+_SECONDS = re.compile(r"(?:0|[1-9][0-9]?)(?:\.[0-9]{1,3})?").fullmatch
+_POSITION = re.compile(POSITION).fullmatch
 _BOOLEANS = {"true": True, "false": False}
 
 
@@ -45,6 +55,14 @@ def _text_up_to(characters: int) -> Callable[[str], str | None]:
     return lambda text: text if 0 < len(text) <= characters else None
 
 
+def _position(text: str) -> str | None:
+    return text if len(text) <= LONGEST_POSITION and _POSITION(text) else None
+
+
+def _seconds(text: str) -> float | None:
+    return float(text) if _SECONDS(text) and float(text) <= LONGEST_TIMEOUT_S else None
+
+
 PAGE: Mapping[str, Callable[[str], Any]] = {
     "limit": _number_up_to(LARGEST_LIMIT),
     "cursor": _text_up_to(LONGEST_CURSOR),
@@ -60,4 +78,6 @@ PAST_TITLE: Mapping[str, Callable[[str], Any]] = {
     "at": _text_up_to(LONGEST_TIME),
     "version": _number_up_to(10**18),
 }
-"""Of ``GET /inventory/{isbn}``, except those that wait."""
+"""Of ``GET /inventory/{isbn}`` in the past."""
+FRESH_TITLE: Mapping[str, Callable[[str], Any]] = {"after": _position, "timeout": _seconds}
+"""Of ``GET /inventory/{isbn}``, when it waits."""

@@ -23,6 +23,11 @@ LARGEST_LIMIT = 500
 LONGEST_CURSOR = 2000
 LONGEST_WORDS = 200
 LONGEST_TIME = 40
+LONGEST_POSITION = 4000
+POSITION = "[0-9]{1,18}:[0-9]{1,18}(,[0-9]{1,18}:[0-9]{1,18})*"
+DEFAULT_TIMEOUT_S = 5.0
+WAITED = "waited"
+"""In the state of a request: it has waited for its position already; see ``Reading.after``."""
 
 OfIsbn = Annotated[str | None, QueryParameter(min_length=1, max_length=40, description="Of this title.")]
 Limit = Annotated[int, QueryParameter(ge=1, le=LARGEST_LIMIT, description="Items on a page, at most.")]
@@ -35,7 +40,7 @@ Cursor = Annotated[
 After = Annotated[
     str | None,
     QueryParameter(
-        min_length=3, max_length=4000, pattern=r"^[0-9]{1,18}:[0-9]{1,18}(,[0-9]{1,18}:[0-9]{1,18})*$",
+        min_length=3, max_length=LONGEST_POSITION, pattern=rf"^{POSITION}$",
         description="Wait until the answer includes this position, for example `3:17` from a receipt.",
     ),
 ]  # fmt: skip
@@ -49,14 +54,20 @@ IsbnPath = Annotated[
 
 
 async def provide_read(
-    request: AnyRequest, reading: NamedDependency[Reading], after: After = None, timeout: Timeout = 5.0
+    request: AnyRequest,
+    reading: NamedDependency[Reading],
+    after: After = None,
+    timeout: Timeout = DEFAULT_TIMEOUT_S,
 ) -> AsyncIterator[Read]:
     """The transaction to answer from, as new as ``after`` requires. Raises Problem 400 or 503.
 
     The answer's position is that of its data. With an older one, another query API that is asked for the
     same position might show less; with a newer one, the answer would lack what it promises.
     """
-    replica = reading.replica() if after is None else await reading.after(after, timeout)
+    if after is None:
+        replica = reading.replica()
+    else:
+        replica = await reading.after(after, timeout, waited=request.scope["state"].get(WAITED, False))
     with replica.read() as read:
         request.scope["state"]["position"] = str(read.progress)
         yield read

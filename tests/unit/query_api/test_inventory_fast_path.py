@@ -8,7 +8,8 @@ import pytest
 
 from foundation.http.callers import AllowedHosts
 from query_api.http.app import titles_at_once
-from query_api.http.inventory_parameters import PAGE, PAST_TITLE, parse_ordinary
+from query_api.http.freshness import Reading
+from query_api.http.inventory_parameters import FRESH_TITLE, PAGE, PAST_TITLE, parse_ordinary
 from query_api.http.metrics import Metrics
 from schemas.events import BookAdded, BookBorrowed, BookRemoved, BookReturned, Event
 from tests.support.query_api.api_without_kafka import ApiWithoutKafka
@@ -72,6 +73,67 @@ def test_the_fast_path_answers_as_the_framework_does(
 
     monkeypatch.setattr(api.app, "_app", refuse)
     assert_same_answer(api.ask(path, headers=headers), expected)
+
+
+def last_position(api: ApiWithoutKafka, isbn: str, beyond: int = 0) -> str:
+    """The position of the last event in the title's partition, or one further on."""
+    partition = api.reading.partition_of(isbn)
+    return f"{partition}:{api.next[partition] - 1 + beyond}"
+
+
+@pytest.mark.parametrize("if_none_match", [None, '"other"', "*"])
+@pytest.mark.parametrize("timeout", ["", "&timeout=0", "&timeout=2.5", "&timeout=30"])
+def test_a_title_after_a_write_is_answered_as_by_the_framework(
+    api: ApiWithoutKafka, monkeypatch: pytest.MonkeyPatch, timeout: str, if_none_match: str | None
+):
+    headers = {} if if_none_match is None else {"If-None-Match": if_none_match}
+    path = f"/inventory/{TITLES[2]}?after={last_position(api, TITLES[2])}{timeout}"
+    expected = by_the_framework(api, path, headers)
+    assert expected.status_code == (304 if if_none_match == "*" else 200)
+
+    async def refuse(*_: Any) -> None:
+        raise AssertionError("the fast path passed the request on")
+
+    monkeypatch.setattr(api.app, "_app", refuse)
+    assert_same_answer(api.ask(path, headers=headers), expected)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "after={there}&timeout=05",
+        "after={there}&timeout=31",
+        "after={there}&after={there}",
+        "after={there}&version=1",
+        "after={there},{there}",
+        "after=999:1",
+        "after=",
+        "timeout=1",
+        "after={beyond}&timeout=0.01",
+    ],
+)
+@pytest.mark.parametrize("isbn", [TITLES[2], TITLES[1], "9780000000002"])
+def test_the_framework_answers_after_a_write_what_the_fast_path_does_not(
+    api: ApiWithoutKafka, query: str, isbn: str
+):
+    filled = query.format(there=last_position(api, isbn), beyond=last_position(api, isbn, 1))
+    path = f"/inventory/{isbn}?{filled}"
+    assert_same_answer(api.ask(path), by_the_framework(api, path))
+
+
+def test_a_request_that_waited_in_vain_does_not_begin_to_wait_again(
+    api: ApiWithoutKafka, monkeypatch: pytest.MonkeyPatch
+):
+    waits, soon = [], Reading.soon
+
+    async def counted(reading: Reading, needs: dict[int, int], timeout: float) -> bool:
+        waits.append(timeout)
+        return await soon(reading, needs, timeout)
+
+    monkeypatch.setattr(Reading, "soon", counted)
+    path = f"/inventory/{TITLES[2]}?after={last_position(api, TITLES[2], 1)}&timeout=0.01"
+    assert api.ask(path).json()["code"] == "beyond_the_end"
+    assert waits == [0.01]
 
 
 @pytest.mark.parametrize(
@@ -140,6 +202,25 @@ def test_only_ordinary_parameters_are_parsed_without_the_framework(
     query: bytes, parsed: dict[str, Any] | None
 ):
     assert parse_ordinary(query, PAGE) == parsed
+
+
+@pytest.mark.parametrize(
+    ("query", "parsed"),
+    [
+        (b"after=3:17", {"after": "3:17"}),
+        (b"timeout=2.5&after=0%3A1,1:2", {"after": "0:1,1:2", "timeout": 2.5}),
+        (b"after=0:1&timeout=30.5", None),
+        (b"after=0:1&timeout=nan", None),
+        (b"after=0:1&timeout=+5", None),
+        (b"after=0", None),
+        (b"after=0:" + b"1" * 19, None),
+        (b"after=" + b"0:1," * 1000 + b"0:1", None),
+    ],
+)
+def test_only_ordinary_positions_and_times_are_parsed_without_the_framework(
+    query: bytes, parsed: dict[str, Any] | None
+):
+    assert parse_ordinary(query, FRESH_TITLE) == parsed
 
 
 def test_a_version_beyond_a_number_of_sqlite_is_left_to_the_framework():
