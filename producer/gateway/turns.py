@@ -16,7 +16,8 @@ FEWEST_ALONE, FEWEST_SHARED = 2, 1
 """Turns at once at least. In a gateway that has all partitions one lane works while another waits for Kafka;
 where gateways share them, another gateway's lane does."""
 LONGEST_WAIT_S = 0.1
-"""For a turn. A lane whose part of Kafka does not answer keeps the others from theirs no longer."""
+"""For a turn; then the oldest one does not count any more. A broker that does not answer keeps its lanes for
+seconds, but not the other lanes from their turns."""
 QUICK, SLOW = 1.5, 2.0
 """Times the shortest duration: what transactions take that do not slow each other down, and that do."""
 STEP = 0.1
@@ -63,8 +64,9 @@ class Turns:
     def __init__(self, most: int) -> None:
         self._limit = Limit(most)
         self._lock = threading.Lock()
-        self._taken = 0
-        self._waiting: deque[threading.Event] = deque()
+        self._given: list[Turn] = []
+        """Those that count, the oldest first."""
+        self._waiting: deque[tuple[Turn, threading.Event]] = deque()
 
     @property
     def waiting(self) -> int:
@@ -78,32 +80,36 @@ class Turns:
     @contextmanager
     def one(self) -> Iterator[Turn]:
         """A turn, after LONGEST_WAIT_S at the latest."""
-        self._take()
         turn = Turn()
+        self._take(turn)
         try:
             yield turn
         finally:
             self._end(turn)
 
-    def _take(self) -> None:
+    def _take(self, turn: Turn) -> None:
         with self._lock:
-            if self._taken < self._limit.value:
-                self._taken += 1
+            if len(self._given) < self._limit.value:
+                self._given.append(turn)
                 return
-            called = threading.Event()
-            self._waiting.append(called)
-        if called.wait(LONGEST_WAIT_S):
+            entry = turn, threading.Event()
+            self._waiting.append(entry)
+        if entry[1].wait(LONGEST_WAIT_S):
             return
         with self._lock:
-            if not called.is_set():
-                self._waiting.remove(called)
-                self._taken += 1
+            if entry in self._waiting:
+                self._waiting.remove(entry)
+                # Whoever had the oldest turn goes on, but does not keep the others from theirs
+                del self._given[0]
+                self._given.append(turn)
 
     def _end(self, turn: Turn) -> None:
         with self._lock:
-            self._taken -= 1
+            if turn in self._given:
+                self._given.remove(turn)
             if turn.took_s is not None:
                 self._limit.learn(turn.took_s, reached=bool(self._waiting))
-            while self._waiting and self._taken < self._limit.value:
-                self._taken += 1
-                self._waiting.popleft().set()
+            while self._waiting and len(self._given) < self._limit.value:
+                following, called = self._waiting.popleft()
+                self._given.append(following)
+                called.set()

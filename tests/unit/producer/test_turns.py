@@ -135,18 +135,21 @@ def test_a_turn_ends_with_an_error_too():
         pass
 
 
-def test_a_lane_that_waited_long_enough_works_beside_the_others(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(turns, "LONGEST_WAIT_S", 0.01)
+def test_a_turn_that_lasts_too_long_does_not_count_any_more(monkeypatch: pytest.MonkeyPatch):
     began: list[Worker] = []
     all_turns = Turns(8)
     stuck = workers(all_turns, began, FEWEST_ALONE)
-    late = Worker(all_turns, began)
-    eventually(lambda: began == [*stuck, late])
+    monkeypatch.setattr(turns, "LONGEST_WAIT_S", 0.01)
+    late = [Worker(all_turns, began) for _ in range(FEWEST_ALONE)]
+    eventually(lambda: len(began) == 2 * FEWEST_ALONE)
     monkeypatch.setattr(turns, "LONGEST_WAIT_S", 20)
-    (next_one,) = workers(all_turns, began, 1)
-    late.end()
-    assert next_one not in began
+    (following,) = workers(all_turns, began, 1)
+    assert following not in began
     stuck[0].end()
-    eventually(lambda: next_one in began)
-    for worker in (stuck[1], next_one):
+    assert following not in began
+    late[0].end()
+    eventually(lambda: following in began)
+    for worker in (stuck[1], late[1], following):
         worker.end()
+    with all_turns.one(), all_turns.one():
+        assert not all_turns.waiting
