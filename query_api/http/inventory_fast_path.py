@@ -27,9 +27,9 @@ class InventoryFastPath:
     """ASGI: answers titles and pages asked for with ordinary parameters; passes other requests to ``app``.
 
     The framework takes 100 µs and more for a request, a title 2 µs here and a page of 50 about 60. What this
-    class refuses to answer, ``app`` answers: problems, waiting, parameters in an unusual form. The class may
-    go once ``make bench-query`` does not notice: ``test_inventory_fast_path.py`` shows that ``app`` answers
-    all its requests, too.
+    class refuses to answer, ``app`` answers: problems, long waits, parameters in an unusual form. It may go
+    once ``make bench-query`` and ``make bench-latency`` do not notice: ``test_inventory_fast_path.py`` shows
+    that ``app`` answers all its requests, too.
     """
 
     def __init__(
