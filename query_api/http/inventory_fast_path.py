@@ -62,9 +62,7 @@ class InventoryFastPath:
         if if_none_match is None:
             return None
         try:
-            if b"after=" in query and not await self._waits(request, path, query):
-                return None
-            found, position = await self._read(path, query)
+            found, position = await self._read(request, path, query)
         except (Problem, sqlite3.DatabaseError):
             # The route meets it again, and knows what to do
             return None
@@ -84,13 +82,19 @@ class InventoryFastPath:
         request["state"][WAITED] = not soon
         return soon
 
-    async def _read(self, path: str, query: bytes) -> tuple[Representation | None, bytes]:
+    async def _read(self, request: Any, path: str, query: bytes) -> tuple[Representation | None, bytes]:
         """The requested document, None if ``app`` has to answer, and the position that it includes.
 
         Raises Problem, sqlite3.DatabaseError.
         """
+        after_write = b"after=" in query
+        if after_write and not await self._waits(request, path, query):
+            return None, b""
         with self._reading.replica().read() as read:
-            found = await (_page(read, query) if path == PAGES else _title(read, path, query))
+            if after_write:
+                found: Representation | None = represent(read_title(read, int(path[len(TITLES) :])))
+            else:
+                found = await (_page(read, query) if path == PAGES else _past_title(read, path, query))
             return found, self._position_of(read.progress)
 
     def _position_of(self, progress: Progress) -> bytes:
@@ -99,14 +103,11 @@ class InventoryFastPath:
         return self._position
 
 
-async def _title(read: Read, path: str, query: bytes) -> Representation | None:
-    isbn = path[len(TITLES) :]
-    if not EVENTS.is_stream(isbn):
+async def _past_title(read: Read, path: str, query: bytes) -> Representation | None:
+    isbn, past = path[len(TITLES) :], parse_past(query)
+    if past is None or not EVENTS.is_stream(isbn):
         return None
-    if b"after=" in query:
-        return represent(read_title(read, int(isbn)))
-    past = parse_past(query)
-    return None if past is None else represent(read_past_title(read, int(isbn), *past))
+    return represent(read_past_title(read, int(isbn), *past))
 
 
 async def _page(read: Read, query: bytes) -> Representation | None:

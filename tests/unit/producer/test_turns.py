@@ -69,17 +69,16 @@ def test_the_limit_has_bounds(transactions: list[tuple[float, bool]], most: int)
 class Worker:
     """A thread that takes a turn, and ends it when it is told to."""
 
-    def __init__(self, all_turns: Turns, began: list["Worker"], took_s: float | None = None) -> None:
-        self._turns, self._began, self._took_s = all_turns, began, took_s
+    def __init__(self, all_turns: Turns, began: list["Worker"]) -> None:
+        self._turns, self._began = all_turns, began
         self._release = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
-        with self._turns.one() as turn:
+        with self._turns.one():
             self._began.append(self)
             self._release.wait(20)
-            turn.took_s = self._took_s
 
     def end(self) -> None:
         self._release.set()

@@ -43,6 +43,21 @@ def assert_same_answer(one: Any, other: Any) -> None:
     assert sorted(one.headers.items()) == sorted(other.headers.items())
 
 
+def assert_answered_without_the_framework(
+    api: ApiWithoutKafka, monkeypatch: pytest.MonkeyPatch, path: str, if_none_match: str | None
+) -> None:
+    """The fast path answers by itself, and as the framework does."""
+    headers = {} if if_none_match is None else {"If-None-Match": if_none_match}
+    expected = by_the_framework(api, path, headers)
+    assert expected.status_code == (304 if if_none_match == "*" else 200)
+
+    async def refuse(*_: Any) -> None:
+        raise AssertionError("the fast path passed the request on")
+
+    monkeypatch.setattr(api.app, "_app", refuse)
+    assert_same_answer(api.ask(path, headers=headers), expected)
+
+
 @pytest.mark.parametrize("if_none_match", [None, '"other"', "*"])
 @pytest.mark.parametrize(
     "path",
@@ -64,15 +79,7 @@ def assert_same_answer(one: Any, other: Any) -> None:
 def test_the_fast_path_answers_as_the_framework_does(
     api: ApiWithoutKafka, monkeypatch: pytest.MonkeyPatch, path: str, if_none_match: str | None
 ):
-    headers = {} if if_none_match is None else {"If-None-Match": if_none_match}
-    expected = by_the_framework(api, path, headers)
-    assert expected.status_code == (304 if if_none_match == "*" else 200)
-
-    async def refuse(*_: Any) -> None:
-        raise AssertionError("the fast path passed the request on")
-
-    monkeypatch.setattr(api.app, "_app", refuse)
-    assert_same_answer(api.ask(path, headers=headers), expected)
+    assert_answered_without_the_framework(api, monkeypatch, path, if_none_match)
 
 
 def last_position(api: ApiWithoutKafka, isbn: str, beyond: int = 0) -> str:
@@ -86,16 +93,8 @@ def last_position(api: ApiWithoutKafka, isbn: str, beyond: int = 0) -> str:
 def test_a_title_after_a_write_is_answered_as_by_the_framework(
     api: ApiWithoutKafka, monkeypatch: pytest.MonkeyPatch, timeout: str, if_none_match: str | None
 ):
-    headers = {} if if_none_match is None else {"If-None-Match": if_none_match}
     path = f"/inventory/{TITLES[2]}?after={last_position(api, TITLES[2])}{timeout}"
-    expected = by_the_framework(api, path, headers)
-    assert expected.status_code == (304 if if_none_match == "*" else 200)
-
-    async def refuse(*_: Any) -> None:
-        raise AssertionError("the fast path passed the request on")
-
-    monkeypatch.setattr(api.app, "_app", refuse)
-    assert_same_answer(api.ask(path, headers=headers), expected)
+    assert_answered_without_the_framework(api, monkeypatch, path, if_none_match)
 
 
 @pytest.mark.parametrize(
