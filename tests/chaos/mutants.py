@@ -21,7 +21,7 @@ from eventstore.state.outcomes import Accepted, Outcome, Receipt, Submitted
 from eventstore.state.write_state import AcceptedCommand, WriteState
 from foundation.http.responses import HttpResponse
 from producer.gateway.responses import render_response
-from producer.gateway.sharing.peers import forwarded
+from producer.gateway.sharing.messages import forwarded
 from producer.gateway.sharing.routing import Router
 from producer.names.loans import LoansOwner
 
@@ -186,7 +186,7 @@ async def _forwarded(router: Router, submitted: Submitted) -> HttpResponse | Non
     address = router.owner_of(partition)
     if not address:
         return None
-    answer = await router.peers.ask(address, partition, forwarded(submitted))
+    answer = await router.peers.ask(address, forwarded(submitted))
     return answer if isinstance(answer, HttpResponse) else None
 
 

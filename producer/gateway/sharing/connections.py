@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from asyncio import StreamReader, StreamWriter
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from time import monotonic
 from urllib.parse import urlsplit
 
@@ -37,27 +37,32 @@ class Connections:
         self._idle: list[tuple[StreamReader, StreamWriter, float]] = []
         """The connections, and since when each is idle."""
 
-    async def post(self, body: bytes) -> bytes:
-        """Send a request, and return the body of an answer with status 200.
+    async def post(self, body: bytes) -> AsyncGenerator[bytes, None]:
+        """Send a request, and yield the pieces in which the body of an answer with status 200 comes.
 
-        Raises NotConnected, NoGatewaysAnswer, OSError.
+        The caller closes the generator. Raises NotConnected, NoGatewaysAnswer, OSError.
         """
         reader, writer = self._kept() or await self._connect()
-        answered = False
+        keep = False
         try:
             writer.write(b"%b\r\nContent-Length: %d\r\n\r\n%b" % (self._head, len(body), body))
             await writer.drain()
-            status, keep, answer = await _answer(reader)
-            answered = True
+            try:
+                headers, reusable = await _head(reader)
+                if b"transfer-encoding" in headers:
+                    async for piece in _chunks(reader):
+                        yield piece
+                else:
+                    yield await reader.readexactly(int(headers[b"content-length"]))
+            except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, LookupError, ValueError) as error:
+                raise NoGatewaysAnswer(repr(error)) from error
+            keep = reusable
         finally:
             # Also after a time-out: the rest of its answer may come later
-            if answered and keep:
+            if keep:
                 self._idle.append((reader, writer, monotonic()))
             else:
                 writer.transport.abort()
-        if status != 200:
-            raise NoGatewaysAnswer(f"status {status}")
-        return answer
 
     def close(self) -> None:
         """End the idle connections."""
@@ -83,31 +88,25 @@ class Connections:
             raise NotConnected(str(error) or "no connection in time") from error
 
 
-async def _answer(reader: StreamReader) -> tuple[int, bool, bytes]:
-    """Status, whether the connection can be used again, and body."""
-    try:
-        lines = (await reader.readuntil(b"\r\n\r\n")).split(b"\r\n")
-        version, status, *_ = lines[0].split(b" ")
-        headers = {}
-        for line in lines[1:-2]:
-            name, _, value = line.partition(b":")
-            headers[name.lower()] = value.strip()
-        keep = version == b"HTTP/1.1" and headers.get(b"connection", b"").lower() != b"close"
-        if b"transfer-encoding" in headers:
-            body = await _chunks(reader)
-        else:
-            body = await reader.readexactly(int(headers[b"content-length"]))
-        return int(status), keep, body
-    except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, LookupError, ValueError) as error:
-        raise NoGatewaysAnswer(repr(error)) from error
+async def _head(reader: StreamReader) -> tuple[dict[bytes, bytes], bool]:
+    """The headers of an answer with status 200, and whether the connection can be used again.
+
+    Raises NoGatewaysAnswer for another status, and as ``StreamReader.readuntil``.
+    """
+    lines = (await reader.readuntil(b"\r\n\r\n")).split(b"\r\n")
+    version, status, *_ = lines[0].split(b" ")
+    if status != b"200":
+        raise NoGatewaysAnswer(f"status {status!r}")
+    headers = {}
+    for line in lines[1:-2]:
+        name, _, value = line.partition(b":")
+        headers[name.lower()] = value.strip()
+    return headers, version == b"HTTP/1.1" and headers.get(b"connection", b"").lower() != b"close"
 
 
-async def _chunks(reader: StreamReader) -> bytes:
-    """A body in chunks, as a proxy may send it."""
-    chunks = []
+async def _chunks(reader: StreamReader) -> AsyncIterator[bytes]:
+    """The chunks of a body, each as soon as it comes."""
     while size := int((await reader.readuntil(b"\r\n")).partition(b";")[0], 16):
-        chunks.append(await reader.readexactly(size))
-        await reader.readexactly(2)
+        yield (await reader.readexactly(size + 2))[:-2]
     while await reader.readuntil(b"\r\n") != b"\r\n":
         pass
-    return b"".join(chunks)

@@ -11,26 +11,26 @@ from eventstore.state.outcomes import OutcomeUnknown, submit
 from foundation.http.callers import AllowedHosts
 from foundation.http.headers import SAFETY, header_text, unique_headers
 from foundation.http.problem import Problem
-from foundation.http.responses import HttpResponse, render_problem, send_response
+from foundation.http.responses import render_problem, send_response
 from foundation.text import Malformed
 from inventory.commands import checked
 from producer.gateway.bodies import BodyReader
 from producer.gateway.gateway import Gateway
 from producer.gateway.requests import malformed
 from producer.gateway.responses import STOPPING, render_response
-from producer.gateway.sharing.peers import (
+from producer.gateway.sharing.messages import (
     PATH,
-    AnswerSheet,
+    Answer,
     Forwarded,
-    ForwardedCommand,
     ForwardedLookUp,
     authorization,
     decode_entries,
-    encode,
+    encode_answers,
 )
 
 LARGEST_BATCH_BYTES = 8 * 1024 * 1024
 _HEADERS = [(b"cache-control", b"no-store"), *SAFETY]
+_ANSWER_HEADERS = [(b"content-type", b"application/msgpack"), *_HEADERS]
 _UNIQUE = (b"host", b"origin", b"authorization", b"content-length")
 
 
@@ -49,29 +49,33 @@ class Reception:
             await self._app(scope, receive, send)
             return
         try:
-            response = await self._answer(request, receive)
+            entries = await self._entries(request, receive)
         except Problem as problem:
-            response = render_problem(problem)
-        await send_response(send, response, _HEADERS)
+            await send_response(send, render_problem(problem), _HEADERS)
+            return
+        await send({"type": "http.response.start", "status": 200, "headers": _ANSWER_HEADERS})
+        pending = {asyncio.ensure_future(self._execute(entry)): n for n, entry in enumerate(entries)}
+        while pending:
+            # Each partition's as soon as they are there: another one may take longer
+            done, _ = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            answers = encode_answers((pending.pop(task), task.result()) for task in done)
+            await send({"type": "http.response.body", "body": answers, "more_body": bool(pending)})
 
-    async def _answer(self, request: Any, receive: Receive) -> HttpResponse:
+    async def _entries(self, request: Any, receive: Receive) -> list[Forwarded]:
+        """The entries of a batch. Raises Problem."""
         headers = unique_headers(request["headers"], _UNIQUE)
         host, origin = header_text(headers.get(b"host")), header_text(headers.get(b"origin"))
         self._hosts.check(host, origin, request["http_version"])
         if not compare_digest(headers.get(b"authorization", b""), self._authorization):
             detail = "only gateways of this store, with its token, may forward"
             raise Problem(401, "no_gateway", detail, headers={"WWW-Authenticate": "Gateway"})
+        body = await self._bodies.read(headers.get(b"content-length"), receive)
         try:
-            entries = decode_entries(await self._bodies.read(headers.get(b"content-length"), receive))
+            return decode_entries(body)
         except msgspec.MsgspecError as error:
             raise Problem(400, "malformed", f"no batch of commands: {error}") from error
-        answers = await asyncio.gather(*map(self._execute, entries))
-        commands = [a for e, a in zip(entries, answers, strict=True) if isinstance(e, ForwardedCommand)]
-        look_ups = [a for e, a in zip(entries, answers, strict=True) if isinstance(e, ForwardedLookUp)]
-        sheet = AnswerSheet(commands, look_ups)
-        return HttpResponse(200, [(b"content-type", b"application/msgpack")], encode(sheet))
 
-    async def _execute(self, entry: Forwarded) -> Any:
+    async def _execute(self, entry: Forwarded) -> Answer:
         try:
             if isinstance(entry, ForwardedLookUp):
                 found = await self._gateway.look_up(entry.command_id, entry.partition)

@@ -11,7 +11,8 @@ from foundation.http.responses import HttpResponse
 from producer.gateway.gateway import Gateway
 from producer.gateway.responses import render_response
 from producer.gateway.sharing.membership import Members
-from producer.gateway.sharing.peers import ANSWER_TIMEOUT_S, ForwardedLookUp, Peers, forwarded
+from producer.gateway.sharing.messages import ANSWER_TIMEOUT_S, ForwardedLookUp, forwarded
+from producer.gateway.sharing.peers import Peers
 
 MOST_TRIES = 2
 """Gateways that are asked before we execute a command ourselves: its owner, then the owner's substitute."""
@@ -77,7 +78,7 @@ class Router:
         for _ in range(MOST_TRIES):
             if not (address := self.owner_of(partition)):
                 break
-            answer = await self.peers.ask(address, partition, forwarded(submitted))
+            answer = await self.peers.ask(address, forwarded(submitted))
             if isinstance(answer, HttpResponse):
                 return answer
         outcome = await self._gateway.submit(submitted)
@@ -103,7 +104,7 @@ class Router:
 
     async def _look_up(self, command_id: str, partition: int) -> list[Receipt] | Unwritable | OutcomeUnknown:
         if address := self.owner_of(partition):
-            answer = await self.peers.ask(address, partition, ForwardedLookUp(command_id, partition))
+            answer = await self.peers.ask(address, ForwardedLookUp(command_id, partition))
             if isinstance(answer, list):
                 return answer
         return await self._gateway.look_up(command_id, partition)

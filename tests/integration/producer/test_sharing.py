@@ -17,7 +17,7 @@ from eventstore.partitions import partition_of
 from foundation.settings import Settings
 from inventory import isbn as identifiers
 from inventory.commands import AddBook, AddCopies, BorrowBook
-from producer.gateway.sharing.peers import authorization
+from producer.gateway.sharing.messages import ForwardedLookUp, authorization, encode_entries
 from tests.support.producer.gateway_process import GatewayProcess, post, problem, running_gateway
 from tests.support.producer.writer_calls import title_in
 from tests.support.stores import new_store
@@ -161,7 +161,8 @@ def test_only_gateways_of_the_store_may_forward(new_settings: Callable[..., Sett
         refused = gateway.client.post("/forwarded", content=b"\x90")
         problem(refused, 401, "no_gateway")
         mark = {"authorization": authorization(guarded)}
-        assert gateway.client.post("/forwarded", content=b"\x90", headers=mark).status_code == 200
+        batch = encode_entries([ForwardedLookUp("id", 0)])
+        assert gateway.client.post("/forwarded", content=batch, headers=mark).status_code == 200
         problem(gateway.client.post("/forwarded", content=b"\xc1", headers=mark), 400, "malformed")
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import TypeVar
 
 import pytest
@@ -12,6 +12,14 @@ from producer.gateway.sharing import connections as module
 from producer.gateway.sharing.connections import Connections, NoGatewaysAnswer, NotConnected
 
 T = TypeVar("T")
+
+
+async def post(connections: Connections, body: bytes) -> bytes:
+    """The whole body of the answer."""
+    async with aclosing(connections.post(body)) as pieces:
+        return b"".join([piece async for piece in pieces])
+
+
 HEAD = b"HTTP/1.1 200 OK\r\nserver: x\r\n"
 OK = HEAD + b"Content-Length: 2\r\n\r\nok"
 CHUNKED = HEAD + b"transfer-encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\ntrailer: 1\r\n\r\n"
@@ -61,8 +69,8 @@ def run(peer: Callable[[], Peer], talk: Callable[[Connections, Peer], Awaitable[
 
 def test_requests_one_after_the_other_share_a_connection():
     async def talk(connections: Connections, peer: Peer) -> None:
-        assert await connections.post(b"1") == b"ok"
-        assert await connections.post(b"22") == b"abcde"
+        assert await post(connections, b"1") == b"ok"
+        assert await post(connections, b"22") == b"abcde"
         assert [number for number, _ in peer.requests] == [1, 1]
         head = peer.requests[1][1].decode()
         assert head.startswith("POST /base/forwarded HTTP/1.1\r\nHost: 127.0.0.1:")
@@ -73,7 +81,7 @@ def test_requests_one_after_the_other_share_a_connection():
 
 def test_requests_at_the_same_time_have_a_connection_each():
     async def talk(connections: Connections, peer: Peer) -> None:
-        answers = await asyncio.gather(connections.post(b"1"), connections.post(b"2"))
+        answers = await asyncio.gather(post(connections, b"1"), post(connections, b"2"))
         assert set(answers) == {b"ok"}
         assert peer.opened == 2
 
@@ -85,7 +93,7 @@ def test_a_connection_that_the_other_gateway_closed_is_not_used_again():
         closing = HEAD + b"Connection: close\r\nContent-Length: 2\r\n\r\nok"
         peer._answers = [closing, OK, OK]
         for _ in range(2):
-            assert await connections.post(b"1") == b"ok"
+            assert await post(connections, b"1") == b"ok"
         assert peer.opened == 2
 
     run(Peer, talk)
@@ -93,9 +101,9 @@ def test_a_connection_that_the_other_gateway_closed_is_not_used_again():
 
 def test_a_connection_that_was_idle_for_long_is_not_used_again(monkeypatch: pytest.MonkeyPatch):
     async def talk(connections: Connections, peer: Peer) -> None:
-        await connections.post(b"1")
+        await post(connections, b"1")
         monkeypatch.setattr(module, "KEPT_S", 0.0)
-        await connections.post(b"2")
+        await post(connections, b"2")
         assert peer.opened == 2
 
     run(lambda: Peer(OK, OK), talk)
@@ -108,8 +116,8 @@ def test_a_connection_that_was_idle_for_long_is_not_used_again(monkeypatch: pyte
 def test_what_is_no_answer_of_a_gateway_is_said_to_be_none(answer: bytes):
     async def talk(connections: Connections, _: Peer) -> None:
         with pytest.raises((NoGatewaysAnswer, ConnectionError)):
-            await connections.post(b"1")
-        assert await connections.post(b"2") == b"ok"
+            await post(connections, b"1")
+        assert await post(connections, b"2") == b"ok"
 
     run(lambda: Peer(answer, OK), talk)
 
@@ -119,9 +127,9 @@ def test_a_late_answer_is_not_taken_for_that_of_the_next_request():
         peer.release.clear()
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
-                await connections.post(b"1")
+                await post(connections, b"1")
         peer.release.set()
-        assert await connections.post(b"2") == b"abcde"
+        assert await post(connections, b"2") == b"abcde"
         assert [number for number, _ in peer.requests] == [1, 2]
 
     run(lambda: Peer(OK, CHUNKED), talk)
@@ -131,4 +139,4 @@ def test_a_late_answer_is_not_taken_for_that_of_the_next_request():
 def test_a_gateway_that_is_not_there_has_received_nothing(host: str):
     connections = Connections(f"http://{host}:{free_port()}", "/forwarded", {})
     with pytest.raises(NotConnected):
-        asyncio.run(connections.post(b"1"))
+        asyncio.run(post(connections, b"1"))

@@ -14,7 +14,8 @@ from inventory.rules import Rejection
 from producer.gateway.gateway import Gateway
 from producer.gateway.sharing import routing
 from producer.gateway.sharing.membership import Members
-from producer.gateway.sharing.peers import ANSWER_TIMEOUT_S, Answer, Forwarded, Peers, forwarded
+from producer.gateway.sharing.messages import ANSWER_TIMEOUT_S, Answer, Forwarded, forwarded
+from producer.gateway.sharing.peers import Peers
 from producer.gateway.sharing.routing import Router
 
 HERE, THERE, ELSEWHERE = "http://here", "http://there", "http://elsewhere"
@@ -33,7 +34,7 @@ class Silent(Peers):
     def suspects(self, address: str) -> bool:
         return address in self._suspects
 
-    def ask(self, address: str, partition: int, entry: Forwarded) -> "asyncio.Future[Answer]":
+    def ask(self, address: str, entry: Forwarded) -> "asyncio.Future[Answer]":
         self.asked.append(address)
         if self._answer is None:
             self._suspects.add(address)
@@ -131,7 +132,7 @@ class Slow(Peers):
         super().__init__(Settings())
         self.asked: list[asyncio.Future[Answer]] = []
 
-    def ask(self, address: str, partition: int, entry: Forwarded) -> "asyncio.Future[Answer]":
+    def ask(self, address: str, entry: Forwarded) -> "asyncio.Future[Answer]":
         self.asked.append(asyncio.get_running_loop().create_future())
         return self.asked[-1]
 
