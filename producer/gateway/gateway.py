@@ -69,7 +69,7 @@ class Gateway:
 
     def own(self, partitions: Collection[int]) -> None:
         """Read these partitions and keep them; give others up after each command."""
-        self._turns.share(len(partitions) < self.settings.partitions)
+        self._turns.share(max(1, len(partitions)) / self.settings.partitions)
         for partition, lane in enumerate(self.lanes):
             lane.own(partition in partitions)
 

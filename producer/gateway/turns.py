@@ -11,10 +11,11 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from time import sleep
 
-FEWEST_ALONE, FEWEST_SHARED = 2, 1
-"""Turns at once at least. In a gateway that has all partitions one lane works while another waits for Kafka;
-where gateways share them, another gateway's lane does."""
+FEWEST = 2.0
+"""Turns at once at least, of all gateways that share the partitions together: one lane works while another
+waits for Kafka. Each gateway has its share of them; with less than one it pauses after each turn."""
 LONGEST_WAIT_S = 0.1
 """For a turn; then the oldest one does not count any more. A broker that does not answer keeps its lanes for
 seconds, but not the other lanes from their turns."""
@@ -33,23 +34,32 @@ class Limit:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self.fewest = FEWEST_ALONE
-        self._value = float(FEWEST_SHARED)
+        self.fewest = FEWEST
+        self._learned = 0.0
         self._shortest = self._usual = 0.0
 
     @property
-    def value(self) -> int:
+    def value(self) -> float:
         """At least ``fewest``, at most one for each lane."""
-        return max(self.fewest, int(self._value))
+        return max(self.fewest, self._learned)
+
+    @property
+    def at_once(self) -> int:
+        """Turns that may be given at once."""
+        return max(1, int(self.value))
+
+    def pause_s(self, took_s: float) -> float:
+        """Seconds after a transaction without a turn: with a limit of a half, as long as it took."""
+        return max(0.0, 1 / self.value - 1) * took_s
 
     def learn(self, took_s: float, *, reached: bool) -> None:
         """Adapt to a transaction. ``reached``: others waited meanwhile because of the limit."""
         self._shortest = min(self._shortest * FORGETTING, took_s) if self._shortest else took_s
         self._usual += SMOOTHING * (took_s - self._usual) if self._usual else took_s
         if self._usual > SLOW * self._shortest:
-            self._value = max(self._value - STEP, self.fewest)
+            self._learned = max(self.value - STEP, self.fewest)
         elif reached and self._usual < QUICK * self._shortest:
-            self._value = min(self._value + STEP, self._most)
+            self._learned = min(self.value + STEP, self._most)
 
 
 class Turn:
@@ -73,9 +83,9 @@ class Turns:
         """Threads that wait for a turn."""
         return len(self._waiting)
 
-    def share(self, shared: bool) -> None:
-        """Note whether other gateways have some of the partitions."""
-        self._limit.fewest = FEWEST_SHARED if shared else FEWEST_ALONE
+    def share(self, share: float) -> None:
+        """Note which part of the partitions this gateway has, above 0 and at most 1."""
+        self._limit.fewest = FEWEST * share
 
     @contextmanager
     def one(self) -> Iterator[Turn]:
@@ -84,12 +94,17 @@ class Turns:
         self._take(turn)
         try:
             yield turn
+            self._pause(turn)
         finally:
             self._end(turn)
 
+    def _pause(self, turn: Turn) -> None:
+        if turn.took_s is not None and self._waiting:
+            sleep(min(LONGEST_WAIT_S, self._limit.pause_s(turn.took_s)))
+
     def _take(self, turn: Turn) -> None:
         with self._lock:
-            if len(self._given) < self._limit.value:
+            if len(self._given) < self._limit.at_once:
                 self._given.append(turn)
                 return
             entry = turn, threading.Event()
@@ -109,7 +124,7 @@ class Turns:
                 self._given.remove(turn)
             if turn.took_s is not None:
                 self._limit.learn(turn.took_s, reached=bool(self._waiting))
-            while self._waiting and len(self._given) < self._limit.value:
+            while self._waiting and len(self._given) < self._limit.at_once:
                 following, called = self._waiting.popleft()
                 self._given.append(following)
                 called.set()

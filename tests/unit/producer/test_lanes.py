@@ -161,7 +161,7 @@ def test_commands_that_arrive_while_the_lane_waits_for_its_turn_form_one_batch(
 ):
     monkeypatch.setattr(turns_module, "LONGEST_WAIT_S", 20)
     turns, writer = Turns(8), Scripted()
-    turns.share(True)
+    turns.share(0.5)
 
     async def work(lane: Lane) -> None:
         with turns.one():

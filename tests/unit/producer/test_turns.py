@@ -7,13 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from producer.gateway import turns
-from producer.gateway.turns import FEWEST_ALONE, FEWEST_SHARED, Limit, Turns
+from producer.gateway.turns import FEWEST, Limit, Turns
 from tests.support.waiting import eventually
 
 QUICK_S, SLOW_S = 0.004, 0.012
+FEWEST_ALONE = int(FEWEST)
 
 
-def after(limit: Limit, took_s: float, transactions: int = 200, *, reached: bool = True) -> int:
+def after(limit: Limit, took_s: float, transactions: int = 200, *, reached: bool = True) -> float:
     """The limit after these transactions."""
     for _ in range(transactions):
         limit.learn(took_s, reached=reached)
@@ -29,7 +30,7 @@ def test_transactions_that_do_not_slow_each_other_down_run_side_by_side():
 def test_transactions_that_slow_each_other_down_take_turns():
     limit = Limit(8)
     after(limit, QUICK_S)
-    assert after(limit, SLOW_S, 100) == FEWEST_ALONE
+    assert after(limit, SLOW_S, 100) == FEWEST
     assert after(limit, QUICK_S) == 8
 
 
@@ -111,23 +112,54 @@ def test_turns_are_given_in_the_order_of_arrival():
         all_workers[ended].end()
 
 
-@pytest.mark.parametrize(("shared", "fewest"), [(True, FEWEST_SHARED), (False, FEWEST_ALONE)])
+@pytest.mark.parametrize(("share", "at_once"), [(1.0, 2), (0.5, 1), (0.375, 1), (0.125, 1)])
 @pytest.mark.usefixtures("patient")
-def test_gateways_that_share_the_partitions_give_fewer_turns_each(shared: bool, fewest: int):
+def test_gateways_that_share_the_partitions_share_the_turns(share: float, at_once: int):
     began: list[Worker] = []
     all_turns = Turns(8)
-    all_turns.share(not shared)
-    all_turns.share(shared)
+    all_turns.share(0.25)
+    all_turns.share(share)
     all_workers = workers(all_turns, began, 4)
-    eventually(lambda: began == all_workers[:fewest])
+    eventually(lambda: began == all_workers[:at_once])
     for worker in all_workers:
         worker.end()
+
+
+@pytest.mark.parametrize(("share", "pause_s"), [(1.0, 0), (0.5, 0), (0.375, 0.004), (0.25, 0.012)])
+def test_less_than_a_turn_means_a_pause_after_each(share: float, pause_s: float):
+    limit = Limit(8)
+    limit.fewest = FEWEST * share
+    assert limit.pause_s(0.012) == pytest.approx(pause_s)
+
+
+@pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize("others", [0, 1])
+def test_a_gateway_pauses_only_while_others_wait_for_a_turn(monkeypatch: pytest.MonkeyPatch, others: int):
+    began: list[Worker] = []
+    pauses: list[float] = []
+    monkeypatch.setattr(turns, "sleep", pauses.append)
+    all_turns = Turns(8)
+    all_turns.share(0.25)
+    with all_turns.one() as turn:
+        waiting = workers(all_turns, began, others)
+        turn.took_s = 0.02
+    assert pauses == [0.02] * others
+    for worker in waiting:
+        worker.end()
+
+
+def test_a_share_of_a_turn_grows_to_turns_where_transactions_do_not_slow_each_other_down():
+    limit = Limit(8)
+    limit.fewest = FEWEST / 8
+    assert after(limit, QUICK_S, 2) == pytest.approx(0.45)
+    assert after(limit, QUICK_S) == 8
+    assert limit.pause_s(QUICK_S) == 0
 
 
 @pytest.mark.usefixtures("patient")
 def test_a_turn_ends_with_an_error_too():
     all_turns = Turns(8)
-    all_turns.share(True)
+    all_turns.share(0.5)
     with pytest.raises(ZeroDivisionError), all_turns.one():
         raise ZeroDivisionError
     with all_turns.one():
