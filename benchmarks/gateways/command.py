@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
 from statistics import median
+from typing import TypeAlias
 
 import click
 from confluent_kafka.admin import AdminClient
@@ -31,6 +32,10 @@ WARM_UP_S = 4.0
 SHARE_LIMIT_S = 60.0
 NOWHERE = "http://127.0.0.1:1"
 """An address at which nobody answers."""
+
+
+Figures: TypeAlias = tuple[float, float, float]
+"""Commands/s, and the 50th and 99th percentile in ms."""
 
 
 class Kind(Struct, frozen=True):
@@ -59,6 +64,8 @@ class Rate(Struct, frozen=True):
     p99_ms: float
     of_one_gateways_rate: float
     of_one_gateways_p99: float
+    of_one_in_each_round: list[float]
+    """The ratios of the rates."""
 
 
 @contextmanager
@@ -86,7 +93,7 @@ def shared(settings: Settings, servers: Sequence[Server]) -> bool:
 
 def rates(kafka: str, folder: Path, seconds: float, repeats: int) -> list[Rate]:
     """Measure all kinds in turn, ``repeats`` times; each figure is a median."""
-    found: dict[tuple[str, int], list[tuple[float, float, float]]] = defaultdict(list)
+    found: dict[tuple[str, int], list[Figures]] = defaultdict(list)
     numbers = count()
     for repeat in range(repeats):
         for number, kind in enumerate(KINDS):
@@ -99,20 +106,24 @@ def rates(kafka: str, folder: Path, seconds: float, repeats: int) -> list[Rate]:
                     figures = load(urls, folder, clients, seconds, next(numbers) * TITLES_A_LOAD)
                     say(f"{kind.name}, {clients} clients: {figures}")
                     found[kind.name, clients].append(figures)
-    medians = {key: [median(column) for column in zip(*rows, strict=True)] for key, rows in found.items()}
-    return [_rate(name, clients, medians) for name, clients in medians]
+    return [_rate(*key, rounds, found[KINDS[0].name, key[1]]) for key, rounds in found.items()]
 
 
-def _rate(name: str, clients: int, medians: dict[tuple[str, int], list[float]]) -> Rate:
-    (rate, p50, p99), (one_rate, _, one_p99) = medians[name, clients], medians[KINDS[0].name, clients]
+def _rate(name: str, clients: int, rounds: Sequence[Figures], of_one: Sequence[Figures]) -> Rate:
+    """The medians of all rounds; the ratios are those within a round, as the machine's speed changes."""
+    rate, p50, p99 = (median(column) for column in zip(*rounds, strict=True))
+    pairs = list(zip(rounds, of_one, strict=True))
+    of_rate = median(figures[0] / one[0] for figures, one in pairs)
+    of_p99 = median(figures[2] / one[2] for figures, one in pairs)
     return Rate(
         name,
         clients,
         round(rate),
         round(p50, 1),
         round(p99, 1),
-        round(rate / one_rate, 2),
-        round(p99 / one_p99, 2),
+        round(of_rate, 2),
+        round(of_p99, 2),
+        [round(figures[0] / one[0], 2) for figures, one in pairs],
     )
 
 
