@@ -47,16 +47,15 @@ class Connections:
         try:
             writer.write(b"%b\r\nContent-Length: %d\r\n\r\n%b" % (self._head, len(body), body))
             await writer.drain()
-            try:
-                headers, reusable = await _head(reader)
-                if b"transfer-encoding" in headers:
-                    async for piece in _chunks(reader):
-                        yield piece
-                else:
-                    yield await reader.readexactly(int(headers[b"content-length"]))
-            except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, LookupError, ValueError) as error:
-                raise NoGatewaysAnswer(repr(error)) from error
+            headers, reusable = await _head(reader)
+            if b"transfer-encoding" in headers:
+                async for piece in _chunks(reader):
+                    yield piece
+            else:
+                yield await reader.readexactly(int(headers[b"content-length"]))
             keep = reusable
+        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, LookupError, ValueError) as error:
+            raise NoGatewaysAnswer(repr(error)) from error
         finally:
             # Also after a time-out: the rest of its answer may come later
             if keep:

@@ -52,32 +52,22 @@ Forwarded: TypeAlias = ForwardedCommand | ForwardedLookUp
 Answer: TypeAlias = HttpResponse | list[Receipt] | None
 """The response of a command, or receipts of a look-up; None: the other gateway could not decide it."""
 
-_encode = msgspec.msgpack.Encoder().encode
-encode_entries = _encode
+encode_entries = msgspec.msgpack.Encoder().encode
 _Entries: TypeAlias = Annotated[list[Forwarded], Meta(min_length=1)]
 decode_entries: Callable[[bytes], list[Forwarded]] = msgspec.msgpack.Decoder(_Entries).decode
 
 
-class _Sheet(Struct, frozen=True, array_like=True):
-    """Some answers to a batch, each after the number of its entry. One list for each kind of entry."""
-
-    responses: list[tuple[int, HttpResponse | None]]
-    receipts: list[tuple[int, list[Receipt] | None]]
-
-
-_decode_sheet = msgspec.msgpack.Decoder(_Sheet).decode
+_Sheet: TypeAlias = list[tuple[int, HttpResponse | None, list[Receipt] | None]]
+"""Some answers to a batch: the number of the entry, then a place for each kind of answer."""
+_encode_sheet = msgspec.msgpack.Encoder().encode
+_decode_sheet: Callable[[bytes], _Sheet] = msgspec.msgpack.Decoder(_Sheet).decode
 
 
 def encode_answers(answers: Iterable[tuple[int, Answer]]) -> bytes:
     """Answers, each after the number of its entry in the batch. A body has any number of such pieces."""
-    responses: list[tuple[int, HttpResponse | None]] = []
-    receipts: list[tuple[int, list[Receipt] | None]] = []
-    for number, answer in answers:
-        if isinstance(answer, list):
-            receipts.append((number, answer))
-        else:
-            responses.append((number, answer))
-    sheet = _encode(_Sheet(responses, receipts))
+    sheet = _encode_sheet(
+        [(n, None, found) if isinstance(found, list) else (n, found, None) for n, found in answers]
+    )
     return len(sheet).to_bytes(_LENGTH_BYTES, "big") + sheet
 
 
@@ -94,9 +84,8 @@ class AnswerReader:
             end = start + int.from_bytes(data[at:start], "big")
             if end > len(data):
                 break
-            sheet = _decode_sheet(data[start:end])
-            yield from sheet.responses
-            yield from sheet.receipts
+            for number, response, receipts in _decode_sheet(data[start:end]):
+                yield number, receipts if response is None else response
             at = end
         self._rest = data[at:]
 
