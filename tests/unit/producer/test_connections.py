@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import aclosing, suppress
+from contextlib import aclosing, closing, suppress
 from typing import TypeVar
 
 import pytest
@@ -10,6 +10,7 @@ import pytest
 from library.process.ports import free_port
 from producer.gateway.sharing import connections as module
 from producer.gateway.sharing.connections import Connections, NoGatewaysAnswer, NotConnected
+from tests.support.producer.raw_http import read_request, serving
 
 T = TypeVar("T")
 
@@ -41,8 +42,7 @@ class Peer:
         number = self.opened
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
-                head = await reader.readuntil(b"\r\n\r\n")
-                await reader.readexactly(int(head.lower().partition(b"content-length: ")[2].split()[0]))
+                head, _ = await read_request(reader)
                 self.requests.append((number, head))
                 await self.release.wait()
                 answer = self._answers.pop(0)
@@ -55,14 +55,9 @@ class Peer:
 def run(peer: Callable[[], Peer], talk: Callable[[Connections, Peer], Awaitable[T]]) -> T:
     async def main() -> T:
         one = peer()
-        server = await asyncio.start_server(one.serve, "127.0.0.1", 0)
-        port = server.sockets[0].getsockname()[1]
-        connections = Connections(f"http://127.0.0.1:{port}/base/", "/forwarded", {"Authorization": "x"})
-        try:
-            return await talk(connections, one)
-        finally:
-            connections.close()
-            server.close()
+        async with serving(one.serve) as url:
+            with closing(Connections(f"{url}/base/", "/forwarded", {"Authorization": "x"})) as connections:
+                return await talk(connections, one)
 
     return asyncio.run(main())
 
