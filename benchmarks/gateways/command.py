@@ -113,17 +113,17 @@ def _rate(name: str, clients: int, rounds: Sequence[Figures], of_one: Sequence[F
     """The medians of all rounds; the ratios are those within a round, as the machine's speed changes."""
     rate, p50, p99 = (median(column) for column in zip(*rounds, strict=True))
     pairs = list(zip(rounds, of_one, strict=True))
-    of_rate = median(figures[0] / one[0] for figures, one in pairs)
-    of_p99 = median(figures[2] / one[2] for figures, one in pairs)
+    of_rate = [round(figures[0] / one[0], 2) for figures, one in pairs]
+    of_p99 = [round(figures[2] / one[2], 2) for figures, one in pairs]
     return Rate(
         name,
         clients,
         round(rate),
         round(p50, 1),
         round(p99, 1),
-        round(of_rate, 2),
-        round(of_p99, 2),
-        [round(figures[0] / one[0], 2) for figures, one in pairs],
+        round(median(of_rate), 2),
+        round(median(of_p99), 2),
+        of_rate,
     )
 
 
