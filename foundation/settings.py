@@ -37,6 +37,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The gateway's port; 0: the query API's + 1. Further gateways on this machine use the next ports."""
     advertise: str = ""
     """Where other gateways of the store reach this one; empty: the address that it listens on."""
+    link_port: int = 0
+    """The port on which the gateway takes the commands that others pass on; 0: any free one. Further gateways
+    on this machine use the next ports."""
     standby: int = 0
     """1: the gateway also follows the partitions that other gateways have, and takes them over sooner."""
     name: str = "library"
@@ -158,7 +161,14 @@ _BROKER = re.compile(
     r"(?:(?:PLAINTEXT|SSL|SASL_PLAINTEXT|SASL_SSL)://)?"
     r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?"
 )
-_LOWEST_PORTS = {"port": 1, "kafka_port": 1, "gateway_port": 0, "metrics_port": 0, "audit_port": 0}
+_LOWEST_PORTS = {
+    "port": 1,
+    "kafka_port": 1,
+    "gateway_port": 0,
+    "link_port": 0,
+    "metrics_port": 0,
+    "audit_port": 0,
+}
 _CHOICES: dict[str, tuple[object, ...]] = {
     "standby": (0, 1),
     "notary": (0, 1),

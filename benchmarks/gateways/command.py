@@ -30,7 +30,7 @@ from schemas.topics import ensure_topics
 CLIENTS = (64, 256)
 WARM_UP_S = 4.0
 SHARE_LIMIT_S = 60.0
-NOWHERE = "http://127.0.0.1:1"
+NOWHERE = "http://127.0.0.2:1"
 """An address at which nobody answers."""
 
 

@@ -291,6 +291,7 @@ def _gateway(settings: Settings, index: int, url: str) -> Program:
         settings,
         gateway_port=settings.gateway_port + index,
         advertise=advertised_address(settings, index),
+        link_port=settings.link_port and settings.link_port + index,
     )
     name = GATEWAY if index == 0 else f"{GATEWAY}-{index}"
     return _server(own, name, GATEWAY, url, "producer", "gateway")

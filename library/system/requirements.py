@@ -128,7 +128,10 @@ def wanted_ports(settings: Settings, embedded: bool) -> list[tuple[int, str, str
     wanted = [(settings.kafka_port, KAFKA, "--kafka-port")] if embedded else []
     wanted.append((settings.port, "the query API", "--port"))
     for index, port in enumerate(gateway_ports(settings)):
-        wanted.append((port, f"gateway {index}" if index else "the gateway", "--gateway-port"))
+        gateway = f"gateway {index}" if index else "the gateway"
+        wanted.append((port, gateway, "--gateway-port"))
+        if settings.link_port:
+            wanted.append((settings.link_port + index, f"the links of {gateway}", "LIBRARY_LINK_PORT"))
     if settings.metrics_port:
         wanted += [
             (settings.metrics_port + index, f"the metrics of projector {index}", "LIBRARY_METRICS_PORT")

@@ -31,7 +31,7 @@ from producer.gateway.routes import ROUTES
 from producer.gateway.sharing.address import advertised_address
 from producer.gateway.sharing.membership import Members, Membership
 from producer.gateway.sharing.peers import Peers
-from producer.gateway.sharing.reception import Reception
+from producer.gateway.sharing.reception import Reception, listen
 from producer.gateway.sharing.routing import Router
 
 
@@ -42,14 +42,16 @@ def run(settings: Settings) -> None:
     metrics = Metrics()
     gateway = Gateway(settings, metrics.observe)
     metrics.gateway = gateway
-    membership = Membership(settings, advertised_address(settings))
+    listener = listen(settings)
+    reception = Reception(gateway, listener)
+    membership = Membership(settings, advertised_address(settings, listener.getsockname()[1]))
 
     async def drain() -> None:
         # Others take the partitions over while the last answers are on their way
         await asyncio.gather(asyncio.to_thread(membership.stop), gateway.drain())
 
     tracing.start("library-gateway")
-    app = create_app(gateway, metrics, membership)
+    app = create_app(gateway, metrics, membership, reception)
     serve(
         app if tracing.tracer is None else TracedRequests(app),
         settings.host,
@@ -68,7 +70,9 @@ REQUEST_HEADERS = (
 RESPONSE_HEADERS = ("Location", "Inventory-Position", "Idempotency-Replayed", "Retry-After")
 
 
-def create_app(gateway: Gateway, metrics: Metrics, membership: Membership) -> PageAccess:
+def create_app(
+    gateway: Gateway, metrics: Metrics, membership: Membership, reception: Reception
+) -> PageAccess:
     """The ASGI application. Its lifespan starts and stops the gateway."""
     settings = gateway.settings
     origins = PageOrigins(settings)
@@ -88,12 +92,15 @@ def create_app(gateway: Gateway, metrics: Metrics, membership: Membership) -> Pa
             loop.call_soon_threadsafe(router.follow, members)
 
         gateway.start()
+        # Others may use the address as soon as they see it in the group
+        await reception.open()
         membership.start(follow)
         try:
             yield
         finally:
             await asyncio.gather(asyncio.to_thread(membership.stop), gateway.stop())
             peers.close()
+            reception.close()
 
     app = create_litestar(
         ROUTES,
@@ -114,7 +121,7 @@ def create_app(gateway: Gateway, metrics: Metrics, membership: Membership) -> Pa
     )
     framework = Middleware(app, hosts, cache_control="no-cache", more_headers=lambda _: VARY)
     return PageAccess(
-        Reception(CommandFastPath(framework, commands), gateway, hosts),
+        CommandFastPath(framework, commands),
         origins,
         methods="GET, HEAD, POST",
         request_headers=", ".join(REQUEST_HEADERS),

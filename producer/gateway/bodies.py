@@ -22,8 +22,7 @@ class BodyReader:
     notice; tests/unit/producer/test_bodies.py holds for both.
     """
 
-    def __init__(self, most_bytes: int = LARGEST_BODY_BYTES) -> None:
-        self._most_bytes = most_bytes
+    def __init__(self) -> None:
         self._started: dict[asyncio.Task[Any], float] = {}
         self._timer: asyncio.TimerHandle | None = None
 
@@ -45,7 +44,9 @@ class BodyReader:
             self._started.pop(task, None)
 
     async def _read(self, content_length: bytes | None, receive: Any) -> bytes:
-        if content_length is not None and (len(content_length) > 9 or int(content_length) > self._most_bytes):
+        if content_length is not None and (
+            len(content_length) > 9 or int(content_length) > LARGEST_BODY_BYTES
+        ):
             raise self._too_large()
         body, more = b"", True
         while more:
@@ -54,13 +55,13 @@ class BodyReader:
                 # The part that arrived may be a whole command by itself, but another length was announced
                 raise Problem(400, "malformed", "the connection ended before the body", field="body")
             body += message.get("body", b"")
-            if len(body) > self._most_bytes:
+            if len(body) > LARGEST_BODY_BYTES:
                 raise self._too_large()
             more = message.get("more_body", False)
         return body
 
     def _too_large(self) -> Problem:
-        detail = f"a command has at most {self._most_bytes} bytes"
+        detail = f"a command has at most {LARGEST_BODY_BYTES} bytes"
         return Problem(413, "too_large", detail, headers={"Connection": "close"})
 
     def _cancel_late(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -47,7 +47,7 @@ from tests.support.waiting import eventually
 PROGRAMS = ("gateway", "import", "api", "projector")
 """Kinds of processes that are the product's programs; the others are actors."""
 APIS = 2
-NOWHERE = "http://127.0.0.1:1"
+NOWHERE = "http://127.0.0.2:1"
 ROOT = Path(__file__).parents[2]
 ENDING = 45.0
 """Limit for clients to end after the run, in seconds."""

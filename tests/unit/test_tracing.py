@@ -21,11 +21,9 @@ from foundation import tracing
 from foundation.http.traced import TracedRequests
 from foundation.settings import Settings
 from inventory.commands import BorrowBook
-from producer.gateway.app import create_app
 from producer.gateway.gateway import Gateway
 from producer.gateway.lanes import Lane
 from producer.gateway.metrics import Metrics
-from producer.gateway.sharing.membership import Membership
 from producer.gateway.turns import Turns
 from projector.batched_faust import traces as folds
 from projector.batched_faust.batch import Batch
@@ -34,6 +32,7 @@ from query_api.following.traces import Traces
 from query_api.replica.progress import Progress
 from schemas.codec import encode
 from schemas.events import BookBorrowed
+from tests.support.producer.gateway_app import gateway_app
 from tests.support.producer.writer_calls import ISBN
 
 TRACE, CALLER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -89,9 +88,7 @@ def command_with(headers: dict[str, str]) -> Headers:
         metrics = Metrics()
         gateway = Gateway(Settings(partitions=1), metrics.observe)
         gateway.lanes.append(Lane(lambda: writer, 30, asyncio.get_running_loop(), Turns(1), metrics.observe))
-        app: Any = TracedRequests(
-            create_app(gateway, metrics, Membership(gateway.settings, "http://127.0.0.1:8081"))
-        )
+        app: Any = TracedRequests(gateway_app(gateway, metrics))
         gateway.lanes[0].start()
         gateway.own([0])
         transport = httpx.ASGITransport(app)

@@ -1,6 +1,10 @@
-"""Where the other gateways of a store reach this one."""
+"""Where the other gateways of a store reach this one.
+
+An address is a gateway's URL, with the port of its links as the fragment: ``http://10.0.0.5:8081#40123``.
+"""
 
 import socket
+from urllib.parse import urldefrag, urlsplit
 
 from foundation.http.addresses import UnknownHost, bracketed, family, host_name, is_wildcard, resolve
 from foundation.settings import Settings
@@ -8,11 +12,27 @@ from foundation.settings import Settings
 _ANY_PORT = 9
 
 
-def advertised_address(settings: Settings) -> str:
-    """The setting ``advertise``; by default the address that the gateway listens on.
+def advertised_address(settings: Settings, link_port: int) -> str:
+    """The address of a gateway that takes links on ``link_port``.
 
-    A gateway that listens on all addresses advertises the one from which this machine reaches Kafka.
+    Its URL is the setting ``advertise``, by default what the gateway listens on. A gateway that listens on
+    all addresses advertises the one from which this machine reaches Kafka.
     """
+    return f"{_url(settings)}#{link_port}"
+
+
+def url_of(address: str) -> str:
+    """The URL of the gateway, for people and programs that are no gateways."""
+    return urldefrag(address).url
+
+
+def link_of(address: str) -> tuple[str, int]:
+    """Host and port of the gateway's links. Raises ValueError if the address has no such port."""
+    parts = urlsplit(address)
+    return parts.hostname or "", int(parts.fragment)
+
+
+def _url(settings: Settings) -> str:
     if settings.advertise:
         return settings.advertise.rstrip("/")
     host = host_name(settings.host)

@@ -1,11 +1,11 @@
 """What gateways say to each other: commands and questions on their way, and the answers."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
-from typing import Annotated, TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeAlias
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from eventstore.append.writer import now_ms
 from eventstore.state.outcomes import Receipt, Submitted
@@ -14,12 +14,12 @@ from foundation.settings import Settings
 from inventory.commands import Command
 from producer.gateway.expiry import CLOCKS_APART_S
 
-PATH = "/forwarded"
 ANSWER_TIMEOUT_S = 2.0
 """That another gateway has for an answer; after it we execute the command ourselves."""
 EXPIRY_S = ANSWER_TIMEOUT_S - CLOCKS_APART_S
 """After which the other gateway does not begin to decide it. A refusal leaves nothing in the log: a gateway
 that was frozen could otherwise accept what we have refused meanwhile."""
+LARGEST_FRAME_BYTES = 8 * 1024 * 1024
 _LENGTH_BYTES = 4
 
 
@@ -52,44 +52,64 @@ Forwarded: TypeAlias = ForwardedCommand | ForwardedLookUp
 Answer: TypeAlias = HttpResponse | list[Receipt] | None
 """The response of a command, or receipts of a look-up; None: the other gateway could not decide it."""
 
-encode_entries = msgspec.msgpack.Encoder().encode
-_Entries: TypeAlias = Annotated[list[Forwarded], Meta(min_length=1)]
-decode_entries: Callable[[bytes], list[Forwarded]] = msgspec.msgpack.Decoder(_Entries).decode
+_Entries: TypeAlias = list[tuple[int, Forwarded]]
+_Answers: TypeAlias = list[tuple[int, HttpResponse | None, list[Receipt] | None]]
+"""The number of the entry, then a place for each kind of answer."""
+_encode = msgspec.msgpack.Encoder().encode
+_decode_answers: Callable[[bytes], _Answers] = msgspec.msgpack.Decoder(_Answers).decode
+
+decode_entries: Callable[[bytes], _Entries] = msgspec.msgpack.Decoder(_Entries).decode
+"""Raises MsgspecError."""
 
 
-_Sheet: TypeAlias = list[tuple[int, HttpResponse | None, list[Receipt] | None]]
-"""Some answers to a batch: the number of the entry, then a place for each kind of answer."""
-_encode_sheet = msgspec.msgpack.Encoder().encode
-_decode_sheet: Callable[[bytes], _Sheet] = msgspec.msgpack.Decoder(_Sheet).decode
+def encode_entries(entries: Sequence[tuple[int, Forwarded]]) -> bytes:
+    """A frame of entries, each with the number that its answer will have."""
+    return frame(_encode(entries))
 
 
 def encode_answers(answers: Iterable[tuple[int, Answer]]) -> bytes:
-    """Answers, each after the number of its entry in the batch. A body has any number of such pieces."""
-    sheet = _encode_sheet(
-        [(n, None, found) if isinstance(found, list) else (n, found, None) for n, found in answers]
+    """A frame of answers, each with the number of its entry."""
+    return frame(
+        _encode([(n, None, found) if isinstance(found, list) else (n, found, None) for n, found in answers])
     )
-    return len(sheet).to_bytes(_LENGTH_BYTES, "big") + sheet
 
 
-class AnswerReader:
-    """Reads the answers in a body, which may arrive in other pieces than it was sent in."""
+def decode_answers(body: bytes) -> Iterator[tuple[int, Answer]]:
+    """The answers in a frame. Raises MsgspecError."""
+    for number, response, receipts in _decode_answers(body):
+        yield number, receipts if response is None else response
 
-    def __init__(self) -> None:
+
+def frame(body: bytes) -> bytes:
+    """``body`` after its length."""
+    return len(body).to_bytes(_LENGTH_BYTES, "big") + body
+
+
+class FrameTooLong(ValueError):
+    """What comes is longer than anything that a gateway says."""
+
+
+class Frames:
+    """Finds the frames in what arrives, which may come in other pieces than it was sent in."""
+
+    def __init__(self, longest: int) -> None:
+        self.longest = longest
         self._rest = b""
 
-    def read(self, piece: bytes) -> Iterator[tuple[int, Answer]]:
-        """The answers that ``piece`` completes. Raises MsgspecError."""
+    def read(self, piece: bytes) -> Iterator[bytes]:
+        """The bodies of the frames that ``piece`` completes. Raises FrameTooLong."""
         data, at = self._rest + piece, 0
         while (start := at + _LENGTH_BYTES) <= len(data):
-            end = start + int.from_bytes(data[at:start], "big")
-            if end > len(data):
+            length = int.from_bytes(data[at:start], "big")
+            if length > self.longest:
+                raise FrameTooLong(f"a frame of {length} bytes")
+            if (end := start + length) > len(data):
                 break
-            for number, response, receipts in _decode_sheet(data[start:end]):
-                yield number, receipts if response is None else response
+            yield data[start:end]
             at = end
         self._rest = data[at:]
 
 
-def authorization(settings: Settings) -> str:
-    """One gateway's proof to another: made from the setting ``token``, which both have."""
-    return "Gateway " + hashlib.sha256(f"forwarded {settings.token}".encode()).hexdigest()
+def greeting(settings: Settings) -> bytes:
+    """What a gateway says first: a proof, made from the setting ``token``, which all of a store have."""
+    return b"library " + hashlib.sha256(f"forwarded {settings.token}".encode()).hexdigest().encode()

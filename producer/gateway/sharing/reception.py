@@ -1,79 +1,144 @@
 """Commands that other gateways pass on: executed here, whoever has the partition. One hop at most."""
 
 import asyncio
+import logging
+import socket
+from asyncio import Transport
 from hmac import compare_digest
-from typing import Any
+from typing import cast
 
 import msgspec
-from litestar.types import ASGIApp, Receive, Scope, Send
 
 from eventstore.state.outcomes import OutcomeUnknown, submit
-from foundation.http.callers import AllowedHosts
-from foundation.http.headers import SAFETY, header_text, unique_headers
+from foundation.http.addresses import family, resolve
 from foundation.http.problem import Problem
-from foundation.http.responses import render_problem, send_response
+from foundation.http.responses import render_problem
+from foundation.http.server import claim
+from foundation.settings import Settings
 from foundation.text import Malformed
 from inventory.commands import checked
-from producer.gateway.bodies import BodyReader
 from producer.gateway.gateway import Gateway
 from producer.gateway.requests import malformed
 from producer.gateway.responses import STOPPING, render_response
 from producer.gateway.sharing.messages import (
-    PATH,
+    LARGEST_FRAME_BYTES,
     Answer,
     Forwarded,
     ForwardedLookUp,
-    authorization,
+    Frames,
+    FrameTooLong,
     decode_entries,
     encode_answers,
+    greeting,
 )
 
-LARGEST_BATCH_BYTES = 8 * 1024 * 1024
-_HEADERS = [(b"cache-control", b"no-store"), *SAFETY]
-_ANSWER_HEADERS = [(b"content-type", b"application/msgpack"), *_HEADERS]
-_UNIQUE = (b"host", b"origin", b"authorization", b"content-length")
+GREETING_TIMEOUT_S = 5.0
+"""After which a connection that has not greeted is closed."""
+
+log = logging.getLogger(__name__)
+
+
+def listen(settings: Settings) -> socket.socket:
+    """A socket for the links of other gateways. Raises PortTaken."""
+    claim(settings.host, settings.link_port)
+    address = resolve(settings.host)
+    listener = socket.socket(family(address), socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((address, settings.link_port))
+    return listener
 
 
 class Reception:
-    """ASGI: answers ``POST /forwarded``, and passes other requests to ``app``."""
+    """Takes the links of other gateways on ``listener``. All methods belong to one event loop."""
 
-    def __init__(self, app: ASGIApp, gateway: Gateway, hosts: AllowedHosts) -> None:
-        self._app, self._gateway, self._hosts = app, gateway, hosts
-        self._authorization = authorization(gateway.settings).encode()
-        self._bodies = BodyReader(LARGEST_BATCH_BYTES)
+    def __init__(self, gateway: Gateway, listener: socket.socket) -> None:
+        self._gateway, self._listener = gateway, listener
+        self._greeting = greeting(gateway.settings)
+        self._server: asyncio.Server | None = None
+        self._links: set[_Link] = set()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
-        request: Any = scope
-        if request["type"] != "http" or request["path"] != PATH or request["method"] != "POST":
-            await self._app(scope, receive, send)
-            return
+    async def open(self) -> None:
+        """Begin to take links."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            lambda: _Link(self._gateway, self._greeting, self._links), sock=self._listener
+        )
+
+    def close(self) -> None:
+        """End all links."""
+        if self._server is not None:
+            self._server.close()
+        self._listener.close()
+        for link in list(self._links):
+            link.close()
+
+
+class _Link(asyncio.Protocol):
+    """A link that another gateway has opened: it sends entries, and gets each answer once it is there."""
+
+    def __init__(self, gateway: Gateway, greeting: bytes, links: "set[_Link]") -> None:
+        self._gateway, self._greeting, self._links = gateway, greeting, links
+        # Who has not greeted may not make us keep much
+        self._frames = Frames(len(greeting))
+        self._greeted = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._answers: list[tuple[int, Answer]] = []
+        """Those that the present pass of the event loop has brought."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Wait for the greeting."""
+        self._transport = cast(Transport, transport)
+        self._links.add(self)
+        self._impatience = asyncio.get_running_loop().call_later(GREETING_TIMEOUT_S, self.close)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        """Go on with what was sent: the other gateway waits until it has expired."""
+        self._impatience.cancel()
+        self._links.discard(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what is complete."""
         try:
-            entries = await self._entries(request, receive)
-        except Problem as problem:
-            await send_response(send, render_problem(problem), _HEADERS)
-            return
-        await send({"type": "http.response.start", "status": 200, "headers": _ANSWER_HEADERS})
-        pending = {asyncio.ensure_future(self._execute(entry)): n for n, entry in enumerate(entries)}
-        while pending:
-            # Each partition's as soon as they are there: another one may take longer
-            done, _ = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-            answers = encode_answers((pending.pop(task), task.result()) for task in done)
-            await send({"type": "http.response.body", "body": answers, "more_body": bool(pending)})
+            for body in self._frames.read(data):
+                self._take(body)
+        except (FrameTooLong, msgspec.MsgspecError) as error:
+            log.warning("a link is closed, through which came no command of a gateway: %s", error)
+            self.close()
 
-    async def _entries(self, request: Any, receive: Receive) -> list[Forwarded]:
-        """The entries of a batch. Raises Problem."""
-        headers = unique_headers(request["headers"], _UNIQUE)
-        host, origin = header_text(headers.get(b"host")), header_text(headers.get(b"origin"))
-        self._hosts.check(host, origin, request["http_version"])
-        if not compare_digest(headers.get(b"authorization", b""), self._authorization):
-            detail = "only gateways of this store, with its token, may forward"
-            raise Problem(401, "no_gateway", detail, headers={"WWW-Authenticate": "Gateway"})
-        body = await self._bodies.read(headers.get(b"content-length"), receive)
+    def close(self) -> None:
+        """End the connection."""
+        self._transport.abort()
+
+    def _take(self, body: bytes) -> None:
+        if self._greeted:
+            loop = asyncio.get_running_loop()
+            for number, entry in decode_entries(body):
+                task = loop.create_task(self._answer(number, entry))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+        elif compare_digest(body, self._greeting):
+            self._greeted = True
+            self._frames.longest = LARGEST_FRAME_BYTES
+            self._impatience.cancel()
+        else:
+            log.warning("a link is closed: only gateways of this store, with its token, may forward")
+            self.close()
+
+    async def _answer(self, number: int, entry: Forwarded) -> None:
         try:
-            return decode_entries(body)
-        except msgspec.MsgspecError as error:
-            raise Problem(400, "malformed", f"no batch of commands: {error}") from error
+            answer = await self._execute(entry)
+        except Exception:
+            # Without an answer: the other gateway must not execute it before it has expired here
+            log.exception("a command of another gateway failed")
+            return
+        self._answers.append((number, answer))
+        if len(self._answers) == 1:
+            asyncio.get_running_loop().call_soon(self._send)
+
+    def _send(self) -> None:
+        answers, self._answers = self._answers, []
+        if not self._transport.is_closing():
+            self._transport.write(encode_answers(answers))
 
     async def _execute(self, entry: Forwarded) -> Answer:
         try:

@@ -1,6 +1,7 @@
 """Gateways that share the partitions of a store, each a process of its own."""
 
 import re
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,8 +18,16 @@ from eventstore.partitions import partition_of
 from foundation.settings import Settings
 from inventory import isbn as identifiers
 from inventory.commands import AddBook, AddCopies, BorrowBook
-from producer.gateway.sharing.messages import ForwardedLookUp, authorization, encode_entries
-from tests.support.producer.gateway_process import GatewayProcess, post, problem, running_gateway
+from library.process.ports import free_port
+from producer.gateway.sharing.messages import (
+    ForwardedLookUp,
+    Frames,
+    decode_answers,
+    encode_entries,
+    frame,
+    greeting,
+)
+from tests.support.producer.gateway_process import GatewayProcess, post, running_gateway
 from tests.support.producer.writer_calls import title_in
 from tests.support.stores import new_store
 from tests.support.waiting import eventually
@@ -146,7 +155,7 @@ def test_a_gateway_that_goes_costs_its_neighbours_no_error(gateways: list[Gatewa
 
 def test_gateways_that_cannot_reach_each_other_answer_all_the_same(new_settings: Callable[..., Settings]):
     store = new_settings(partitions=PARTITIONS)
-    isolated = msgspec.structs.replace(store, advertise="http://127.0.0.1:1")
+    isolated = msgspec.structs.replace(store, advertise="http://127.0.0.2:1")
     with running_gateway(store) as one, running_gateway(isolated) as other:
         eventually(lambda: one.partitions and other.partitions)
         for isbn in titles().values():
@@ -156,14 +165,25 @@ def test_gateways_that_cannot_reach_each_other_answer_all_the_same(new_settings:
 
 
 def test_only_gateways_of_the_store_may_forward(new_settings: Callable[..., Settings]):
-    guarded = new_settings(partitions=PARTITIONS, token="sesame")
-    with running_gateway(guarded) as gateway:
-        refused = gateway.client.post("/forwarded", content=b"\x90")
-        problem(refused, 401, "no_gateway")
-        mark = {"authorization": authorization(guarded)}
-        batch = encode_entries([ForwardedLookUp("id", 0)])
-        assert gateway.client.post("/forwarded", content=batch, headers=mark).status_code == 200
-        problem(gateway.client.post("/forwarded", content=b"\xc1", headers=mark), 400, "malformed")
+    guarded = new_settings(partitions=PARTITIONS, token="sesame", link_port=free_port())
+    with running_gateway(guarded):
+        question = encode_entries([(7, ForwardedLookUp("id", 0))])
+        (answer,) = Frames(1000).read(said_to(guarded, frame(greeting(guarded)) + question))
+        assert list(decode_answers(answer)) == [(7, [])]
+        stranger = msgspec.structs.replace(guarded, token="")
+        assert said_to(guarded, frame(greeting(stranger)) + question) == b""
+        assert said_to(guarded, b"POST /forwarded HTTP/1.1\r\n\r\n") == b""
+        assert said_to(guarded, frame(greeting(guarded)) + frame(b"\xc1")) == b""
+
+
+def said_to(settings: Settings, words: bytes) -> bytes:
+    """What the gateway answers at first to one that sends ``words``; empty: it closes the connection."""
+    with socket.create_connection((settings.host, settings.link_port), 10) as link:
+        link.sendall(words)
+        try:
+            return link.recv(1000)
+        except ConnectionResetError:
+            return b""
 
 
 @pytest.mark.parametrize("standby", [0, 1])

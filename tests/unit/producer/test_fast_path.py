@@ -21,11 +21,10 @@ from foundation.http.origins import PageAccess
 from foundation.settings import Settings
 from inventory.commands import BorrowBook
 from producer.gateway import gateway as gateways
-from producer.gateway.app import create_app
 from producer.gateway.gateway import Gateway
 from producer.gateway.lanes import QueueFull
 from producer.gateway.metrics import Metrics
-from producer.gateway.sharing.membership import Membership
+from tests.support.producer.gateway_app import gateway_app
 from tests.support.producer.writer_calls import ISBN
 
 BODY = msgspec.json.encode(BorrowBook(ISBN, "ann"))
@@ -62,7 +61,7 @@ def application(lane: Lane, **settings: Any) -> tuple[Gateway, PageAccess]:
     gateway = Gateway(Settings(partitions=1, **settings), metrics.observe)
     gateway.lanes.append(lane)  # type: ignore[arg-type]
     metrics.gateway = gateway
-    return gateway, create_app(gateway, metrics, Membership(gateway.settings, "http://127.0.0.1:8081"))
+    return gateway, gateway_app(gateway, metrics)
 
 
 async def request(app: Any, method: str = "POST", path: str = "/commands", **more: Any) -> httpx.Response:

@@ -34,13 +34,11 @@ class Silent(Peers):
     def suspects(self, address: str) -> bool:
         return address in self._suspects
 
-    def ask(self, address: str, entry: Forwarded) -> "asyncio.Future[Answer]":
+    async def ask(self, address: str, entry: Forwarded) -> Answer:
         self.asked.append(address)
         if self._answer is None:
             self._suspects.add(address)
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        future.set_result(self._answer)
-        return future
+        return self._answer
 
 
 class Local(Gateway):
@@ -132,9 +130,9 @@ class Slow(Peers):
         super().__init__(Settings())
         self.asked: list[asyncio.Future[Answer]] = []
 
-    def ask(self, address: str, entry: Forwarded) -> "asyncio.Future[Answer]":
+    async def ask(self, address: str, entry: Forwarded) -> Answer:
         self.asked.append(asyncio.get_running_loop().create_future())
-        return self.asked[-1]
+        return await self.asked[-1]
 
 
 class Refusing(Local):
