@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from foundation.http.client import Service
 
 _PAGE_SIZE = "500"
+_LOAN_FIELDS = ("user_id", "borrowed_at", "due_at")
 
 Item = dict[str, Any]
 """A title or a loan as the query API returns it."""
@@ -135,3 +136,18 @@ class Listing(Generic[Key, State]):
         for key, (since, now) in self._now.items():
             if since <= self._listed_at and key not in self._items:
                 yield key, now, None
+
+
+TitleListing = Listing[str, InventoryRow]
+LoanListing = Listing[tuple[str, str], Loan]
+
+
+def title_listing(items: Iterable[Item], listed_at: int) -> TitleListing:
+    """The titles that the query API listed, by ISBN."""
+    return Listing({item["isbn"]: item for item in items}, listed_at, title_item)
+
+
+def loan_listing(items: Iterable[Item], listed_at: int) -> LoanListing:
+    """The loans that the query API listed, by ISBN and borrower, with the loan's own fields."""
+    loans = {(item["isbn"], item["user_id"]): {name: item[name] for name in _LOAN_FIELDS} for item in items}
+    return Listing(loans, listed_at, loan_item)

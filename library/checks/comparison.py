@@ -1,24 +1,17 @@
-"""Fold the whole event store again, and compare tables and query API with the result."""
+"""Fold the whole event store again, partition by partition, and compare a table with the result."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-import msgspec
 from confluent_kafka import Message
 from msgspec import Struct
 
 from eventstore.partition_reader import read_partition
 from eventstore.topics import Table, events_topic
 from foundation.memory import no_collections
-from inventory.projection import project_log
-from inventory.row_difference import differing
-from library.checks.api_listing import Item, Listed, Listing, loan_item, title_item
 from library.store.offsets import committed
 from library.store.table_part import TablePart, table_parts
-from schemas.codec import Undecodable, encode
-from schemas.records import parse_title_key
-from schemas.row import InventoryRow, Loan
 from schemas.tables import is_projector_group
 
 if TYPE_CHECKING:
@@ -26,39 +19,6 @@ if TYPE_CHECKING:
 
 PROGRESS_EVENTS = 1000
 """Events between two reports of progress."""
-_LOAN_FIELDS = ("user_id", "borrowed_at", "due_at")
-
-
-class Difference(Struct, frozen=True):
-    """A row or loan that differs from its events; None where it does not exist.
-
-    ``where`` is ``table``, ``api`` or ``api loans``.
-    """
-
-    isbn: str
-    where: str
-    expected: InventoryRow | Item | None
-    found: InventoryRow | Item | None
-    unreadable: str = ""
-    """Why the stored row can't be decoded."""
-
-    @property
-    def summary(self) -> str:
-        """The fields that differ, without naming borrowers."""
-        what = "loan" if self.where == "api loans" else "row"
-        if self.unreadable:
-            return f"the {what} can't be read: {self.unreadable}"
-        if self.found is None:
-            return f"the {what} is missing"
-        if self.expected is None:
-            return f"no events produce this {what}"
-        wanted, found = msgspec.to_builtins(self.expected), msgspec.to_builtins(self.found)
-        return ", ".join(
-            name if name == "loans" else f"{name} {found.get(name)!r}, not {wanted.get(name)!r}"
-            for name in differing(wanted, found)
-        )
-
-
 D = TypeVar("D", covariant=True)
 
 
@@ -72,13 +32,17 @@ class Checked(Struct, Generic[D]):
 
 
 class Comparison(Protocol[D]):
-    """Folds the events of one partition, then compares the result with the table."""
+    """Folds the events of one partition, and compares the rows with those of the table."""
+
+    @property
+    def reading(self) -> float:
+        """The share of the work that is done when every event was given to ``fold``."""
 
     def fold(self, message: Message) -> None:
-        """Fold the next event in."""
+        """Take the next event."""
 
-    def checked(self, part: TablePart) -> Checked[D]:
-        """Compare the rows with ``part``, which has the same events."""
+    def checked(self) -> Checked[D]:
+        """Compare, once each event was given to ``fold``."""
 
 
 class Behind(Exception):
@@ -89,51 +53,45 @@ class OtherStore(Exception):
     """The table was made from another event store."""
 
 
-def check(
-    settings: "Settings",
-    table: Table,
-    source: str,
-    ends: dict[int, int],
-    api: Listed | None,
-    report: Callable[[int], None],
-) -> Iterator[Checked[Difference]]:
-    """Compare every partition of an inventory table, as ``compare`` does."""
-    return compare(settings, table, source, ends, lambda p: _InventoryComparison(p, api), report)
-
-
 def compare(
     settings: "Settings",
     table: Table,
     source: str,
     ends: dict[int, int],
-    comparison_of: Callable[[int], Comparison[D]],
+    comparison_of: Callable[[int, TablePart, Callable[[float], None]], Comparison[D]],
     report: Callable[[int], None],
 ) -> Iterator[Checked[D]]:
     """Compare every partition of ``table``, at a position at or after ``ends``.
 
     ``source`` names the event store as TablePosition does; ``comparison_of`` begins the comparison of a
-    partition; ``report`` gets the number of offsets compared so far. Raises Behind, OtherStore, and as
-    ``read_partition``.
+    partition with the rows that the table has, which it may take away, and is given what to call with the
+    share of the work that is done; ``report`` gets the number of offsets compared so far. Raises Behind,
+    OtherStore, and as ``read_partition``.
     """
-    passed = 0
-    for partition, end in sorted(ends.items()):
+
+    # A function of its own: while a partition is read nothing of the one before may be in memory
+    def compared(partition: int, end: int, passed: int) -> Checked[D]:
         part = reached(settings, table, partition, end)
         if part.position is not None and part.position.source != source:
             raise OtherStore(
                 f"the table was made from another event store, {part.position.source}, not {source}"
             )
-        # All rows of the partition stay in memory until they are compared
+        # Rows stay in memory until they are compared
         with no_collections():
-            comparison = comparison_of(partition)
+            comparison = comparison_of(partition, part, lambda share: report(passed + int(end * share)))
             for message in read_partition(settings, events_topic(settings), partition, end=part.next):
                 offset = message.offset() or 0
                 comparison.fold(message)
                 if offset % PROGRESS_EVENTS == 0:
-                    report(passed + min(offset, end))
-            passed += end
-            report(passed)
-            checked = comparison.checked(part)
-        yield checked
+                    report(passed + int(min(offset, end) * comparison.reading))
+            checked = comparison.checked()
+        report(passed + end)
+        return checked
+
+    passed = 0
+    for partition, end in sorted(ends.items()):
+        yield compared(partition, end, passed)
+        passed += end
 
 
 def reached(
@@ -166,76 +124,3 @@ def reached(
                 + why
             )
     raise AssertionError("follow_partition never ends")
-
-
-class _InventoryComparison:
-    """One partition's rows folded from its events, beside the items that the query API listed."""
-
-    def __init__(self, partition: int, api: Listed | None) -> None:
-        self._partition = partition
-        self._rows: dict[str, InventoryRow] = {}
-        self._titles: Listing[str, InventoryRow] | None = None
-        self._loans: Listing[tuple[str, str], Loan] | None = None
-        if api is not None:
-            self._titles = Listing(
-                {item["isbn"]: item for item in api.titles.of(partition)},
-                api.titles.position.get(partition, -1),
-                title_item,
-            )
-            self._loans = Listing(
-                {
-                    (item["isbn"], item["user_id"]): {name: item[name] for name in _LOAN_FIELDS}
-                    for item in api.loans.of(partition)
-                },
-                api.loans.position.get(partition, -1),
-                loan_item,
-            )
-
-    def fold(self, message: Message) -> None:
-        isbn, version = parse_title_key(message.key())
-        offset, before = message.offset() or 0, self._rows.get(isbn)
-        row = self._rows[isbn] = project_log(before, isbn, version, offset, message.value())
-        if self._titles is None or self._loans is None or row is before:
-            return
-        self._titles.change(isbn, offset, None if row.removed else row)
-        had, has = before.loans if before else (), row.loans
-        if had is not has:
-            for gone in set(had) - set(has):
-                self._loans.change((isbn, gone.user_id), offset, None)
-            for new in set(has) - set(had):
-                self._loans.change((isbn, new.user_id), offset, new)
-
-    def checked(self, part: TablePart) -> Checked[Difference]:
-        differences = [
-            _row_difference(part, isbn, self._rows.get(isbn))
-            for isbn in sorted(self._rows.keys() | {key.decode(errors="replace") for key in part.rows})
-            if isbn not in self._rows or not _holds(part, self._rows[isbn])
-        ]
-        if self._titles is not None:
-            differences += [
-                Difference(isbn, "api", None if row is None else title_item(row), item)
-                for isbn, row, item in self._titles.differences()
-            ]
-        if self._loans is not None:
-            differences += [
-                Difference(isbn, "api loans", None if loan is None else loan_item(loan), item)
-                for (isbn, _), loan, item in self._loans.differences()
-            ]
-        return Checked(self._partition, part.next, len(self._rows), differences)
-
-
-def _holds(part: TablePart, row: InventoryRow) -> bool:
-    """Whether the table has this row, perhaps encoded under an older schema."""
-    if part.rows.get(row.isbn.encode()) == encode(row):
-        return True
-    try:
-        return part.row(row.isbn) == row
-    except Undecodable:
-        return False
-
-
-def _row_difference(part: TablePart, isbn: str, expected: InventoryRow | None) -> Difference:
-    try:
-        return Difference(isbn, "table", expected, part.row(isbn))
-    except Undecodable as error:
-        return Difference(isbn, "table", expected, None, str(error))

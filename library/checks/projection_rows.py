@@ -54,14 +54,20 @@ def check_projection(
     report: Callable[[int], None],
 ) -> Iterator[Checked[RowDifference]]:
     """Compare every partition of the projection's table, as ``compare`` does. Raises also BadEvent."""
-    return compare(settings, projection.table, source, ends, lambda p: _Comparison(p, projection), report)
+
+    def begun(partition: int, part: TablePart, _: Callable[[float], None]) -> _Comparison:
+        return _Comparison(partition, part, projection)
+
+    return compare(settings, projection.table, source, ends, begun, report)
 
 
 class _Comparison:
-    """The rows of one partition, folded from an empty table."""
+    """The rows of one partition, folded from an empty table, beside those that the table has."""
 
-    def __init__(self, partition: int, projection: Projection) -> None:
-        self._partition, self._codec = partition, projection.codec
+    reading = 1.0
+
+    def __init__(self, partition: int, part: TablePart, projection: Projection) -> None:
+        self._partition, self._part, self._codec = partition, part, projection.codec
         self._rows: dict[bytes, bytes] = {}
         self._fold = projection.fold(self._rows.get)
         self._batch: list[tuple[int, bytes | None, bytes | None]] = []
@@ -71,17 +77,16 @@ class _Comparison:
         if len(self._batch) == BATCH_EVENTS:
             self._fold_batch()
 
-    def checked(self, part: TablePart) -> Checked[RowDifference]:
+    def checked(self) -> Checked[RowDifference]:
         self._fold_batch()
-        keys = sorted(self._rows.keys() | part.rows.keys())
+        stored = self._part.rows
+        keys = sorted(self._rows.keys() | stored.keys())
         differences = [
-            self._difference(key, part.rows.get(key))
-            for key in keys
-            if self._rows.get(key) != part.rows.get(key)
+            self._difference(key, stored.get(key)) for key in keys if self._rows.get(key) != stored.get(key)
         ]
         # Rows that were encoded under an older schema have other bytes
         differences = [one for one in differences if one.damage or one.expected != one.found]
-        return Checked(self._partition, part.next, len(self._rows), differences)
+        return Checked(self._partition, self._part.next, len(self._rows), differences)
 
     def _fold_batch(self) -> None:
         bad = self._fold.add(self._batch)

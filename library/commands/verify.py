@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -132,14 +132,20 @@ def _compare(
     admin: Any, settings: "Settings", ends: dict[int, int], api: "Listed | None", as_json: bool
 ) -> int:
     from foundation.cli.progress import Progress
-    from library.checks.comparison import check
+    from library.checks.inventory_rows import check
     from schemas.tables import current_table
     from schemas.topics import identify
 
     table = current_table(admin, settings)
     source = identify(admin, settings, table=table).source
-    with Progress("verifying", sum(ends.values()), "records") as progress:
-        compared = list(check(settings, table, source, ends, api, progress.show))
+    try:
+        with Progress("verifying", sum(ends.values()), "records") as progress:
+            compared = list(check(settings, table, source, ends, api, progress.show))
+    except OSError as error:
+        reason = (
+            f"the events of a partition can't be put aside in {gettempdir()}: {error}; TMPDIR names another"
+        )
+        raise CommandError(exits.FAILED, reason) from error
     scope = "table" if api is None else "table and query API"
     return _report(compared, ["isbn", "where"], "titles", scope, {"api": api is not None}, as_json)
 

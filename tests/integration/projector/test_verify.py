@@ -11,7 +11,8 @@ from msgspec.structs import replace
 from eventstore.partitions import partition_of
 from eventstore.topics import events_topic
 from library.checks.api_listing import Item, Items, Listed, loan_item, title_item
-from library.checks.comparison import Behind, check
+from library.checks.comparison import Behind
+from library.checks.inventory_rows import check
 from library.store.offsets import end
 from schemas.codec import encode
 from schemas.events import BookAdded

@@ -1,50 +1,27 @@
 """A projection's rows, folded again by the projection itself, beside those that its table has."""
 
-from dataclasses import dataclass
-from typing import Any
-
 import pytest
 
-from eventstore.keys import event_key
 from eventstore.table_position import TablePosition
 from examples.patron_loans.projection import CODEC, PROJECTION, PatronLoan, PatronRow
 from library.checks.projection_rows import BadEvent, RowDifference, _Comparison
 from library.store.table_part import TablePart
 from schemas.codec import encode
 from schemas.events import BookAdded, BookBorrowed
+from tests.support.library.messages import message
 
 ISBN = "9781593275846"
 ROW = PatronRow(user_id="ann", loans=(PatronLoan(ISBN, 2, 9),), first_offset=1, last_offset=1)
 
 
-@dataclass
-class _Message:
-    """A Kafka message of the event store, as far as it is read here."""
-
-    at: int
-    content: bytes | None
-
-    def offset(self) -> int:
-        return self.at
-
-    def key(self) -> bytes:
-        return event_key(ISBN, self.at + 1)
-
-    def value(self) -> bytes | None:
-        return self.content
-
-
-def message(offset: int, value: bytes | None) -> Any:
-    return _Message(offset, value)
-
-
 def differences(*stored: PatronRow, more: dict[bytes, bytes] | None = None) -> list[RowDifference]:
     """The differences of a table with these rows from one with ann's loan."""
-    comparison = _Comparison(0, PROJECTION)
-    for offset, event in enumerate([BookAdded(ISBN, "t", "a", 1, 1), BookBorrowed(ISBN, "ann", 2, 9)]):
-        comparison.fold(message(offset, encode(event)))
     rows = {row.user_id.encode(): CODEC.encode(row) for row in stored} | (more or {})
-    checked = comparison.checked(TablePart(rows=rows, position=TablePosition("source", 2), highest=2))
+    part = TablePart(rows=rows, position=TablePosition("source", 2), highest=2)
+    comparison = _Comparison(0, part, PROJECTION)
+    for offset, event in enumerate([BookAdded(ISBN, "t", "a", 1, 1), BookBorrowed(ISBN, "ann", 2, 9)]):
+        comparison.fold(message(offset, ISBN, offset + 1, encode(event)))
+    checked = comparison.checked()
     assert checked.rows == 1
     return list(checked.differences)
 
@@ -70,7 +47,7 @@ def test_the_summary_of_a_difference_names_fields_but_no_borrower():
 
 @pytest.mark.parametrize("value", [None, b"damaged"])
 def test_an_event_that_the_projection_cannot_fold_ends_the_comparison(value: bytes | None):
-    comparison = _Comparison(3, PROJECTION)
-    comparison.fold(message(7, value))
+    comparison = _Comparison(3, TablePart(rows={}), PROJECTION)
+    comparison.fold(message(7, ISBN, 8, value))
     with pytest.raises(BadEvent, match="partition 3 can't be folded beyond offset 7"):
-        comparison.checked(TablePart(rows={}))
+        comparison.checked()

@@ -1,0 +1,76 @@
+"""Partitions are compared one after the other: what is reported meanwhile, and what stays in memory."""
+
+import weakref
+
+import pytest
+
+from eventstore.table_position import TablePosition
+from foundation.settings import Settings
+from library.checks import comparison
+from library.checks.comparison import Checked, compare
+from library.store.table_part import TablePart
+from schemas.topics import INVENTORY
+from tests.support.library.messages import message
+
+ISBN = "9781593275846"
+
+
+class _Part(TablePart, weakref=True):
+    """Rows that tests see freed."""
+
+
+class _Comparison:
+    """Has no differences, and reports that half of its work comes after reading."""
+
+    reading = 0.5
+
+    def __init__(self, partition, done):
+        self._partition, self._done, self._events = partition, done, 0
+
+    def fold(self, _):
+        self._events += 1
+
+    def checked(self):
+        self._done(0.75)
+        return Checked(self._partition, self._events, 0, ())
+
+
+@pytest.fixture
+def ends(monkeypatch) -> dict[int, int]:
+    """A store without Kafka, and where its partitions end: their tables have come as far."""
+    ends = {0: 4000, 1: 2000, 2: 0}
+
+    def reached(settings, table, partition, end):
+        return _Part(rows={}, position=TablePosition("source", end))
+
+    def read(settings, topic, partition, *, end):
+        return (message(offset, ISBN, offset + 1, None) for offset in range(ends[partition]))
+
+    monkeypatch.setattr(comparison, "reached", reached)
+    monkeypatch.setattr(comparison, "read_partition", read)
+    return ends
+
+
+def test_progress_grows_while_a_partition_is_read_and_while_it_is_compared(ends):
+    reports = list[int]()
+
+    def begun(partition, part, done):
+        return _Comparison(partition, done)
+
+    found = compare(Settings(), INVENTORY, "source", ends, begun, reports.append)
+    assert [(one.partition, one.following) for one in found] == [(0, 4000), (1, 2000), (2, 0)]
+    first, second = [0, 500, 1000, 1500, 3000, 4000], [4000, 4500, 5500, 6000]
+    assert reports == [*first, *second, 6000, 6000]
+
+
+def test_nothing_of_a_partition_is_in_memory_while_the_next_one_is_read(ends):
+    begun = list[weakref.ref]()
+
+    def comparison_of(partition, part, done):
+        assert [one() for one in begun] == [None] * len(begun)
+        started = _Comparison(partition, done)
+        begun.extend((weakref.ref(started), weakref.ref(part)))
+        return started
+
+    assert len(list(compare(Settings(), INVENTORY, "source", ends, comparison_of, lambda _: None))) == 3
+    assert len(begun) == 6
