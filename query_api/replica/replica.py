@@ -10,6 +10,7 @@ from typing import Annotated, Literal, NamedTuple
 from msgspec import Meta
 
 from eventstore.topics import Identity
+from foundation.memory import return_free_memory
 from query_api.replica import first_read
 from query_api.replica.damage import (
     Damaged,
@@ -199,7 +200,11 @@ class Replica:
 
         Raises sqlite3.Error.
         """
-        return find_damage(f"{self._path.absolute().as_uri()}?mode=rw", stopped)
+        try:
+            return find_damage(f"{self._path.absolute().as_uri()}?mode=rw", stopped)
+        finally:
+            # It takes a hundred megabytes for sorting and for what it compares, once in a process's life
+            return_free_memory()
 
     def exists(self) -> bool:
         """Whether the file still exists: SQLite does not notice that it was deleted."""

@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from query_api.queries.titles import title_json
+from query_api.replica import replica as replica_module
 from query_api.replica.folders import replica_folder
 from query_api.replica.progress import Progress
 from query_api.replica.replica import FILE, Replica, Unusable, create_replica, open_replica
@@ -71,6 +72,19 @@ def version_of(db: sqlite3.Connection) -> int | None:
         db.execute("BEGIN")
     found = db.execute("SELECT version FROM titles").fetchone()
     return None if found is None else int(found[0])
+
+
+def test_a_check_leaves_no_memory_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    trimmed = list[bool]()
+    monkeypatch.setattr(replica_module, "return_free_memory", lambda: trimmed.append(True))
+    replica = create_replica(tmp_path, IDENTITY, 1)
+    assert trimmed == []
+    assert replica.find_damage(lambda: False) is None
+    assert trimmed == [True]
+    (tmp_path / FILE).unlink()
+    with pytest.raises(sqlite3.Error):
+        replica.find_damage(lambda: False)
+    assert trimmed == [True, True]
 
 
 def test_a_checkpoint_moves_writes_into_the_database_file(tmp_path: Path):
