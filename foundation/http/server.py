@@ -45,19 +45,26 @@ def claim(host: str, port: int) -> None:
 
     Raises PortTaken.
     """
+    bound(host, port).close()
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """A TCP socket that has the port, any free one for 0. Raises PortTaken."""
     try:
         address = resolve(host)
     except UnknownHost as error:
         raise PortTaken(str(error)) from error
-    with socket.socket(family(address), socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((address, port))
-        except OSError as error:
-            raise PortTaken(
-                f"can't listen on {host}:{port} ({error.strerror}): stop the program that listens there, or "
-                "choose another port"
-            ) from error
+    listener = socket.socket(family(address), socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((address, port))
+    except OSError as error:
+        listener.close()
+        raise PortTaken(
+            f"can't listen on {host}:{port} ({error.strerror}): stop the program that listens there, or "
+            "choose another port"
+        ) from error
+    return listener
 
 
 async def _serve(

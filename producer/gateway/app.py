@@ -15,7 +15,7 @@ from foundation.http.callers import AllowedHosts
 from foundation.http.middleware import Middleware
 from foundation.http.openapi import ApiDocument
 from foundation.http.origins import VARY, PageAccess, PageOrigins
-from foundation.http.server import serve
+from foundation.http.server import bound, serve
 from foundation.http.traced import TracedRequests
 from foundation.settings import Settings
 from foundation.tokens import parse_tokens
@@ -31,7 +31,7 @@ from producer.gateway.routes import ROUTES
 from producer.gateway.sharing.address import advertised_address
 from producer.gateway.sharing.membership import Members, Membership
 from producer.gateway.sharing.peers import Peers
-from producer.gateway.sharing.reception import Reception, listen
+from producer.gateway.sharing.reception import Reception
 from producer.gateway.sharing.routing import Router
 
 
@@ -42,7 +42,7 @@ def run(settings: Settings) -> None:
     metrics = Metrics()
     gateway = Gateway(settings, metrics.observe)
     metrics.gateway = gateway
-    listener = listen(settings)
+    listener = bound(settings.host, settings.link_port)
     reception = Reception(gateway, listener)
     membership = Membership(settings, advertised_address(settings, listener.getsockname()[1]))
 

@@ -10,11 +10,8 @@ from typing import cast
 import msgspec
 
 from eventstore.state.outcomes import OutcomeUnknown, submit
-from foundation.http.addresses import family, resolve
 from foundation.http.problem import Problem
 from foundation.http.responses import render_problem
-from foundation.http.server import claim
-from foundation.settings import Settings
 from foundation.text import Malformed
 from inventory.commands import checked
 from producer.gateway.gateway import Gateway
@@ -36,16 +33,6 @@ GREETING_TIMEOUT_S = 5.0
 """After which a connection that has not greeted is closed."""
 
 log = logging.getLogger(__name__)
-
-
-def listen(settings: Settings) -> socket.socket:
-    """A socket for the links of other gateways. Raises PortTaken."""
-    claim(settings.host, settings.link_port)
-    address = resolve(settings.host)
-    listener = socket.socket(family(address), socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((address, settings.link_port))
-    return listener
 
 
 class Reception:

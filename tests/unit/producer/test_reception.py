@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from eventstore.state.outcomes import OutcomeUnknown, Receipt
+from foundation.http.server import bound
 from foundation.settings import Settings
 from producer.gateway.gateway import Gateway
 from producer.gateway.sharing import reception as module
@@ -21,7 +22,7 @@ from producer.gateway.sharing.messages import (
     frame,
     greeting,
 )
-from producer.gateway.sharing.reception import Reception, listen
+from producer.gateway.sharing.reception import Reception
 
 RECEIPTS = [Receipt("id", "9781593275846", (), "0:1")]
 SETTINGS = Settings(token="sesame")
@@ -69,7 +70,7 @@ class Caller:
 def served(talk: Callable[[Caller, Slow], Awaitable[None]]) -> None:
     async def main() -> None:
         gateway = Slow()
-        listener = listen(SETTINGS)
+        listener = bound(SETTINGS.host, 0)
         with closing(Reception(gateway, listener)) as reception:
             await reception.open()
             reader, writer = await asyncio.open_connection(*listener.getsockname())
@@ -139,7 +140,7 @@ def test_a_link_that_has_greeted_may_be_silent(monkeypatch: pytest.MonkeyPatch):
 
 def test_links_end_with_the_gateway():
     async def main() -> None:
-        listener = listen(SETTINGS)
+        listener = bound(SETTINGS.host, 0)
         reception = Reception(Slow(), listener)
         await reception.open()
         reader, writer = await asyncio.open_connection(*listener.getsockname())
