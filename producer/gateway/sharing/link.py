@@ -87,10 +87,12 @@ class Link(asyncio.Protocol):
                 await asyncio.get_running_loop().create_connection(lambda: self, host, port)
         except (OSError, ValueError) as error:
             # ValueError: of an address without such a port, or a host name that can't be one
+            if self._transport is not None:
+                # Made in the last moment: ``connection_lost`` ends the link
+                self._transport.abort()
+                return
             self._fail(f"no connection: {str(error) or 'none in time'}")
             self._end()
-            if self._transport is not None:
-                self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Send what waits."""
