@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from msgspec import Struct
 
 from audit import partition as module
 from audit.differences import Difference, Verdict
@@ -17,28 +16,7 @@ from inventory.row_fold import fold
 from schemas.codec import encode, newest
 from schemas.events import BookAdded
 from schemas.row import InventoryRow
-
-AT = 1_700_000_000_000
-
-
-class Record(Struct):
-    """A record of Kafka."""
-
-    at: int
-    record_key: bytes
-    record_value: bytes | None
-
-    def offset(self) -> int:
-        return self.at
-
-    def key(self) -> bytes:
-        return self.record_key
-
-    def value(self) -> bytes | None:
-        return self.record_value
-
-    def timestamp(self) -> tuple[int, int]:
-        return 1, AT
+from tests.support.kafka_records import RECORDED_AT, Record
 
 
 class Explainer:
@@ -63,7 +41,7 @@ class System:
     def add(self, *numbers: int) -> None:
         """Add titles, in events and rows."""
         for number in numbers:
-            event = BookAdded(isbn_of(number), "T", "A", 1, AT)
+            event = BookAdded(isbn_of(number), "T", "A", 1, RECORDED_AT)
             key = event_key(event.isbn, 1)
             self.partition.events.append(cast(Any, Record(self._events, key, encode(event))))
             self._events += 1
@@ -144,7 +122,7 @@ def test_a_row_in_the_bytes_of_an_older_schema_is_recognised(system: System, mon
     system.compare()
     schema = newest("InventoryRow")
     monkeypatch.setattr(module, "newest", lambda name: schema._replace(id=schema.id + 1))
-    system.write(fold(None, 1, BookAdded(isbn_of(1), "T", "A", 1, AT)))
+    system.write(fold(None, 1, BookAdded(isbn_of(1), "T", "A", 1, RECORDED_AT)))
     assert system.compare().details == {}
     assert system.partition.compared == 2
 
@@ -160,9 +138,9 @@ def test_the_oldest_row_is_as_old_as_the_reading_that_was_compared_or_the_event_
     system.move()
     now[0] = 1020
     assert system.compare().oldest() == 1010
-    now[0] = AT / 1000 + 60
+    now[0] = RECORDED_AT / 1000 + 60
     system.partition.read_table(0)
     system.add(2)
     system.compare()
     system.partition.events.append(cast(Any, Record(9, event_key(isbn_of(3), 1), b"")))
-    assert system.partition.oldest() == AT / 1000
+    assert system.partition.oldest() == RECORDED_AT / 1000

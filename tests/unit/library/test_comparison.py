@@ -10,7 +10,7 @@ from library.checks import comparison
 from library.checks.comparison import Checked, compare
 from library.store.table_part import TablePart
 from schemas.topics import INVENTORY
-from tests.support.library.messages import message
+from tests.support.kafka_records import message
 
 ISBN = "9781593275846"
 

@@ -17,7 +17,7 @@ from library.store.table_part import TablePart
 from schemas.codec import encode
 from schemas.row import InventoryRow
 from schemas.topics import INVENTORY
-from tests.support.library.messages import message
+from tests.support.kafka_records import message
 from tests.support.workload import workload
 
 TITLES, EVENTS = 40, 1500

@@ -8,7 +8,7 @@ from library.checks.projection_rows import BadEvent, RowDifference, _Comparison
 from library.store.table_part import TablePart
 from schemas.codec import encode
 from schemas.events import BookAdded, BookBorrowed
-from tests.support.library.messages import message
+from tests.support.kafka_records import message
 
 ISBN = "9781593275846"
 ROW = PatronRow(user_id="ann", loans=(PatronLoan(ISBN, 2, 9),), first_offset=1, last_offset=1)
