@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from urllib.parse import urldefrag
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, ConsumerGroupDescription
@@ -190,6 +191,11 @@ def member_names(group: ConsumerGroupDescription) -> list[str]:
         f"{member.group_instance_id or member.client_id} at {member.host.lstrip('/')}"
         for member in group.members
     ]
+
+
+def gateway_url(address: str) -> str:
+    """The URL of a gateway, from the client id of its member: that has the port of its links as fragment."""
+    return urldefrag(address).url
 
 
 def lag(committed: Mapping[int, int], beginning: Mapping[int, int], end: Mapping[int, int]) -> dict[int, int]:

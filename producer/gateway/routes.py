@@ -11,6 +11,7 @@ from msgspec import Struct
 from prometheus_client import generate_latest
 
 from eventstore.append.writer import now_ms
+from eventstore.groups import gateway_url
 from eventstore.state.outcomes import Unwritable
 from foundation.http.app import METRICS_TYPE
 from foundation.http.openapi import problem_specs, response_header
@@ -24,7 +25,6 @@ from producer.gateway.gateway import Gateway
 from producer.gateway.metrics import Metrics
 from producer.gateway.requests import RequestReader, malformed
 from producer.gateway.responses import UNAVAILABLE, UNWRITABLE, render_receipt
-from producer.gateway.sharing.address import url_of
 from producer.gateway.sharing.routing import Router
 from producer.receipt import ReceiptDocument
 from schemas.times import rfc3339
@@ -154,8 +154,8 @@ async def readiness(
     """Readiness: whether commands of this gateway's partitions can be carried out, as the last try showed."""
     troubles = {str(partition): why for partition, why in gateway.troubles().items()}
     ready = router.informed and not troubles and not gateway.stopping
-    others = {url_of(address): theirs for address, theirs in router.partitions_of_others().items()}
-    readiness = Readiness(ready, troubles, gateway.owned, others, url_of(router.address))
+    others = {gateway_url(address): theirs for address, theirs in router.partitions_of_others().items()}
+    readiness = Readiness(ready, troubles, gateway.owned, others, gateway_url(router.address))
     return Response(readiness, status_code=200 if ready else 503, headers=NOT_STORED)
 
 

@@ -3,7 +3,7 @@
 from confluent_kafka import KafkaException
 from msgspec import Struct
 
-from eventstore.groups import lag, member_names
+from eventstore.groups import gateway_url, lag, member_names
 from query_api.following.source import Source
 
 MOST_GROUPS = 200
@@ -55,12 +55,14 @@ class GroupLags:
         ]
 
     def gateways(self) -> dict[str, list[int]]:
-        """The gateways by address, each with its partitions. Raises KafkaException."""
+        """The gateways by URL, each with its partitions. Raises KafkaException."""
         owned: dict[str, list[int]] = {}
         for member in self._describer.description(self._source.gateways, _TIMEOUT_S).members:
             assigned = member.assignment.topic_partitions if member.assignment else []
-            owned[member.client_id] = sorted(each.partition for each in assigned)
-        return owned
+            # One that was killed is a member beside its successor at the same URL until its session ends
+            partitions = owned.setdefault(gateway_url(member.client_id), [])
+            partitions.extend(each.partition for each in assigned)
+        return {url: sorted(partitions) for url, partitions in owned.items()}
 
 
 __all__ = ["Group", "GroupLags", "KafkaException"]

@@ -35,6 +35,12 @@ def see(system, isbn=ISBNS[0]):
     return row if status == 200 else None
 
 
+def gateways(system):
+    """The gateways in the operations view, and whether each is ready."""
+    _, operations = system.get("/operations")
+    return {gateway["url"]: gateway["ready"] for gateway in operations["gateways"]}
+
+
 def test_up_prints_the_addresses_of_a_system_that_answers(system):
     assert eventually(lambda: see(system))["quantity"] == 10
     assert system.run.api == f"http://127.0.0.1:{system.port}"
@@ -51,6 +57,11 @@ def test_up_prints_the_addresses_of_a_system_that_answers(system):
     report = json.loads(system.done("status", "--json"))
     assert [process["name"] for process in report["processes"]] == NAMES
     assert (report["lag"], report["held"]) == (0, 0)
+
+
+def test_operations_list_the_one_gateway(system):
+    eventually(lambda: all(gateways(system).values()))
+    assert list(gateways(system)) == [f"http://127.0.0.1:{system.gateway_port}"]
 
 
 @pytest.mark.parametrize("name", NAMES)

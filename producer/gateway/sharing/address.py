@@ -1,10 +1,11 @@
 """Where the other gateways of a store reach this one.
 
 An address is a gateway's URL, with the port of its links as the fragment: ``http://10.0.0.5:8081#40123``.
+It is the client id of the gateway's member; people and other programs are shown its URL (``gateway_url``).
 """
 
 import socket
-from urllib.parse import urldefrag, urlsplit
+from urllib.parse import urlsplit
 
 from foundation.http.addresses import UnknownHost, bracketed, family, host_name, is_wildcard, resolve
 from foundation.settings import Settings
@@ -19,11 +20,6 @@ def advertised_address(settings: Settings, link_port: int) -> str:
     all addresses advertises the one from which this machine reaches Kafka.
     """
     return f"{_url(settings)}#{link_port}"
-
-
-def url_of(address: str) -> str:
-    """The URL of the gateway, for people and programs that are no gateways."""
-    return urldefrag(address).url
 
 
 def link_of(address: str) -> tuple[str, int]:

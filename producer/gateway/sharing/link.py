@@ -9,7 +9,8 @@ from typing import cast
 
 import msgspec
 
-from producer.gateway.sharing.address import link_of, url_of
+from eventstore.groups import gateway_url
+from producer.gateway.sharing.address import link_of
 from producer.gateway.sharing.messages import (
     ANSWER_TIMEOUT_S,
     LARGEST_FRAME_BYTES,
@@ -146,7 +147,7 @@ class Link(asyncio.Protocol):
         self._ended(self)
 
     def _fail(self, why: str) -> None:
-        log.info("the gateway at %s does not answer: %s", url_of(self.address), why)
+        log.info("the gateway at %s does not answer: %s", gateway_url(self.address), why)
         self._trouble()
 
     def _settle(self, number: int, answer: Answer) -> None:
