@@ -11,7 +11,7 @@ from eventstore.partition_reader import read_partition
 from eventstore.topics import Table, events_topic
 from foundation.memory import no_collections
 from library.store.offsets import committed
-from library.store.table_part import TablePart, table_parts
+from library.store.table_part import R, Rows, TablePart, table_parts
 from schemas.tables import is_projector_group
 
 if TYPE_CHECKING:
@@ -35,14 +35,18 @@ class Comparison(Protocol[D]):
     """Folds the events of one partition, and compares the rows with those of the table."""
 
     @property
+    def rows(self) -> Rows:
+        """Receives the rows of the table, before the first event."""
+
+    @property
     def reading(self) -> float:
         """The share of the work that is done when every event was given to ``fold``."""
 
     def fold(self, message: Message) -> None:
         """Take the next event."""
 
-    def checked(self) -> Checked[D]:
-        """Compare, once each event was given to ``fold``."""
+    def checked(self, following: int) -> Checked[D]:
+        """Compare, once each event before ``following``, the table's position, was given to ``fold``."""
 
 
 class Behind(Exception):
@@ -58,33 +62,35 @@ def compare(
     table: Table,
     source: str,
     ends: dict[int, int],
-    comparison_of: Callable[[int, TablePart, Callable[[float], None]], Comparison[D]],
+    comparison_of: Callable[[int, int, Callable[[float], None]], Comparison[D]],
     report: Callable[[int], None],
 ) -> Iterator[Checked[D]]:
     """Compare every partition of ``table``, at a position at or after ``ends``.
 
     ``source`` names the event store as TablePosition does; ``comparison_of`` begins the comparison of a
-    partition with the rows that the table has, which it may take away, and is given what to call with the
-    share of the work that is done; ``report`` gets the number of offsets compared so far. Raises Behind,
-    OtherStore, and as ``read_partition``.
+    partition: it is given the partition, its end, and what to call with the share of the work that is done;
+    ``report`` gets the number of offsets compared so far. Raises Behind, OtherStore, and as
+    ``read_partition``.
     """
 
     # A function of its own: while a partition is read nothing of the one before may be in memory
     def compared(partition: int, end: int, passed: int) -> Checked[D]:
-        part = reached(settings, table, partition, end)
-        if part.position is not None and part.position.source != source:
-            raise OtherStore(
-                f"the table was made from another event store, {part.position.source}, not {source}"
-            )
+        comparison = comparison_of(partition, end, lambda share: report(passed + int(end * share)))
         # Rows stay in memory until they are compared
         with no_collections():
-            comparison = comparison_of(partition, part, lambda share: report(passed + int(end * share)))
+            part = reached(
+                settings, table, partition, end, table_parts(settings, table, partition, comparison.rows)
+            )
+            if part.position is not None and part.position.source != source:
+                raise OtherStore(
+                    f"the table was made from another event store, {part.position.source}, not {source}"
+                )
             for message in read_partition(settings, events_topic(settings), partition, end=part.next):
                 offset = message.offset() or 0
                 comparison.fold(message)
                 if offset % PROGRESS_EVENTS == 0:
                     report(passed + int(min(offset, end) * comparison.reading))
-            checked = comparison.checked()
+            checked = comparison.checked(part.next)
         report(passed + end)
         return checked
 
@@ -95,15 +101,15 @@ def compare(
 
 
 def reached(
-    settings: "Settings", table: Table, partition: int, end: int, parts: Iterator[TablePart] | None = None
-) -> TablePart:
-    """The partition once it has reached ``end`` and no replay is running. Raises Behind.
+    settings: "Settings", table: Table, partition: int, end: int, parts: Iterator[TablePart[R]]
+) -> TablePart[R]:
+    """The first of ``parts``, readings of the partition, that has reached ``end`` while no replay is running.
 
-    ``parts`` continues a reading of the partition.
+    Raises Behind.
     """
     topic = events_topic(settings)
     advanced_at, best, offsets = time.monotonic(), -1, None
-    for part in parts or table_parts(settings, table, partition):
+    for part in parts:
         if part.next >= end and not part.replaying:
             return part
         if offsets is None:

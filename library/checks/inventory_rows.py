@@ -25,7 +25,7 @@ from library.checks.api_listing import (
 )
 from library.checks.comparison import Checked, Comparison, compare
 from library.checks.slices import Slices, slices_for
-from library.store.table_part import TablePart
+from library.store.table_part import inventory_row
 from schemas.codec import Undecodable, encode
 from schemas.records import parse_title_key
 from schemas.row import InventoryRow
@@ -78,10 +78,10 @@ def check(
 ) -> Iterator[Checked[Difference]]:
     """Compare every partition of an inventory table, as ``compare`` does. Raises also OSError."""
 
-    def begun(partition: int, part: TablePart, done: Callable[[float], None]) -> Comparison[Difference]:
+    def begun(partition: int, end: int, done: Callable[[float], None]) -> Comparison[Difference]:
         file.seek(0)
         file.truncate()
-        return _InventoryComparison(partition, part, api, file, done)
+        return _InventoryComparison(partition, end, api, file, done)
 
     with TemporaryFile() as file:
         yield from compare(settings, table, source, ends, begun, report)
@@ -94,32 +94,51 @@ class _Event(Struct, array_like=True, gc=False):
     value: bytes | None
 
 
-class _Row(Struct, array_like=True, gc=False):
+class _Change(Struct, array_like=True, gc=False):
+    """A row as the table's changelog has it; None: it was deleted."""
+
     key: bytes
-    value: bytes
+    row: bytes | None
+
+
+class _Rows:
+    """The rows of a partition of the table, put aside as they are read."""
+
+    def __init__(self, slices: Slices[_Change]) -> None:
+        self._slices = slices
+
+    def __setitem__(self, key: bytes, row: bytes) -> None:
+        self._slices.add(_isbn(key), _Change(key, row))
+
+    def pop(self, key: bytes, _: None) -> None:
+        self._slices.add(_isbn(key), _Change(key, None))
+
+    def write(self) -> None:
+        self._slices.write()
+
+    def of(self, number: int) -> dict[bytes, bytes]:
+        """The rows of a slice."""
+        last = {change.key: change.row for change in self._slices.of(number)}
+        return {key: row for key, row in last.items() if row is not None}
 
 
 class _InventoryComparison:
-    """Puts a partition's events aside in ``file``, then compares one slice of its titles at a time."""
+    """Puts a partition's rows and events aside in ``file``, then compares one slice of titles at a time."""
 
     reading = PUT_ASIDE
 
     def __init__(
         self,
         partition: int,
-        part: TablePart,
+        events: int,
         api: Listed | None,
         file: IO[bytes],
         done: Callable[[float], None],
     ) -> None:
-        self._partition, self._following, self._api, self._done = partition, part.next, api, done
-        self._slices = slices_for(len(part.rows))
+        self._partition, self._api, self._done = partition, api, done
+        self._slices = slices_for(events)
         self._events = Slices(file, self._slices, Decoder(list[_Event]))
-        self._rows = Slices(file, self._slices, Decoder(list[_Row]))
-        for key, value in part.rows.items():
-            self._rows.add(_isbn(key), _Row(key, value))
-        self._rows.write()
-        part.rows.clear()
+        self.rows = _Rows(Slices(file, self._slices, Decoder(list[_Change])))
         self._listed_titles = Slices(file, self._slices, Decoder(list[Item]))
         self._listed_loans = Slices(file, self._slices, Decoder(list[Item]))
         if api is not None:
@@ -129,13 +148,13 @@ class _InventoryComparison:
                 self._listed_loans.add(item["isbn"], item)
         self._listed_titles.write()
         self._listed_loans.write()
-        return_free_memory()
 
     def fold(self, message: Message) -> None:
         isbn, version = parse_title_key(message.key())
         self._events.add(isbn, _Event(isbn, version, message.offset() or 0, message.value()))
 
-    def checked(self) -> Checked[Difference]:
+    def checked(self, following: int) -> Checked[Difference]:
+        self.rows.write()
         self._events.write()
         # What was fetched ahead takes as much as a slice
         return_free_memory()
@@ -146,7 +165,7 @@ class _InventoryComparison:
             differences += titles.differences()
             self._done(PUT_ASIDE + (1 - PUT_ASIDE) * (number + 1) / self._slices)
         differences.sort(key=lambda one: (_WHERE.index(one.where), one.isbn))
-        return Checked(self._partition, self._following, rows, differences)
+        return Checked(self._partition, following, rows, differences)
 
     def _folded(self, number: int) -> "_Titles":
         titles = loans = None
@@ -156,7 +175,7 @@ class _InventoryComparison:
             )
             titles = title_listing(self._listed_titles.of(number), titles_at)
             loans = loan_listing(self._listed_loans.of(number), loans_at)
-        found = _Titles(TablePart(rows={row.key: row.value for row in self._rows.of(number)}), titles, loans)
+        found = _Titles(self.rows.of(number), titles, loans)
         for event in self._events.of(number):
             found.fold(event.isbn, event.version, event.offset, event.value)
         return found
@@ -165,8 +184,10 @@ class _InventoryComparison:
 class _Titles:
     """Rows of some titles of a partition, folded from the events, beside what table and query API have."""
 
-    def __init__(self, part: TablePart, titles: TitleListing | None, loans: LoanListing | None) -> None:
-        self._part, self._titles, self._loans = part, titles, loans
+    def __init__(
+        self, stored: dict[bytes, bytes], titles: TitleListing | None, loans: LoanListing | None
+    ) -> None:
+        self._stored, self._titles, self._loans = stored, titles, loans
         self._rows: dict[str, InventoryRow] = {}
 
     @property
@@ -187,9 +208,9 @@ class _Titles:
                 self._loans.change((isbn, new.user_id), offset, new)
 
     def differences(self) -> Iterator[Difference]:
-        for isbn in self._rows.keys() | {_isbn(key) for key in self._part.rows}:
-            if isbn not in self._rows or not _holds(self._part, self._rows[isbn]):
-                yield _row_difference(self._part, isbn, self._rows.get(isbn))
+        for isbn in self._rows.keys() | set(map(_isbn, self._stored)):
+            if isbn not in self._rows or not _holds(self._stored, self._rows[isbn]):
+                yield _row_difference(self._stored, isbn, self._rows.get(isbn))
         if self._titles is not None:
             for isbn, row, item in self._titles.differences():
                 yield Difference(isbn, "api", None if row is None else title_item(row), item)
@@ -202,18 +223,18 @@ def _isbn(key: bytes) -> str:
     return key.decode(errors="replace")
 
 
-def _holds(part: TablePart, row: InventoryRow) -> bool:
+def _holds(stored: dict[bytes, bytes], row: InventoryRow) -> bool:
     """Whether the table has this row, perhaps encoded under an older schema."""
-    if part.rows.get(row.isbn.encode()) == encode(row):
+    if stored.get(row.isbn.encode()) == encode(row):
         return True
     try:
-        return part.row(row.isbn) == row
+        return inventory_row(stored, row.isbn) == row
     except Undecodable:
         return False
 
 
-def _row_difference(part: TablePart, isbn: str, expected: InventoryRow | None) -> Difference:
+def _row_difference(stored: dict[bytes, bytes], isbn: str, expected: InventoryRow | None) -> Difference:
     try:
-        return Difference(isbn, "table", expected, part.row(isbn))
+        return Difference(isbn, "table", expected, inventory_row(stored, isbn))
     except Undecodable as error:
         return Difference(isbn, "table", expected, None, str(error))

@@ -10,7 +10,6 @@ from msgspec import Struct
 from eventstore.avro import Undecodable
 from inventory.row_difference import differing
 from library.checks.comparison import Checked, compare
-from library.store.table_part import TablePart
 from projector.projection import Projection
 
 if TYPE_CHECKING:
@@ -55,8 +54,8 @@ def check_projection(
 ) -> Iterator[Checked[RowDifference]]:
     """Compare every partition of the projection's table, as ``compare`` does. Raises also BadEvent."""
 
-    def begun(partition: int, part: TablePart, _: Callable[[float], None]) -> _Comparison:
-        return _Comparison(partition, part, projection)
+    def begun(partition: int, _: int, __: Callable[[float], None]) -> _Comparison:
+        return _Comparison(partition, projection)
 
     return compare(settings, projection.table, source, ends, begun, report)
 
@@ -66,10 +65,11 @@ class _Comparison:
 
     reading = 1.0
 
-    def __init__(self, partition: int, part: TablePart, projection: Projection) -> None:
-        self._partition, self._part, self._codec = partition, part, projection.codec
-        self._rows: dict[bytes, bytes] = {}
-        self._fold = projection.fold(self._rows.get)
+    def __init__(self, partition: int, projection: Projection) -> None:
+        self._partition, self._codec = partition, projection.codec
+        self.rows: dict[bytes, bytes] = {}
+        self._folded: dict[bytes, bytes] = {}
+        self._fold = projection.fold(self._folded.get)
         self._batch: list[tuple[int, bytes | None, bytes | None]] = []
 
     def fold(self, message: Message) -> None:
@@ -77,16 +77,13 @@ class _Comparison:
         if len(self._batch) == BATCH_EVENTS:
             self._fold_batch()
 
-    def checked(self) -> Checked[RowDifference]:
+    def checked(self, following: int) -> Checked[RowDifference]:
         self._fold_batch()
-        stored = self._part.rows
-        keys = sorted(self._rows.keys() | stored.keys())
-        differences = [
-            self._difference(key, stored.get(key)) for key in keys if self._rows.get(key) != stored.get(key)
-        ]
+        keys = sorted(self._folded.keys() | self.rows.keys())
+        differences = [self._difference(key) for key in keys if self._folded.get(key) != self.rows.get(key)]
         # Rows that were encoded under an older schema have other bytes
         differences = [one for one in differences if one.damage or one.expected != one.found]
-        return Checked(self._partition, self._part.next, len(self._rows), differences)
+        return Checked(self._partition, following, len(self._folded), differences)
 
     def _fold_batch(self) -> None:
         bad = self._fold.add(self._batch)
@@ -95,13 +92,13 @@ class _Comparison:
             raise BadEvent(
                 f"partition {self._partition} can't be folded beyond offset {bad.offset}: {bad.reason}"
             )
-        self._rows.update(self._fold.take())
+        self._folded.update(self._fold.take())
         self._fold.forget()
 
-    def _difference(self, key: bytes, stored: bytes | None) -> RowDifference:
-        name, expected = key.decode(errors="backslashreplace"), self._decoded(self._rows.get(key))
+    def _difference(self, key: bytes) -> RowDifference:
+        name, expected = key.decode(errors="backslashreplace"), self._decoded(self._folded.get(key))
         try:
-            return RowDifference(name, expected, self._decoded(stored))
+            return RowDifference(name, expected, self._decoded(self.rows.get(key)))
         except Undecodable as error:
             return RowDifference(name, expected, None, str(error))
 

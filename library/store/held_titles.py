@@ -11,7 +11,7 @@ from eventstore.positions import Position
 from eventstore.topics import events_topic
 from foundation.kafka_clients import client_config
 from library.store.offsets import Offsets, end
-from library.store.table_part import table_parts
+from library.store.table_part import inventory_row, table_parts
 from schemas.codec import Undecodable, type_name
 from schemas.row import Held, InventoryRow
 from schemas.tables import current_table
@@ -49,9 +49,9 @@ def held_titles(settings: "Settings") -> list[HeldTitle]:
     admin = AdminClient(client_config(settings))
     table, held = current_table(admin, settings), []
     for partition in sorted(end(settings, table.changelog(settings))):
-        part = next(table_parts(settings, table, partition))
-        for isbn in sorted(part.rows):
-            row = part.row(isbn.decode())
+        rows = next(table_parts(settings, table, partition, dict[bytes, bytes]())).rows
+        for isbn in sorted(rows):
+            row = inventory_row(rows, isbn.decode())
             if row is not None and row.held is not None:
                 held.append(HeldTitle(partition, row, row.held))
     return held

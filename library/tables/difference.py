@@ -11,7 +11,7 @@ from eventstore.partition_reader import read_partition
 from eventstore.topics import Table, events_topic
 from inventory.row_difference import differing, members
 from library.checks.comparison import reached
-from library.store.table_part import TablePart, table_parts
+from library.store.table_part import inventory_row, table_parts
 from schemas.codec import Undecodable
 from schemas.records import parse_title_key
 from schemas.row import InventoryRow
@@ -93,7 +93,7 @@ def compare_tables(
 def _compare(
     settings: "Settings", current: Table, other: Table, partition: int, end: int, sample: int | None
 ) -> Compared:
-    readings = table_parts(settings, current, partition), table_parts(settings, other, partition)
+    readings = [table_parts(settings, table, partition, dict[bytes, bytes]()) for table in (current, other)]
     first = reached(settings, current, partition, end, readings[0])
     second = reached(settings, other, partition, end, readings[1])
     chosen: Collection[bytes] = _chosen(first.rows.keys() | second.rows.keys(), sample)
@@ -106,7 +106,7 @@ def _compare(
             difference
             for key in sorted(set(chosen) - moving)
             if first.rows.get(key) != second.rows.get(key)
-            and (difference := _difference(key, first, second)) is not None
+            and (difference := _difference(key, first.rows, second.rows)) is not None
         ]
         chosen = moving
         if not chosen:
@@ -132,11 +132,11 @@ def _written_between(settings: "Settings", partition: int, low: int, high: int) 
     return keys
 
 
-def _difference(key: bytes, first: TablePart, second: TablePart) -> RowDifference | None:
+def _difference(key: bytes, first: dict[bytes, bytes], second: dict[bytes, bytes]) -> RowDifference | None:
     """How the rows differ; None if they are only encoded under different schemas."""
     isbn = key.decode(errors="backslashreplace")
     try:
-        current, other = first.row(isbn), second.row(isbn)
+        current, other = inventory_row(first, isbn), inventory_row(second, isbn)
     except Undecodable as error:
         return RowDifference(isbn, None, None, f"a row can't be read: {error}")
     return None if current == other else RowDifference(isbn, current, other)

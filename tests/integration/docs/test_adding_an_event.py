@@ -100,7 +100,7 @@ def row_schemas(settings: Settings) -> dict[str, int]:
     return {
         isbn.decode(): int.from_bytes(row[1:5], "big")
         for partition in range(settings.partitions)
-        for isbn, row in next(table_parts(settings, INVENTORY, partition)).rows.items()
+        for isbn, row in next(table_parts(settings, INVENTORY, partition, dict[bytes, bytes]())).rows.items()
     }
 
 

@@ -15,7 +15,7 @@ from tests.support.kafka_records import message
 ISBN = "9781593275846"
 
 
-class _Part(TablePart, weakref=True):
+class _Rows(dict):
     """Rows that tests see freed."""
 
 
@@ -25,14 +25,15 @@ class _Comparison:
     reading = 0.5
 
     def __init__(self, partition, done):
-        self._partition, self._done, self._events = partition, done, 0
+        self._partition, self._done, self._events, self.rows = partition, done, 0, _Rows()
 
     def fold(self, _):
         self._events += 1
 
-    def checked(self):
+    def checked(self, following):
+        assert following == self._events
         self._done(0.75)
-        return Checked(self._partition, self._events, 0, ())
+        return Checked(self._partition, following, len(self.rows), ())
 
 
 @pytest.fixture
@@ -40,13 +41,18 @@ def ends(monkeypatch) -> dict[int, int]:
     """A store without Kafka, and where its partitions end: their tables have come as far."""
     ends = {0: 4000, 1: 2000, 2: 0}
 
-    def reached(settings, table, partition, end):
-        return _Part(rows={}, position=TablePosition("source", end))
+    def reached(settings, table, partition, end, parts):
+        return next(parts)
+
+    def parts(settings, table, partition, rows):
+        rows[b"row"] = b""
+        yield TablePart(rows=rows, position=TablePosition("source", ends[partition]))
 
     def read(settings, topic, partition, *, end):
         return (message(offset, ISBN, offset + 1, None) for offset in range(ends[partition]))
 
     monkeypatch.setattr(comparison, "reached", reached)
+    monkeypatch.setattr(comparison, "table_parts", parts)
     monkeypatch.setattr(comparison, "read_partition", read)
     return ends
 
@@ -54,11 +60,15 @@ def ends(monkeypatch) -> dict[int, int]:
 def test_progress_grows_while_a_partition_is_read_and_while_it_is_compared(ends):
     reports = list[int]()
 
-    def begun(partition, part, done):
+    def begun(partition, end, done):
         return _Comparison(partition, done)
 
     found = compare(Settings(), INVENTORY, "source", ends, begun, reports.append)
-    assert [(one.partition, one.following) for one in found] == [(0, 4000), (1, 2000), (2, 0)]
+    assert [(one.partition, one.following, one.rows) for one in found] == [
+        (0, 4000, 1),
+        (1, 2000, 1),
+        (2, 0, 1),
+    ]
     first, second = [0, 500, 1000, 1500, 3000, 4000], [4000, 4500, 5500, 6000]
     assert reports == [*first, *second, 6000, 6000]
 
@@ -66,10 +76,10 @@ def test_progress_grows_while_a_partition_is_read_and_while_it_is_compared(ends)
 def test_nothing_of_a_partition_is_in_memory_while_the_next_one_is_read(ends):
     begun = list[weakref.ref]()
 
-    def comparison_of(partition, part, done):
+    def comparison_of(partition, end, done):
         assert [one() for one in begun] == [None] * len(begun)
         started = _Comparison(partition, done)
-        begun.extend((weakref.ref(started), weakref.ref(part)))
+        begun.extend((weakref.ref(started), weakref.ref(started.rows)))
         return started
 
     assert len(list(compare(Settings(), INVENTORY, "source", ends, comparison_of, lambda _: None))) == 3

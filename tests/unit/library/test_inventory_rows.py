@@ -43,12 +43,13 @@ class Store:
     def checked(self) -> Checked[Difference]:
         """The comparison of all of it."""
         listed = Listed(self._items("inventory", self.titles.values()), self._items("loans", self.loans))
-        part = TablePart(rows=dict(self.stored), position=TablePosition("source", EVENTS))
         with TemporaryFile() as file:
-            begun = _InventoryComparison(0, part, listed, file, self.reports.append)
+            begun = _InventoryComparison(0, EVENTS, listed, file, self.reports.append)
+            for key, row in self.stored.items():
+                begun.rows[key] = row
             for one in self.messages:
                 begun.fold(one)
-            return begun.checked()
+            return begun.checked(EVENTS)
 
     def _items(self, route, listed) -> Items:
         items = Items(self._folder, route, 1)
@@ -60,7 +61,7 @@ class Store:
 @pytest.fixture(params=[1, 6])
 def count(request, monkeypatch) -> int:
     """The number of slices that the store has."""
-    monkeypatch.setattr(slices, "TITLES", -(-TITLES // request.param))
+    monkeypatch.setattr(slices, "EVENTS", -(-EVENTS // request.param))
     return request.param
 
 
@@ -105,20 +106,31 @@ def test_each_difference_is_found_and_they_are_sorted_by_isbn(tmp_path, count):
     ]
 
 
-def test_rows_that_were_put_aside_are_not_kept_in_memory_too(tmp_path):
-    part = TablePart(rows=dict(Store(tmp_path).stored))
+def test_of_the_rows_of_a_changelog_the_last_ones_count(count):
+    one, other, gone = (b"978159327584%d" % number for number in range(3))
     with TemporaryFile() as file:
-        _InventoryComparison(0, part, None, file, lambda _: None)
-    assert part.rows == {}
+        rows = _InventoryComparison(0, EVENTS, None, file, lambda _: None).rows
+        for key, row in ((one, b"1"), (other, b"1"), (gone, b"1"), (one, b"2"), (one, b"3")):
+            rows[key] = row
+        for key in (gone, other):
+            rows.pop(key, None)
+        rows[other] = b"2"
+        rows.write()
+        found = dict[bytes, bytes]()
+        for number in range(count):
+            found |= rows.of(number)
+    assert found == {one: b"3", other: b"2"}
 
 
 def test_the_file_has_one_partition_at_a_time(tmp_path, monkeypatch):
     store, file, sizes = Store(tmp_path), tmp_path / "aside", list[int]()
 
-    def reached(settings, table, partition, end):
-        return TablePart(rows=dict(store.stored), position=TablePosition("source", end))
+    def parts(settings, table, partition, rows):
+        for key, row in store.stored.items():
+            rows[key] = row
+        yield TablePart(rows=rows, position=TablePosition("source", EVENTS))
 
-    monkeypatch.setattr(comparison, "reached", reached)
+    monkeypatch.setattr(comparison, "table_parts", parts)
     monkeypatch.setattr(comparison, "read_partition", lambda *arguments, end: store.messages)
     monkeypatch.setattr(inventory_rows, "TemporaryFile", lambda: file.open("w+b"))
     for partitions in (1, 3):

@@ -2,10 +2,8 @@
 
 import pytest
 
-from eventstore.table_position import TablePosition
 from examples.patron_loans.projection import CODEC, PROJECTION, PatronLoan, PatronRow
 from library.checks.projection_rows import BadEvent, RowDifference, _Comparison
-from library.store.table_part import TablePart
 from schemas.codec import encode
 from schemas.events import BookAdded, BookBorrowed
 from tests.support.kafka_records import message
@@ -16,13 +14,12 @@ ROW = PatronRow(user_id="ann", loans=(PatronLoan(ISBN, 2, 9),), first_offset=1, 
 
 def differences(*stored: PatronRow, more: dict[bytes, bytes] | None = None) -> list[RowDifference]:
     """The differences of a table with these rows from one with ann's loan."""
-    rows = {row.user_id.encode(): CODEC.encode(row) for row in stored} | (more or {})
-    part = TablePart(rows=rows, position=TablePosition("source", 2), highest=2)
-    comparison = _Comparison(0, part, PROJECTION)
+    comparison = _Comparison(0, PROJECTION)
+    comparison.rows |= {row.user_id.encode(): CODEC.encode(row) for row in stored} | (more or {})
     for offset, event in enumerate([BookAdded(ISBN, "t", "a", 1, 1), BookBorrowed(ISBN, "ann", 2, 9)]):
         comparison.fold(message(offset, ISBN, offset + 1, encode(event)))
-    checked = comparison.checked()
-    assert checked.rows == 1
+    checked = comparison.checked(2)
+    assert (checked.following, checked.rows) == (2, 1)
     return list(checked.differences)
 
 
@@ -47,7 +44,7 @@ def test_the_summary_of_a_difference_names_fields_but_no_borrower():
 
 @pytest.mark.parametrize("value", [None, b"damaged"])
 def test_an_event_that_the_projection_cannot_fold_ends_the_comparison(value: bytes | None):
-    comparison = _Comparison(3, TablePart(rows={}), PROJECTION)
+    comparison = _Comparison(3, PROJECTION)
     comparison.fold(message(7, ISBN, 8, value))
     with pytest.raises(BadEvent, match="partition 3 can't be folded beyond offset 7"):
-        comparison.checked()
+        comparison.checked(8)

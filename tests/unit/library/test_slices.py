@@ -7,14 +7,14 @@ import pytest
 from msgspec.msgpack import Decoder
 
 from inventory.isbn import in_house
-from library.checks.slices import CHUNK_RECORDS, TITLES, Slices, slices_for
+from library.checks.slices import CHUNK_RECORDS, EVENTS, Slices, slices_for
 
 
 @pytest.mark.parametrize(
-    ("titles", "slices"), [(0, 1), (1, 1), (TITLES, 1), (TITLES + 1, 2), (10 * TITLES, 10)]
+    ("events", "slices"), [(0, 1), (1, 1), (EVENTS, 1), (EVENTS + 1, 2), (10 * EVENTS, 10)]
 )
-def test_a_slice_has_about_as_many_titles_whatever_the_partition_has(titles, slices):
-    assert slices_for(titles) == slices
+def test_a_slice_has_about_as_many_events_whatever_the_partition_has(events, slices):
+    assert slices_for(events) == slices
 
 
 @pytest.mark.parametrize("records", [CHUNK_RECORDS - 1, 10 * CHUNK_RECORDS])
