@@ -15,8 +15,15 @@ loan_at = re.compile(_USER + _TIME + _TIME).match
 one_loan = re.compile(_USER + _TIME + _TIME).fullmatch
 user_and_time = re.compile(_USER + _TIME).fullmatch
 time_at = re.compile(_TIME).match
+TIMES_BYTES = 12
+"""Of the two times of a loan."""
 MAX_USER_BYTES = 63
 """The length of a longer text takes more than one byte."""
+
+
+def has_its_length(user: bytes) -> bool:
+    """Whether the byte in front of a borrower says how long the text is."""
+    return user[0] == 2 * (len(user) - 1)
 
 
 def after_text(value: bytes, at: int) -> int:

@@ -24,8 +24,10 @@ from projector.fold.wire_bytes import (
     AFTER_ISBN,
     BODY,
     MAX_USER_BYTES,
+    TIMES_BYTES,
     after_text,
     after_two_texts,
+    has_its_length,
     loan_at,
     number,
     one_loan,
@@ -54,7 +56,7 @@ class WireRow:
     """By frame and ISBN length; ``fast_path`` sets it before the first row is made."""
 
     __slots__ = (
-        "available", "changed", "head", "loans", "quantity", "tail", "updated_at", "version",
+        "available", "changed", "head", "lent", "loans", "quantity", "tail", "updated_at", "version",
     )  # fmt: skip
 
     def __init__(
@@ -70,8 +72,10 @@ class WireRow:
         """Frame, ISBN, title and author."""
         self.quantity = quantity
         self.available = available
-        self.loans: dict[bytes, bytes] = {}
-        """Encoded loans by encoded borrower, both with the length in front."""
+        self.lent = 0
+        """The number of loans."""
+        self.loans = b""
+        """The encoded loans, one after the other. A dict of them would take most of a row's memory."""
         self.version = version
         self.updated_at = updated_at
         self.changed = False
@@ -108,21 +112,20 @@ class WireRow:
         quantity, at = number(data, end)
         available, at = number(data, at)
         count, at = number(data, at)
-        loans: dict[bytes, bytes] = {}
+        begin = at
         if count > 0:
+            users = set()
             for _ in range(count):
                 loan = loan_at(data, at)
-                if loan is None:
+                if loan is None or not has_its_length(loan[1]):
                     return None
-                user = loan[1]
-                if user[0] != 2 * (len(user) - 1):
-                    return None
-                loans[user] = loan[0]
+                users.add(loan[1])
                 at = loan.end()
             # A second block, or none
-            if data[at : at + 1] != b"\0" or len(loans) != count:
+            if data[at : at + 1] != b"\0" or len(users) != count:
                 return None
             at += 1
+        loans = data[begin : at - 1] if count > 0 else b""
         if min(quantity, available, count) < 0 or data[at : at + 2] != b"\0\0":
             # Removed or held, or damaged
             return None
@@ -132,7 +135,7 @@ class WireRow:
         if version < 1 or time is None or data[at + 6 :] != path.new_tail:
             return None
         row = cls(data[:end], quantity, available, version, time[0], path.new_tail)
-        row.loans = loans
+        row.lent, row.loans = count, loans
         return row
 
     @classmethod
@@ -159,11 +162,10 @@ class WireRow:
 
     def encoded(self) -> bytes:
         """The row as ``schemas.codec.encode`` writes it."""
-        loans = self.loans
         return b"".join(
             (
                 self.head, varint(self.quantity), varint(self.available),
-                *((varint(len(loans)), *loans.values()) if loans else ()),
+                *((varint(self.lent), self.loans) if self.lent else ()),
                 b"\0\0\0", varint(self.version), self.updated_at, self.tail,
             )
         )  # fmt: skip
@@ -173,17 +175,18 @@ class WireRow:
         if loan is None or self.available < 1:
             return False
         user = loan[1]
-        if user[0] != 2 * (len(user) - 1) or user in self.loans:
+        # The bytes may also stand within other loans: then the slow path lends the copy
+        if not has_its_length(user) or user in self.loans:
             return False
-        self.loans[user] = loan[0]
+        self.loans += loan[0]
+        self.lent += 1
         self.available -= 1
         self.updated_at = value[-12:-6]
         return True
 
     def _returned(self, value: bytes) -> bool:
         found = user_and_time(value, AFTER_ISBN)
-        # Only users with a right length are keys
-        if found is None or self.loans.pop(found[1], None) is None:
+        if found is None or not self._take_back(found[1]):
             return False
         self.available += 1
         self.updated_at = value[-6:]
@@ -191,9 +194,10 @@ class WireRow:
 
     def _renewed(self, value: bytes) -> bool:
         found = one_loan(value, AFTER_ISBN)
-        if found is None or (loan := self.loans.get(found[1])) is None:
+        if found is None or (at := self._place(found[1])) < 0:
             return False
-        self.loans[found[1]] = loan[:-6] + value[-6:]
+        end = at + len(found[1]) + TIMES_BYTES
+        self.loans = self.loans[: end - 6] + value[-6:] + self.loans[end:]
         self.updated_at = value[-12:-6]
         return True
 
@@ -213,7 +217,7 @@ class WireRow:
             return False
         if value[user_type : user_type + 1] == b"\2":
             lost = user_and_time(value, user_type + 1)
-            if lost is None or self.quantity < 1 or self.loans.pop(lost[1], None) is None:
+            if lost is None or self.quantity < 1 or not self._take_back(lost[1]):
                 return False
             self.quantity -= 1
         elif (
@@ -235,6 +239,27 @@ class WireRow:
         self.head = self.head[:BODY] + value[BODY:end]
         self.updated_at = value[end:]
         return True
+
+    def _take_back(self, user: bytes) -> bool:
+        """Remove the borrower's loan. False: there is none."""
+        at = self._place(user)
+        if at < 0:
+            return False
+        self.loans = self.loans[:at] + self.loans[at + len(user) + TIMES_BYTES :]
+        self.lent -= 1
+        return True
+
+    def _place(self, user: bytes) -> int:
+        """Where the borrower's loan begins; -1: there is none."""
+        if not has_its_length(user):
+            return -1
+        loans = self.loans
+        at = loans.find(user)
+        # A loan begins behind a time, whose last byte alone is below 0x80. With at 1 the loop takes the very
+        # last byte for the second one: it is below, too
+        while at > 0 and not loans[at - 1] < 0x80 <= loans[at - 2]:
+            at = loans.find(user, at + 1)
+        return at
 
 
 Step = Callable[[WireRow, bytes], bool]
@@ -343,12 +368,15 @@ def _wire(row: InventoryRow) -> WireRow | None:
     head = _frame("InventoryRow") + text(row.isbn) + text(row.title) + text(row.author)
     updated_at = varint(row.updated_at)
     wire = WireRow(head, row.quantity, row.available, row.version, updated_at, b"")
+    users, loans = set(), list[bytes]()
     for loan in row.loans:
         user, times = text(loan.user_id), varint(loan.borrowed_at) + varint(loan.due_at)
         if not two_times(times) or len(user) > 1 + MAX_USER_BYTES or not user.isascii():
             return None
-        wire.loans[user] = user + times
-    return wire if len(wire.loans) == len(row.loans) else None
+        users.add(user)
+        loans.append(user + times)
+    wire.lent, wire.loans = len(loans), b"".join(loans)
+    return wire if len(users) == len(loans) else None
 
 
 def _has_fields(subject: str, fields: str) -> bool:

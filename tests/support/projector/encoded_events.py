@@ -24,7 +24,9 @@ times = st.one_of(
     *[st.integers(NOW, NOW + 10**9)] * 4,
     st.sampled_from([0, -1, 63, 2**34 - 1, 2**34, 2**41 - 1, 2**41, 2**62, -(2**40)]),
 )
-users = st.sampled_from(["ann", "bob"] * 6 + ["", "Žofie", "x" * 63, "x" * 64, "日" * 21, "\x7f"])
+users = st.sampled_from(
+    ["ann", "bob"] * 6 + ["b", "a\x02b", "", "Žofie", "x" * 63, "x" * 64, "日" * 21, "\x7f"]
+)
 texts = st.sampled_from(["", "Elixir", "日本", "t" * 63, "t" * 64, "t" * 4095, "t" * 4096])
 copies = st.sampled_from([1, 2, 3, 63, 64, 4095, 4096, 10**6, -1, 0])
 isbns = st.sampled_from([ISBN] * 15 + [OTHER])

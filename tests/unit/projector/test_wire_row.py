@@ -14,6 +14,7 @@ from projector.fold.wire_row import WireRow
 from schemas.codec import decode, encode
 from schemas.events import (
     BookAdded,
+    BookBorrowed,
     BookReturned,
     CopiesAdded,
     CopiesWithdrawn,
@@ -95,6 +96,30 @@ def no_row(key: bytes) -> bytes | None:
 )
 def test_the_fast_fold_of_one_event_equals_the_plain_fold(row, value):
     _compare(row, value)
+
+
+OTHERS = tuple(Loan(user, NOW, NOW) for user in ("a\x02b", "v" * 50, "ann"))
+
+
+@pytest.mark.parametrize("others", [OTHERS, OTHERS[1:], OTHERS[::-1]], ids=["first", "second", "last"])
+@pytest.mark.parametrize("user", ["b", "d" + "v" * 50])
+def test_a_borrower_whose_bytes_stand_within_other_loans_has_none_of_them(user, others):
+    """The last byte of a time may be the length of such a borrower: ``d`` is that of 50 bytes."""
+    row = replace(LENT, quantity=9, available=6, loans=others)
+    returned, renewed = encode(BookReturned(ISBN, user, NOW)), encode(LoanRenewed(ISBN, user, NOW, NOW + 9))
+    borrowed = encode(BookBorrowed(ISBN, user, NOW, NOW))
+    for value in (returned, renewed, borrowed):
+        _compare(row, value)
+    row = project(row, ISBN, row.version + 1, 0, borrowed)
+    for value in (returned, renewed, borrowed):
+        _compare(row, value)
+
+
+def test_a_borrower_who_is_shorter_than_the_length_in_front_has_no_loan():
+    returned = encode(BookReturned(ISBN, "annabel", NOW))
+    row = replace(LENT, loans=(Loan("annabel", NOW, NOW),))
+    _compare(row, returned)
+    _compare(row, returned.replace(b"annabel", b"annab"))
 
 
 @settings(max_examples=400, deadline=None)
