@@ -194,10 +194,13 @@ class ConsumerThread(CrashInOwnLoop, driver.AIOKafkaConsumerThread):
     async def seek_sources(self, positions: Mapping[TP, int]) -> dict[TP, int]:
         """Seek each partition to min(group offset, table position), and return these offsets.
 
-        This includes partitions without a committed offset, which aiokafka's own seek leaves unchanged.
-        Raises Unrecoverable if the event store lacks the needed events.
+        This includes partitions without a committed offset, which aiokafka's own seek leaves unchanged. The
+        changelogs are recovered, and not fetched any more until the next assignment. Raises Unrecoverable if
+        the event store lacks the needed events.
         """
         consumer = self._ensure_consumer()
+        # Faust only stops asking for them: aiokafka would fetch what this worker writes, and keep it
+        consumer.pause(*(tp for tp in consumer.assignment() if tp not in positions))
         tps, starts = list(positions), {}
         first, ends = await consumer.beginning_offsets(tps), await consumer.end_offsets(tps)
         for tp, position in positions.items():

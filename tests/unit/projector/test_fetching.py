@@ -174,6 +174,39 @@ def test_a_partition_is_far_behind_while_a_tenth_of_a_batch_can_be_read(
     assert thread.is_far_behind(A, 50) is far
 
 
+class Assigned:
+    """A consumer with two source partitions and their changelogs, of ten records each."""
+
+    def __init__(self) -> None:
+        self.paused: set[TP] = set()
+        self.sought: dict[TP, int] = {}
+
+    def assignment(self) -> set[TP]:
+        return {A, B, TP("changelog", 0), TP("changelog", 1)}
+
+    async def beginning_offsets(self, tps: list[TP]) -> dict[TP, int]:
+        return dict.fromkeys(tps, 0)
+
+    async def end_offsets(self, tps: list[TP]) -> dict[TP, int]:
+        return dict.fromkeys(tps, 10)
+
+    async def committed(self, tp: TP) -> int:
+        return 5
+
+    def seek(self, tp: TP, offset: int) -> None:
+        self.sought[tp] = offset
+
+    def pause(self, *tps: TP) -> None:
+        self.paused |= set(tps)
+
+
+def test_after_recovery_the_changelogs_are_not_fetched_any_more() -> None:
+    thread, consumer = Thread(Fetched(), set()), Assigned()
+    thread._ensure_consumer = lambda: consumer  # type: ignore[method-assign]
+    assert asyncio.run(thread.seek_sources({A: 3, B: 7})) == consumer.sought == {A: 3, B: 5}
+    assert consumer.paused == {TP("changelog", 0), TP("changelog", 1)}
+
+
 def test_a_rebalance_while_the_app_stops_leaves_the_connections_to_their_thread() -> None:
     thread = Thread(Fetched(), set())
     consumer: Any = SimpleNamespace()

@@ -77,7 +77,7 @@ CALLED: list[tuple[type, str]] = [
     (FetchResult, "has_more getall"),
     (PartitionRecords, "_consumer_record _unpack_records"),
     (TopicPartitionState, "consumed_to"),
-    (AIOKafkaConsumer, "beginning_offsets end_offsets committed seek"),
+    (AIOKafkaConsumer, "assignment beginning_offsets end_offsets committed pause seek"),
     (AIOKafkaProducer, "create_batch send_batch transaction"),
     (BatchBuilder, "append record_count"),
     (Worker, "install_signal_handlers"),
