@@ -306,9 +306,9 @@ class Agent:
         begun = time.monotonic()
         rows = partition.fold.take()
         batches = [folded.batch for folded in partition.unwritten]
-        await self._table.write(batches, rows)
+        size = await self._table.write(batches, rows)
         now = time.monotonic()
-        self._write_bytes = write_limit(self._write_bytes, sum(map(len, rows.values())), now - begun)
+        self._write_bytes = write_limit(self._write_bytes, size, now - begun)
         for folded in partition.unwritten:
             self._metrics.batch(folded.events, now - folded.received)
         self._metrics.rows(len(rows))

@@ -1,7 +1,7 @@
 """A projection: a table folded from the event store, with its own consumer group and changelog."""
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from math import inf
@@ -46,6 +46,13 @@ class Discontinuous(Exception):
         super().__init__(str(reason))
 
 
+class Rows(Protocol):
+    """Rows by key, each encoded when its turn comes: all of them at once may take much memory."""
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[tuple[bytes, bytes]]: ...
+
+
 class Fold(Protocol):
     """Folds the batches of one partition, in order."""
 
@@ -58,8 +65,8 @@ class Fold(Protocol):
     def replace(self, stream: bytes, row: bytes) -> None:
         """Continue with this row of the stream, which then counts as changed."""
 
-    def take(self) -> dict[bytes, bytes]:
-        """The rows that changed since the last call, by key, encoded, each in its last state."""
+    def take(self) -> Rows:
+        """The rows that changed since the last call, each in its last state. Look at them before ``add``."""
 
     @property
     def memory(self) -> int:

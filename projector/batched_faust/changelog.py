@@ -1,7 +1,7 @@
 """The changelog's writer: one transaction a batch, by the worker that has claimed the partition."""
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -62,7 +62,7 @@ class Producer(driver.Producer):
         await self.release(set(self._claimed))
         await super().on_stop()
 
-    async def append(self, topic: str, partition: int, rows: Sequence[tuple[bytes, bytes | None]]) -> int:
+    async def append(self, topic: str, partition: int, rows: Iterable[tuple[bytes, bytes | None]]) -> int:
         """Commit ``rows`` in this order as one transaction, and return the offset of the last.
 
         A row of None is deleted. Raises Stale without a claim, Unrecoverable for a row that no batch can
@@ -71,21 +71,22 @@ class Producer(driver.Producer):
         producer = self._claimed.get(partition)
         if producer is None:
             raise Stale(f"{topic} {partition} is not claimed by this worker")
-        builders = [producer.create_batch()]
-        for key, value in rows:
-            # aiokafka accepts a batch's first row of any size, and the broker then refuses it
-            if value is not None and len(value) > self.max_batch_size:
-                raise Unrecoverable(
-                    f"the row of {key.decode(errors='replace')} has {len(value)} bytes, the changelog takes "
-                    f"{self.max_batch_size}: the title has too many open loans, or too long ones"
-                )
-            if builders[-1].append(timestamp=None, key=key, value=value) is None:
-                builders.append(producer.create_batch())
-                builders[-1].append(timestamp=None, key=key, value=value)
         async with producer.transaction():
-            sent = await asyncio.gather(
-                *[await producer.send_batch(builder, topic, partition=partition) for builder in builders]
-            )
+            # A batch is made when the one before is on its way: all at once would be in memory otherwise
+            sent, builder = [], producer.create_batch()
+            for key, value in rows:
+                # aiokafka accepts a batch's first row of any size, and the broker then refuses it
+                if value is not None and len(value) > self.max_batch_size:
+                    raise Unrecoverable(
+                        f"the row of {key.decode(errors='replace')} has {len(value)} bytes, the changelog "
+                        f"takes {self.max_batch_size}: the title has too many open loans, or too long ones"
+                    )
+                if builder.append(timestamp=None, key=key, value=value) is None:
+                    sent.append(await producer.send_batch(builder, topic, partition=partition))
+                    builder = producer.create_batch()
+                    builder.append(timestamp=None, key=key, value=value)
+            sent.append(await producer.send_batch(builder, topic, partition=partition))
+            *_, batch = await asyncio.gather(*sent)
         # aiokafka reports the first offset of a batch
-        last: int = sent[-1].offset + builders[-1].record_count() - 1
+        last: int = batch.offset + builder.record_count() - 1
         return last

@@ -1,4 +1,4 @@
-"""The table's rows on disk: one RocksDB for each partition, one write for each batch."""
+"""The table's rows on disk: one RocksDB for each partition."""
 
 import errno
 import os
@@ -21,6 +21,9 @@ IDENTITY_KEY = b"__identity__"
 
 MEMORY = {"block_cache_size": 512 << 10, "write_buffer_size": 2 << 20, "max_write_buffer_number": 2}
 """RocksDB's options, in bytes for each partition. The fold keeps recent rows, so small caches suffice."""
+PIECE_BYTES = MEMORY["write_buffer_size"] // 2
+"""Rows that are written to RocksDB together. It would keep a larger piece in memory until the next write,
+which after a rebuild may never come."""
 
 _PASSING = (
     errno.EAGAIN,
@@ -79,22 +82,32 @@ class Store(rocksdb.Store):
             db.close()
         _delete(self.partition_path(partition))
 
-    def write(self, partition: int, rows: Iterable[tuple[bytes, bytes | None]], offset: int) -> None:
-        """Store rows and the changelog offset of the last one, all or nothing. A row of None is deleted.
+    def write(self, partition: int, rows: Iterable[tuple[bytes, bytes | None]], offset: int) -> int:
+        """Store rows, and with the last of them its changelog offset. A row of None is deleted.
 
-        Raises Damaged.
+        After a crash in between, the rows behind the offset before are read from the changelog again. Returns
+        the number of bytes. Raises Damaged.
         """
-        batch = WriteBatch(raw_mode=True)
+        batch, written = WriteBatch(raw_mode=True), 0
         for key, value in rows:
+            if batch.size_in_bytes() > PIECE_BYTES:
+                written += self._write(partition, batch)
+                batch = WriteBatch(raw_mode=True)
             if value is None:
                 batch.delete(key)
             else:
                 batch.put(key, value)
         batch.put(self.offset_key, b"%d" % offset)
+        return written + self._write(partition, batch)
+
+    def _write(self, partition: int, batch: WriteBatch) -> int:
+        """Write the batch, all or nothing, and return its size in bytes. Raises Damaged."""
+        size: int = batch.size_in_bytes()
         try:
             self._db_for_partition(partition).write(batch)
         except Exception as error:
             raise self._discarded(partition, error) from error
+        return size
 
     def apply_changelog_batch(
         self,

@@ -1,7 +1,8 @@
 """The table: rows, written a batch at a time, and their position in the source."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any, NoReturn, cast
 
 import faust
@@ -124,11 +125,12 @@ class Table(faust.Table[bytes, bytes]):
             )
         return max(0, position.next)
 
-    async def write(self, batches: Sequence[Batch], rows: Mapping[bytes, bytes]) -> None:
+    async def write(self, batches: Sequence[Batch], rows: Iterable[tuple[bytes, bytes]]) -> int:
         """Store the rows that ``batches`` of a partition changed, and their end as the table's position.
 
-        Raises Stale when the batches do not follow each other or what the table has, or the changelog was
-        replaced, Unrecoverable when the event store went back, and as ``Producer.append``.
+        ``rows`` is looked at twice. Returns the number of bytes. Raises Stale when the batches do not follow
+        each other or what the table has, or the changelog was replaced, Unrecoverable when the event store
+        went back, and as ``Producer.append``.
         """
         tp, topic = batches[0].tp, self.changelog_topic_name
         position = self.position(tp.partition)
@@ -139,26 +141,25 @@ class Table(faust.Table[bytes, bytes]):
                 raise Unrecoverable(f"{tp}: the event store went back from {batch.begin} to {batch.next}")
             position = batch.next
         assert self._identity is not None
-        mark = CODEC.encode(TablePosition(self._identity.source, position))
-        written = [*rows.items(), (POSITION_KEY, mark)]
+        mark = POSITION_KEY, CODEC.encode(TablePosition(self._identity.source, position))
         # The changelog first: RocksDB must never be ahead of it. Then the offset may be committed
-        end = await self.producer.append(topic, tp.partition, written)
+        end = await self.producer.append(topic, tp.partition, chain(rows, [mark]))
         if end <= self.store.offset(tp.partition):
             raise Stale(f"{topic} {tp.partition} was replaced: it ends at {end}")
-        self.store.write(tp.partition, written, end)
+        written = self.store.write(tp.partition, chain(rows, [mark]), end)
         for batch in batches:
             batch.done = True
         if tracing.tracer is not None:
             record_folds(batches)
+        return written
 
     async def put(self, partition: int, rows: Mapping[bytes, bytes | None]) -> None:
         """Store rows without a batch, in the changelog and then on disk. A row of None is deleted.
 
         They may include events that the position does not. Raises as ``Producer.append``.
         """
-        items = list(rows.items())
-        end = await self.producer.append(self.changelog_topic_name, partition, items)
-        self.store.write(partition, items, end)
+        end = await self.producer.append(self.changelog_topic_name, partition, rows.items())
+        self.store.write(partition, rows.items(), end)
 
     def apply_changelog_batch(self, batch: Any) -> None:
         """Recover rows. An error ends the worker: Faust would log it and continue without these rows."""

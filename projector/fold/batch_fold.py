@@ -1,6 +1,6 @@
 """The inventory's fold of a batch: one row for each changed title, whatever the number of its events."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from math import inf
 from typing import TypeAlias
@@ -12,7 +12,7 @@ from inventory.projection import project, title_row
 from inventory.row_fold import Gap
 from projector.batched_faust.batch import Record
 from projector.fold.wire_row import WireRow
-from projector.projection import BadRecord, DamagedRow, Discontinuous, Projection, Read
+from projector.projection import BadRecord, DamagedRow, Discontinuous, Projection, Read, Rows
 from schemas.codec import CODEC, Undecodable, decode, encode
 from schemas.records import parse_title_key
 from schemas.row import InventoryRow
@@ -158,10 +158,14 @@ class PartitionFold:
         self._changed[stream] = None
         self._content_bytes += len(row)
 
-    def take(self) -> dict[bytes, bytes]:
-        """The rows that changed since the last call, by key, each in its last state."""
-        rows = {name: _written(self._recent[name]) for name in self._changed}
-        self._changed.clear()
+    def take(self) -> Rows:
+        """See ``Fold``."""
+        rows = _Changed(self._changed, self._recent)
+        self._changed = {}
+        for name in rows.names:
+            state = self._recent[name]
+            if isinstance(state, WireRow):
+                state.changed = False
         self._memory += self._content_bytes
         self._unwritten = self._content_bytes = 0
         return rows
@@ -177,6 +181,22 @@ class PartitionFold:
             self._overhead_bytes += _object_bytes(state)
             self._recent[name] = state
         return state
+
+
+class _Changed:
+    """The changed rows among ``states``, each encoded at every look."""
+
+    def __init__(self, names: dict[bytes, None], states: dict[bytes, _State]) -> None:
+        self.names, self._states = names, states
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
+        states = self._states
+        for name in self.names:
+            state = states[name]
+            yield name, state.encoded() if isinstance(state, WireRow) else encode(state)
 
 
 def _position(stored: bytes | None) -> float:
@@ -232,13 +252,6 @@ def _encoded_bytes(state: _State) -> int:
     if isinstance(state, WireRow):
         return len(state.head) + len(state.loans) + 20
     return len(encode(state))
-
-
-def _written(state: _State) -> bytes:
-    if isinstance(state, WireRow):
-        state.changed = False
-        return state.encoded()
-    return encode(state)
 
 
 def _recomputed(isbn: str, records: Iterable[Record]) -> bytes | None:

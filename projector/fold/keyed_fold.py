@@ -19,7 +19,7 @@ from eventstore.keys import BadKey
 from eventstore.recorded import event_of, parse_stream_key
 from eventstore.topics import Table
 from projector.batched_faust.batch import Record
-from projector.projection import BadRecord, DamagedRow, Projection, Read, RowCodec
+from projector.projection import BadRecord, DamagedRow, Projection, Read, RowCodec, Rows
 
 OBJECT_BYTES = 500
 """Memory of a row's objects, besides what depends on its content."""
@@ -101,12 +101,12 @@ class KeyedFold:
         self._changed[stream] = self._table.codec.decode(row)
         self._bytes += len(row)
 
-    def take(self) -> dict[bytes, bytes]:
-        """The changed rows by key, encoded."""
+    def take(self) -> Rows:
+        """See ``Fold``."""
         rows = {key: self._table.codec.encode(row) for key, row in self._changed.items()}
         self._changed.clear()
         self._bytes = 0
-        return rows
+        return rows.items()
 
     def _add(self, offset: int, key: bytes | None, value: bytes | None) -> None:
         stream, _ = parse_stream_key(key, self._table.events)

@@ -18,7 +18,7 @@ from projector.agent import Agent
 from projector.batched_faust.batch import Batch
 from projector.fold.batch_fold import INVENTORY_PROJECTION
 from projector.memory import memory_budget
-from projector.projection import BadRecord, Projection
+from projector.projection import BadRecord, Projection, Rows
 from schemas.codec import CODEC, encode
 from schemas.events import BookAdded, CopiesAdded
 from schemas.topics import INVENTORY
@@ -47,9 +47,9 @@ class Fold:
             self.changed[key] = b"%d" % self.rows[key]
         return None
 
-    def take(self) -> dict[bytes, bytes]:
+    def take(self) -> Rows:
         rows, self.changed = self.changed, {}
-        return rows
+        return rows.items()
 
     @property
     def memory(self) -> int:
@@ -99,10 +99,11 @@ class Fakes:
     def halt(self, tp: TP) -> None:
         self.halted.append(tp)
 
-    async def write(self, batches: Any, rows: dict[bytes, bytes]) -> None:
-        self.written.append((batches[0].begin, batches[-1].next, rows))
+    async def write(self, batches: Any, rows: Rows) -> int:
+        self.written.append((batches[0].begin, batches[-1].next, dict(rows)))
         for batch in batches:
             batch.done = True
+        return sum(len(row) for _, row in rows)
 
     async def crash(self, error: BaseException) -> None:
         self.crashed.append(error)
@@ -303,11 +304,11 @@ class SlowTable(Fakes):
         self.gate = asyncio.Event()
         self.begun = 0
 
-    async def write(self, batches: Any, rows: dict[bytes, bytes]) -> None:
+    async def write(self, batches: Any, rows: Rows) -> int:
         self.begun += 1
         if batches[0].tp.partition == 0:
             await self.gate.wait()
-        await super().write(batches, rows)
+        return await super().write(batches, rows)
 
 
 async def arrive(agent: Agent, *batches: Batch) -> None:

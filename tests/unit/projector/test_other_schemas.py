@@ -59,7 +59,7 @@ def test_the_fast_path_carries_the_later_fields_of_a_newer_row(caplog, monkeypat
         isbn, value = step.event.isbn, encode(step.event)
         fast.add([(0, event_key(isbn, step.version), value)])
         plain[isbn] = project(plain.get(isbn), isbn, step.version, 0, value)
-    assert fast.take() == {isbn.encode(): encode(row) for isbn, row in plain.items()}
+    assert dict(fast.take()) == {isbn.encode(): encode(row) for isbn, row in plain.items()}
     assert len(slow) < 50
     assert caplog.messages == []
 
@@ -78,7 +78,7 @@ def test_an_event_whose_effect_the_fast_path_does_not_know_takes_the_slow_path(c
     row = LargerRow(ISBN, "t", "a", 2, 1, (Loan("ann", NOW, NOW + 5),), False, 2, NOW)
     folded = PartitionFold({ISBN.encode(): encode(row)}.get)
     folded.add([(0, event_key(ISBN, 3), encode(BookReturned(ISBN, "ann", NOW)))])
-    row = decode(folded.take()[ISBN.encode()])
+    row = decode(dict(folded.take())[ISBN.encode()])
     assert isinstance(row, LargerRow)
     assert row.visits == 1
     assert caplog.messages == ["no fast path, so a fifth of the speed, for events of type BookReturned"]

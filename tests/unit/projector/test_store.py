@@ -16,6 +16,7 @@ from rocksdict import Options, Rdict
 from projector.batched_faust.errors import Damaged
 from projector.batched_faust.store import IDENTITY_KEY, MEMORY, Store
 from tests.support.privileges import without_privileges
+from tests.support.waiting import eventually
 
 CHANGELOG = "some-changelog"
 IDENTITY = b"cluster/events/changelog"
@@ -174,6 +175,43 @@ def test_a_file_cut_or_flipped_anywhere_gives_rows_as_written_or_none(written, t
             close(store)
             shutil.rmtree(folder)
     assert tried > 30
+
+
+def test_of_a_large_write_little_stays_in_memory(tmp_path):
+    store = store_in(tmp_path)
+    rows = {b"%013d" % number: os.urandom(100) for number in range(100_000)}
+    size = sum(len(key) + len(row) for key, row in rows.items())
+    assert size < store.write(0, rows.items(), 7) < 2 * size
+
+    def in_files() -> int:
+        return int(store._dbs[0].property_value("rocksdb.total-sst-files-size"))
+
+    # A memtable may have one piece more than its size
+    eventually(lambda: in_files() > size - 2 * MEMORY["write_buffer_size"])
+    assert store.offset(0) == 7
+    assert dict(store.rows(0)) == rows
+    close(store)
+
+
+def test_a_large_write_that_ends_early_leaves_the_offset_before(tmp_path):
+    store = store_in(tmp_path)
+    store.write(0, ROWS.items(), 3)
+
+    def cut() -> Iterator[tuple[bytes, bytes]]:
+        yield from ((key, b"newer" * 100_000) for key in ROWS)
+        raise RuntimeError("the process is killed here")
+
+    with pytest.raises(RuntimeError):
+        store.write(0, cut(), 50)
+    close(store)
+    store = store_in(tmp_path)
+    offset, rows = known(store)
+    assert (offset, len(rows)) == (3, len(ROWS))
+    assert rows != ROWS, "some are newer than the offset"
+    # As the changelog has them behind it
+    store.write(0, ((key, b"newest") for key in ROWS), 50)
+    assert known(store) == (50, dict.fromkeys(ROWS, b"newest"))
+    close(store)
 
 
 def test_a_store_that_another_worker_has_locked_is_kept(folder):

@@ -178,7 +178,7 @@ def test_a_row_taken_apart_by_slices_equals_the_decoded_row(data):
 
 
 def test_rows_of_the_workload_are_taken_apart_by_slices():
-    fold, taken = PartitionFold(no_row), {}
+    fold, taken = PartitionFold(no_row), dict[bytes, bytes]()
     for step in islice(workload(100, seed=3), 2000):
         fold.add([(0, event_key(step.event.isbn, step.version), encode(step.event))])
         taken.update(fold.take())
