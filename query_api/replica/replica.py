@@ -164,6 +164,8 @@ class Replica:
             yield db
             if after.complete and not self.progress.complete:
                 first_read.finish(db)
+                # It sorted all events
+                return_free_memory()
             _store(db, self.progress, after)
             generation = (self._generation + 1) % _GENERATIONS
             db.execute(f"PRAGMA user_version = {generation}")

@@ -87,6 +87,16 @@ def test_a_check_leaves_no_memory_behind(tmp_path: Path, monkeypatch: pytest.Mon
     assert trimmed == [True, True]
 
 
+def test_the_end_of_the_first_read_leaves_no_memory_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    trimmed = list[bool]()
+    monkeypatch.setattr(replica_module, "return_free_memory", lambda: trimmed.append(True))
+    replica = create_replica(tmp_path, IDENTITY, 1)
+    for number, settled, times in ((1, False, 0), (2, True, 1), (3, True, 1)):
+        with replica.batch(Progress((number,), (number,), (number,), (settled,))):
+            pass
+        assert len(trimmed) == times
+
+
 def test_a_checkpoint_moves_writes_into_the_database_file(tmp_path: Path):
     replica = create_replica(tmp_path, IDENTITY, 1)
     with replica.batch(AT) as db:
