@@ -1,4 +1,4 @@
-"""``python -m benchmarks.consumer_groups`` reads events into SQLite and by the notary, beside a bare loop."""
+"""``python -m benchmarks.consumer_groups`` reads events into SQLite and by the notary, beside bare loops."""
 
 import gc
 import sqlite3
@@ -76,10 +76,9 @@ class Clock:
         )
 
 
-def bare(settings: Settings, _: Path) -> Reading:
-    """Fetch every record with ``consume(n)``, and look at its error only."""
-    clock, events = Clock(), 0
-    ended: set[int | None] = set()
+@contextmanager
+def subscribed(settings: Settings, clock: Clock) -> Iterator[Consumer]:
+    """A consumer in a new group. It starts ``clock``."""
 
     def assign(consumer: Consumer, places: list[TopicPartition]) -> None:
         clock.start()
@@ -89,6 +88,16 @@ def bare(settings: Settings, _: Path) -> Reading:
     consumer = Consumer(reading_config(settings) | config)
     try:
         consumer.subscribe([events_topic(settings)], on_assign=assign)
+        yield consumer
+    finally:
+        consumer.close()
+
+
+def bare(settings: Settings, _: Path) -> Reading:
+    """Fetch every record with ``consume(n)``, and look at its error only."""
+    clock, events = Clock(), 0
+    ended: set[int | None] = set()
+    with subscribed(settings, clock) as consumer:
         while len(ended) < settings.partitions:
             for message in consumer.consume(FETCH_RECORDS, POLL_S):
                 error = message.error()
@@ -97,8 +106,23 @@ def bare(settings: Settings, _: Path) -> Reading:
                 elif error.code() == KafkaError._PARTITION_EOF:
                     ended.add(message.partition())
         return clock.reading("bare consume loop", events)
-    finally:
-        consumer.close()
+
+
+def polled(settings: Settings, _: Path) -> Reading:
+    """Fetch every record with ``poll()``, as most programs do, and look at its error only."""
+    clock, events = Clock(), 0
+    ended: set[int | None] = set()
+    with subscribed(settings, clock) as consumer:
+        while len(ended) < settings.partitions:
+            message = consumer.poll(POLL_S)
+            if message is None:
+                continue
+            error = message.error()
+            if error is None:
+                events += 1
+            elif error.code() == KafkaError._PARTITION_EOF:
+                ended.add(message.partition())
+        return clock.reading("bare poll loop", events)
 
 
 def one_row_an_event(settings: Settings, folder: Path) -> Reading:
@@ -162,6 +186,7 @@ def notary(settings: Settings, folder: Path) -> Reading:
 
 CONTESTANTS: tuple[Callable[[Settings, Path], Reading | None], ...] = (
     bare,
+    polled,
     one_row_an_event,
     open_loans,
     loans_in_postgresql,
