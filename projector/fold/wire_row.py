@@ -112,9 +112,9 @@ class WireRow:
         quantity, at = number(data, end)
         available, at = number(data, at)
         count, at = number(data, at)
-        begin = at
+        loans = b""
         if count > 0:
-            users = set()
+            begin, users = at, set()
             for _ in range(count):
                 loan = loan_at(data, at)
                 if loan is None or not has_its_length(loan[1]):
@@ -124,8 +124,8 @@ class WireRow:
             # A second block, or none
             if data[at : at + 1] != b"\0" or len(users) != count:
                 return None
+            loans = data[begin:at]
             at += 1
-        loans = data[begin : at - 1] if count > 0 else b""
         if min(quantity, available, count) < 0 or data[at : at + 2] != b"\0\0":
             # Removed or held, or damaged
             return None
