@@ -11,11 +11,12 @@ from foundation.kafka_clients import KafkaUnavailable, reading_config
 if TYPE_CHECKING:
     from foundation.settings import Settings
 
-BATCH_RECORDS = 2000
+BATCH_RECORDS = 500
 POLL_S = 0.2
-BUFFER_KB = 2048
+BUFFER_KB = 512
 """Keys and values that are fetched ahead. With its headers and librdkafka's objects, an event takes ten times
-the memory of its key and value."""
+the memory of its key and value, and a backup reads all partitions at the same time. With 2,048 one partition
+takes 30 MB more, and a tenth less processor time."""
 TRANSIENT = frozenset(
     {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT, KafkaError._RESOLVE}
 )
@@ -23,16 +24,16 @@ TRANSIENT = frozenset(
 
 
 def read_partition(
-    settings: "Settings", topic: str, partition: int, start: int = 0, *, end: int, buffer_kb: int = BUFFER_KB
+    settings: "Settings", topic: str, partition: int, start: int = 0, *, end: int
 ) -> Iterator[Message]:
     """Each committed record from offset ``start`` up to, and without, offset ``end``.
 
-    ``buffer_kb`` limits the keys and values that librdkafka fetches ahead. Raises KafkaUnavailable when
-    nothing arrives for the settings' deadline, and KafkaException for what Kafka refuses.
+    Raises KafkaUnavailable when nothing arrives for the settings' deadline, and KafkaException for what Kafka
+    refuses.
     """
     if start >= end:
         return
-    for message in _messages(settings, topic, partition, start, end, buffer_kb):
+    for message in _messages(settings, topic, partition, start, end):
         if message is None or (message.offset() or 0) >= end:
             return
         yield message
@@ -46,17 +47,17 @@ def follow_partition(settings: "Settings", topic: str, partition: int) -> Iterat
     ``read_partition``, but only before the end is reached for the first time or while new records arrive: a
     quiet topic looks like a broker that is away.
     """
-    return _messages(settings, topic, partition, 0, None, BUFFER_KB)
+    return _messages(settings, topic, partition, 0, None)
 
 
 def _messages(
-    settings: "Settings", topic: str, partition: int, start: int, end: int | None, buffer_kb: int
+    settings: "Settings", topic: str, partition: int, start: int, end: int | None
 ) -> Iterator[Message | None]:
     """Records, and None at the end; with ``end`` that counts only at or after this offset.
 
     Without ``end`` it also comes at the end as it was: while records arrive all the time, Kafka reports none.
     """
-    config = {"auto.offset.reset": "earliest", "queued.max.messages.kbytes": buffer_kb}
+    config = {"auto.offset.reset": "earliest", "queued.max.messages.kbytes": BUFFER_KB}
     consumer = Consumer(reading_config(settings) | config)
     try:
         consumer.assign([TopicPartition(topic, partition, start)])

@@ -7,7 +7,8 @@ _MASK = 0xFFFFFFFF
 _WORDS = struct.Struct("<I").iter_unpack
 
 
-@lru_cache(maxsize=1 << 16)
+# For titles that are asked for again at once: one entry takes 250 bytes, in every process
+@lru_cache(maxsize=1 << 12)
 def partition_of(stream: str, partitions: int) -> int:
     """The partition, of ``partitions``, that holds all events of the stream.
 
