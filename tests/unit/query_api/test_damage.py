@@ -28,6 +28,11 @@ from tests.support.query_api.api_without_kafka import IDENTITY, ApiWithoutKafka
 from tests.support.query_api.event_strategies import ISBNS, START
 
 A, B = ISBNS[:2]
+UNINDEX = (
+    "INSERT INTO search (search, rowid, title, author) SELECT 'delete', isbn, title_key, author_key "
+    f"FROM titles WHERE isbn IN ({int(A)}, {int(B)})"
+)
+"""Takes both out of the full-text index."""
 
 
 @pytest.fixture(scope="module")
@@ -158,6 +163,18 @@ CHECKING = {
     ),
     "another title's checkpoint": execute(f"UPDATE checkpoints SET isbn = {int(B)}"),
     "a word that the full-text index misses": execute(f"DELETE FROM search_docsize WHERE id = {int(A)}"),
+    "another word in the full-text index": execute(
+        UNINDEX,
+        "INSERT INTO search (rowid, title, author) SELECT isbn, replace(title_key, 'title', 'tilte'), "
+        f"author_key FROM titles WHERE isbn IN ({int(A)}, {int(B)})",
+        "INSERT INTO words VALUES ('tilte')",
+    ),
+    "another title's words in the full-text index": execute(
+        UNINDEX,
+        f"INSERT INTO search (rowid, title) SELECT isbn, title_key FROM titles WHERE isbn = {int(A)}",
+        "INSERT INTO search (rowid, title, author) SELECT isbn, title_key, author_key || ' ' || author_key "
+        f"FROM titles WHERE isbn = {int(B)}",
+    ),
     "a word that the list of words misses": execute("DELETE FROM words"),
     "a full-text index with damaged pages": execute("UPDATE search_data SET block = x'00' WHERE id > 10"),
     "a lost title": execute(f"DELETE FROM titles WHERE isbn = {int(B)}"),
