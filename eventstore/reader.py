@@ -28,7 +28,7 @@ from eventstore.recorded import Recorded, recorded
 from eventstore.subscription import Offsets as Offsets
 from eventstore.subscription import OffsetsGone as OffsetsGone
 from eventstore.subscription import Start as Start
-from eventstore.subscription import Subscription
+from eventstore.subscription import Subscription, offsets_after
 from foundation.kafka_clients import KafkaUnavailable
 from foundation.memory import no_collections
 from foundation.settings import Settings
@@ -174,18 +174,14 @@ class Reader(Generic[E]):
 
     def _readable(self, messages: list[Message]) -> tuple[list[Recorded[E]], dict[int, int]]:
         """The events, and the offsets after the last record of each partition."""
-        records, ends, events = list[Recorded[E]](), dict[int, int](), self._events
+        records, events = list[Recorded[E]](), self._events
         with no_collections():
             for message in messages:
                 try:
-                    record = recorded(message, events)
+                    records.append(recorded(message, events))
                 except UNREADABLE as error:
                     self._report(unreadable(message, error))
-                    ends[message.partition() or 0] = (message.offset() or 0) + 1
-                    continue
-                records.append(record)
-                ends[record.partition] = record.offset + 1
-        return records, ends
+        return records, offsets_after(messages)
 
     def _records(self, follow: bool) -> Iterator[Recorded[E]]:
         source, committed_at = self._source, time.monotonic()

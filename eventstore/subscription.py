@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, TypeAlias
 
 from confluent_kafka import (
@@ -47,6 +47,12 @@ class OffsetsGone(Exception):
 
     The message says what to do.
     """
+
+
+def offsets_after(records: Iterable[Message]) -> dict[int, int]:
+    """The offset after the last record of each partition; those of a partition are in order."""
+    last = {record.partition(): record for record in records}
+    return {partition or 0: (record.offset() or 0) + 1 for partition, record in last.items()}
 
 
 class Subscription:
@@ -207,18 +213,22 @@ class Subscription:
         log.warning(lost, self._group, error)
 
     def _keep(self, messages: list[Message]) -> None:
-        if messages:
-            self.silent_s = 0.0
-        for message in messages:
-            error = message.error()
-            if error is not None:
-                self._note(message, error)
-                continue
-            self._fetched.append(message)
-            partition = message.partition() or 0
-            self._reached[partition] = (message.offset() or 0) + 1
-            if self._ended:
+        if not messages:
+            return
+        self.silent_s = 0.0
+        errors = [(message, error) for message in messages if (error := message.error()) is not None]
+        for message, error in errors:
+            self._note(message, error)
+        records = messages
+        if errors:
+            records = [message for message in messages if message.error() is None]
+        ends = offsets_after(records)
+        # A record of a partition comes after its end
+        for partition, end in ends.items():
+            if end > self._reached.get(partition, 0):
+                self._reached[partition] = end
                 self._ended.discard(partition)
+        self._fetched += records
 
     def _note(self, message: Message, error: KafkaError) -> None:
         """Remember the end of a partition. Raises KafkaException and OffsetsGone where reading must end."""
