@@ -39,14 +39,14 @@ SCHEMA: Any = fastavro.parse_schema(
 decode: Any = flat_decoder(SCHEMA, Flat)
 
 
-def by_fastavro(data: bytes) -> Flat | None:
+def by_fastavro(data: bytes, schema: Any = SCHEMA, kind: type[Struct] = Flat) -> Struct | None:
     """The value, or None if fastavro refuses it or bytes follow."""
     body = BytesIO(data[BODY:])
     try:
-        fields = fastavro.schemaless_reader(body, SCHEMA, None)
+        fields = fastavro.schemaless_reader(body, schema, None)
     except (EOFError, ValueError, LookupError, OverflowError, MemoryError):
         return None
-    return None if body.read(1) else msgspec.convert(fields, Flat)
+    return None if body.read(1) else msgspec.convert(fields, kind)
 
 
 def framed(value: Flat) -> bytes:
@@ -80,6 +80,49 @@ def test_damaged_bytes_are_never_decoded_to_another_value_than_fastavro_gives(
     at = data.draw(st.integers(BODY, len(whole)))
     damaged = whole[:at] + data.draw(st.binary(max_size=3)) + whole[at + data.draw(st.integers(0, 2)) :]
     assert decode(damaged) in (by_fastavro(damaged), None)
+
+
+EXAMPLES = [
+    *((event, newest(type(event).__name__).parsed, encode(event)) for event in GOLDEN),
+    *((value, SCHEMA, framed(value)) for value in (Flat("a", 2**40, "b", True), Flat("a", 1, None, False))),
+]
+
+
+@pytest.mark.parametrize(("value", "schema", "whole"), EXAMPLES)
+def test_every_changed_byte_is_noticed(value: Struct, schema: Any, whole: bytes) -> None:
+    fast: Any = flat_decoder(schema, type(value))
+    for at in range(BODY, len(whole)):
+        for byte in range(256):
+            changed = whole[:at] + bytes([byte]) + whole[at + 1 :]
+            assert fast(changed) in (by_fastavro(changed, schema, type(value)), None)
+
+
+class Two(Struct, frozen=True):
+    first: str
+    second: str
+
+
+TWO: Any = fastavro.parse_schema(
+    {
+        "type": "record",
+        "name": "Two",
+        "fields": [{"name": "first", "type": "string"}, {"name": "second", "type": "string"}],
+    }
+)
+
+
+def two(first: str, second: str) -> bytes:
+    body = BytesIO()
+    fastavro.schemaless_writer(body, TWO, {"first": first, "second": second})
+    return bytes(BODY) + body.getvalue()
+
+
+def test_texts_of_any_length_are_decoded() -> None:
+    fast: Any = flat_decoder(TWO, Two)
+    for total in (128, 8_200):
+        for length in (0, 1, 62, 63, 64, 65, 100, 127, 128, total):
+            first, second = "é" * (length // 2) + "x" * (length % 2), "y" * (total - length)
+            assert fast(two(first, second)) == Two(first, second)
 
 
 @pytest.mark.parametrize("kind", TYPES)
