@@ -198,7 +198,7 @@ class Replica:
             db.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def find_damage(self, stopped: Callable[[], bool]) -> str | None:
-        """The first damage in the file; None: none, or ``stopped``. Takes seconds for a gigabyte.
+        """The first damage in the file; None: none, or ``stopped``. Takes 10 to 30 µs an event.
 
         Raises sqlite3.Error.
         """
