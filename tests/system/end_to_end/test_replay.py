@@ -57,7 +57,8 @@ def test_an_interrupted_replay_can_be_started_again(system: System, new_isbn: Ca
     replaying = system.start("replay")
     eventually(lambda: system.status()["projector"]["state"] != "running")
     replaying.send_signal(signal.SIGINT)
-    assert replaying.wait(30) == exits.INTERRUPTED
+    _, shown = replaying.communicate(timeout=30)
+    assert replaying.returncode == exits.INTERRUPTED, shown
     # Nobody else would start it
     eventually(lambda: system.status()["projector"]["state"] == "running")
     assert "replayed" in system.library("replay").stderr
