@@ -190,7 +190,7 @@ class Reader(Generic[E]):
             for message in source.take():
                 if (record := self._record(message)) is not None:
                     yield record
-                end = {message.partition() or 0: (message.offset() or 0) + 1}
+                end = offsets_after([message])
                 source.next.update(end)
                 source.handled(end)
                 if time.monotonic() - committed_at > COMMIT_INTERVAL_S:

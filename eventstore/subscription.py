@@ -216,19 +216,17 @@ class Subscription:
         if not messages:
             return
         self.silent_s = 0.0
-        errors = [(message, error) for message in messages if (error := message.error()) is not None]
-        for message, error in errors:
-            self._note(message, error)
-        records = messages
-        if errors:
-            records = [message for message in messages if message.error() is None]
-        ends = offsets_after(records)
-        # A record of a partition comes after its end
-        for partition, end in ends.items():
+        records = [message for message in messages if message.error() is None]
+        self._fetched += records
+        if len(records) < len(messages):
+            for message in messages:
+                if (error := message.error()) is not None:
+                    self._note(message, error)
+        for partition, end in offsets_after(records).items():
+            # Otherwise the partition's end came after it
             if end > self._reached.get(partition, 0):
                 self._reached[partition] = end
                 self._ended.discard(partition)
-        self._fetched += records
 
     def _note(self, message: Message, error: KafkaError) -> None:
         """Remember the end of a partition. Raises KafkaException and OffsetsGone where reading must end."""
