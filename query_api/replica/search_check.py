@@ -18,11 +18,12 @@ def search_damages(db: sqlite3.Connection) -> Iterator[str]:
     for isbn, *keys in db.execute("SELECT isbn, title_key, author_key FROM titles"):
         for weight, key in enumerate(keys, 1):
             found = key.split()
-            words += sum(map(_sum, found))
+            words += sum(map(_checksum, found))
             count += len(found)
             places += isbn % _MODULUS * weight * len(found) * (len(found) + 1) // 2
     db.execute("CREATE VIRTUAL TABLE temp.terms USING fts5vocab('main', 'search', 'row')")
-    if sum(_sum(term) * times for term, times in db.execute("SELECT term, cnt FROM temp.terms")) != words:
+    terms = db.execute("SELECT term, cnt FROM temp.terms")
+    if sum(_checksum(term) * times for term, times in terms) != words:
         yield "the words of the full-text index disagree with the titles"
     db.execute("CREATE VIRTUAL TABLE temp.entries USING fts5vocab('main', 'search', 'instance')")
     entries = db.execute(
@@ -33,5 +34,5 @@ def search_damages(db: sqlite3.Connection) -> Iterator[str]:
         yield "the entries of the full-text index disagree with the titles"
 
 
-def _sum(word: str) -> int:
+def _checksum(word: str) -> int:
     return crc32(word.encode())
