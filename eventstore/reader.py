@@ -24,7 +24,7 @@ from msgspec import Struct
 from eventstore.avro import Undecodable
 from eventstore.decider import Events
 from eventstore.keys import BadKey
-from eventstore.recorded import Recorded, recorded
+from eventstore.recorded import Recorded, recorder
 from eventstore.subscription import Offsets as Offsets
 from eventstore.subscription import OffsetsGone as OffsetsGone
 from eventstore.subscription import Start as Start
@@ -113,7 +113,7 @@ class Reader(Generic[E]):
         if group is not None and not group.strip():
             # librdkafka would abort the process
             raise ValueError("a consumer group needs a name")
-        self._settings, self._events = settings, events
+        self._settings, self._recorded = settings, recorder(events)
         self._report = report or (lambda unreadable: log.warning("%s", unreadable))
         self._source = Subscription(settings, group, start, stored)
 
@@ -174,11 +174,11 @@ class Reader(Generic[E]):
 
     def _readable(self, messages: list[Message]) -> tuple[list[Recorded[E]], dict[int, int]]:
         """The events, and the offsets after the last record of each partition."""
-        records, events = list[Recorded[E]](), self._events
+        records, recorded = list[Recorded[E]](), self._recorded
         with no_collections():
             for message in messages:
                 try:
-                    records.append(recorded(message, events))
+                    records.append(recorded(message))
                 except UNREADABLE as error:
                     self._report(unreadable(message, error))
         return records, offsets_after(messages)
@@ -202,7 +202,7 @@ class Reader(Generic[E]):
 
     def _record(self, message: Message) -> Recorded[E] | None:
         try:
-            return recorded(message, self._events)
+            return self._recorded(message)
         except UNREADABLE as error:
             self._report(unreadable(message, error))
             return None

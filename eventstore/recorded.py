@@ -1,5 +1,6 @@
 """An event as it is recorded in the event store."""
 
+from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeVar
 
 from msgspec import Struct
@@ -53,20 +54,25 @@ class Recorded(Struct, Generic[E], frozen=True, gc=False):
         return self.headers.get(COMMAND_ID, "")
 
 
-def recorded(message: Message, events: Events[E]) -> Recorded[E]:
-    """Decode a record of the event store.
+def recorder(events: Events[E]) -> Callable[[Message], Recorded[E]]:
+    """Decodes records of the event store.
 
-    Raises BadKey for a key that names no stream of the domain, and Undecodable for a value that is not an
+    It raises BadKey for a key that names no stream of the domain, and Undecodable for a value that is not an
     event, or belongs to another stream than the key's.
     """
     # As ``parse_stream_key`` and ``event_of``, without their calls: a reader of everything notices them
-    stream, version = parse_event_key(key := message.key())
-    if not events.is_stream(stream):
-        raise _no_stream(key, events)
-    event = events.decode(message.value())
-    if (found := events.stream_of(event)) != stream:
-        raise _of_another_stream(stream, found)
-    return Recorded(message.partition() or 0, message.offset() or 0, version, event, message)
+    is_stream, decode, stream_of = events.is_stream, events.decode, events.stream_of
+
+    def recorded(message: Message) -> Recorded[E]:
+        stream, version = parse_event_key(key := message.key())
+        if not is_stream(stream):
+            raise _no_stream(key, events)
+        event = decode(message.value())
+        if (found := stream_of(event)) != stream:
+            raise _of_another_stream(stream, found)
+        return Recorded(message.partition() or 0, message.offset() or 0, version, event, message)
+
+    return recorded
 
 
 def parse_stream_key(key: bytes | None, events: Events[Any]) -> tuple[str, int]:

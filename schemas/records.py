@@ -1,5 +1,7 @@
 """The library's events as they are recorded in the event store."""
 
+from collections.abc import Callable
+
 from eventstore import recorded as engine
 from eventstore.decider import Events
 from eventstore.recorded import Message
@@ -16,11 +18,6 @@ def event_of(isbn: str, value: bytes | None) -> Event:
     return engine.event_of(isbn, value, EVENTS)
 
 
-def recorded(message: Message) -> Recorded[Event]:
-    """Decode a record of the event store. Raises BadKey and Undecodable."""
-    return engine.recorded(message, EVENTS)
-
-
 def parse_title_key(key: bytes | None) -> tuple[str, int]:
     """ISBN and version of an event's key. Raises BadKey."""
     return engine.parse_stream_key(key, EVENTS)
@@ -34,3 +31,5 @@ EVENTS: Events[Event] = Events(
     "library.inventory", encode, CODEC.event_decoder(*TYPES), lambda event: event.isbn, _is_isbn
 )
 """How the engine names, writes and reads the library's events."""
+recorded: Callable[[Message], Recorded[Event]] = engine.recorder(EVENTS)
+"""Decodes a record of the event store. Raises BadKey and Undecodable."""
