@@ -263,15 +263,19 @@ class Agent:
             yield message.offset() or 0, message.key(), message.value()
 
     def _may_wait(self, partition: _Partition, last: Batch) -> bool:
-        fold = partition.fold
-        if fold.unwritten > self._write_bytes:
-            fold.measure()
         return (
-            # If little is missing, it is not worthwhile to count again after the next batch
-            fold.unwritten < self._write_bytes * 3 // 4
+            not self._is_full(partition.fold)
             and not partition.due(time.monotonic())
             and self._consumer.is_far_behind(last.tp, last.next)
         )
+
+    def _is_full(self, fold: Fold) -> bool:
+        """Whether the rows are as many as are written together."""
+        if fold.unwritten <= self._write_bytes:
+            return False
+        fold.measure()
+        # If little is missing, it is not worthwhile to count again after the next batch
+        return fold.unwritten > self._write_bytes * 3 // 4
 
     async def _keep_within_budget(self) -> None:
         """Write and forget the rows of the largest fold, if all together take too much memory."""

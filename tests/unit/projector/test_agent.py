@@ -36,6 +36,8 @@ class Fold:
         self.rows: dict[bytes, int] = {}
         self.older: dict[bytes, int] = {}
         self.changed: dict[bytes, bytes] = {}
+        self.counted = 0
+        """Changed rows, and the events since they were counted, each as if it had changed another row."""
 
     def add(self, records: Any) -> BadRecord | None:
         for offset, key, _ in records:
@@ -45,10 +47,11 @@ class Fold:
                 raise ValueError("a gap")
             self.rows[key] = self.rows.get(key, self.older.pop(key, 0)) + 1
             self.changed[key] = b"%d" % self.rows[key]
+            self.counted += 1
         return None
 
     def take(self) -> Rows:
-        rows, self.changed = self.changed, {}
+        rows, self.changed, self.counted = self.changed, {}, 0
         return rows.items()
 
     @property
@@ -57,10 +60,10 @@ class Fold:
 
     @property
     def unwritten(self) -> int:
-        return ROW_BYTES * len(self.changed)
+        return ROW_BYTES * self.counted
 
     def measure(self, enough: float = inf) -> None:
-        pass
+        self.counted = len(self.changed)
 
     def forget(self) -> None:
         self.older, self.rows = self.rows, {}
@@ -212,6 +215,15 @@ def test_rows_are_written_when_a_transaction_has_enough(monkeypatch):
     fakes = Fakes()
     run(fakes, batch(0, b"a", b"b", b"c"), batch(3, b"d"))
     assert [(begin, following) for begin, following, _ in fakes.written] == [(0, 3)]
+
+
+def test_rows_that_change_again_and_again_are_counted_once(monkeypatch):
+    monkeypatch.setattr(agents, "WRITE_BYTES", 4 * ROW_BYTES)
+    fakes = Fakes()
+    agent = run(fakes, *(batch(n, b"a") for n in range(20)))
+    assert fakes.written == []
+    feed(agent, batch(20, b"b", b"c", b"d", b"e"))
+    assert [(begin, following, len(rows)) for begin, following, rows in fakes.written] == [(0, 24, 5)]
 
 
 @pytest.mark.parametrize("limit", ["UNWRITTEN_MAX_S", "IDLE_MAX_S"])
