@@ -125,9 +125,9 @@ def _decoder(kind: type[Struct], steps: tuple[int, ...], order: list[int]) -> Fl
         members = list(group)
         if in_block:
             block = struct.Struct("<" + "".join(_IN_BLOCKS[step][0] for _, step in members))
-            names = ", ".join(_IN_BLOCKS[step][1].format(number) for number, step in members)
             unpack = f"unpack{members[0][0]}"
             scope[unpack] = block.unpack_from
+            names = ", ".join(_IN_BLOCKS[step][1].format(number) for number, step in members)
             lines += [f"{names}, = {unpack}(data, at)", f"at += {block.size}"]
         for number, step in members:
             lines += [line.format(number, step) for line in _LINES[step]]
@@ -140,13 +140,13 @@ def _decoder(kind: type[Struct], steps: tuple[int, ...], order: list[int]) -> Fl
 
 
 def _in_steps(kind: type[Struct], steps: tuple[int, ...], order: list[int], data: bytes) -> Struct | None:
-    """Decode field by field what has not the usual form."""
+    """The value, decoded field by field, as some are not of the usual form; None: let fastavro decode it."""
     values, at = list[Any](), BODY
     try:
         for step in steps:
             value, at = _any(step, data, at)
             values.append(value)
-    except _UNUSUAL:
+    except (IndexError, ValueError):
         return None
     return kind(*(values[number] for number in order)) if at == len(data) else None
 
