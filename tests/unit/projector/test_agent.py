@@ -13,11 +13,9 @@ from eventstore.table_position import POSITION_KEY, TablePosition
 from foundation.settings import Settings
 from inventory.projection import title_row
 from projector import agent as agents
-from projector import memory
 from projector.agent import Agent
 from projector.batched_faust.batch import Batch
 from projector.fold.batch_fold import INVENTORY_PROJECTION
-from projector.memory import memory_budget
 from projector.projection import BadRecord, Projection, Rows
 from schemas.codec import CODEC, encode
 from schemas.events import BookAdded, CopiesAdded
@@ -289,22 +287,6 @@ def test_a_row_is_computed_anew_while_rows_of_earlier_batches_wait(monkeypatch, 
         feed(agent, Batch(log[begin:end], TP("events", 0), begin, end))
     rows = {isbn.encode(): encode(title_row(isbn, log)) for isbn in (ISBN, other)}
     assert fakes.written == [(0, 8, rows)]
-
-
-def test_the_memory_is_the_setting_or_a_share_of_the_machine(monkeypatch, tmp_path):
-    assert memory_budget(Settings(projector_memory=5_000_000)) == 5_000_000
-    limit = tmp_path / "memory.max"
-    monkeypatch.setattr(memory, "_LIMITS", (limit, tmp_path / "missing"))
-    limit.write_text("max\n")
-    assert memory.machine_memory() > 1 << 28
-    limit.write_text(f"{1 << 26}\n")
-    assert memory.machine_memory() == 1 << 26
-    assert memory_budget(Settings()) == memory.LEAST_BYTES
-
-
-def test_a_memory_that_is_meant_in_megabytes_is_refused():
-    with pytest.raises(ValueError, match="at least 1000000 bytes, not 512"):
-        Settings(projector_memory=512)
 
 
 class SlowTable(Fakes):
