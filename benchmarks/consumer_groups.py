@@ -45,6 +45,7 @@ POLL_S = 0.2
 STATEMENT_ROWS = 50
 """Inserted by one statement: half of the time of a statement for each."""
 ROW_VALUES = 4
+"""In such a row."""
 
 
 class Reading(Struct, frozen=True):

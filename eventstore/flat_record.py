@@ -22,8 +22,6 @@ BODY = 5
 _MORE = 0x80
 """Set in each byte of a number but its last."""
 LARGEST_BITS = 63
-_UNUSUAL = (IndexError, ValueError, struct.error)
-"""Raised where bytes are missing, or of another form."""
 _TEXT, _NUMBER, _TIME, _OPTIONAL_TEXT, _FLAG = range(5)
 _STEPS: dict[str, tuple[int, Any]] = {
     "string": (_TEXT, str),
@@ -119,7 +117,9 @@ def _decoder(kind: type[Struct], steps: tuple[int, ...], order: list[int]) -> Fl
     """
     lows, middles, highs = _shares()
     scope: dict[str, Any] = {"kind": kind, "any_at": _any, "in_steps": partial(_in_steps, kind, steps, order)}
-    scope |= {"lows": lows, "middles": middles, "highs": highs, "unusual": _UNUSUAL}
+    scope |= {"lows": lows, "middles": middles, "highs": highs}
+    # Bytes are missing, or of another form
+    scope["unusual"] = (IndexError, ValueError, struct.error)
     lines = list[str]()
     for in_block, group in groupby(enumerate(steps), lambda field: field[1] in _IN_BLOCKS):
         members = list(group)

@@ -55,7 +55,7 @@ class Recorded(Struct, Generic[E], frozen=True, gc=False):
 
 
 def recorder(events: Events[E]) -> Callable[[Message], Recorded[E]]:
-    """Decodes records of the event store.
+    """The decoder of the event store's records.
 
     It raises BadKey for a key that names no stream of the domain, and Undecodable for a value that is not an
     event, or belongs to another stream than the key's.
