@@ -139,7 +139,9 @@ class GroupDescriber:
         names = list(groups)
         if not names:
             return {}
-        self._admin = self._admin or AdminClient(client_config(self._settings))
+        # Not ``or``: an admin client is false
+        if self._admin is None:
+            self._admin = AdminClient(client_config(self._settings))
         give_up_at = time.monotonic() + timeout_s
         answers: dict[str, ConsumerGroupDescription | KafkaException] = {}
         for name, request in self._admin.describe_consumer_groups(

@@ -48,6 +48,10 @@ class Clients:
         self.made += 1
         return self
 
+    def __len__(self) -> int:
+        # As confluent-kafka's, which is therefore false
+        return 0
+
     def describe_consumer_groups(self, names: list[str], request_timeout: float) -> dict[str, "Future[Any]"]:
         self.timeouts.append(request_timeout)
         futures: dict[str, Future[Any]] = {name: Future() for name in names}
