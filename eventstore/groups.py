@@ -139,7 +139,7 @@ class GroupDescriber:
         names = list(groups)
         if not names:
             return {}
-        # Not ``or``: an admin client is false
+        # Not ``or``: an admin client without requests is false
         if self._admin is None:
             self._admin = AdminClient(client_config(self._settings))
         give_up_at = time.monotonic() + timeout_s
