@@ -184,6 +184,13 @@ def test_a_batch_is_committed_once_when_its_block_has_ended(scripted: Script) ->
     assert ScriptedConsumer.last.commits == [{0: 2, 1: 1}, {0: 3, 1: 1}]
 
 
+def test_a_partition_that_goes_on_after_its_end_has_not_ended(scripted: Script) -> None:
+    reader = scripted(assign(0), [Fetched(0, 0), end(0, 1)], [Fetched(0, 1)], [], [Fetched(0, 2), end(0, 3)])
+    batches = reader.batches(follow=True, max_interval_s=LONG_S)
+    assert places(next(batches)) == [(0, 0)]
+    assert places(next(batches)) == [(0, 1), (0, 2)]
+
+
 @pytest.mark.parametrize("start", [-1, -2, -62135596800000])
 def test_a_time_before_1970_is_no_place_that_kafka_knows_by_a_negative_number(
     scripted: Script, start: int
