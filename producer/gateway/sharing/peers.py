@@ -51,7 +51,10 @@ class Peers:
         return link
 
     def _suspect(self, address: str) -> None:
-        self._suspect_until[address] = monotonic() + SUSPECT_S
+        now = monotonic()
+        # A gateway that starts again has another address
+        recent = {each: until for each, until in self._suspect_until.items() if until > now}
+        self._suspect_until = recent | {address: now + SUSPECT_S}
 
     def _forget(self, link: Link) -> None:
         if self._links.get(link.address) is link:

@@ -24,7 +24,7 @@ from producer.gateway.sharing.messages import (
     frame,
     greeting,
 )
-from producer.gateway.sharing.peers import Peers
+from producer.gateway.sharing.peers import SUSPECT_S, Peers
 
 RECEIPTS = [Receipt("id", "9781593275846", (), "0:1")]
 COMMAND = forwarded(submit("id", AddCopies("9781593275846", 1), {}))
@@ -169,6 +169,17 @@ def test_the_next_entry_after_a_lost_connection_opens_another(monkeypatch: pytes
         assert not peers.suspects(address)
 
     talking(talk)
+
+
+def test_a_gateway_is_suspected_for_a_while_and_then_forgotten(monkeypatch: pytest.MonkeyPatch):
+    peers, now = Peers(Settings()), 0.0
+    monkeypatch.setattr(peers_module, "monotonic", lambda: now)
+    for address in ("http://first", "http://second"):
+        peers._suspect(address)
+        assert peers.suspects(address)
+        now += SUSPECT_S
+    assert not peers.suspects("http://second")
+    assert list(peers._suspect_until) == ["http://second"]
 
 
 def test_a_late_answer_is_nobodys(monkeypatch: pytest.MonkeyPatch):
