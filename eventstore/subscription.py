@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Literal, TypeAlias
 
 from confluent_kafka import (
@@ -31,6 +31,8 @@ Offsets: TypeAlias = Mapping[int, int]
 
 MAX_POLL_INTERVAL_MS = 24 * 3600 * 1000
 """How long a batch may be handled; meanwhile its partitions can't be assigned to others."""
+WAKE_S = 1.0
+"""How long librdkafka's thread for a broker sleeps while it has nothing to fetch there."""
 _ASSIGNMENT_LOST = {
     KafkaError.ILLEGAL_GENERATION,
     KafkaError.UNKNOWN_MEMBER_ID,
@@ -321,9 +323,26 @@ class Subscription:
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         new = {place.partition for place in partitions}
-        self._assigned = (self._assigned or set()) | new
+        kept = self._assigned or set()
+        self._assigned = kept | new
         self._ended -= new
         consumer.incremental_assign(self._begin(sorted(new)))
+        self._wake(kept)
+
+    def _wake(self, partitions: Collection[int]) -> None:
+        """Let librdkafka go on with partitions that this reader keeps at a rebalance.
+
+        It pauses all of them meanwhile, and resumes them without waking its threads for the brokers. A
+        question to the leaders wakes these.
+        """
+        if not partitions:
+            return
+        try:
+            self._consumer.offsets_for_times(
+                [TopicPartition(self._topic, partition, 0) for partition in sorted(partitions)], WAKE_S
+            )
+        except KafkaException as error:
+            log.debug("the leaders of the partitions do not answer: %s", error)
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self.commit()

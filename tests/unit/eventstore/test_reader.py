@@ -93,11 +93,15 @@ class ScriptedConsumer:
 
     def offsets_for_times(self, places: list[TopicPartition], timeout: float) -> list[Any]:
         self.asked = [place.offset for place in places]
+        self.woken = [place.partition for place in places], dict(self.assigned)
+        if self.away:
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
         return [
             SimpleNamespace(topic=p.topic, partition=p.partition, offset=-1, error=self.error) for p in places
         ]
 
     error: KafkaError | None = None
+    away = False
 
     def commit(self, offsets: list[TopicPartition], asynchronous: bool) -> None:
         self.commits.append({place.partition: place.offset for place in offsets})
@@ -251,6 +255,18 @@ def test_a_partition_that_comes_back_is_read_from_its_committed_offset(scripted:
     )
     (batch,) = reader.batches(max_interval_s=LONG_S)
     assert places(batch) == [(0, 0), (0, 1)]
+
+
+@pytest.mark.parametrize("away", [False, True])
+def test_a_reader_goes_on_with_the_partitions_that_it_keeps_at_a_rebalance(
+    scripted: Script, monkeypatch: pytest.MonkeyPatch, away: bool
+) -> None:
+    """librdkafka sleeps up to a second, unless it is asked about them after it has resumed them."""
+    monkeypatch.setattr(ScriptedConsumer, "away", away)
+    reader = scripted(assign(0), [Fetched(0, 0)], [], assign(1), [Fetched(0, 1), end(0, 2), end(1, 0)])
+    (batch,) = reader.batches(max_interval_s=LONG_S)
+    assert places(batch) == [(0, 0), (0, 1)]
+    assert ScriptedConsumer.last.woken == ([0], {0: OFFSET_BEGINNING, 1: OFFSET_BEGINNING})
 
 
 def test_single_events_of_a_partition_that_is_taken_away_during_a_fetch_are_not_handed_out(
