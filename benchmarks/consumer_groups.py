@@ -1,15 +1,18 @@
 """``python -m benchmarks.consumer_groups`` reads events into SQLite and by the notary, beside bare loops."""
 
 import gc
-import sqlite3
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from itertools import islice
+from multiprocessing import get_context
+from multiprocessing.queues import Queue
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from statistics import median
 from threading import Event as Stop
+from typing import NamedTuple, TypeAlias
 from uuid import uuid4
 
 import click
@@ -18,6 +21,7 @@ from confluent_kafka.admin import AdminClient
 from msgspec import Struct
 
 from benchmarks.append.peers import postgresql_server
+from benchmarks.event_rows import EventRows
 from benchmarks.harness.broker import broker
 from benchmarks.harness.calibration import calibrate
 from benchmarks.harness.results import RESULTS, save, say, show
@@ -42,10 +46,12 @@ FETCH_RECORDS = 100
 """With which the bare loop is fastest, as the memory of a message is used again at once: 2,000 take 1.3 times
 as long."""
 POLL_S = 0.2
-STATEMENT_ROWS = 50
-"""Inserted by one statement: half of the time of a statement for each."""
-ROW_VALUES = 4
-"""In such a row."""
+READERS = 2
+LIMIT_S = 120.0
+"""For which they wait for each other."""
+
+Store: TypeAlias = Callable[[Batch[Event]], object]
+Offsets: TypeAlias = Callable[[], dict[int, int]]
 
 
 class Reading(Struct, frozen=True):
@@ -62,6 +68,15 @@ class Reading(Struct, frozen=True):
     of_bare: float
 
 
+class Share(NamedTuple):
+    """What one process read, from ``begun`` to ``ended``, in seconds of the system's clock."""
+
+    events: int
+    begun: float
+    ended: float
+    cpu_s: float
+
+
 class Clock:
     """Starts when partitions are assigned; joining a group takes the same time for all."""
 
@@ -72,12 +87,19 @@ class Clock:
         if self._begun is None:
             self._begun, self._cpu = time.perf_counter(), time.process_time()
 
-    def reading(self, name: str, events: int) -> Reading:
+    def share(self, events: int) -> Share:
         assert self._begun is not None, "no partition was assigned"
-        seconds, cpu = time.perf_counter() - self._begun, time.process_time() - self._cpu
-        return Reading(
-            name, events, round(seconds, 2), round(events / seconds), round(cpu / events * 1e6, 2), 0.0
-        )
+        return Share(events, self._begun, time.perf_counter(), time.process_time() - self._cpu)
+
+    def reading(self, name: str, events: int) -> Reading:
+        share = self.share(events)
+        return _reading(name, events, share.ended - share.begun, share.cpu_s)
+
+
+def _reading(name: str, events: int, seconds: float, cpu_s: float) -> Reading:
+    return Reading(
+        name, events, round(seconds, 2), round(events / seconds), round(cpu_s / events * 1e6, 2), 0.0
+    )
 
 
 @contextmanager
@@ -130,30 +152,39 @@ def polled(settings: Settings, _: Path) -> Reading:
 
 
 def one_row_an_event(settings: Settings, folder: Path) -> Reading:
-    """Each event as a row in an SQLite file, and the offsets in the same transaction."""
-    with closing(sqlite3.connect(folder / f"{uuid4().hex}.db")) as database:
-        # A crash of the machine may undo the last transactions, their offsets among them: they are read again
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = NORMAL")
-        database.execute("CREATE TABLE events (isbn TEXT, version INT, type TEXT, at INT)")
-        database.execute("CREATE TABLE offsets (part INT PRIMARY KEY, next INT)")
-
-        def store(batch: Batch[Event]) -> None:
-            values = list[object]()
-            for one in batch:
-                event = one.event
-                values += event.isbn, one.version, one.type, event.timestamp
-            with database:
-                for first in range(0, len(values), STATEMENT_ROWS * ROW_VALUES):
-                    some = values[first : first + STATEMENT_ROWS * ROW_VALUES]
-                    places = ", ".join(["(?, ?, ?, ?)"] * (len(some) // ROW_VALUES))
-                    database.execute(f"INSERT INTO events VALUES {places}", some)
-                database.executemany("INSERT OR REPLACE INTO offsets VALUES (?, ?)", batch.ends.items())
-
-        reading = _read("batches, a row an event in SQLite", settings, store)
-        (rows,) = database.execute("SELECT count(*) FROM events").fetchone()
-        assert rows == reading.events
+    """Each event as a row in an SQLite file."""
+    with closing(EventRows(folder / f"{uuid4().hex}.db")) as rows:
+        reading = _read("batches, a row an event in SQLite", settings, rows.store, rows.offsets)
+        assert rows.count() == reading.events
         return reading
+
+
+def two_readers(settings: Settings, folder: Path) -> Reading:
+    """The same by two readers of one group, each in a process, into one file."""
+    file, group = folder / f"{uuid4().hex}.db", uuid4().hex
+    context = get_context("spawn")
+    meeting, shares = context.Barrier(READERS), context.Queue()
+    with closing(EventRows(file)) as rows:
+        given = settings, group, file, meeting, shares
+        readers = [context.Process(target=_share, args=given, daemon=True) for _ in range(READERS)]
+        for reader in readers:
+            reader.start()
+        found: list[Share] = [shares.get(timeout=LIMIT_S) for _ in readers]
+        for reader in readers:
+            reader.join(LIMIT_S)
+        events = sum(share.events for share in found)
+        assert rows.count() == events
+    seconds = max(share.ended for share in found) - min(share.begun for share in found)
+    cpu = sum(share.cpu_s for share in found)
+    return _reading("two readers, a row an event in SQLite", events, seconds, cpu)
+
+
+def _share(settings: Settings, group: str, file: Path, meeting: Barrier, shares: "Queue[Share]") -> None:
+    """Be one of the readers, and say what it stored."""
+    calm_collector()
+    with closing(EventRows(file)) as rows:
+        # The others would get the partitions of one that leaves, and wait for their ends
+        shares.put(_consume(settings, group, rows.store, rows.offsets, lambda: meeting.wait(LIMIT_S)))
 
 
 def open_loans(settings: Settings, folder: Path) -> Reading:
@@ -196,24 +227,36 @@ CONTESTANTS: tuple[Callable[[Settings, Path], Reading | None], ...] = (
     bare,
     polled,
     one_row_an_event,
+    two_readers,
     open_loans,
     loans_in_postgresql,
     notary,
 )
 
 
-def _read(name: str, settings: Settings, store: Callable[[Batch[Event]], object]) -> Reading:
+def _read(name: str, settings: Settings, store: Store, offsets: Offsets = dict) -> Reading:
+    with _calm_collector():
+        share = _consume(settings, uuid4().hex, store, offsets)
+    return _reading(name, share.events, share.ended - share.begun, share.cpu_s)
+
+
+def _consume(
+    settings: Settings, group: str, store: Store, offsets: Offsets, leave: Callable[[], object] = bool
+) -> Share:
+    """Store all events in batches, from ``offsets`` on; after ``leave`` has returned, leave the group."""
     clock, events = Clock(), 0
 
     def assigned() -> dict[int, int]:
         clock.start()
-        return {}
+        return offsets()
 
-    with _calm_collector(), open_reader(uuid4().hex, settings=settings, stored=assigned) as reader:
+    with open_reader(group, settings=settings, stored=assigned) as reader:
         for batch in reader.batches():
             store(batch)
             events += len(batch)
-        return clock.reading(name, events)
+        share = clock.share(events)
+        leave()
+    return share
 
 
 @contextmanager
