@@ -241,7 +241,7 @@ def _read(name: str, settings: Settings, store: Store, offsets: Offsets = dict) 
 
 
 def _consume(
-    settings: Settings, group: str, store: Store, offsets: Offsets, leave: Callable[[], object] = bool
+    settings: Settings, group: str, store: Store, offsets: Offsets, leave: Callable[[], object] = lambda: None
 ) -> Share:
     """Store all events in batches, from ``offsets`` on; after ``leave`` has returned, leave the group."""
     clock, events = Clock(), 0
