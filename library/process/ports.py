@@ -3,20 +3,23 @@
 import errno
 import os
 import socket
+from random import SystemRandom
 
 HOST = "127.0.0.1"
+FOR_SERVERS = range(20_000, 32_768)
+"""Linux and macOS give outgoing connections higher ports only, unless they are configured otherwise."""
 
 
 class PortInUse(Exception):
     """A server can't listen on the port; the message says why, and names the process that holds it."""
 
 
-def free_port(host: str = HOST) -> int:
-    """A port that is free at the moment."""
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port
+def free_port() -> int:
+    """A port that is free at the moment, and that no outgoing connection takes."""
+    chance = SystemRandom()
+    while not is_free(port := chance.choice(FOR_SERVERS)):
+        pass
+    return port
 
 
 def is_free(port: int, host: str = HOST) -> bool:
