@@ -177,6 +177,7 @@ class Subscription:
     def resume(self, partition: int) -> None:
         """Fetch from the partition again."""
         self._consumer.resume([TopicPartition(self._topic, partition)])
+        self._wake({partition})
 
     def take(self) -> list[Message]:
         """The fetched records."""
@@ -327,13 +328,13 @@ class Subscription:
         self._assigned = kept | new
         self._ended -= new
         consumer.incremental_assign(self._begin(sorted(new)))
+        # librdkafka has paused them for the rebalance
         self._wake(kept)
 
     def _wake(self, partitions: Collection[int]) -> None:
-        """Let librdkafka go on with partitions that this reader keeps at a rebalance.
+        """Let librdkafka fetch from partitions that were resumed.
 
-        It pauses all of them meanwhile, and resumes them without waking its threads for the brokers. A
-        question to the leaders wakes these.
+        Its threads for the brokers are not woken by that. A question to the partitions' leaders wakes them.
         """
         if not partitions:
             return

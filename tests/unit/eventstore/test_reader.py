@@ -123,6 +123,9 @@ class ScriptedConsumer:
             self.script.insert(0, step[limit:])
         return step[:limit]
 
+    def resume(self, places: list[TopicPartition]) -> None:
+        self.resumed = [place.partition for place in places]
+
     def close(self) -> None:
         self.closed = True
 
@@ -267,6 +270,15 @@ def test_a_reader_goes_on_with_the_partitions_that_it_keeps_at_a_rebalance(
     (batch,) = reader.batches(max_interval_s=LONG_S)
     assert places(batch) == [(0, 0), (0, 1)]
     assert ScriptedConsumer.last.woken == ([0], {0: OFFSET_BEGINNING, 1: OFFSET_BEGINNING})
+
+
+def test_a_partition_that_was_paused_is_fetched_from_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subscription, "Consumer", ScriptedConsumer)
+    source = subscription.Subscription(Settings(), None, "earliest", None)
+    source.open()
+    source.resume(1)
+    assert (ScriptedConsumer.last.resumed, ScriptedConsumer.last.woken[0]) == ([1], [1])
+    source.close()
 
 
 def test_single_events_of_a_partition_that_is_taken_away_during_a_fetch_are_not_handed_out(
