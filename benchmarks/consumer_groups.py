@@ -3,7 +3,7 @@
 import gc
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from itertools import islice
 from multiprocessing import get_context
@@ -92,14 +92,15 @@ class Clock:
         return Share(events, self._begun, time.perf_counter(), time.process_time() - self._cpu)
 
     def reading(self, name: str, events: int) -> Reading:
-        share = self.share(events)
-        return _reading(name, events, share.ended - share.begun, share.cpu_s)
+        return _reading(name, [self.share(events)])
 
 
-def _reading(name: str, events: int, seconds: float, cpu_s: float) -> Reading:
-    return Reading(
-        name, events, round(seconds, 2), round(events / seconds), round(cpu_s / events * 1e6, 2), 0.0
-    )
+def _reading(name: str, shares: Sequence[Share]) -> Reading:
+    """What processes that read at the same time have read together."""
+    events = sum(share.events for share in shares)
+    seconds = max(share.ended for share in shares) - min(share.begun for share in shares)
+    cpu_us = sum(share.cpu_s for share in shares) / events * 1e6
+    return Reading(name, events, round(seconds, 2), round(events / seconds), round(cpu_us, 2), 0.0)
 
 
 @contextmanager
@@ -172,11 +173,9 @@ def two_readers(settings: Settings, folder: Path) -> Reading:
         found: list[Share] = [shares.get(timeout=LIMIT_S) for _ in readers]
         for reader in readers:
             reader.join(LIMIT_S)
-        events = sum(share.events for share in found)
-        assert rows.count() == events
-    seconds = max(share.ended for share in found) - min(share.begun for share in found)
-    cpu = sum(share.cpu_s for share in found)
-    return _reading("two readers, a row an event in SQLite", events, seconds, cpu)
+        reading = _reading("two readers, a row an event in SQLite", found)
+        assert rows.count() == reading.events
+        return reading
 
 
 def _share(settings: Settings, group: str, file: Path, meeting: Barrier, shares: "Queue[Share]") -> None:
@@ -236,8 +235,7 @@ CONTESTANTS: tuple[Callable[[Settings, Path], Reading | None], ...] = (
 
 def _read(name: str, settings: Settings, store: Store, offsets: Offsets = dict) -> Reading:
     with _calm_collector():
-        share = _consume(settings, uuid4().hex, store, offsets)
-    return _reading(name, share.events, share.ended - share.begun, share.cpu_s)
+        return _reading(name, [_consume(settings, uuid4().hex, store, offsets)])
 
 
 def _consume(
