@@ -2,8 +2,8 @@
 
 import errno
 import os
+import secrets
 import socket
-from random import SystemRandom
 
 HOST = "127.0.0.1"
 FOR_SERVERS = range(20_000, 32_768)
@@ -16,8 +16,7 @@ class PortInUse(Exception):
 
 def free_port() -> int:
     """A port that is free at the moment, and that no outgoing connection takes."""
-    chance = SystemRandom()
-    while not is_free(port := chance.choice(FOR_SERVERS)):
+    while not is_free(port := secrets.choice(FOR_SERVERS)):
         pass
     return port
 
