@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -129,29 +129,34 @@ def test_offsets_stored_with_the_counts_are_right_where_the_commit_to_kafka_was_
 
 BATCHES = 40
 """That one run counts before it pauses: on a slow machine it would otherwise finish before it is killed."""
-# Without a group: a killed member would keep its partitions until its session has expired
-COUNT = f"""
+COUNT = """
 import signal
 import sys
 from examples.loans_per_day.counts import LoansPerDay
 from schemas.reader import open_reader
 
-counts = LoansPerDay(sys.argv[1])
-with open_reader(stored=counts.offsets) as reader:
-    for number, batch in enumerate(reader.batches(max_records=7), 1):
+counts, most, group = LoansPerDay(sys.argv[1]), int(sys.argv[2]), sys.argv[3] or None
+with open_reader(group, stored=counts.offsets) as reader:
+    for number, batch in enumerate(reader.batches(follow=True, max_records=7), 1):
         counts.apply(batch)
-        if number == {BATCHES}:
+        if number == most:
             signal.pause()
 """
 
 
-def start(settings: Settings, *command: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+@contextmanager
+def running(settings: Settings, *command: str) -> Iterator[subprocess.Popen[str]]:
+    """A program that is killed at the end of the block."""
+    with subprocess.Popen(
         [sys.executable, *command],
         env=os.environ | {"LIBRARY_KAFKA": settings.kafka, "LIBRARY_NAME": settings.name},
         stdout=subprocess.PIPE,
         text=True,
-    )
+    ) as program:
+        try:
+            yield program
+        finally:
+            program.kill()
 
 
 def test_every_loan_is_counted_once_though_the_program_is_killed_at_any_moment(
@@ -159,29 +164,14 @@ def test_every_loan_is_counted_once_though_the_program_is_killed_at_any_moment(
 ) -> None:
     for kill in range(KILLS):
         before = sum(counts.offsets().values())
-        with start(store, "-c", COUNT, database) as running:
+        # Without a group: a killed member would keep its partitions until its session has expired
+        with running(store, "-c", COUNT, database, str(BATCHES), ""):
             eventually(lambda: sum(counts.offsets().values()) > before + 5 * kill, pause=0.001)  # noqa: B023
-            running.kill()
     assert 0 < sum(loans for _, loans in counts.rows()) < TITLES * LOANS
-    with start(store, "-m", "examples.loans_per_day", "--database", database) as running:
-        printed, _ = running.communicate(timeout=60)
-    assert running.returncode == 0
+    with running(store, "-m", "examples.loans_per_day", "--database", database) as program:
+        printed, _ = program.communicate(timeout=60)
+    assert program.returncode == 0
     assert printed.splitlines() == [f"{loans}\t{day}" for day, loans in EXPECTED]
-
-
-SHARE = """
-import signal
-import sys
-from examples.loans_per_day.counts import LoansPerDay
-from schemas.reader import open_reader
-
-counts, group, most = LoansPerDay(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-with open_reader(group, stored=counts.offsets) as reader:
-    for number, batch in enumerate(reader.batches(follow=True, max_records=7), 1):
-        counts.apply(batch)
-        if number == most:
-            signal.pause()
-"""
 
 
 @pytest.mark.slow
@@ -195,13 +185,8 @@ def test_every_loan_is_counted_once_by_two_programs_of_a_group_of_which_one_is_k
         members = describer.description(group, settings.deadline).members
         return [len(member.assignment.topic_partitions) for member in members]
 
-    @contextmanager
-    def share(most: int) -> Iterator[subprocess.Popen[str]]:
-        with start(settings, "-c", SHARE, database, group, str(most)) as running:
-            try:
-                yield running
-            finally:
-                running.kill()
+    def share(most: int) -> AbstractContextManager[subprocess.Popen[str]]:
+        return running(settings, "-c", COUNT, database, str(most), group)
 
     with share(BATCHES) as killed, share(-1):
         eventually(lambda: len(shares()) == 2 and all(shares()))
