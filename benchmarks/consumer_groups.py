@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from itertools import islice
 from multiprocessing import get_context
 from multiprocessing.queues import Queue
-from multiprocessing.synchronize import Barrier
+from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 from statistics import median
 from threading import Event as Stop
@@ -48,7 +48,7 @@ as long."""
 POLL_S = 0.2
 READERS = 2
 LIMIT_S = 120.0
-"""For which they wait for each other."""
+"""For which their shares are waited for."""
 
 Store: TypeAlias = Callable[[Batch[Event]], object]
 Offsets: TypeAlias = Callable[[], dict[int, int]]
@@ -164,10 +164,10 @@ def two_readers(settings: Settings, folder: Path) -> Reading:
     """The same by two readers of one group, each in a process, into one file."""
     file, group = folder / f"{uuid4().hex}.db", uuid4().hex
     context = get_context("spawn")
-    meeting, shares = context.Barrier(READERS), context.Queue()
+    given = settings, group, file, context.Value("i", 0), context.Queue()
+    *_, shares = given
     with closing(EventRows(file)) as rows:
-        given = settings, group, file, meeting, shares
-        readers = [context.Process(target=_share, args=given, daemon=True) for _ in range(READERS)]
+        readers = [context.Process(target=_share, args=(n, *given), daemon=True) for n in range(READERS)]
         for reader in readers:
             reader.start()
         found: list[Share] = [shares.get(timeout=LIMIT_S) for _ in readers]
@@ -178,12 +178,24 @@ def two_readers(settings: Settings, folder: Path) -> Reading:
         return reading
 
 
-def _share(settings: Settings, group: str, file: Path, meeting: Barrier, shares: "Queue[Share]") -> None:
-    """Be one of the readers, and say what it stored."""
+def _share(
+    number: int,
+    settings: Settings,
+    group: str,
+    file: Path,
+    ended: "Synchronized[int]",
+    shares: "Queue[Share]",
+) -> None:
+    """Be the reader with this number, set its bit in ``ended``, and say what it stored."""
+
+    def all_ended() -> bool:
+        with ended.get_lock():
+            ended.value |= 1 << number
+            return bool(ended.value == (1 << READERS) - 1)
+
     calm_collector()
     with closing(EventRows(file)) as rows:
-        # The others would get the partitions of one that leaves, and wait for their ends
-        shares.put(_consume(settings, group, rows.store, rows.offsets, lambda: meeting.wait(LIMIT_S)))
+        shares.put(_consume(settings, group, rows.store, rows.offsets, all_ended))
 
 
 def open_loans(settings: Settings, folder: Path) -> Reading:
@@ -239,21 +251,31 @@ def _read(name: str, settings: Settings, store: Store, offsets: Offsets = dict) 
 
 
 def _consume(
-    settings: Settings, group: str, store: Store, offsets: Offsets, leave: Callable[[], object] = lambda: None
+    settings: Settings,
+    group: str,
+    store: Store,
+    offsets: Offsets,
+    all_ended: Callable[[], bool] = lambda: True,
 ) -> Share:
-    """Store all events in batches, from ``offsets`` on; after ``leave`` has returned, leave the group."""
-    clock, events = Clock(), 0
+    """Store all events in batches, from ``offsets`` on.
+
+    Until ``all_ended`` it stays in the group: it gives partitions to readers that join late, and gets none of
+    those that have ended.
+    """
+    clock, events, share = Clock(), 0, None
 
     def assigned() -> dict[int, int]:
         clock.start()
         return offsets()
 
     with open_reader(group, settings=settings, stored=assigned) as reader:
-        for batch in reader.batches():
-            store(batch)
-            events += len(batch)
-        share = clock.share(events)
-        leave()
+        while share is None or not all_ended():
+            before = events
+            for batch in reader.batches():
+                store(batch)
+                events += len(batch)
+            if share is None or events > before:
+                share = clock.share(events)
     return share
 
 
