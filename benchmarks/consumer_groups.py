@@ -164,8 +164,8 @@ def two_readers(settings: Settings, folder: Path) -> Reading:
     """The same by two readers of one group, each in a process, into one file."""
     file, group = folder / f"{uuid4().hex}.db", uuid4().hex
     context = get_context("spawn")
-    given = settings, group, file, context.Value("i", 0), context.Queue()
-    *_, shares = given
+    shares: Queue[Share] = context.Queue()
+    given = settings, group, file, context.Value("i", 0), shares
     with closing(EventRows(file)) as rows:
         readers = [context.Process(target=_share, args=(n, *given), daemon=True) for n in range(READERS)]
         for reader in readers:
