@@ -1,10 +1,13 @@
 """The reasons for which a writer starts over, with Kafka's errors among them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import inf
+from typing import TypeVar
 
 from confluent_kafka import KafkaError, KafkaException
+
+T = TypeVar("T")
 
 _TAKEN_OVER = {
     KafkaError._FENCED,
@@ -80,13 +83,31 @@ class OtherLog(StateLost):
 
 @contextmanager
 def lost_on_error(doing: str) -> Iterator[None]:
-    """Turn Kafka's errors into ClaimLost: there are many, and the remedy is the same."""
+    """Turn Kafka's errors into ClaimLost: there are many, and the remedy is the same.
+
+    They lose their tracebacks: see ``tried``.
+    """
     try:
         yield
     except KafkaException as error:
-        raise ClaimLost(f"{doing} failed", error.args[0]) from error
+        raise ClaimLost(f"{doing} failed", error.args[0]) from error.with_traceback(None)
     except SystemError as error:
         # A fatal error inside flush() surfaces while delivery callbacks still run, and arrives like this
         if not isinstance(error.__cause__, KafkaException):
             raise
-        raise ClaimLost(f"{doing} failed", error.__cause__.args[0]) from error
+        raise ClaimLost(f"{doing} failed", error.__cause__.args[0]) from error.with_traceback(None)
+
+
+def tried(work: Callable[[], T]) -> T | ClaimLost:
+    """The result of ``work``, or the ClaimLost that it raised, as a value without a traceback.
+
+    Who goes on with Kafka after a lost claim must not do so in an ``except`` clause. An error that
+    confluent-kafka 2.16 raises there refers to the one that is handled, and nothing drops that reference
+    (``KafkaError`` has a ``__context__`` that its deallocation does not know). Nor does it ever free an
+    exception that a callback has raised. The frames of a traceback would then keep each lost producer, with
+    its threads and connections, until the process ends.
+    """
+    try:
+        return work()
+    except ClaimLost as lost:
+        return lost.with_traceback(None)

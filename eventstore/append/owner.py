@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 from eventstore.append.catch_up import CatchUp, Followed, OpenTransaction
 from eventstore.append.deadline import Deadline, always
 from eventstore.append.fence import Fence, Record
-from eventstore.errors import ClaimLost, EventsLost, OtherLog, StateLost, WrongStore
+from eventstore.errors import ClaimLost, EventsLost, OtherLog, StateLost, WrongStore, tried
 from eventstore.state.outcomes import OutcomeUnknown, Unwritable
 from eventstore.topics import AddedPartitions, check_placement
 from foundation.settings import Settings
@@ -117,20 +117,24 @@ class Owner(Generic[S]):
         self._in_doubt = False
         while True:
             try:
-                self._own(deadline)
-                return work(deadline)
+                result = tried(lambda: self._owned(work, deadline))
             except OpenTransaction as error:
                 self.fence.lose()
                 return OutcomeUnknown(str(error)) if self._in_doubt else Unwritable(str(error))
-            except ClaimLost as lost:
-                self._start_over(lost)
-                failures += 1
-                # First yield to the writer that took over; then chance settles the fight
-                least = YIELD_S if lost.taken_over else 0.0
-                backoff = min(MAX_BACKOFF_S, random.uniform(least, 2 * YIELD_S * 2 ** min(failures - 1, 8)))
-                if lost.hopeless_after < deadline.spent or deadline.passes_within(backoff):
-                    return OutcomeUnknown(str(lost), sent=self._in_doubt)
-                self._back_off(backoff, deadline)
+            if not isinstance(result, ClaimLost):
+                return result
+            self._start_over(result)
+            failures += 1
+            # First yield to the writer that took over; then chance settles the fight
+            least = YIELD_S if result.taken_over else 0.0
+            backoff = min(MAX_BACKOFF_S, random.uniform(least, 2 * YIELD_S * 2 ** min(failures - 1, 8)))
+            if result.hopeless_after < deadline.spent or deadline.passes_within(backoff):
+                return OutcomeUnknown(str(result), sent=self._in_doubt)
+            self._back_off(backoff, deadline)
+
+    def _owned(self, work: Callable[[Deadline], T], deadline: Deadline) -> T:
+        self._own(deadline)
+        return work(deadline)
 
     def _own(self, deadline: Deadline) -> None:
         if self.fence.claimed:

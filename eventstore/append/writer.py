@@ -22,7 +22,7 @@ from eventstore.append.owner import Owner, ignore
 from eventstore.append.owner import now_ms as now_ms
 from eventstore.append.signing import RecordSigner
 from eventstore.decider import Decider
-from eventstore.errors import ClaimLost, OtherLog, WrongStore
+from eventstore.errors import ClaimLost, OtherLog, WrongStore, tried
 from eventstore.state.outcomes import Outcome, OutcomeUnknown, Receipt, Submitted, Unwritable
 from eventstore.state.snapshot import Snapshot
 from eventstore.state.write_state import WriteState
@@ -105,10 +105,9 @@ class Writer(Owner[WriteState]):
         """
         self.fence.lose()
         self._near_end = False
-        try:
-            self._come_near(Deadline(deadline_s, urgent))
-        except ClaimLost as lost:
-            self._start_over(lost)
+        near = tried(lambda: self._come_near(Deadline(deadline_s, urgent)))
+        if isinstance(near, ClaimLost):
+            self._start_over(near)
         # What was read here is not read for the next claim
         self._read_from = None
 
@@ -125,14 +124,13 @@ class Writer(Owner[WriteState]):
         if time.monotonic() < self._check_topic_at:
             return None
         self._check_topic_at = time.monotonic() + TOPIC_CHECK_INTERVAL_S
-        try:
-            self.fence.check_topic(Deadline(TOPIC_CHECK_TIMEOUT_S))
-        except WrongStore as error:
-            self._start_over(error)
-            return OutcomeUnknown(str(error), sent=False)
-        except ClaimLost as error:
+        checked = tried(lambda: self.fence.check_topic(Deadline(TOPIC_CHECK_TIMEOUT_S)))
+        if isinstance(checked, WrongStore):
+            self._start_over(checked)
+            return OutcomeUnknown(str(checked), sent=False)
+        if checked is not None:
             # Kafka does not answer: the next command meets that, too
-            _log.debug("partition %d: %s", self.partition, error)
+            _log.debug("partition %d: %s", self.partition, checked)
         return None
 
     def close(self) -> None:

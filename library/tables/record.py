@@ -10,7 +10,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from eventstore.append.deadline import Deadline
 from eventstore.append.fence import Fence, Record
-from eventstore.errors import ClaimLost
+from eventstore.errors import ClaimLost, tried
 from schemas.tables import KEY, Tables, record_before, record_end, tables_topic
 
 if TYPE_CHECKING:
@@ -35,28 +35,30 @@ def change_tables(settings: "Settings", decide: Callable[[Tables], Tables]) -> T
     admin, topic = _client(settings), tables_topic(settings)
     create_record_topic(admin, settings)
     fence, deadline = Fence(admin_settings, 0, topic), Deadline(settings.deadline)
-    while True:
-        try:
-            fence.claim(deadline)
-            # After the claim no earlier transaction can still commit: the end is final
-            end = record_end(admin, settings, _REQUEST_TIMEOUT_S, committed=False) or 0
-            before = record_before(settings, end)
-            after = decide(before)
-            if after == before:
-                return before
-            after = msgspec.structs.replace(after, changed_at=int(time.time() * 1000))
-            record = Record(KEY, msgspec.json.encode(after), after.changed_at, [])
-            (offset,) = fence.deliver([record], deadline)
-            if offset != end:
-                # A frozen broker may have answered with an old end
-                raise ClaimLost(f"the record was read up to {end} and would be written at {offset}")
-            fence.commit(deadline)
-            return after
-        except ClaimLost as error:
-            fence.lose()
-            if deadline.passes_within(RETRY_INTERVAL_S) or deadline.spent > error.hopeless_after:
-                raise NotChanged(f"{topic} can't be written: {error}. Repeat the command") from error
-            time.sleep(RETRY_INTERVAL_S)
+
+    def attempt() -> Tables:
+        fence.claim(deadline)
+        # After the claim no earlier transaction can still commit: the end is final
+        end = record_end(admin, settings, _REQUEST_TIMEOUT_S, committed=False) or 0
+        before = record_before(settings, end)
+        after = decide(before)
+        if after == before:
+            return before
+        after = msgspec.structs.replace(after, changed_at=int(time.time() * 1000))
+        record = Record(KEY, msgspec.json.encode(after), after.changed_at, [])
+        (offset,) = fence.deliver([record], deadline)
+        if offset != end:
+            # A frozen broker may have answered with an old end
+            raise ClaimLost(f"the record was read up to {end} and would be written at {offset}")
+        fence.commit(deadline)
+        return after
+
+    while isinstance(result := tried(attempt), ClaimLost):
+        fence.lose()
+        if deadline.passes_within(RETRY_INTERVAL_S) or deadline.spent > result.hopeless_after:
+            raise NotChanged(f"{topic} can't be written: {result}. Repeat the command") from result
+        time.sleep(RETRY_INTERVAL_S)
+    return result
 
 
 def create_record_topic(admin: AdminClient, settings: "Settings") -> None:

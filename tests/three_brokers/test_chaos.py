@@ -19,6 +19,7 @@ from library.process.ports import HOST
 from producer.writers import writer_of
 from schemas.reader import open_reader
 from schemas.topics import ensure_topics
+from tests.support.live_producers import live_producers
 from tests.support.projector.table_check import Rows, assert_exact
 from tests.support.stable_ports import stable_ports
 from tests.support.waiting import eventually
@@ -70,6 +71,7 @@ def running(settings: Settings) -> Iterator[dict[str, RestartedProgram]]:
 
 
 def test_frozen_and_killed_brokers_lose_and_repeat_no_event(cluster: Cluster, settings: Settings) -> None:
+    producers = live_producers()
     first = added(settings)
     with running(settings) as kept:
         clients = Clients(settings, ISBNS, CLIENTS)
@@ -81,6 +83,7 @@ def test_frozen_and_killed_brokers_lose_and_repeat_no_event(cluster: Cluster, se
                     goes_on(clients)
         finally:
             clients.stop()
+        assert live_producers() <= producers
         history = first + clients.history
         with open_reader(settings=settings) as reader:
             events = list(reader)

@@ -12,13 +12,14 @@ from confluent_kafka.admin import AdminClient
 from eventstore.state.outcomes import OutcomeUnknown
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
-from inventory.commands import BorrowBook, ReturnBook
+from inventory.commands import AddCopies, BorrowBook, ReturnBook
 from library.process.ports import free_port
 from producer.writers import writer_of
 from schemas.topics import ensure_topics
 from tests.support.brokers import embedded_broker
 from tests.support.embedded_kafka import Kafka
 from tests.support.freezing import freeze, thaw
+from tests.support.live_producers import live_producers
 from tests.support.producer.writer_calls import ADD, ISBN, accepted, command, event_types, refused, run
 
 
@@ -89,6 +90,23 @@ def test_a_kafka_that_freezes_at_any_step_makes_the_outcome_unknown_until_it_is_
     assert event_types(settings) == ["BookAdded", "BookBorrowed"]
     writer.close()
     first.close()
+
+
+def test_a_writer_keeps_no_producer_of_a_claim_that_it_lost(kafka: Kafka, tmp_path: Path):
+    settings, before = fresh(kafka, tmp_path), live_producers()
+    writer = writer_of(settings, 0)
+    accepted(run(writer, ADD)[0])
+    for _ in range(2):
+        freeze(kafka.process.pid)
+        try:
+            (outcome,) = writer.execute([command(AddCopies(ISBN, 1))], 1.0)
+        finally:
+            thaw(kafka.process.pid)
+        assert isinstance(outcome, OutcomeUnknown)
+        accepted(run(writer, AddCopies(ISBN, 1))[0])
+    writer.close()
+    del writer
+    assert live_producers() <= before
 
 
 def test_a_writer_resumes_after_kafka_restarts(tmp_path: Path):
