@@ -123,7 +123,9 @@ def main() -> int:
     results: list[Result] = []
 
     def pytest(arguments: Sequence[str]) -> int:
-        return subprocess.run([sys.executable, "-m", "pytest", *arguments], check=False).returncode
+        # With it a crash after the last test, when pytest has let go of its handler, says where it was
+        command = [sys.executable, "-X", "faulthandler", "-m", "pytest", *arguments]
+        return subprocess.run(command, check=False).returncode
 
     with tempfile.TemporaryDirectory() as folder:
         for ring in RINGS:
