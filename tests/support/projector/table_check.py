@@ -25,6 +25,8 @@ from schemas.topics import changelog_topic, identify, projector_group
 from tests.support.waiting import LIMIT_S, eventually
 
 Rows = dict[str, InventoryRow]
+SILENCE_S = 60.0
+"""A broker that runs has given a reader a record or the end of a partition before."""
 
 
 class Changelog(Struct):
@@ -41,21 +43,35 @@ def read_topic(settings: Settings, topic: str, last: int | None = None) -> Itera
     """Yield the committed records of a topic, or of the ``last`` offsets of each partition."""
     consumer = Consumer(reading_config(settings) | {"group.id": "tests"})
     try:
-        partitions = [TopicPartition(topic, p, OFFSET_BEGINNING) for p in range(settings.partitions)]
+        places = [TopicPartition(topic, p, OFFSET_BEGINNING) for p in range(settings.partitions)]
         if last is not None:
-            for partition in partitions:
-                partition.offset = max(0, consumer.get_watermark_offsets(partition, timeout=10)[1] - last)
-        consumer.assign(partitions)
-        unread = settings.partitions
+            for place in places:
+                place.offset = max(0, consumer.get_watermark_offsets(place, timeout=10)[1] - last)
+        consumer.assign(places)
+        # A partition that is being written can end several times
+        unread = {place.partition: place for place in places}
         while unread:
-            for message in consumer.consume(1, 10) + consumer.consume(1000, 0):
+            messages = consumer.consume(1, SILENCE_S) + consumer.consume(1000, 0)
+            if not messages:
+                raise TimeoutError(_silence(consumer, list(unread.values())))
+            for message in messages:
                 if (error := message.error()) is None:
                     yield message
                 else:
                     assert error.code() == KafkaError._PARTITION_EOF, error
-                    unread -= 1
+                    unread.pop(message.partition() or 0, None)
     finally:
         consumer.close()
+
+
+def _silence(consumer: Consumer, unread: list[TopicPartition]) -> str:
+    """What is known of partitions that neither go on nor end."""
+    lines = []
+    for asked in unread:
+        (at,) = consumer.position([TopicPartition(asked.topic, asked.partition)])
+        known, stable = (consumer.get_watermark_offsets(asked, timeout=10, cached=c) for c in (True, False))
+        lines.append(f"{asked}, at {at.offset}, known ends {known}, last stable offsets {stable}")
+    return "\n".join(["silence before the end of", *lines])
 
 
 def expected_rows(settings: Settings, until: Mapping[int, int] = MappingProxyType({})) -> Rows:
