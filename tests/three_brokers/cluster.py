@@ -8,7 +8,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, ClusterMetadata
 
 from foundation.kafka_clients import client_config
 from foundation.settings import Settings
@@ -102,17 +102,16 @@ class Cluster:
 
     def leader(self, topic: str, partition: int) -> int:
         """Who leads the partition, as the live brokers say; -1: nobody."""
-        metadata = self.admin().list_topics(topic, timeout=5)
-        return int(metadata.topics[topic].partitions[partition].leader)
+        return int(self._metadata().topics[topic].partitions[partition].leader)
 
     def leaders(self) -> set[int]:
         """Every node that leads a partition, as the live brokers say."""
-        topics = self.admin().list_topics(timeout=5).topics.values()
+        topics = self._metadata().topics.values()
         return {partition.leader for topic in topics for partition in topic.partitions.values()}
 
     def coordinator(self, transactional_id: str) -> int:
         """Who keeps the state of the transactional id; -1: nobody yet."""
-        state = self.admin().list_topics(timeout=5).topics.get(TRANSACTIONS)
+        state = self._metadata().topics.get(TRANSACTIONS)
         if state is None:
             return -1
         return int(state.partitions[_java_hash(transactional_id) % len(state.partitions)].leader)
@@ -129,6 +128,17 @@ class Cluster:
         """The last lines of each node's log."""
         texts = (f"{node}: {line}" for node in self._homes for line in self._lines(node)[-20:])
         return "\n".join(texts)
+
+    def _metadata(self) -> ClusterMetadata:
+        """Asked again where no live broker answers in time: they may be busy with taking over."""
+
+        def asked() -> ClusterMetadata | None:
+            try:
+                return self.admin().list_topics(timeout=5)
+            except KafkaException:
+                return None
+
+        return eventually(asked, limit=60.0)
 
     def _awake(self) -> list[int]:
         return [self._ports[node] for node in self._running if node not in self._frozen]
