@@ -131,14 +131,14 @@ class Cluster:
 
     def _metadata(self) -> ClusterMetadata:
         """Asked again where no live broker answers in time: they may be busy with taking over."""
+        return eventually(lambda: self._answer(5), limit=60.0)
 
-        def asked() -> ClusterMetadata | None:
-            try:
-                return self.admin().list_topics(timeout=5)
-            except KafkaException:
-                return None
-
-        return eventually(asked, limit=60.0)
+    def _answer(self, timeout: float) -> ClusterMetadata | None:
+        """What the live brokers say; None: nothing in time."""
+        try:
+            return self.admin().list_topics(timeout=timeout)
+        except KafkaException:
+            return None
 
     def _awake(self) -> list[int]:
         return [self._ports[node] for node in self._running if node not in self._frozen]
@@ -150,9 +150,8 @@ class Cluster:
         # A dead broker stays in the metadata for a session's length; its port tells at once
         if any(is_free(port) for port in self._ports.values()):
             return False
-        try:
-            metadata = self.admin().list_topics(timeout=2)
-        except KafkaException:
+        metadata = self._answer(2)
+        if metadata is None:
             return False
         partitions = [p for topic in metadata.topics.values() for p in topic.partitions.values()]
         return len(metadata.brokers) == 3 and all(len(p.isrs) == len(p.replicas) for p in partitions)
