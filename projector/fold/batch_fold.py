@@ -11,7 +11,8 @@ from eventstore.table_position import POSITION_KEY, TablePosition
 from inventory.projection import project, title_row
 from inventory.row_fold import Gap
 from projector.batched_faust.batch import Record
-from projector.fold.wire_row import WireRow
+from projector.fold import wire_form, wire_row
+from projector.fold.wire_form import WireRow
 from projector.projection import BadRecord, DamagedRow, Discontinuous, Projection, Read, Rows
 from schemas.codec import CODEC, Undecodable, decode, encode
 from schemas.records import parse_title_key
@@ -19,7 +20,7 @@ from schemas.row import InventoryRow
 from schemas.tables import inventory_table
 from schemas.topics import INVENTORY
 
-ROW_BYTES = 400
+ROW_BYTES = 210
 """Memory of a row without its texts and loans, in the fold's dictionaries (measured, CPython 3.11)."""
 DECODED_ROW_BYTES, DECODED_LOAN_BYTES = 1_500, 150
 """What a decoded row and each of its loans take besides their content."""
@@ -43,8 +44,10 @@ class PartitionFold:
         self._unseen_from = _position(read(POSITION_KEY))
         self._recent: dict[bytes, _State] = {}
         self._older: dict[bytes, _State] = {}
-        self._changed: dict[bytes, None] = {}
+        self._changed: list[bytes] = []
         """Keys of ``_recent`` to write. A WireRow notes that its key is here: most events change nothing."""
+        self._slow_changed: set[bytes] = set()
+        """The keys there whose rows can't note it."""
         self._content_bytes = 0
         """Of the events and stored rows since the last count."""
         self._overhead_bytes = 0
@@ -85,13 +88,15 @@ class PartitionFold:
         Raises DamagedRow and Discontinuous.
         """
         recent, changed, content = self._recent, self._changed, 0
+        apply = wire_row.apply
         for offset, key, value in records:
             name = key[:13] if key is not None else b""
             state = recent.get(name)
-            if type(state) is WireRow and key and value and state.apply(name, key, value):
-                if not state.changed:
-                    state.changed = True
-                    changed[name] = None
+            if type(state) is bytes and key and value and (after := apply(state, name, key, value)):
+                # Not yet to be written
+                if not state[0]:
+                    changed.append(name)
+                recent[name] = after
                 content += len(value)
                 continue
             content += len(value or b"")
@@ -118,21 +123,20 @@ class PartitionFold:
             state = None
         if state is None:
             state = self._remembered(name)
-            if type(state) is WireRow and key and value and state.apply(name, key, value):
-                state.changed = True
-                self._changed[name] = None
+            if type(state) is bytes and key and value and (wire := wire_row.apply(state, name, key, value)):
+                self._change(name, wire)
                 return None
-        if state is not None and 1 < version <= state.version:
+        if state is not None and 1 < version <= _version(state):
             return None
-        row = _row(state)
+        row = _row(name, state)
         try:
             after = project(row, isbn, version, offset, value)
         except Gap as gap:
             raise Discontinuous(isbn, offset, gap) from gap
         if after is not row:
-            state = self._recent[name] = WireRow.of(after) or after
+            state = wire_row.of(after) or after
             self._overhead_bytes += _object_bytes(state)
-            self._changed[name] = None
+            self._change(name, state)
         return None
 
     def _begins(self, name: bytes, key: bytes | None, value: bytes | None) -> bool:
@@ -144,28 +148,38 @@ class PartitionFold:
 
     def _added(self, name: bytes, value: bytes) -> bool:
         """Start the row of a title by its first event. False: the event has to take the slow path."""
-        if (state := WireRow.added(name, value)) is None:
+        if (state := wire_row.added(name, value)) is None:
             return False
-        self._recent[name] = state
-        state.changed = True
-        self._changed[name] = None
+        self._change(name, state)
         return True
+
+    def _change(self, name: bytes, state: _State) -> None:
+        """Keep the title's row, to be written."""
+        before = self._recent.get(name)
+        noted = wire_form.is_changed(before) if isinstance(before, WireRow) else name in self._slow_changed
+        if not noted:
+            self._changed.append(name)
+        if isinstance(state, WireRow):
+            state = wire_form.marked(state, changed=True)
+        else:
+            self._slow_changed.add(name)
+        self._recent[name] = state
 
     def replace(self, stream: bytes, row: bytes) -> None:
         """See ``Fold``. Raises DamagedRow."""
         self._unseen_from = _position(self._read(POSITION_KEY))
-        self._recent[stream] = _state(stream, row)
-        self._changed[stream] = None
+        self._change(stream, _state(stream, row))
         self._content_bytes += len(row)
 
     def take(self) -> Rows:
         """See ``Fold``."""
         rows = _Changed(self._changed, self._recent)
-        self._changed = {}
+        self._changed = []
+        self._slow_changed.clear()
         for name in rows.names:
             state = self._recent[name]
             if isinstance(state, WireRow):
-                state.changed = False
+                self._recent[name] = wire_form.marked(state, changed=False)
         self._memory += self._content_bytes
         self._unwritten = self._content_bytes = 0
         return rows
@@ -186,7 +200,7 @@ class PartitionFold:
 class _Changed:
     """The changed rows among ``states``, each encoded at every look."""
 
-    def __init__(self, names: dict[bytes, None], states: dict[bytes, _State]) -> None:
+    def __init__(self, names: list[bytes], states: dict[bytes, _State]) -> None:
         self.names, self._states = names, states
 
     def __len__(self) -> int:
@@ -196,7 +210,7 @@ class _Changed:
         states = self._states
         for name in self.names:
             state = states[name]
-            yield name, state.encoded() if isinstance(state, WireRow) else encode(state)
+            yield name, wire_form.encoded(state, name) if isinstance(state, WireRow) else encode(state)
 
 
 def _position(stored: bytes | None) -> float:
@@ -212,10 +226,10 @@ def _position(stored: bytes | None) -> float:
 
 def _state(name: bytes, stored: bytes) -> _State:
     """The title's row to fold events into. Raises DamagedRow."""
-    if (state := WireRow.stored(name, stored)) is not None:
+    if (state := wire_row.stored(name, stored)) is not None:
         return state
     row = _decoded(name, stored)
-    return WireRow.of(row, stored) or row
+    return wire_row.of(row, stored) or row
 
 
 def _decoded(name: bytes, stored: bytes) -> InventoryRow:
@@ -229,10 +243,14 @@ def _decoded(name: bytes, stored: bytes) -> InventoryRow:
     return row
 
 
-def _row(state: _State | None) -> InventoryRow | None:
+def _version(state: _State) -> int:
+    return wire_form.version_of(state) if isinstance(state, WireRow) else state.version
+
+
+def _row(name: bytes, state: _State | None) -> InventoryRow | None:
     if not isinstance(state, WireRow):
         return state
-    row = decode(state.encoded())
+    row = decode(wire_form.encoded(state, name))
     assert isinstance(row, InventoryRow)
     return row
 
@@ -250,7 +268,7 @@ def _object_bytes(state: _State) -> int:
 
 def _encoded_bytes(state: _State) -> int:
     if isinstance(state, WireRow):
-        return len(state.head) + len(state.loans) + 20
+        return len(state)
     return len(encode(state))
 
 

@@ -15,10 +15,13 @@ loan_at = re.compile(_USER + _TIME + _TIME).match
 one_loan = re.compile(_USER + _TIME + _TIME).fullmatch
 user_and_time = re.compile(_USER + _TIME).fullmatch
 time_at = re.compile(_TIME).match
-TIMES_BYTES = 12
+TIME_BYTES = 6
+TIMES_BYTES = 2 * TIME_BYTES
 """Of the two times of a loan."""
 MAX_USER_BYTES = 63
 """The length of a longer text takes more than one byte."""
+MAX_NUMBER = 8_191
+"""A larger number takes more than two bytes."""
 
 
 def has_its_length(user: bytes) -> bool:
@@ -52,7 +55,7 @@ def after_two_texts(value: bytes, at: int) -> int:
 
 
 def number(value: bytes, at: int) -> tuple[int, int]:
-    """The number at ``at`` and its end. -1 unless it is 0 to 8,191 in the fewest bytes."""
+    """The number at ``at`` and its end. -1 unless it is 0 to MAX_NUMBER in the fewest bytes."""
     here = value[at : at + 2]
     if here and here[0] < 0x80:
         return (-1, at) if here[0] & 1 else (here[0] >> 1, at + 1)

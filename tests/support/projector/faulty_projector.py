@@ -139,7 +139,7 @@ def _debug() -> None:
 
 def _unknown(event: str) -> None:
     """Make this process an older program without the schema of that event."""
-    from projector.fold import wire_row
+    from projector.fold.wire_steps import STEPS
     from schemas import codec
 
     schemas: Any = codec.CODEC.schemas
@@ -147,7 +147,7 @@ def _unknown(event: str) -> None:
     del schemas[number]
     # The decoder of its values, by their first five bytes
     del codec.CODEC._flat[b"\0" + number.to_bytes(4, "big")]
-    steps: Any = wire_row._STEPS
+    steps: Any = STEPS
     steps.pop(event, None)
 
 

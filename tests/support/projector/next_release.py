@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from eventstore import avro
 from inventory import projection, row_fold
-from projector.fold import wire_row
+from projector.fold import wire_form, wire_row
 from schemas import codec
 from schemas.events import BookBorrowed, Event
 from schemas.row import InventoryRow
@@ -66,10 +66,10 @@ def appended_fields(fields: dict[str, int], row: type[InventoryRow]) -> Iterator
         patch.dict(codec.CODEC._types, {"InventoryRow": row}),
         patch.dict(codec.CODEC._writers, writers, clear=True),
     ):
-        wire_row._frame.cache_clear()
+        wire_form.start.cache_clear()
         wire_row.fast_path.cache_clear()
         try:
             yield
         finally:
-            wire_row._frame.cache_clear()
+            wire_form.start.cache_clear()
             wire_row.fast_path.cache_clear()

@@ -12,9 +12,9 @@ from eventstore.keys import event_key
 from inventory import row_fold
 from inventory.projection import project
 from inventory.row_fold import fold
-from projector.fold import batch_fold
+from projector.fold import batch_fold, wire_row
 from projector.fold.batch_fold import PartitionFold
-from projector.fold.wire_row import WireRow, fast_path
+from projector.fold.wire_row import fast_path
 from schemas.codec import decode, encode, newest
 from schemas.events import BookAdded, BookReturned
 from schemas.row import InventoryRow, Loan
@@ -91,8 +91,8 @@ def test_the_fast_path_is_off_and_says_so_if_the_row_begins_differently(caplog, 
     fast_path.cache_clear()
     try:
         value = encode(BookAdded(ISBN, "t", "a", 10, NOW))
-        assert WireRow.added(ISBN.encode(), value) is None
-        assert WireRow.of(project(None, ISBN, 1, 0, value)) is None
+        assert wire_row.added(ISBN.encode(), value) is None
+        assert wire_row.of(project(None, ISBN, 1, 0, value)) is None
         assert "the fast path is off" in caplog.text
     finally:
         monkeypatch.undo()

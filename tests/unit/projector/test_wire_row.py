@@ -9,8 +9,9 @@ from msgspec.structs import replace
 
 from eventstore.keys import event_key
 from inventory.projection import project
+from projector.fold import wire_row
 from projector.fold.batch_fold import PartitionFold
-from projector.fold.wire_row import WireRow
+from projector.fold.wire_form import encoded, marked, version_of
 from schemas.codec import decode, encode
 from schemas.events import (
     BookAdded,
@@ -40,6 +41,8 @@ from tests.support.projector.encoded_events import (
     values,
 )
 from tests.support.workload import workload
+
+NAME = ISBN.encode()
 
 
 def no_row(key: bytes) -> bytes | None:
@@ -129,15 +132,14 @@ def test_the_fast_fold_of_any_bytes_on_any_row_equals_the_plain_fold(row, value)
 
 
 def _compare(row, value):
-    wire = WireRow.of(row)
+    wire = wire_row.of(row)
     if wire is None:
         return
-    assert wire.encoded() == encode(row)
-    if wire.apply(ISBN.encode(), event_key(ISBN, row.version + 1), value):
-        assert wire.encoded() == encode(project(row, ISBN, row.version + 1, 0, value))
-        assert wire.version == row.version + 1
-    else:
-        assert wire.encoded() == encode(row)
+    assert encoded(wire, NAME) == encode(row)
+    if after := wire_row.apply(wire, NAME, event_key(ISBN, row.version + 1), value):
+        assert encoded(after, NAME) == encode(project(row, ISBN, row.version + 1, 0, value))
+        assert version_of(after) == row.version + 1
+        assert after == marked(wire_row.of(decode(encoded(after, NAME))), changed=True)
 
 
 @st.composite
@@ -166,15 +168,11 @@ def stored_rows(draw) -> bytes:
 @example(encode(replace(LENT, held=Held(3, 1, "why"))))
 @example(encode(replace(LENT, loans=(Loan("ann", NOW, NOW), Loan("ann", NOW, NOW)))))
 def test_a_row_taken_apart_by_slices_equals_the_decoded_row(data):
-    wire = WireRow.stored(ISBN.encode(), data)
+    wire = wire_row.stored(NAME, data)
     if wire is None:
         return
-    assert wire.encoded() == data
-    expected = WireRow.of(decode(data))
-    assert expected is not None
-    assert {name: getattr(wire, name) for name in WireRow.__slots__} == {
-        name: getattr(expected, name) for name in WireRow.__slots__
-    }
+    assert encoded(wire, NAME) == data
+    assert wire == wire_row.of(decode(data))
 
 
 def test_rows_of_the_workload_are_taken_apart_by_slices():
@@ -182,7 +180,7 @@ def test_rows_of_the_workload_are_taken_apart_by_slices():
     for step in islice(workload(100, seed=3), 2000):
         fold.add([(0, event_key(step.event.isbn, step.version), encode(step.event))])
         taken.update(fold.take())
-    slow = [data for name, data in taken.items() if WireRow.stored(name, data) is None]
+    slow = [data for name, data in taken.items() if wire_row.stored(name, data) is None]
     assert all(decode(data).removed for data in slow)
     assert len(slow) < 10
 
@@ -215,23 +213,23 @@ def test_the_fast_fold_of_any_first_bytes_equals_the_plain_fold(value):
 
 
 def _compare_first(value):
-    wire = WireRow.added(ISBN.encode(), value)
+    wire = wire_row.added(NAME, value)
     if wire is not None:
-        assert wire.encoded() == encode(project(None, ISBN, 1, 0, value))
+        assert encoded(wire, NAME) == encode(project(None, ISBN, 1, 0, value))
 
 
 @pytest.mark.parametrize("value", [BY_BOB, RETURNED, RENEWED, MORE, DAMAGED, LOST, CORRECTED])
 def test_events_that_the_rules_allow_take_the_fast_path(value):
-    wire = WireRow.of(LENT)
+    wire = wire_row.of(LENT)
     assert wire is not None
-    assert wire.apply(ISBN.encode(), event_key(ISBN, LENT.version + 1), value)
+    assert wire_row.apply(wire, NAME, event_key(ISBN, LENT.version + 1), value)
 
 
 @pytest.mark.parametrize("version", [1, 9, 4_094, 4_095, 4_096, 10**6])
 def test_only_the_next_version_takes_the_fast_path(version):
-    wire = WireRow.of(replace(LENT, version=version))
+    wire = wire_row.of(replace(LENT, version=version))
     assert wire is not None
     for other in (version - 1, version, version + 2, 10 * (version + 1)):
-        assert not wire.apply(ISBN.encode(), event_key(ISBN, other), MORE)
-    assert wire.apply(ISBN.encode(), event_key(ISBN, version + 1), MORE)
-    assert decode(wire.encoded()).version == version + 1
+        assert not wire_row.apply(wire, NAME, event_key(ISBN, other), MORE)
+    after = wire_row.apply(wire, NAME, event_key(ISBN, version + 1), MORE)
+    assert decode(encoded(after, NAME)).version == version + 1
