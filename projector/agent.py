@@ -322,7 +322,9 @@ class Agent:
 
     def _forget_most(self, partition: _Partition) -> None:
         """Keep only the recent rows of a partition that has caught up; none after a rebuild."""
-        kept = self._generation_bytes // (CAUGHT_UP_SHARE * len(self._partitions))
+        # Others may still come: a share of those that have come would be half of all for the first
+        partitions = max(len(self._consumer.assigned()), len(self._partitions))
+        kept = self._generation_bytes // (CAUGHT_UP_SHARE * partitions)
         if partition.older > kept:
             partition.forget_older()
         if partition.fold.memory <= kept:

@@ -60,6 +60,10 @@ class Consumer(CrashInOwnLoop, driver.Consumer):
         """The partitions of the event store among ``tps``."""
         return [tp for tp in tps if not self._is_changelog_tp(tp)]
 
+    def assigned(self) -> list[TP]:
+        """The partitions of the event store that this worker has. Raises ConsumerNotStarted."""
+        return self.sources(self.assignment())
+
     def is_far_behind(self, tp: TP, offset: int) -> bool:
         """Whether much waits at ``offset``. Any thread may call this."""
         return cast(ConsumerThread, self._thread).is_far_behind(tp, offset)
@@ -67,7 +71,7 @@ class Consumer(CrashInOwnLoop, driver.Consumer):
     def progress(self) -> dict[int, Progress]:
         """The progress of each assigned partition of the event store. Any thread may call this."""
         try:
-            tps = self.sources(self.assignment())
+            tps = self.assigned()
         except ConsumerNotStarted:
             # Metrics are served before the consumer runs
             return {}
@@ -180,7 +184,7 @@ class Consumer(CrashInOwnLoop, driver.Consumer):
     async def perform_seek(self) -> None:
         """Seek to the table's position, or to the group's offset if that is lower."""
         self._open.clear()
-        positions = {tp: self.table.position(tp.partition) for tp in self.sources(self.assignment())}
+        positions = {tp: self.table.position(tp.partition) for tp in self.assigned()}
         thread = cast(ConsumerThread, self._thread)
         for tp, start in (await thread.call_thread(thread.seek_sources, positions)).items():
             self._read_offset[tp] = start or None

@@ -93,6 +93,10 @@ class Fakes:
         self.written: list[tuple[int, int, dict[bytes, bytes]]] = []
         self.crashed: list[BaseException] = []
         self.store = Store()
+        self.partitions = 1
+
+    def assigned(self) -> list[TP]:
+        return [TP("events", number) for number in range(self.partitions)]
 
     def is_far_behind(self, tp: TP, offset: int) -> bool:
         return self.far_behind
@@ -206,6 +210,13 @@ def test_a_partition_that_has_caught_up_keeps_recent_rows_and_no_older_ones():
     fakes.far_behind = False
     feed(agent, batch(17, b"a"))
     assert rows_in_memory(agent) == [1]
+
+
+def test_the_first_partition_that_has_caught_up_leaves_the_others_their_share():
+    fakes = Fakes()
+    fakes.partitions, fakes.far_behind = 4, False
+    agent = run(fakes, batch(0, b"a", b"b", b"c"), memory_bytes=32 * 4 * ROW_BYTES)
+    assert rows_in_memory(agent) == [0]
 
 
 def test_rows_are_written_when_a_transaction_has_enough(monkeypatch):
