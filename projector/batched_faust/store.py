@@ -22,8 +22,7 @@ IDENTITY_KEY = b"__identity__"
 MEMORY = {"block_cache_size": 512 << 10, "write_buffer_size": 2 << 20, "max_write_buffer_number": 2}
 """RocksDB's options, in bytes for each partition. The fold keeps recent rows, so small caches suffice."""
 PIECE_BYTES = MEMORY["write_buffer_size"] // 2
-"""Rows that are written to RocksDB together. It would keep a larger piece in memory until the next write,
-which after a rebuild may never come."""
+"""Rows that are written to RocksDB together. It would keep a larger piece in memory as a whole."""
 
 _PASSING = (
     errno.EAGAIN,
@@ -98,7 +97,11 @@ class Store(rocksdb.Store):
             else:
                 batch.put(key, value)
         batch.put(self.offset_key, b"%d" % offset)
-        return written + self._write(partition, batch)
+        written += self._write(partition, batch)
+        if written > PIECE_BYTES:
+            # RocksDB would keep the last of them in memory until the next write, which may never come
+            self._db_for_partition(partition).flush()
+        return written
 
     def _write(self, partition: int, batch: WriteBatch) -> int:
         """Write the batch, all or nothing, and return its size in bytes. Raises Damaged."""
