@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Any, cast
 
 import faust
+from aiokafka import conn
 from faust import stores, transport
 
 from eventstore.topics import Identity, events_topic
 from foundation.settings import Settings
 from projector.agent import CHECK_INTERVAL_S, Agent
+from projector.batched_faust.connection import Connection
 from projector.batched_faust.consumer import Consumer
 from projector.batched_faust.crash import CrashInOwnLoop
+from projector.batched_faust.fetching import FETCH_MAX_BYTES
 from projector.batched_faust.store import MEMORY
 from projector.batched_faust.table import Table, Tables
 from projector.ending import exit_code
@@ -26,8 +29,6 @@ log = logging.getLogger(__name__)
 
 BATCH_MAX_EVENTS = 20_000
 """The more events of a row come together, the fewer rows are written."""
-PARTITION_FETCH_MAX_BYTES = 8 << 20
-"""Enough for a batch."""
 QUEUED_BATCHES = 2
 """Batches that wait for the agent. Faust counts messages; its default of 4,096 would fill the memory."""
 ROW_MAX_BYTES = 1_000_000
@@ -74,6 +75,7 @@ def build(settings: Settings, index: int, identify: Callable[[], Identity], proj
     """
     table_name = projection.table
     transport.drivers.TRANSPORTS.aliases["kafka+batch"] = "projector.batched_faust.transport:Transport"
+    conn.AIOKafkaConnection = Connection
     stores.STORES.aliases["rocksdb+batch"] = "projector.batched_faust.store:Store"
     group = table_name.group_id(settings)
     app = App(
@@ -91,7 +93,7 @@ def build(settings: Settings, index: int, identify: Callable[[], Identity], proj
         # A worker that is killed and comes back under the same id takes its partitions without a rebalance
         consumer_group_instance_id=f"{group}-{index}",
         consumer_auto_offset_reset="earliest",
-        consumer_max_fetch_size=PARTITION_FETCH_MAX_BYTES,
+        consumer_max_fetch_size=FETCH_MAX_BYTES,
         broker_session_timeout=10.0,
         broker_heartbeat_interval=0.5,
         broker_commit_interval=0.25,

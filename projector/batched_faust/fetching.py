@@ -19,8 +19,9 @@ from projector.batched_faust.traces import Traces
 
 FETCH_WAIT_MS = 100
 """The broker holds a fetch without records for this long. Faust hard-codes 1,500."""
-FETCH_MAX_BYTES = 12 << 20
-"""One answer, all partitions together. A rebuild holds about three of them in memory."""
+FETCH_MAX_BYTES = 4 << 20
+"""One answer, all partitions together. A rebuild holds about three of them, and one of each partition whose
+turn has not come."""
 FAR_BEHIND_SHARE = 10
 """A partition is far behind as long as at least a tenth of a batch waits: with a whole one, all rows would be
 written and forgotten before the last batch, and read, folded and written again after it."""

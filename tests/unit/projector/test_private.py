@@ -8,7 +8,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, conn
+from aiokafka.conn import AIOKafkaConnection
 from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.consumer.subscription_state import SubscriptionState, TopicPartitionState
@@ -26,11 +27,12 @@ from faust.worker import Worker
 from mode import Service
 
 from projector import app, worker
-from projector.batched_faust import changelog, consumer, fetching, store, table
+from projector.batched_faust import changelog, connection, consumer, fetching, store, table
 
 OURS: list[type] = [
     app.App,
     changelog.Producer,
+    connection.Connection,
     consumer.Consumer,
     fetching.ConsumerThread,
     store.Store,
@@ -77,6 +79,7 @@ CALLED: list[tuple[type, str]] = [
     (FetchResult, "has_more getall"),
     (PartitionRecords, "_consumer_record _unpack_records"),
     (TopicPartitionState, "consumed_to"),
+    (AIOKafkaConnection, "_create_reader_task _handle_frame _on_read_task_error"),
     (AIOKafkaConsumer, "assignment beginning_offsets end_offsets committed pause seek"),
     (AIOKafkaProducer, "create_batch send_batch transaction"),
     (BatchBuilder, "append record_count"),
@@ -95,6 +98,7 @@ READ: list[tuple[type, str]] = [
         AIOKafkaConsumer,
         "_isolation_level _fetch_max_wait_ms _fetch_max_bytes _closed _fetcher _coordinator _subscription",
     ),
+    (AIOKafkaConnection, "_protocol _writer _reader"),
     (Fetcher, "_subscriptions _records _closed _fetch_max_bytes"),
     (FetchResult, "_partition_records"),
     (TopicPartitionState, "_position"),
@@ -124,6 +128,12 @@ def test_private_code_that_we_rely_on_is_unchanged():
     assert "fetch_max_bytes=self._fetch_max_bytes" in start
     # Read for each request, so that it can be set later
     assert "self._fetch_max_bytes" in inspect.getsource(Fetcher._get_actions_per_node)
+    # Looked up in its module for each connection
+    assert "conn = AIOKafkaConnection(" in inspect.getsource(conn.create_conn)
+    # Its reader is made when the streams are there, and then only asked whether it is done, and cancelled
+    connect = inspect.getsource(AIOKafkaConnection.connect)
+    assert connect.index("self._protocol = reader") < connect.index("self._create_reader_task()")
+    assert inspect.getsource(AIOKafkaConnection).count("self._read_task.") == 2
     # Looked up on the instance for each record
     assert "self._consumer_record(tp, record)" in inspect.getsource(PartitionRecords._unpack_records)
     # Nothing is awaited on the way to what was fetched
