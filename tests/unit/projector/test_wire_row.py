@@ -118,6 +118,20 @@ def test_a_borrower_whose_bytes_stand_within_other_loans_has_none_of_them(user, 
         _compare(row, value)
 
 
+def test_a_borrower_whose_bytes_stand_in_the_first_loan_behind_an_accent_has_none():
+    """Before a later loan there is a time, before the first one an author."""
+    row = replace(LENT, author="José", loans=(Loan("\x02b", NOW, NOW),))
+    _compare(row, encode(BookReturned(ISBN, "b", NOW)))
+    _compare(row, encode(BookReturned(ISBN, "\x02b", NOW)))
+
+
+@pytest.mark.parametrize("copies", [8_190, 8_191, 8_192, 65_535, 65_536, 2**31])
+def test_large_shelves_and_versions_are_folded_as_by_the_plain_fold(copies):
+    for value in (encode(CopiesAdded(ISBN, 1, NOW)), encode(CopiesAdded(ISBN, 8_191, NOW)), BY_BOB, RETURNED):
+        _compare(replace(LENT, quantity=copies, available=copies), value)
+        _compare(replace(LENT, version=copies), value)
+
+
 def test_a_borrower_who_is_shorter_than_the_length_in_front_has_no_loan():
     returned = encode(BookReturned(ISBN, "annabel", NOW))
     row = replace(LENT, loans=(Loan("annabel", NOW, NOW),))
@@ -139,7 +153,8 @@ def _compare(row, value):
     if after := wire_row.apply(wire, NAME, event_key(ISBN, row.version + 1), value):
         assert encoded(after, NAME) == encode(project(row, ISBN, row.version + 1, 0, value))
         assert version_of(after) == row.version + 1
-        assert after == marked(wire_row.of(decode(encoded(after, NAME))), changed=True)
+        again = wire_row.of(decode(encoded(after, NAME)))
+        assert again is None or after == marked(again, changed=True)
 
 
 @st.composite
