@@ -322,7 +322,7 @@ class Agent:
 
     def _forget_most(self, partition: _Partition) -> None:
         """Keep only the recent rows of a partition that has caught up; none after a rebuild."""
-        # Others may still come: a share of those that have come would be half of all for the first
+        # Those from which no event has come yet have a share, too
         partitions = max(len(self._consumer.assigned()), len(self._partitions))
         kept = self._generation_bytes // (CAUGHT_UP_SHARE * partitions)
         if partition.older > kept:
