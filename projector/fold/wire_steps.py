@@ -40,12 +40,8 @@ def _borrowed(wire: WireRow, numbers: Numbers, value: bytes) -> WireRow:
 
 
 def _returned(wire: WireRow, numbers: Numbers, value: bytes) -> WireRow:
-    _, version, quantity, available, lent, _, loans = numbers
     found = user_and_time(value, AFTER_ISBN)
-    if found is None or (at := _place(wire, found[1], loans)) < 0:
-        return b""
-    begin = counters(True, version + 1, quantity, available + 1, lent - 1)
-    return b"".join((begin, value[-6:], wire[AFTER_DATE:at], wire[at + len(found[1]) + TIMES_BYTES :]))
+    return b"" if found is None else _ended(wire, numbers, found[1], value, 0, 1)
 
 
 def _renewed(wire: WireRow, numbers: Numbers, value: bytes) -> WireRow:
@@ -68,17 +64,14 @@ def _copies_added(wire: WireRow, numbers: Numbers, value: bytes) -> WireRow:
 
 
 def _withdrawn(wire: WireRow, numbers: Numbers, value: bytes) -> WireRow:
-    _, version, quantity, available, lent, _, loans = numbers
+    _, version, quantity, available, lent, _, _ = numbers
     copies, reason = number(value, AFTER_ISBN)
     user_type = after_text(value, reason)
     if copies < 0 or not user_type:
         return b""
     if value[user_type : user_type + 1] == b"\2":
         lost = user_and_time(value, user_type + 1)
-        if lost is None or quantity < 1 or (at := _place(wire, lost[1], loans)) < 0:
-            return b""
-        begin = counters(True, version + 1, quantity - 1, available, lent - 1)
-        return b"".join((begin, value[-6:], wire[AFTER_DATE:at], wire[at + len(lost[1]) + TIMES_BYTES :]))
+        return b"" if lost is None or quantity < 1 else _ended(wire, numbers, lost[1], value, -1, 0)
     if (
         value[user_type : user_type + 1] != b"\0"
         or copies > min(available, quantity)
@@ -98,6 +91,15 @@ def _corrected(wire: WireRow, numbers: Numbers, value: bytes) -> WireRow:
     new = value[AFTER_ISBN:end]
     ends = places(texts, texts + len(new))
     return b"".join((begin, value[end:], ends, wire[FIELDS:texts], new, wire[loans:]))
+
+
+def _ended(wire: WireRow, numbers: Numbers, user: bytes, value: bytes, copies: int, shelf: int) -> WireRow:
+    """The row without the borrower's loan, with so many copies more, and so many more on the shelf."""
+    _, version, quantity, available, lent, _, loans = numbers
+    if (at := _place(wire, user, loans)) < 0:
+        return b""
+    begin = counters(True, version + 1, quantity + copies, available + shelf, lent - 1)
+    return b"".join((begin, value[-6:], wire[AFTER_DATE:at], wire[at + len(user) + TIMES_BYTES :]))
 
 
 def _place(wire: WireRow, user: bytes, loans: int) -> int:
