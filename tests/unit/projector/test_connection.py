@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 import uvloop
-from aiokafka.conn import AIOKafkaProtocol, CloseReason
+from aiokafka.conn import CloseReason
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -36,15 +36,18 @@ def test_frames_are_handled_in_order_however_they_are_cut(frames, sizes):
 
 
 class Received(Connection):
-    """A connection that keeps its frames; one that begins with ``bad`` can't be handled."""
+    """A connection that keeps its frames; one that begins with ``bad`` can't be handled. It asks nothing."""
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__("127.0.0.1", 9092, on_close=self._note, **options)
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__(host, port, on_close=self._note)
         self.frames: asyncio.Queue[bytes] = asyncio.Queue()
         self.closed: asyncio.Queue[Any] = asyncio.Queue()
 
     def _note(self, connection: Any, reason: Any) -> None:
         self.closed.put_nowait(reason)
+
+    async def _do_version_lookup(self) -> None:
+        pass
 
     def _handle_frame(self, resp: bytes) -> None:
         if resp.startswith(b"bad"):
@@ -52,20 +55,22 @@ class Received(Connection):
         self.frames.put_nowait(resp)
 
 
+class LostAtOnce(Received):
+    """A connection that is lost before it is read."""
+
+    def _create_reader_task(self) -> Any:
+        self._reader.feed_eof()
+        return super()._create_reader_task()
+
+
 Server = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
-async def connected(server: Server) -> Received:
-    """A connection to this server, as far as aiokafka is before it asks anything."""
+async def connected(server: Server, kind: type[Received] = Received) -> Received:
+    """A connection to this server."""
     listening = await asyncio.start_server(server, "127.0.0.1", 0)
-    host, port = listening.sockets[0].getsockname()
-    loop, connection = asyncio.get_running_loop(), Received()
-    connection._closed_fut = loop.create_future()
-    reader = asyncio.StreamReader()
-    protocol = AIOKafkaProtocol(connection._closed_fut, reader, loop=loop)
-    transport, _ = await loop.create_connection(lambda: protocol, host, port)
-    writer = asyncio.StreamWriter(transport, protocol, reader, loop)
-    connection._reader, connection._writer, connection._protocol = reader, writer, protocol
+    connection = kind(*listening.sockets[0].getsockname())
+    await connection.connect()
     return connection
 
 
@@ -81,7 +86,6 @@ def test_a_connection_gets_large_and_small_frames_and_its_end(policy):
 
     async def receive() -> None:
         connection = await connected(server)
-        connection._read_task = connection._create_reader_task()
         for frame in (b"a", LARGE, b"b", LARGE + b"c"):
             assert await connection.frames.get() == frame
         assert await connection.closed.get() == CloseReason.CONNECTION_BROKEN
@@ -97,7 +101,6 @@ def test_a_frame_that_cannot_be_handled_ends_the_connection(policy, caplog):
 
     async def receive() -> None:
         connection = await connected(server)
-        connection._read_task = connection._create_reader_task()
         assert await connection.closed.get() == CloseReason.CONNECTION_BROKEN
         assert connection.frames.empty()
         assert "bad" in caplog.text
@@ -107,12 +110,10 @@ def test_a_frame_that_cannot_be_handled_ends_the_connection(policy, caplog):
 
 def test_a_connection_that_is_lost_before_it_is_ours_ends():
     async def server(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.close()
+        await writer.drain()
 
     async def receive() -> None:
-        connection = await connected(server)
-        assert await connection._reader.read() == b""
-        connection._read_task = connection._create_reader_task()
+        connection = await connected(server, LostAtOnce)
         assert await connection.closed.get() == CloseReason.CONNECTION_BROKEN
 
     run(receive(), asyncio.DefaultEventLoopPolicy())
